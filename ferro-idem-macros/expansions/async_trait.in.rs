@@ -1,0 +1,26 @@
+#[idempotent_webhook(log = self.log)]
+fn handle<'life0, 'async_trait>(
+    &'life0 self,
+    __arg1: Json<Event>,
+) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<(), Error>> + ::core::marker::Send + 'async_trait>>
+where
+    'life0: 'async_trait,
+    Self: 'async_trait,
+{
+    Box::pin(async move {
+        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<Result<(), Error>> {
+            #[allow(unreachable_code)]
+            return __ret;
+        }
+        let __self = self;
+        let Json(event) = {
+            let __arg1 = __arg1;
+            __arg1
+        };
+        let __ret: Result<(), Error> = {
+            __self.ship(event).await
+        };
+        #[allow(unreachable_code)]
+        __ret
+    })
+}

@@ -1,0 +1,47 @@
+fn handle<'life0, 'async_trait>(
+    &'life0 self,
+    __arg1: Json<Event>,
+) -> ::core::pin::Pin<
+    Box<
+        dyn ::core::future::Future<
+            Output = Result<(), Error>,
+        > + ::core::marker::Send + 'async_trait,
+    >,
+>
+where
+    'life0: 'async_trait,
+    Self: 'async_trait,
+{
+    Box::pin(async move {
+        if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<
+            Result<(), Error>,
+        > {
+            #[allow(unreachable_code)] return __ret;
+        }
+        let __self = self;
+        let Json(event) = {
+            let __arg1 = __arg1;
+            __arg1
+        };
+        let __ret: Result<(), Error> = {
+            {
+                let checked = ::ferro_idem::__private::fence(
+                        &__self.log,
+                        ::ferro_idem::__private::event(&event),
+                    )
+                    .await;
+                match checked {
+                    ::ferro_idem::__private::Checked::First => {}
+                    ::ferro_idem::__private::Checked::Duplicate => {
+                        return ::ferro_idem::__private::duplicate_reply();
+                    }
+                    ::ferro_idem::__private::Checked::Failed(error) => {
+                        return ::ferro_idem::__private::error_reply(error);
+                    }
+                }
+            }
+            __self.ship(event).await
+        };
+        #[allow(unreachable_code)] __ret
+    })
+}

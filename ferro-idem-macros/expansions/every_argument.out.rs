@@ -1,0 +1,32 @@
+async fn shopify(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, AppError> {
+    {
+        let checked = ::renamed::__private::fence(
+                &app.log,
+                ::renamed::__private::scoped(
+                    "billing",
+                    ::renamed::__private::event_id(&shopify_event_id(&headers)?),
+                    &mut ::renamed::__private::String::new(),
+                ),
+            )
+            .await;
+        match checked {
+            ::renamed::__private::Checked::First => {}
+            ::renamed::__private::Checked::Duplicate => {
+                return match () {
+                    () => Ok(StatusCode::OK),
+                };
+            }
+            ::renamed::__private::Checked::Failed(error) => {
+                return ::renamed::__private::error_reply_by(
+                    |error| Err(AppError::Fence(error)),
+                    error,
+                );
+            }
+        }
+    }
+    handle(body).await
+}

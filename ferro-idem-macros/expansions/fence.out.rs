@@ -1,0 +1,25 @@
+/// Ships.
+pub async fn on_event<L: ProcessedEventLog>(
+    log: &L,
+    event: StripeEvent,
+) -> Result<(), AppError> {
+    #![allow(unused)]
+    {
+        let checked = ::ferro_idem::__private::fence(
+                &log,
+                ::ferro_idem::__private::event(&event),
+            )
+            .await;
+        match checked {
+            ::ferro_idem::__private::Checked::First => {}
+            ::ferro_idem::__private::Checked::Duplicate => {
+                return ::ferro_idem::__private::duplicate_reply();
+            }
+            ::ferro_idem::__private::Checked::Failed(error) => {
+                return ::ferro_idem::__private::error_reply(error);
+            }
+        }
+    }
+    ship(event).await?;
+    Ok(())
+}

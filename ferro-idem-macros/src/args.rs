@@ -1,0 +1,103 @@
+//! `#[idempotent_webhook(key = value, ...)]`, as written.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr, Path, Token};
+
+use crate::errors::{Found, error_at};
+use crate::suggest::nearest;
+
+/// What may be written, in the order of the documentation.
+const KNOWN: &[&str] = &["log", "event", "event_id", "scope", "on_duplicate", "on_error", "crate"];
+
+/// Each argument, where it was written.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) log: Option<Expr>,
+    pub(crate) event: Option<Expr>,
+    pub(crate) event_id: Option<Expr>,
+    pub(crate) scope: Option<Expr>,
+    pub(crate) on_duplicate: Option<Expr>,
+    pub(crate) on_error: Option<Expr>,
+    pub(crate) krate: Option<Path>,
+}
+
+/// Reads all arguments, going on behind a mistake at the next comma.
+pub(crate) fn parse(tokens: TokenStream, found: &mut Found) -> Args {
+    let mut args = Args::default();
+    let read = |input: ParseStream<'_>| {
+        let mut seen = Vec::new();
+        while !input.is_empty() {
+            if let Err(error) = parse_one(input, &mut args, &mut seen) {
+                found.push(error);
+                skip_to_comma(input);
+            } else if !input.is_empty() && !input.peek(Token![,]) {
+                found.push(input.error("expected `,` before the next argument"));
+                skip_to_comma(input);
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(())
+    };
+    let read = read.parse2(tokens);
+    found.take(read);
+    args
+}
+
+fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> syn::Result<()> {
+    let key = input
+        .call(Ident::parse_any)
+        .map_err(|error| Error::new(error.span(), "expected `key = expression`, as in `log = app.log`"))?;
+    let name = key.to_string();
+    if !KNOWN.contains(&name.as_str()) {
+        return Err(unknown(&key, &name));
+    }
+    if seen.contains(&key) {
+        return Err(error_at(&key, format!("`{name}` is given twice: keep one")));
+    }
+    seen.push(key.clone());
+    let has_value = input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() && !input.peek(Token![,]);
+    if !has_value {
+        return Err(error_at(&key, format!("`{name}` needs a value: `{name} = {}`", example(&name))));
+    }
+    match name.as_str() {
+        "log" => args.log = Some(input.parse()?),
+        "event" => args.event = Some(input.parse()?),
+        "event_id" => args.event_id = Some(input.parse()?),
+        "scope" => args.scope = Some(input.parse()?),
+        "on_duplicate" => args.on_duplicate = Some(input.parse()?),
+        "on_error" => args.on_error = Some(input.parse()?),
+        _ => args.krate = Some(input.call(Path::parse_mod_style)?),
+    }
+    Ok(())
+}
+
+fn unknown(key: &Ident, name: &str) -> Error {
+    let message = match nearest(name, KNOWN) {
+        Some(meant) => format!("unknown argument `{name}`, did you mean `{meant}`?"),
+        None => format!("unknown argument `{name}`: there are `{}`", KNOWN.join("`, `")),
+    };
+    error_at(key, message)
+}
+
+fn example(name: &str) -> &'static str {
+    match name {
+        "log" => "app.log",
+        "event" => "payload",
+        "event_id" => "headers_id(&headers)?",
+        "scope" => "\"billing\"",
+        "on_duplicate" => "Ok(())",
+        "on_error" => "|error| Err(error.into())",
+        _ => "::ferro_idem",
+    }
+}
+
+/// Behind a mistake the tokens mean nothing; the next argument may.
+fn skip_to_comma(input: ParseStream<'_>) {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        if input.parse::<TokenTree>().is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The function under the attribute.
+//!
+//! The body stays raw tokens: half-typed code still expands, and is not parsed twice.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Error, FnArg, GenericParam, Signature, Token, Visibility};
+
+use crate::errors::error_at;
+
+/// An async function, in parts that put together again are what was written.
+pub(crate) struct Handler {
+    /// Everything before the body.
+    pub(crate) head: TokenStream,
+    pub(crate) signature: Signature,
+    pub(crate) body: Group,
+    pub(crate) form: Form,
+}
+
+/// Who made it async, which decides where the check goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `async fn`: at the start of its block.
+    AsyncFn,
+    /// `#[async_trait]` on the impl, which ran first:
+    ///
+    /// ```ignore
+    /// fn f<'life0, 'async_trait>(&'life0 self, __arg1: Json<E>) -> Pin<Box<dyn Future<Output = R> + ..>> {
+    ///     Box::pin(async move {
+    ///         if let Some(__ret) = None::<R> { return __ret; }
+    ///         let __self = self;
+    ///         let Json(event) = { let __arg1 = __arg1; __arg1 };
+    ///         let __ret: R = { /* what the user wrote: here */ };
+    ///         __ret
+    ///     })
+    /// }
+    /// ```
+    AsyncTrait,
+}
+
+pub(crate) fn parse(item: TokenStream) -> syn::Result<Handler> {
+    let mut head: Vec<TokenTree> = item.into_iter().collect();
+    let body = match head.pop() {
+        Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => Some(body),
+        last => {
+            head.extend(last);
+            None
+        }
+    };
+    if !head.iter().any(|token| is_ident(token, "fn")) {
+        return Err(Error::new(keyword_span(&head), "#[idempotent_webhook] goes on an `async fn`"));
+    }
+    let head = TokenStream::from_iter(head);
+    let signature = parse_signature.parse2(head.clone())?;
+    let Some(body) = body else {
+        return Err(error_at(
+            &signature.ident,
+            "there is no body to protect here: put #[idempotent_webhook] on the implementation",
+        ));
+    };
+    let form = if signature.asyncness.is_some() {
+        Form::AsyncFn
+    } else if has_async_trait_lifetime(&signature) && in_users_block(body.stream(), |block| block).is_some() {
+        Form::AsyncTrait
+    } else {
+        return Err(error_at(
+            signature.fn_token,
+            "#[idempotent_webhook] goes on an async function: write `async fn`",
+        ));
+    };
+    Ok(Handler { head, signature, body, form })
+}
+
+fn parse_signature(input: ParseStream<'_>) -> syn::Result<Signature> {
+    Attribute::parse_outer(input)?;
+    input.parse::<Visibility>()?;
+    let is_default = input.fork().parse::<Ident>().is_ok_and(|ident| ident == "default");
+    if is_default {
+        input.parse::<Ident>()?;
+    }
+    let signature = input.parse()?;
+    input.parse::<Option<Token![;]>>()?;
+    Ok(signature)
+}
+
+/// Where an item that is no function says what it is: `struct`, `impl`, ...
+fn keyword_span(head: &[TokenTree]) -> Span {
+    let mut idents = head.iter().filter(|token| matches!(token, TokenTree::Ident(_)));
+    let keyword = idents.find(|token| !is_ident(token, "pub"));
+    keyword.map_or_else(Span::call_site, TokenTree::span)
+}
+
+fn has_async_trait_lifetime(signature: &Signature) -> bool {
+    signature.generics.params.iter().any(|parameter| match parameter {
+        GenericParam::Lifetime(lifetime) => lifetime.lifetime.ident == "async_trait",
+        _ => false,
+    })
+}
+
+impl Handler {
+    /// The parameter binding with this name, as the user wrote it: its span is the parameter's,
+    /// its hygiene that of a `macro_rules!` that wrote the function.
+    pub(crate) fn binding(&self, name: &str) -> Option<Ident> {
+        let parameters = self.signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(parameter) => binding_in(parameter.pat.to_token_stream(), name),
+            FnArg::Receiver(_) => None,
+        });
+        parameters.chain(self.rebound(name)).next()
+    }
+
+    /// `#[async_trait]` moves patterns from the parameters into `let`s.
+    fn rebound(&self, name: &str) -> Option<Ident> {
+        match self.form {
+            Form::AsyncFn => None,
+            Form::AsyncTrait => binding_in_lets(self.body.stream(), name),
+        }
+    }
+
+    /// The function with `statement` in front of what the user wrote.
+    pub(crate) fn with_statement(self, statement: &TokenStream) -> TokenStream {
+        let mut function = self.head;
+        let body = match self.form {
+            Form::AsyncFn => behind_inner_attributes(&self.body, statement),
+            Form::AsyncTrait => {
+                let stream = self.body.stream();
+                let injected = in_users_block(stream, |block| behind_inner_attributes(&block, statement));
+                regroup(&self.body, injected.unwrap_or_else(|| self.body.stream()))
+            }
+        };
+        function.extend([TokenTree::Group(body)]);
+        function
+    }
+}
+
+/// A name in a pattern that is a binding: not a path, not a field's name before its pattern.
+fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
+    let tokens: Vec<TokenTree> = pattern.into_iter().collect();
+    tokens.iter().enumerate().find_map(|(index, token)| match token {
+        TokenTree::Group(group) => binding_in(group.stream(), name),
+        TokenTree::Ident(ident) if ident == name => {
+            let in_path = index > 0 && is_punct(tokens.get(index - 1), ':');
+            let names_another = match tokens.get(index + 1) {
+                Some(TokenTree::Group(_)) => true,
+                next => is_punct(next, ':'),
+            };
+            (!in_path && !names_another).then(|| ident.clone())
+        }
+        _ => None,
+    })
+}
+
+/// The same in `let PATTERN = ..`, at any depth.
+fn binding_in_lets(tokens: TokenStream, name: &str) -> Option<Ident> {
+    let mut tokens = tokens.into_iter();
+    while let Some(token) = tokens.next() {
+        let found = match token {
+            TokenTree::Group(group) => binding_in_lets(group.stream(), name),
+            token if is_ident(&token, "let") => {
+                let pattern = tokens.by_ref().take_while(|token| !is_punct(Some(token), '='));
+                binding_in(pattern.collect(), name)
+            }
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// Rebuilds what `#[async_trait]` made with the user's block, the one in
+/// `let __ret: R = { .. };` or `let _: () = { .. };`, replaced. Other attributes may have wrapped
+/// it further, so it is looked for at any depth, the outermost first.
+fn in_users_block(tokens: TokenStream, replace: impl FnOnce(Group) -> Group) -> Option<TokenStream> {
+    let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    if let Some((index, block)) = users_block_at_this_depth(&tokens) {
+        tokens[index] = replace(block).into();
+        return Some(tokens.into_iter().collect());
+    }
+    let (index, group) = tokens.iter().enumerate().find_map(|(index, token)| match token {
+        TokenTree::Group(group) if holds_users_block(group.stream()) => Some((index, group.clone())),
+        _ => None,
+    })?;
+    tokens[index] = regroup(&group, in_users_block(group.stream(), replace)?).into();
+    Some(tokens.into_iter().collect())
+}
+
+fn holds_users_block(tokens: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    users_block_at_this_depth(&tokens).is_some()
+        || tokens.iter().any(|token| match token {
+            TokenTree::Group(group) => holds_users_block(group.stream()),
+            _ => false,
+        })
+}
+
+fn users_block_at_this_depth(tokens: &[TokenTree]) -> Option<(usize, Group)> {
+    let start = tokens.windows(3).position(|window| {
+        is_ident(&window[0], "let")
+            && (is_ident(&window[1], "__ret") || is_ident(&window[1], "_"))
+            && is_punct(Some(&window[2]), ':')
+    })?;
+    let rest = tokens.get(start..)?;
+    rest.windows(3).enumerate().find_map(|(offset, window)| match window {
+        [equals, TokenTree::Group(block), semicolon]
+            if is_punct(Some(equals), '=')
+                && block.delimiter() == Delimiter::Brace
+                && is_punct(Some(semicolon), ';') =>
+        {
+            Some((start + offset + 1, block.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// `#![allow(..)]` is only allowed at the start of a block.
+fn behind_inner_attributes(block: &Group, statement: &TokenStream) -> Group {
+    let tokens: Vec<TokenTree> = block.stream().into_iter().collect();
+    let attributes = tokens
+        .chunks(3)
+        .take_while(|chunk| {
+            is_punct(chunk.first(), '#')
+                && is_punct(chunk.get(1), '!')
+                && matches!(chunk.get(2), Some(TokenTree::Group(_)))
+        })
+        .count();
+    let (attributes, rest) = tokens.split_at(attributes * 3);
+    let tokens =
+        attributes.iter().cloned().chain(statement.clone()).chain(rest.iter().cloned()).collect();
+    regroup(block, tokens)
+}
+
+fn regroup(original: &Group, tokens: TokenStream) -> Group {
+    let mut group = Group::new(original.delimiter(), tokens);
+    group.set_span(original.span());
+    group
+}
+
+fn is_ident(token: &TokenTree, name: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident == name)
+}
+
+fn is_punct(token: Option<&TokenTree>, character: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == character)
+}

@@ -1,0 +1,127 @@
+//! From what was written to what is meant, or to every reason why not.
+
+use syn::{Expr, ExprLit, Lit, Path, parse_quote};
+
+use crate::args::Args;
+use crate::errors::{Found, error_at};
+use crate::handler::Handler;
+
+/// A fence, ready to expand.
+pub(crate) struct Fence {
+    pub(crate) krate: Path,
+    pub(crate) log: Expr,
+    pub(crate) key: Key,
+    pub(crate) scope: Option<String>,
+    pub(crate) on_duplicate: Option<Expr>,
+    pub(crate) on_error: Option<Expr>,
+}
+
+/// Where the event's id comes from.
+pub(crate) enum Key {
+    Event(Expr),
+    EventId(Expr),
+}
+
+const LONGEST_SCOPE: usize = 64;
+
+/// Notes every mistake in `found`; the fence is whole only if there is none.
+pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Fence> {
+    // What a broken argument was to be is unknown: after one, nothing counts as missing.
+    let asked = handler.filter(|_| found.is_empty());
+    let log = found.take(args.log.map(unquoted("log")).transpose());
+    let key = found.take(key(args.event, args.event_id));
+    let scope = found.take(args.scope.map(scope).transpose());
+    let on_error = found.take(args.on_error.map(unquoted("on_error")).transpose());
+    let log = log.zip(asked).and_then(|(written, handler)| {
+        found.take(written.map_or_else(|| log_parameter(handler), Ok))
+    });
+    let key = key.zip(asked).and_then(|(written, handler)| {
+        found.take(written.map_or_else(|| event_parameter(handler), Ok))
+    });
+    Some(Fence {
+        krate: args.krate.unwrap_or_else(|| parse_quote!(::ferro_idem)),
+        log: log?,
+        key: key?,
+        scope: scope?,
+        on_duplicate: args.on_duplicate,
+        on_error: on_error?,
+    })
+}
+
+fn log_parameter(handler: &Handler) -> syn::Result<Expr> {
+    match handler.binding("log") {
+        Some(binding) => Ok(parse_quote!(#binding)),
+        None => Err(error_at(
+            &handler.signature.ident,
+            "which log? There is no parameter named `log`: name one so, or write `log = EXPR`, \
+             as in #[idempotent_webhook(log = app.log)]",
+        )),
+    }
+}
+
+fn key(event: Option<Expr>, event_id: Option<Expr>) -> syn::Result<Option<Key>> {
+    match (event, event_id) {
+        (None, None) => Ok(None),
+        (Some(event), None) => Ok(Some(Key::Event(unquoted("event")(event)?))),
+        (None, Some(event_id)) => Ok(Some(Key::EventId(not_constant(event_id)?))),
+        (Some(_), Some(event_id)) => {
+            Err(error_at(event_id, "`event` and `event_id` both say what the event is: keep one"))
+        }
+    }
+}
+
+fn event_parameter(handler: &Handler) -> syn::Result<Key> {
+    match handler.binding("event") {
+        Some(binding) => Ok(Key::Event(parse_quote!(#binding))),
+        None => Err(error_at(
+            &handler.signature.ident,
+            "which event? There is no parameter named `event`: name one so, or write `event = EXPR` \
+             or `event_id = EXPR`",
+        )),
+    }
+}
+
+fn not_constant(event_id: Expr) -> syn::Result<Expr> {
+    match literal(&event_id) {
+        None => Ok(event_id),
+        Some(_) => Err(error_at(
+            event_id,
+            "a constant id makes every delivery after the first a duplicate: write an expression \
+             over the parameters, unquoted",
+        )),
+    }
+}
+
+fn scope(written: Expr) -> syn::Result<String> {
+    let Some(Lit::Str(text)) = literal(&written) else {
+        return Err(error_at(written, "`scope` is a text, fixed at compile time: `scope = \"billing\"`"));
+    };
+    let scope = text.value();
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if (1..=LONGEST_SCOPE).contains(&scope.len()) && scope.bytes().all(allowed) {
+        Ok(scope)
+    } else {
+        Err(error_at(written, "a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"))
+    }
+}
+
+/// Other attributes take expressions in quotes.
+fn unquoted(name: &'static str) -> impl FnOnce(Expr) -> syn::Result<Expr> {
+    move |written| match literal(&written) {
+        Some(Lit::Str(text)) => {
+            let value = text.value();
+            Err(error_at(written, format!("write the expression without quotes: `{name} = {value}`")))
+        }
+        Some(_) => Err(error_at(written, format!("`{name}` cannot be a literal: write an expression"))),
+        None => Ok(written),
+    }
+}
+
+/// A `$x:literal` or `$x:expr` of a `macro_rules!` arrives in an invisible group.
+fn literal(written: &Expr) -> Option<&Lit> {
+    match written {
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        Expr::Group(group) => literal(&group.expr),
+        _ => None,
+    }
+}

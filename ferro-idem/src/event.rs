@@ -1,0 +1,250 @@
+//! What a fence needs to know of an event: its id, and its type where it has one.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// An event that can say what its id is.
+///
+/// `#[idempotent_webhook]` asks the parameter named `event` (or `event = EXPR`) for it.
+///
+/// The id has to be the sender's own, the same in every delivery of the event: a Stripe
+/// `evt_...`, not a request id. An event without one returns `""`, which is refused with
+/// [`InvalidEventId::Empty`] before any log is asked.
+///
+/// ```
+/// use ferro_idem::WebhookEvent;
+///
+/// struct OrderPaid {
+///     delivery_id: String,
+/// }
+///
+/// impl WebhookEvent for OrderPaid {
+///     fn event_id(&self) -> &str {
+///         &self.delivery_id
+///     }
+///
+///     fn event_type(&self) -> Option<&str> {
+///         Some("order.paid")
+///     }
+/// }
+/// # assert_eq!(OrderPaid { delivery_id: "1".into() }.event_type(), Some("order.paid"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what its event id is",
+    label = "not a `WebhookEvent`",
+    note = "implement `ferro_idem::WebhookEvent` for `{Self}`",
+    note = "or name the id: `#[idempotent_webhook(event_id = EXPR)]`, any `AsRef<str>`"
+)]
+pub trait WebhookEvent {
+    /// The sender's id of the event, the same in every delivery.
+    fn event_id(&self) -> &str;
+
+    /// The sender's name for the kind of event, where there is one.
+    fn event_type(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl WebhookEvent for str {
+    fn event_id(&self) -> &str {
+        self
+    }
+}
+
+impl WebhookEvent for String {
+    fn event_id(&self) -> &str {
+        self
+    }
+}
+
+macro_rules! forward_to_target {
+    ($($(#[$attribute:meta])* $pointer:ty),* $(,)?) => {$(
+        $(#[$attribute])*
+        impl<T: WebhookEvent + ?Sized> WebhookEvent for $pointer {
+            fn event_id(&self) -> &str {
+                (**self).event_id()
+            }
+
+            fn event_type(&self) -> Option<&str> {
+                (**self).event_type()
+            }
+        }
+    )*};
+}
+
+forward_to_target!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+impl<T: WebhookEvent + ToOwned + ?Sized> WebhookEvent for Cow<'_, T> {
+    fn event_id(&self) -> &str {
+        (**self).event_id()
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        (**self).event_type()
+    }
+}
+
+/// Reads the strings at `"id"` and `"type"`.
+///
+/// A payload whose `"id"` is a number has no id here; say
+/// `event_id = event["id"].to_string()` for those.
+#[cfg(feature = "json")]
+impl WebhookEvent for serde_json::Value {
+    fn event_id(&self) -> &str {
+        self.get("id").and_then(Self::as_str).unwrap_or_default()
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        self.get("type").and_then(Self::as_str)
+    }
+}
+
+/// An id that every log can keep, and the type where it is known.
+///
+/// Holding one proves that the id is valid: not empty, no NUL, at most
+/// [`MAX_ID_BYTES`](Self::MAX_ID_BYTES). Ids are compared byte for byte.
+///
+/// ```
+/// use ferro_idem::EventRef;
+///
+/// let event = EventRef::new("evt_1")?.with_type("invoice.paid");
+/// assert_eq!(event.id(), "evt_1");
+/// assert!(EventRef::new("").is_err());
+/// # Ok::<(), ferro_idem::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventRef<'a> {
+    id: &'a str,
+    event_type: Option<&'a str>,
+}
+
+impl<'a> EventRef<'a> {
+    /// The longest key, in bytes, the scope included.
+    pub const MAX_ID_BYTES: usize = 255;
+
+    /// An event whose type is not known.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEventId`] where the id is empty, holds NUL, or is too long.
+    #[inline]
+    pub fn new(id: &'a str) -> Result<Self, InvalidEventId> {
+        if id.is_empty() {
+            Err(InvalidEventId::Empty)
+        } else if id.len() > Self::MAX_ID_BYTES {
+            Err(InvalidEventId::TooLong { bytes: id.len() })
+        } else if id.as_bytes().contains(&0) {
+            Err(InvalidEventId::HoldsNul)
+        } else {
+            Ok(Self { id, event_type: None })
+        }
+    }
+
+    /// The id and type of `event`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEventId`] where the id is empty, holds NUL, or is too long.
+    #[inline]
+    pub fn of<E: WebhookEvent + ?Sized>(event: &'a E) -> Result<Self, InvalidEventId> {
+        Ok(Self::new(event.event_id())?.with_type(event.event_type()))
+    }
+
+    /// The same event with its type.
+    #[must_use]
+    #[inline]
+    pub fn with_type(self, event_type: impl Into<Option<&'a str>>) -> Self {
+        Self { event_type: event_type.into(), ..self }
+    }
+
+    /// The id, valid.
+    #[inline]
+    pub const fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// The type, where it is known.
+    #[inline]
+    pub const fn event_type(&self) -> Option<&'a str> {
+        self.event_type
+    }
+}
+
+/// Why an id cannot be fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEventId {
+    /// There is no id. Fencing it would take every other event without one for a duplicate.
+    #[error("it has no id (empty, or no string where the id should be)")]
+    Empty,
+    /// NUL ends a text in some databases, so two ids could become one.
+    #[error("its id holds a NUL byte")]
+    HoldsNul,
+    /// Longer than [`EventRef::MAX_ID_BYTES`]: some databases would cut it off.
+    #[error("its key is {bytes} bytes long, more than {}", EventRef::MAX_ID_BYTES)]
+    #[non_exhaustive]
+    TooLong {
+        /// How long it is, the scope included.
+        bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_at_the_limit_is_taken_and_one_byte_more_is_not() {
+        let limit = "x".repeat(EventRef::MAX_ID_BYTES);
+        assert_eq!(EventRef::new(&limit).map(|event| event.id().len()), Ok(255));
+        let over = format!("{limit}x");
+        assert_eq!(EventRef::new(&over), Err(InvalidEventId::TooLong { bytes: 256 }));
+    }
+
+    #[test]
+    fn the_limit_counts_bytes_not_characters() {
+        let accents = "é".repeat(128);
+        assert_eq!(EventRef::new(&accents), Err(InvalidEventId::TooLong { bytes: 256 }));
+    }
+
+    #[test]
+    fn empty_and_nul_are_refused() {
+        assert_eq!(EventRef::new(""), Err(InvalidEventId::Empty));
+        assert_eq!(EventRef::new("evt\0_1"), Err(InvalidEventId::HoldsNul));
+    }
+
+    #[test]
+    fn pointers_answer_for_what_they_point_to() {
+        struct Typed;
+        impl WebhookEvent for Typed {
+            fn event_id(&self) -> &'static str {
+                "evt_1"
+            }
+            fn event_type(&self) -> Option<&str> {
+                Some("paid")
+            }
+        }
+        fn ask(event: impl WebhookEvent) -> (String, Option<String>) {
+            (event.event_id().to_owned(), event.event_type().map(str::to_owned))
+        }
+        let expected = ("evt_1".to_owned(), Some("paid".to_owned()));
+        assert_eq!(ask(&Typed), expected);
+        assert_eq!(ask(&mut Typed), expected);
+        assert_eq!(ask(Box::new(Typed)), expected);
+        assert_eq!(ask(Rc::new(Typed)), expected);
+        assert_eq!(ask(Arc::new(Typed) as Arc<dyn WebhookEvent>), expected);
+        assert_eq!(ask(Cow::Borrowed("evt_2")).0, "evt_2");
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_without_a_string_id_has_no_id() {
+        use serde_json::json;
+        let event = json!({"id": "evt_1", "type": "paid"});
+        assert_eq!(EventRef::of(&event), Ok(EventRef { id: "evt_1", event_type: Some("paid") }));
+        for without in [json!({}), json!({"id": 7}), json!({"id": null}), json!([1]), json!("evt_1")] {
+            assert_eq!(EventRef::of(&without), Err(InvalidEventId::Empty), "{without}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The contract that every log keeps.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Error;
+use crate::event::EventRef;
+
+/// How long an event has to be remembered: 35 days.
+///
+/// Stripe resends an event by hand for up to 30 days
+/// (<https://docs.stripe.com/webhooks#automatic-retries>); a mark that is forgotten before that
+/// lets it run again.
+pub const RETENTION: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+
+/// Remembers which events were seen, so that each is processed at most once.
+///
+/// # The promise
+///
+/// Of all calls with one id, from any thread, process or machine that shares the store, exactly
+/// one gets `Ok(true)`. Ids are compared byte for byte.
+///
+/// # Cancel safety
+///
+/// Dropping the returned future leaves the store consistent and harms no other caller. The mark
+/// may have been made all the same: the event then counts as seen, and under a plain fence it
+/// does not run again.
+///
+/// # A log of your own
+///
+/// One method is enough. Let the database decide, in one statement: a `SELECT` followed by an
+/// `INSERT` lets two deliveries through.
+///
+/// ```
+/// use ferro_idem::{Error, ProcessedEventLog, async_trait};
+/// # struct Row; struct Db;
+/// # impl Db { async fn insert_if_absent(&self, _: &str) -> Result<u64, std::io::Error> { Ok(1) } }
+///
+/// struct MyLog {
+///     db: Db,
+/// }
+///
+/// #[async_trait]
+/// impl ProcessedEventLog for MyLog {
+///     async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
+///         let rows = self
+///             .db
+///             .insert_if_absent(event_id)
+///             .await
+///             .map_err(|error| Error::store("mark the event as processed", error))?;
+///         Ok(rows == 1)
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a log of processed events",
+    label = "not a `ProcessedEventLog`",
+    note = "pass one of ferro-idem's logs, or implement `ferro_idem::ProcessedEventLog` for `{Self}`",
+    note = "if the log is a field, say which: `#[idempotent_webhook(log = app.log)]`"
+)]
+#[async_trait]
+pub trait ProcessedEventLog: Send + Sync {
+    /// Records the id.
+    ///
+    /// `Ok(true)`: this call is the first to record the id, run the side effects.
+    /// `Ok(false)`: already present, this is a retry, skip them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store cannot be asked: the side effects must not run, and the
+    /// sender must be told to deliver again. [`Error::InvalidEventId`] when the id is empty, holds
+    /// NUL or is longer than [`EventRef::MAX_ID_BYTES`].
+    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error>;
+
+    /// The same, told the event's type as well. This is what `#[idempotent_webhook]` calls.
+    ///
+    /// Override it to record the type.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`try_mark_processed`](Self::try_mark_processed).
+    async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
+        self.try_mark_processed(event.id()).await
+    }
+}
+
+/// What `#[async_trait]` makes of an `async fn` that answers for a mark.
+pub(crate) type Marking<'f> = Pin<Box<dyn Future<Output = Result<bool, Error>> + Send + 'f>>;
+
+/// Hands on the target's own boxed future: written as `async fn`, each pointer would box again.
+macro_rules! forward_to_target {
+    ($($pointer:ty),*) => {$(
+        impl<T: ProcessedEventLog + ?Sized> ProcessedEventLog for $pointer
+        where
+            Self: Send + Sync,
+        {
+            fn try_mark_processed<'log, 'id, 'f>(&'log self, event_id: &'id str) -> Marking<'f>
+            where
+                'log: 'f,
+                'id: 'f,
+                Self: 'f,
+            {
+                (**self).try_mark_processed(event_id)
+            }
+
+            fn try_mark_event<'log, 'event, 'f>(&'log self, event: EventRef<'event>) -> Marking<'f>
+            where
+                'log: 'f,
+                'event: 'f,
+                Self: 'f,
+            {
+                (**self).try_mark_event(event)
+            }
+        }
+    )*};
+}
+
+forward_to_target!(&T, Box<T>, Arc<T>);

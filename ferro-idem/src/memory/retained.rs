@@ -1,0 +1,142 @@
+//! A memory that forgets.
+
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
+
+use super::key::Key;
+
+/// Below this many marks a sweep is not worth its locks.
+const SMALLEST_SWEEP: usize = 1024;
+
+/// Remembers each mark for `retention`.
+///
+/// Invariants:
+/// - A mark older than `retention` never answers "seen", swept or not: forgetting is exact in time.
+/// - A sweep visits every mark, and comes after as many new marks as the one before left behind:
+///   a mark pays for a constant share of it, and at most half of what is kept has expired unswept
+///   (plus `SMALLEST_SWEEP`).
+pub(super) struct Retained {
+    retention: Duration,
+    marked_at: DashMap<Key, Instant, RandomState>,
+    /// New marks until the next sweep. Exactly one caller takes it from 1 to 0, and sweeps.
+    until_sweep: AtomicIsize,
+}
+
+impl Retained {
+    pub(super) fn new(retention: Duration) -> Self {
+        Self {
+            retention,
+            marked_at: DashMap::default(),
+            until_sweep: AtomicIsize::new(budget_after(0)),
+        }
+    }
+
+    pub(super) fn mark(&self, id: &str, now: Instant) -> bool {
+        match self.marked_at.entry(Key::new(id)) {
+            Entry::Occupied(mut seen) => {
+                let expired = self.has_expired(*seen.get(), now);
+                if expired {
+                    seen.insert(now);
+                }
+                expired
+            }
+            Entry::Vacant(unseen) => {
+                drop(unseen.insert(now));
+                if self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    self.sweep(now);
+                }
+                true
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.marked_at.len()
+    }
+
+    fn has_expired(&self, marked_at: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(marked_at) >= self.retention
+    }
+
+    fn sweep(&self, now: Instant) {
+        self.marked_at.retain(|_, marked_at| !self.has_expired(*marked_at, now));
+        let left = self.marked_at.len();
+        if self.marked_at.capacity() / 4 > left.max(SMALLEST_SWEEP) {
+            self.marked_at.shrink_to_fit();
+        }
+        self.until_sweep.store(budget_after(left), Ordering::Relaxed);
+    }
+}
+
+fn budget_after(left: usize) -> isize {
+    isize::try_from(left.max(SMALLEST_SWEEP)).unwrap_or(isize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_mark_is_remembered_until_the_retention_is_over_and_forgotten_then() {
+        let events = Retained::new(HOUR);
+        let start = Instant::now();
+        assert!(events.mark("evt_1", start));
+        assert!(!events.mark("evt_1", start + HOUR.checked_sub(Duration::from_nanos(1)).unwrap()));
+        assert!(events.mark("evt_1", start + HOUR), "the retention is over");
+        assert!(!events.mark("evt_1", start + HOUR), "and was marked anew");
+    }
+
+    #[test]
+    fn a_duplicate_does_not_prolong_the_memory() {
+        let events = Retained::new(HOUR);
+        let start = Instant::now();
+        events.mark("evt_1", start);
+        events.mark("evt_1", start + HOUR / 2);
+        assert!(events.mark("evt_1", start + HOUR));
+    }
+
+    #[test]
+    fn what_is_kept_stays_within_twice_what_is_live_however_many_events_pass() {
+        let events = Retained::new(HOUR);
+        let start = Instant::now();
+        let live = 5_000;
+        let mut most = 0;
+        for number in 0..100_000_u32 {
+            let now = start + HOUR * number / live;
+            assert!(events.mark(&format!("evt_{number}"), now));
+            most = most.max(events.len());
+        }
+        assert!(most <= 2 * live as usize + SMALLEST_SWEEP, "kept {most} for {live} live");
+    }
+
+    #[test]
+    fn memory_goes_back_after_a_burst() {
+        let events = Retained::new(HOUR);
+        let start = Instant::now();
+        for number in 0..100_000 {
+            events.mark(&format!("burst_{number}"), start);
+        }
+        let after_burst = events.marked_at.capacity();
+        for number in 0..200_000 {
+            events.mark(&format!("later_{number}"), start + HOUR * (1 + number / 1_000));
+        }
+        assert!(
+            events.marked_at.capacity() < after_burst / 4,
+            "capacity for {} of {after_burst} left",
+            events.marked_at.capacity()
+        );
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_forgets_nothing() {
+        let events = Retained::new(HOUR);
+        let now = Instant::now() + HOUR;
+        assert!(events.mark("evt_1", now));
+        assert!(!events.mark("evt_1", now.checked_sub(HOUR / 2).unwrap()));
+    }
+}

@@ -1,0 +1,95 @@
+//! What the attribute expands to calls of. Not for users: it changes without notice.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub use std::string::String;
+
+use crate::error::Error;
+use crate::event::{EventRef, InvalidEventId, WebhookEvent};
+use crate::log::{Marking, ProcessedEventLog};
+use crate::reply::{DuplicateReply, FromFenceError};
+
+/// A key to fence, or why it cannot be one.
+pub type Key<'a> = Result<EventRef<'a>, InvalidEventId>;
+
+/// What the fence said.
+#[derive(Debug)]
+pub enum Checked {
+    /// Run the body.
+    First,
+    /// Answer as a duplicate.
+    Duplicate,
+    /// The fence could not be checked.
+    Failed(Error),
+}
+
+#[inline]
+pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
+    EventRef::of(event)
+}
+
+#[inline]
+pub fn event_id<I: AsRef<str> + ?Sized>(id: &I) -> Key<'_> {
+    EventRef::new(id.as_ref())
+}
+
+/// Puts `scope:` before the id. The caller lends the buffer, so that an unscoped key costs nothing.
+#[inline]
+pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> {
+    let event = key?;
+    buffer.reserve_exact(scope.len() + 1 + event.id().len());
+    buffer.push_str(scope);
+    buffer.push(':');
+    buffer.push_str(event.id());
+    Ok(EventRef::new(buffer)?.with_type(event.event_type()))
+}
+
+/// Asks the log. Nothing happens until the returned future is polled.
+#[inline]
+pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
+    match key {
+        Ok(event) => Fence::Asked(log.try_mark_event(event)),
+        Err(reason) => Fence::Refused(reason),
+    }
+}
+
+/// A future in place of an `async fn`: two words in the handler's own future.
+#[must_use = "the fence is checked when it is awaited"]
+pub enum Fence<'a> {
+    Asked(Marking<'a>),
+    Refused(InvalidEventId),
+}
+
+impl Future for Fence<'_> {
+    type Output = Checked;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Checked> {
+        match self.get_mut() {
+            Self::Asked(marking) => marking.as_mut().poll(context).map(|marked| match marked {
+                Ok(true) => Checked::First,
+                Ok(false) => Checked::Duplicate,
+                Err(error) => Checked::Failed(error),
+            }),
+            Self::Refused(reason) => Poll::Ready(Checked::Failed((*reason).into())),
+        }
+    }
+}
+
+#[inline]
+pub fn duplicate_reply<R: DuplicateReply>() -> R {
+    R::duplicate_reply()
+}
+
+#[inline]
+pub fn error_reply<R: FromFenceError>(error: Error) -> R {
+    R::from_fence_error(error)
+}
+
+/// Calls `on_error`. The bound is what lets a closure leave its argument's type out.
+#[inline]
+pub fn error_reply_by<R, F: FnOnce(Error) -> R>(on_error: F, error: Error) -> R {
+    on_error(error)
+}

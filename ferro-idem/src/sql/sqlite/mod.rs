@@ -1,0 +1,270 @@
+//! The log in a SQLite file.
+
+mod fault;
+mod open;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::owner::Owner;
+use super::table::{InvalidTableName, TableName};
+use crate::error::Error;
+use crate::event::EventRef;
+use crate::log::ProcessedEventLog;
+
+/// A log in a SQLite database: for one machine, durable, no server.
+///
+/// Every process that opens the same file shares one fence. A mark is on the disk before it is
+/// reported: [`open`](Self::open) sets WAL and `synchronous=FULL`
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+///
+/// Clones share one pool.
+///
+/// # The table
+///
+/// [`SCHEMA`](Self::SCHEMA), made by [`open`](Self::open) or [`create_table`](Self::create_table),
+/// or by your own migrations. A plain table that the application already has (`event_id` as primary
+/// key, `event_type`, `received_at`) works as it is, without the column that tells which call made
+/// the mark.
+///
+/// # Cancel safety
+///
+/// A dropped call leaves the table consistent and the pool whole. Its mark may have been made all
+/// the same.
+///
+/// ```
+/// # use ferro_idem::{Error, ProcessedEventLog, SqliteLog};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// # let folder = std::env::temp_dir().join(format!("ferro-idem-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let path = folder.join("events.db");
+/// let log = SqliteLog::open(&path).await?;
+/// assert!(log.try_mark_processed("evt_1").await?);
+/// assert!(!log.try_mark_processed("evt_1").await?);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SqliteLog {
+    pool: SqlitePool,
+    table: Arc<Table>,
+}
+
+/// The table by name, with its statements written out once.
+struct Table {
+    name: TableName,
+    insert: Arc<str>,
+    insert_plain: Arc<str>,
+    page_end: Arc<str>,
+    delete_page: Arc<str>,
+    /// Looked at by the first mark. An upgrade under a running application changes nothing for a
+    /// log that saw the plain table: the new columns have defaults.
+    columns: OnceLock<Columns>,
+}
+
+/// Which of the two tables that a fence can be kept in this one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Columns {
+    /// The three of the recommended table.
+    Plain,
+    /// Those of [`SqliteLog::SCHEMA`].
+    Full,
+}
+
+const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
+     VALUES (?1, ?2, ?3) ON CONFLICT (event_id) DO NOTHING";
+
+const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
+     VALUES (?1, ?2) ON CONFLICT (event_id) DO NOTHING";
+
+/// The last id of the next page. Pages follow the primary key, so that purging reads the table
+/// once however many rows stay; no index on `received_at` is needed.
+const PAGE_END: &str = "SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events \
+     WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
+
+const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3";
+
+/// Rows read, and at most deleted, in one transaction of a purge: a few milliseconds of the lock.
+const PURGE_PAGE: i64 = 500;
+
+impl SqliteLog {
+    /// The table that serves every guarantee. `event_id` as primary key is the fence.
+    ///
+    /// `state`: 0 claimed, 1 processed, 2 released. A row that has only the first three columns
+    /// reads as processed. `lease_until` is in milliseconds since 1970.
+    pub const SCHEMA: &'static str = "\
+CREATE TABLE IF NOT EXISTS stripe_processed_events (
+  event_id    TEXT NOT NULL PRIMARY KEY,
+  event_type  TEXT NOT NULL,
+  received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  state       INTEGER NOT NULL DEFAULT 1,
+  owner       BLOB,
+  fence       INTEGER NOT NULL DEFAULT 0,
+  lease_until INTEGER,
+  updated_at  TEXT
+) STRICT, WITHOUT ROWID;";
+
+    /// Opens or creates the database file, and makes the table ready: the embedded default.
+    ///
+    /// The file is put into WAL mode with `synchronous=FULL`, and a writer waits up to 5 seconds
+    /// for the lock. [`pool`](Self::pool) is there for the application's own tables. An existing
+    /// table stays as it is.
+    ///
+    /// Cancel safe: a file or table may stay behind, which the next `open` takes over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], saying what to do, where the folder is missing, the file is not a database,
+    /// cannot be written, is locked for longer than 5 seconds, or the SQLite library has the WAL-reset
+    /// defect (<https://www.sqlite.org/wal.html#walresetbug>).
+    pub async fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        open::open(path.as_ref()).await
+    }
+
+    /// A log in the application's own pool. Creates nothing and asks nothing.
+    ///
+    /// Set `synchronous` to `FULL` (sqlx's default), or a power cut can take marks back that were
+    /// acknowledged; set a `busy_timeout`. A `:memory:` database is one per connection, so a pool
+    /// over it has to be of one connection.
+    pub fn new(pool: SqlitePool) -> Self {
+        Self { pool, table: Arc::new(Table::new(TableName::default())) }
+    }
+
+    /// The same log in another table than `stripe_processed_events`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTableName`] where the name is not letters, digits and `_`, or is over 63 bytes.
+    pub fn table(self, name: &str) -> Result<Self, InvalidTableName> {
+        Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
+    }
+
+    /// Creates the table if it is missing, for development and embedded use.
+    ///
+    /// In production, put [`SCHEMA`](Self::SCHEMA) into your migrations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] where the database cannot be written.
+    pub async fn create_table(&self) -> Result<(), Error> {
+        let create = self.table.name.in_statement(Self::SCHEMA);
+        sqlx::query(AssertSqlSafe(create))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.fault("create the table", error))?;
+        Ok(())
+    }
+
+    /// The pool, for the application's own statements.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Deletes the events received longer than `older_than` ago, and says how many.
+    ///
+    /// An event that comes back after that runs again: [`RETENTION`](crate::RETENTION) is longer
+    /// than any resend of Stripe's. Deletes in small transactions, so that marks wait for a few
+    /// milliseconds at most; a running claim is never deleted. Run it once a day.
+    ///
+    /// Cancel safe: what was deleted stays deleted, the rest stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; what was deleted before it stays deleted.
+    pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
+        let fault = |error| self.fault("purge old events", error);
+        self.columns().await?;
+        let age = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX);
+        let mut deleted = 0;
+        let mut page_start = String::new();
+        loop {
+            let page_end: Option<String> =
+                sqlx::query_scalar(AssertSqlSafe(Arc::clone(&self.table.page_end)))
+                    .bind(&page_start)
+                    .bind(PURGE_PAGE)
+                    .fetch_one(&self.pool)
+                    .await
+                    .map_err(fault)?;
+            let Some(page_end) = page_end else { return Ok(deleted) };
+            let page = sqlx::query(AssertSqlSafe(Arc::clone(&self.table.delete_page)))
+                .bind(&page_start)
+                .bind(&page_end)
+                .bind(age)
+                .execute(&self.pool)
+                .await
+                .map_err(fault)?;
+            deleted += page.rows_affected();
+            page_start = page_end;
+        }
+    }
+
+    async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
+        let event_type = event.event_type().unwrap_or_default();
+        let insert = match self.columns().await? {
+            Columns::Full => sqlx::query(AssertSqlSafe(Arc::clone(&self.table.insert)))
+                .bind(event.id())
+                .bind(event_type)
+                .bind(Owner::random()?.into_bytes()),
+            Columns::Plain => sqlx::query(AssertSqlSafe(Arc::clone(&self.table.insert_plain)))
+                .bind(event.id())
+                .bind(event_type),
+        };
+        let inserted = insert
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.fault("mark the event as processed", error))?;
+        Ok(inserted.rows_affected() == 1)
+    }
+
+    async fn columns(&self) -> Result<Columns, Error> {
+        if let Some(columns) = self.table.columns.get() {
+            return Ok(*columns);
+        }
+        let present: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
+            .bind(self.table.name.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.fault("look at the table's columns", error))?;
+        let columns = fault::columns_of(&self.table.name, &present)?;
+        Ok(*self.table.columns.get_or_init(|| columns))
+    }
+
+    fn fault(&self, operation: &'static str, error: sqlx::Error) -> Error {
+        fault::explain(operation, &self.table.name, error)
+    }
+}
+
+impl Table {
+    fn new(name: TableName) -> Self {
+        Self {
+            insert: name.in_statement(INSERT).into(),
+            insert_plain: name.in_statement(INSERT_PLAIN).into(),
+            page_end: name.in_statement(PAGE_END).into(),
+            delete_page: name.in_statement(DELETE_PAGE).into(),
+            columns: OnceLock::new(),
+            name,
+        }
+    }
+}
+
+#[async_trait]
+impl ProcessedEventLog for SqliteLog {
+    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
+        self.mark(EventRef::new(event_id)?).await
+    }
+
+    async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
+        self.mark(event).await
+    }
+}
+
+impl fmt::Debug for SqliteLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SqliteLog").field("table", &self.table.name).finish_non_exhaustive()
+    }
+}
