@@ -25,10 +25,8 @@ where
         };
         let __ret: Result<(), Error> = {
             {
-                let checked = ::ferro_idem::__private::fence(
-                        &__self.log,
-                        ::ferro_idem::__private::event(&event),
-                    )
+                let event = ::ferro_idem::__private::Event(&event);
+                let checked = ::ferro_idem::__private::fence(&__self.log, event.key())
                     .await;
                 match checked {
                     ::ferro_idem::__private::Checked::First => {}

@@ -4,13 +4,11 @@ async fn shopify(
     body: Bytes,
 ) -> Result<StatusCode, AppError> {
     {
+        let event = ::renamed::__private::EventId(&shopify_event_id(&headers)?);
+        let buffer = &mut ::renamed::__private::String::new();
         let checked = ::renamed::__private::fence(
                 &app.log,
-                ::renamed::__private::scoped(
-                    "billing",
-                    ::renamed::__private::event_id(&shopify_event_id(&headers)?),
-                    &mut ::renamed::__private::String::new(),
-                ),
+                ::renamed::__private::scoped("billing", event.key(), buffer),
             )
             .await;
         match checked {

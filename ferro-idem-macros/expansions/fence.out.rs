@@ -5,11 +5,8 @@ pub async fn on_event<L: ProcessedEventLog>(
 ) -> Result<(), AppError> {
     #![allow(unused)]
     {
-        let checked = ::ferro_idem::__private::fence(
-                &log,
-                ::ferro_idem::__private::event(&event),
-            )
-            .await;
+        let event = ::ferro_idem::__private::Event(&event);
+        let checked = ::ferro_idem::__private::fence(&log, event.key()).await;
         match checked {
             ::ferro_idem::__private::Checked::First => {}
             ::ferro_idem::__private::Checked::Duplicate => {

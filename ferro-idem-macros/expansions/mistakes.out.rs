@@ -1,3 +1,4 @@
+#[allow(unused_variables)]
 async fn on_event(app: App) -> Result<(), AppError> {
     Ok(())
 }

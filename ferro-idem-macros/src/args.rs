@@ -57,7 +57,8 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
         return Err(error_at(&key, format!("`{name}` is given twice: keep one")));
     }
     seen.push(key.clone());
-    let has_value = input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() && !input.peek(Token![,]);
+    let has_value =
+        input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() && !input.peek(Token![,]);
     if !has_value {
         return Err(error_at(&key, format!("`{name}` needs a value: `{name} = {}`", example(&name))));
     }

@@ -3,7 +3,8 @@
 //! ```ignore
 //! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 //!     {
-//!         let checked = ::ferro_idem::__private::fence(&log, ::ferro_idem::__private::event(&event)).await;
+//!         let event = ::ferro_idem::__private::Event(&event);
+//!         let checked = ::ferro_idem::__private::fence(&log, event.key()).await;
 //!         match checked {
 //!             ::ferro_idem::__private::Checked::First => {}
 //!             ::ferro_idem::__private::Checked::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
@@ -16,49 +17,57 @@
 //!
 //! - A statement of its own, so nothing of the check is alive in the body: drop order, borrows and
 //!   the future's size are those of the plain function.
-//! - `let` before `match`: what the user's expressions borrow is free again before
-//!   `on_duplicate` runs.
+//! - A `let` for each step: what the event's expression locks is free again before the log is asked,
+//!   what the log's locks before `on_duplicate` runs.
 //! - Names and paths are hygienic (`mixed_site`) and located at the user's tokens, where a type
 //!   error has to point.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprReference, ReturnType, Token};
+use syn::{Expr, ExprReference, Path, ReturnType, Token};
 
 use crate::handler::{Form, Handler};
 use crate::validate::{Fence, Key};
 
 pub(crate) fn expand(handler: Handler, fence: Fence) -> TokenStream {
     let Fence { krate, log, key, scope, on_duplicate, on_error } = fence;
+    let runtime = Runtime(krate);
     let here = Span::mixed_site();
-    let private = quote!(#krate::__private);
 
-    let key = key_expression(&private, key, scope);
-    let log_site = hygienic_at(log.span());
+    let ReadKey { read, key } = read_key(&runtime, key, scope);
+    let ask = runtime.call("fence", log.span());
     let log = borrowed(log);
-    let checked = quote_spanned!(log_site=> #private::fence(#log, #key).await);
-
-    let reply_site = hygienic_at(reply_span(&handler));
-    let duplicate_reply = match on_duplicate {
-        Some(reply) => value(reply),
-        None => quote_spanned!(reply_site=> #private::duplicate_reply()),
-    };
-    let error_reply = match on_error {
+    let reply_site = reply_span(&handler);
+    let answer_duplicate = match on_duplicate {
+        Some(reply) if diverges(&reply) => reply.into_token_stream(),
         Some(reply) => {
             let reply = value(reply);
-            quote_spanned!(here=> #private::error_reply_by(#reply, error))
+            quote_spanned!(here=> return #reply)
         }
-        None => quote_spanned!(reply_site=> #private::error_reply(error)),
+        None => {
+            let duplicate_reply = runtime.call("duplicate_reply", reply_site);
+            quote_spanned!(hygienic_at(reply_site)=> return #duplicate_reply())
+        }
     };
+    let error_reply = if let Some(reply) = on_error {
+        let error_reply_by = runtime.call("error_reply_by", reply.span());
+        let reply = value(reply);
+        quote_spanned!(here=> #error_reply_by(#reply, error))
+    } else {
+        let error_reply = runtime.call("error_reply", reply_site);
+        quote_spanned!(hygienic_at(reply_site)=> #error_reply(error))
+    };
+    let verdict = runtime.call("Checked", here);
 
     let statement = quote_spanned! {here=>
         {
-            let checked = #checked;
+            #read
+            let checked = #ask(#log, #key).await;
             match checked {
-                #private::Checked::First => {}
-                #private::Checked::Duplicate => return #duplicate_reply,
-                #private::Checked::Failed(error) => return #error_reply,
+                #verdict::First => {}
+                #verdict::Duplicate => #answer_duplicate,
+                #verdict::Failed(error) => return #error_reply,
             }
         }
     };
@@ -69,18 +78,47 @@ pub(crate) fn expand(handler: Handler, fence: Fence) -> TokenStream {
     handler.with_statement(&statement)
 }
 
-fn key_expression(private: &TokenStream, key: Key, scope: Option<String>) -> TokenStream {
-    let (function, written) = match key {
-        Key::Event(event) => ("event", event),
-        Key::EventId(id) => ("event_id", id),
+/// The runtime crate, by the path that the user's crate knows it by.
+struct Runtime(Path);
+
+impl Runtime {
+    /// `::ferro_idem::__private::NAME`, located at `span`: what is wrong with the call is reported
+    /// there.
+    fn call(&self, name: &str, span: Span) -> TokenStream {
+        let krate = &self.0;
+        let name = Ident::new(name, Span::mixed_site());
+        let path = quote!(#krate::__private::#name);
+        path.into_iter()
+            .map(|mut token| {
+                token.set_span(token.span().located_at(span));
+                token
+            })
+            .collect()
+    }
+}
+
+/// Statements that read the key, and the expression that it then is.
+struct ReadKey {
+    read: TokenStream,
+    key: TokenStream,
+}
+
+fn read_key(runtime: &Runtime, key: Key, scope: Option<String>) -> ReadKey {
+    let here = Span::mixed_site();
+    let (constructor, written) = match key {
+        Key::Event(event) => ("Event", event),
+        Key::EventId(id) => ("EventId", id),
     };
-    let site = hygienic_at(written.span());
-    let function = Ident::new(function, site);
+    let constructor = runtime.call(constructor, written.span());
     let written = borrowed(written);
-    let key = quote_spanned!(site=> #private::#function(#written));
-    match scope {
-        Some(scope) => quote_spanned!(site=> #private::scoped(#scope, #key, &mut #private::String::new())),
-        None => key,
+    let read = quote_spanned!(here=> let event = #constructor(#written););
+    let Some(scope) = scope else {
+        return ReadKey { read, key: quote_spanned!(here=> event.key()) };
+    };
+    let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
+    ReadKey {
+        read: quote_spanned!(here=> #read let buffer = &mut #string::new();),
+        key: quote_spanned!(here=> #scoped(#scope, event.key(), buffer)),
     }
 }
 
@@ -97,9 +135,10 @@ fn reply_span(handler: &Handler) -> Span {
     }
 }
 
-/// `&EXPR`, with parentheses where it needs them.
+/// `&EXPR`, with parentheses where it needs them. The `&` counts as the user's, so that an error
+/// points at all of the expression and not at its first token.
 fn borrowed(expr: Expr) -> TokenStream {
-    let and_token = Token![&](hygienic_at(expr.span()));
+    let and_token = Token![&](expr.span());
     ExprReference { attrs: Vec::new(), and_token, mutability: None, expr: Box::new(expr) }.into_token_stream()
 }
 
@@ -109,6 +148,17 @@ fn value(expr: Expr) -> TokenStream {
     match expr {
         Expr::Block(block) => quote_spanned!(Span::mixed_site()=> match () { () => #block }),
         expr => expr.into_token_stream(),
+    }
+}
+
+/// `return` in front of these would be unreachable code.
+fn diverges(expr: &Expr) -> bool {
+    match expr {
+        Expr::Return(_) => true,
+        Expr::Macro(call) => {
+            ["panic", "todo", "unimplemented", "unreachable"].iter().any(|name| call.mac.path.is_ident(name))
+        }
+        _ => false,
     }
 }
 

@@ -226,8 +226,7 @@ fn behind_inner_attributes(block: &Group, statement: &TokenStream) -> Group {
         })
         .count();
     let (attributes, rest) = tokens.split_at(attributes * 3);
-    let tokens =
-        attributes.iter().cloned().chain(statement.clone()).chain(rest.iter().cloned()).collect();
+    let tokens = attributes.iter().cloned().chain(statement.clone()).chain(rest.iter().cloned()).collect();
     regroup(block, tokens)
 }
 

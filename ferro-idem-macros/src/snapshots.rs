@@ -28,7 +28,9 @@ impl Parse for Case {
             _ => TokenStream::new(),
         };
         let mut item = TokenStream::new();
-        attributes.iter().for_each(|attribute| attribute.to_tokens(&mut item));
+        for attribute in &attributes {
+            attribute.to_tokens(&mut item);
+        }
         item.extend(input.parse::<TokenStream>()?);
         Ok(Self { args, item })
     }
@@ -36,11 +38,11 @@ impl Parse for Case {
 
 fn expand(source: &str) -> TokenStream {
     let Case { args, item } = syn::parse_str(source).expect("a case is an attribute and an item");
-    crate::idempotent_webhook_tokens(args, item)
+    crate::idempotent_webhook_tokens(args, &item)
 }
 
 /// Formatted where it is Rust that syn knows, else as tokens.
-fn readable(tokens: TokenStream) -> String {
+fn readable(tokens: &TokenStream) -> String {
     match syn::parse2(tokens.clone()) {
         Ok(file) => prettyplease::unparse(&file),
         Err(_) => format!("{tokens}\n"),
@@ -63,10 +65,9 @@ fn cases() -> Vec<PathBuf> {
 fn each_case_expands_to_what_was_read_and_found_right() {
     let mut wrong = Vec::new();
     for case in cases() {
-        let expansion = readable(expand(&fs::read_to_string(&case).unwrap()));
-        let expected = case.with_file_name(
-            case.file_name().unwrap().to_string_lossy().replace(".in.rs", ".out.rs"),
-        );
+        let expansion = readable(&expand(&fs::read_to_string(&case).unwrap()));
+        let expected =
+            case.with_file_name(case.file_name().unwrap().to_string_lossy().replace(".in.rs", ".out.rs"));
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, &expansion).unwrap();
         } else if fs::read_to_string(&expected).unwrap_or_default() != expansion {

@@ -43,8 +43,13 @@ mod tests {
     #[test]
     fn slips_are_recognised() {
         for (written, meant) in [
-            ("lgo", "log"), ("evnet", "event"), ("even_id", "event_id"), ("event_ids", "event_id"),
-            ("scop", "scope"), ("on_duplicates", "on_duplicate"), ("onerror", "on_error"),
+            ("lgo", "log"),
+            ("evnet", "event"),
+            ("even_id", "event_id"),
+            ("event_ids", "event_id"),
+            ("scop", "scope"),
+            ("on_duplicates", "on_duplicate"),
+            ("onerror", "on_error"),
         ] {
             assert_eq!(nearest(written, KNOWN), Some(meant), "{written}");
         }

@@ -32,12 +32,12 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
     let key = found.take(key(args.event, args.event_id));
     let scope = found.take(args.scope.map(scope).transpose());
     let on_error = found.take(args.on_error.map(unquoted("on_error")).transpose());
-    let log = log.zip(asked).and_then(|(written, handler)| {
-        found.take(written.map_or_else(|| log_parameter(handler), Ok))
-    });
-    let key = key.zip(asked).and_then(|(written, handler)| {
-        found.take(written.map_or_else(|| event_parameter(handler), Ok))
-    });
+    let log = log
+        .zip(asked)
+        .and_then(|(written, handler)| found.take(written.map_or_else(|| log_parameter(handler), Ok)));
+    let key = key
+        .zip(asked)
+        .and_then(|(written, handler)| found.take(written.map_or_else(|| event_parameter(handler), Ok)));
     Some(Fence {
         krate: args.krate.unwrap_or_else(|| parse_quote!(::ferro_idem)),
         log: log?,

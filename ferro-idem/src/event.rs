@@ -130,11 +130,13 @@ impl<'a> EventRef<'a> {
     /// [`InvalidEventId`] where the id is empty, holds NUL, or is too long.
     #[inline]
     pub fn new(id: &'a str) -> Result<Self, InvalidEventId> {
+        // `min` looks at every byte without a branch: for short ids that is less work than
+        // `contains`, which is an eighth of what a mark in memory costs.
         if id.is_empty() {
             Err(InvalidEventId::Empty)
         } else if id.len() > Self::MAX_ID_BYTES {
             Err(InvalidEventId::TooLong { bytes: id.len() })
-        } else if id.as_bytes().contains(&0) {
+        } else if id.bytes().min() == Some(0) {
             Err(InvalidEventId::HoldsNul)
         } else {
             Ok(Self { id, event_type: None })

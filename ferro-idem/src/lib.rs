@@ -41,8 +41,14 @@
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `axum` | replies, rejections and extractors for axum |
-#![cfg_attr(not(all(feature = "memory", feature = "sqlite", feature = "stripe")), allow(rustdoc::broken_intra_doc_links))]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(all(feature = "memory", feature = "sqlite", feature = "stripe")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod error;
 mod event;

@@ -15,7 +15,7 @@ use crate::event::EventRef;
 /// Stripe resends an event by hand for up to 30 days
 /// (<https://docs.stripe.com/webhooks#automatic-retries>); a mark that is forgotten before that
 /// lets it run again.
-pub const RETENTION: Duration = Duration::from_secs(35 * 24 * 60 * 60);
+pub const RETENTION: Duration = Duration::from_hours(35 * 24);
 
 /// Remembers which events were seen, so that each is processed at most once.
 ///

@@ -25,14 +25,44 @@ pub enum Checked {
     Failed(Error),
 }
 
-#[inline]
-pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
-    EventRef::of(event)
+/// What `event = EXPR` names. A tuple struct and no function: `let event = Event(&EXPR);` keeps the
+/// value of `EXPR` and lets everything else that it borrowed go, a lock's guard for one, before
+/// the log is asked.
+pub struct Event<'a, E: WebhookEvent + ?Sized>(pub &'a E);
+
+impl<'a, E: WebhookEvent + ?Sized> Event<'a, E> {
+    #[inline]
+    pub fn key(self) -> Key<'a> {
+        EventRef::of(self.0)
+    }
 }
 
-#[inline]
-pub fn event_id<I: AsRef<str> + ?Sized>(id: &I) -> Key<'_> {
-    EventRef::new(id.as_ref())
+/// What `event_id = EXPR` names.
+pub struct EventId<'a, I: IdText + ?Sized>(pub &'a I);
+
+impl<'a, I: IdText + ?Sized> EventId<'a, I> {
+    #[inline]
+    pub fn key(self) -> Key<'a> {
+        EventRef::new(self.0.id_text())
+    }
+}
+
+/// `AsRef<str>`, with a message of its own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event id",
+    label = "not an `AsRef<str>`",
+    note = "an event id is text: write `event_id = EXPR.to_string()`"
+)]
+pub trait IdText {
+    fn id_text(&self) -> &str;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized> IdText for T {
+    #[inline]
+    fn id_text(&self) -> &str {
+        self.as_ref()
+    }
 }
 
 /// Puts `scope:` before the id. The caller lends the buffer, so that an unscoped key costs nothing.

@@ -24,7 +24,7 @@ pub trait DuplicateReply {
 /// The reply has to be a failure, so that the sender delivers the event again.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot report that the fence failed",
-    label = "an `ferro_idem::Error` needs a reply of this type",
+    label = "a `ferro_idem::Error` has to become this type",
     note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
             to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
     note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`"

@@ -1,1 +1,7 @@
-//! x
+//! What the tests share: logs that misbehave on demand, and futures that are dropped half-way.
+
+mod dropping;
+mod logs;
+
+pub use dropping::{DropCounter, drop_after_polls};
+pub use logs::{Broken, Stalled, broken};

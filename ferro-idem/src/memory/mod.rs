@@ -50,7 +50,7 @@ impl Default for Seen {
 }
 
 impl MemoryProcessedLog {
-    /// A log that remembers every event as long as it lives, at about 60 bytes each.
+    /// A log that remembers every event as long as it lives, at 40 to 75 bytes each.
     pub fn new() -> Self {
         Self::default()
     }

@@ -27,11 +27,7 @@ pub(super) struct Retained {
 
 impl Retained {
     pub(super) fn new(retention: Duration) -> Self {
-        Self {
-            retention,
-            marked_at: DashMap::default(),
-            until_sweep: AtomicIsize::new(budget_after(0)),
-        }
+        Self { retention, marked_at: DashMap::default(), until_sweep: AtomicIsize::new(budget_after(0)) }
     }
 
     pub(super) fn mark(&self, id: &str, now: Instant) -> bool {
@@ -79,7 +75,7 @@ fn budget_after(left: usize) -> isize {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn a_mark_is_remembered_until_the_retention_is_over_and_forgotten_then() {

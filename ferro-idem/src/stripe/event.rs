@@ -136,6 +136,10 @@ impl StripeEvent {
 
     /// Decodes `data.object`.
     ///
+    /// In a body under the plain fence the event is marked already: an object that does not fit `T`
+    /// is then lost, not delivered again. Decode leniently there (`serde_json::Value`), or decode
+    /// before the handler.
+    ///
     /// # Errors
     ///
     /// [`PayloadError`] where there is none (a thin event), or it does not fit `T`.
@@ -206,7 +210,8 @@ enum Flaw {
 impl PayloadError {
     fn new(expected: &'static str, error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
-        let flaw = if error.is_data() { Flaw::Shape { line, column } } else { Flaw::NotJson { line, column } };
+        let flaw =
+            if error.is_data() { Flaw::Shape { line, column } } else { Flaw::NotJson { line, column } };
         Self { expected, flaw }
     }
 }

@@ -10,6 +10,6 @@ mod webhook;
 
 pub use self::event::{Created, PayloadError, StripeEvent};
 pub use self::signature::SignatureError;
+pub use self::webhook::{SIGNATURE_HEADER, StripeWebhook};
 #[cfg(feature = "axum")]
 pub use crate::axum::stripe::StripeRejection;
-pub use self::webhook::{SIGNATURE_HEADER, StripeWebhook};

@@ -15,7 +15,7 @@ use super::signature::{SignatureError, SignatureHeader};
 pub const SIGNATURE_HEADER: &str = "stripe-signature";
 
 /// Stripe's libraries accept a signature for five minutes (<https://docs.stripe.com/webhooks#replay-attacks>).
-const TOLERANCE: Duration = Duration::from_secs(300);
+const TOLERANCE: Duration = Duration::from_mins(5);
 
 /// Verifies that deliveries come from Stripe.
 ///

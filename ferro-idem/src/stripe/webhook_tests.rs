@@ -83,7 +83,7 @@ fn the_tolerance_counts_both_ways_and_includes_its_last_second() {
     let webhook = StripeWebhook::new(SECRET);
     let header = format!("t={SIGNED_AT},v1={BY_OPENSSL}");
     let refused = |now| webhook.verify_at(PAYLOAD, &header, at(now)).map(|_| ());
-    let tolerance = Duration::from_secs(300);
+    let tolerance = Duration::from_mins(5);
     let over = Duration::from_secs(301);
     assert_eq!(refused(SIGNED_AT + 300), Ok(()));
     assert_eq!(refused(SIGNED_AT - 300), Ok(()));
@@ -139,10 +139,11 @@ fn a_signed_body_that_is_no_event_is_refused_with_the_reason() {
 #[test]
 fn nothing_that_is_printed_holds_the_secret() {
     let webhook = StripeWebhook::new(SECRET);
-    let mut printed = format!("{webhook:?}");
-    for header in ["", "t=1,v1=00", "t=1", "v1=0"] {
-        let error = webhook.verify_at(PAYLOAD, header, at(SIGNED_AT)).unwrap_err();
-        printed += &format!("{error} {error:?}");
+    let errors = ["", "t=1,v1=00", "t=1", "v1=0"]
+        .map(|header| webhook.verify_at(PAYLOAD, header, at(SIGNED_AT)).unwrap_err());
+    for printed in
+        [format!("{webhook:?}"), format!("{errors:?}"), errors.map(|error| error.to_string()).join(" ")]
+    {
+        assert!(!printed.contains("test_secret"), "{printed}");
     }
-    assert!(!printed.contains("test_secret"), "{printed}");
 }

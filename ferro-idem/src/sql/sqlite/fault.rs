@@ -7,7 +7,11 @@ use crate::error::Error;
 use crate::sql::table::TableName;
 
 /// Decides by result code (<https://www.sqlite.org/rescode.html>), never by message.
-pub(super) fn explain(operation: impl Into<Cow<'static, str>>, table: &TableName, error: sqlx::Error) -> Error {
+pub(super) fn explain(
+    operation: impl Into<Cow<'static, str>>,
+    table: &TableName,
+    error: sqlx::Error,
+) -> Error {
     let advice: Cow<'static, str> = match &error {
         sqlx::Error::PoolTimedOut => {
             "no connection became free in time: raise the pool's `max_connections`, or hold \

@@ -54,16 +54,19 @@ pub struct SqliteLog {
     table: Arc<Table>,
 }
 
-/// The table by name, with its statements written out once.
 struct Table {
     name: TableName,
+    /// Written out by the first call, for the columns that it finds. An upgrade under a running
+    /// application changes nothing for a log that saw the plain table: the new columns have
+    /// defaults.
+    statements: OnceLock<Statements>,
+}
+
+struct Statements {
+    columns: Columns,
     insert: Arc<str>,
-    insert_plain: Arc<str>,
     page_end: Arc<str>,
     delete_page: Arc<str>,
-    /// Looked at by the first mark. An upgrade under a running application changes nothing for a
-    /// log that saw the plain table: the new columns have defaults.
-    columns: OnceLock<Columns>,
 }
 
 /// Which of the two tables that a fence can be kept in this one is.
@@ -87,6 +90,10 @@ const PAGE_END: &str = "SELECT max(event_id) FROM (SELECT event_id FROM stripe_p
      WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
 
 const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3 \
+     AND (state <> 0 OR lease_until <= unixepoch('subsec') * 1000)";
+
+const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
      WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3";
 
 /// Rows read, and at most deleted, in one transaction of a purge: a few milliseconds of the lock.
@@ -178,20 +185,20 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
     /// [`Error::Store`]; what was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         let fault = |error| self.fault("purge old events", error);
-        self.columns().await?;
+        let statements = self.statements().await?;
         let age = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX);
         let mut deleted = 0;
         let mut page_start = String::new();
         loop {
             let page_end: Option<String> =
-                sqlx::query_scalar(AssertSqlSafe(Arc::clone(&self.table.page_end)))
+                sqlx::query_scalar(AssertSqlSafe(Arc::clone(&statements.page_end)))
                     .bind(&page_start)
                     .bind(PURGE_PAGE)
                     .fetch_one(&self.pool)
                     .await
                     .map_err(fault)?;
             let Some(page_end) = page_end else { return Ok(deleted) };
-            let page = sqlx::query(AssertSqlSafe(Arc::clone(&self.table.delete_page)))
+            let page = sqlx::query(AssertSqlSafe(Arc::clone(&statements.delete_page)))
                 .bind(&page_start)
                 .bind(&page_end)
                 .bind(age)
@@ -204,15 +211,13 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
     }
 
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        let event_type = event.event_type().unwrap_or_default();
-        let insert = match self.columns().await? {
-            Columns::Full => sqlx::query(AssertSqlSafe(Arc::clone(&self.table.insert)))
-                .bind(event.id())
-                .bind(event_type)
-                .bind(Owner::random()?.into_bytes()),
-            Columns::Plain => sqlx::query(AssertSqlSafe(Arc::clone(&self.table.insert_plain)))
-                .bind(event.id())
-                .bind(event_type),
+        let statements = self.statements().await?;
+        let insert = sqlx::query(AssertSqlSafe(Arc::clone(&statements.insert)))
+            .bind(event.id())
+            .bind(event.event_type().unwrap_or_default());
+        let insert = match statements.columns {
+            Columns::Full => insert.bind(Owner::random()?.into_bytes()),
+            Columns::Plain => insert,
         };
         let inserted = insert
             .execute(&self.pool)
@@ -221,9 +226,9 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
         Ok(inserted.rows_affected() == 1)
     }
 
-    async fn columns(&self) -> Result<Columns, Error> {
-        if let Some(columns) = self.table.columns.get() {
-            return Ok(*columns);
+    async fn statements(&self) -> Result<&Statements, Error> {
+        if let Some(statements) = self.table.statements.get() {
+            return Ok(statements);
         }
         let present: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
             .bind(self.table.name.as_str())
@@ -231,7 +236,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
             .await
             .map_err(|error| self.fault("look at the table's columns", error))?;
         let columns = fault::columns_of(&self.table.name, &present)?;
-        Ok(*self.table.columns.get_or_init(|| columns))
+        Ok(self.table.statements.get_or_init(|| Statements::new(&self.table.name, columns)))
     }
 
     fn fault(&self, operation: &'static str, error: sqlx::Error) -> Error {
@@ -241,13 +246,21 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
 
 impl Table {
     fn new(name: TableName) -> Self {
+        Self { name, statements: OnceLock::new() }
+    }
+}
+
+impl Statements {
+    fn new(table: &TableName, columns: Columns) -> Self {
+        let (insert, delete_page) = match columns {
+            Columns::Full => (INSERT, DELETE_PAGE),
+            Columns::Plain => (INSERT_PLAIN, DELETE_PAGE_PLAIN),
+        };
         Self {
-            insert: name.in_statement(INSERT).into(),
-            insert_plain: name.in_statement(INSERT_PLAIN).into(),
-            page_end: name.in_statement(PAGE_END).into(),
-            delete_page: name.in_statement(DELETE_PAGE).into(),
-            columns: OnceLock::new(),
-            name,
+            columns,
+            insert: table.in_statement(insert).into(),
+            page_end: table.in_statement(PAGE_END).into(),
+            delete_page: table.in_statement(delete_page).into(),
         }
     }
 }

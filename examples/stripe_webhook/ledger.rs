@@ -1,0 +1,102 @@
+//! The verdict: what was answered, held against what is found in the database.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+
+use crate::deliveries::FORGER;
+use crate::events::Event;
+use crate::storm::Answers;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ledger {
+    pub(crate) answers: Answers,
+    pub(crate) effects: Effects,
+    pub(crate) elapsed: Duration,
+}
+
+/// The rows in `payments`, looked at without asking the log of processed events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effects {
+    /// Rows of these events.
+    pub(crate) found: usize,
+    /// Events without a row.
+    pub(crate) lost: usize,
+    /// Rows beyond an event's first.
+    pub(crate) doubled: usize,
+    /// Rows with a forger's content.
+    pub(crate) forged: usize,
+}
+
+impl Effects {
+    /// Of `events` only: the file may hold others, delivered by the real Stripe.
+    pub(crate) async fn of(events: &[Event], pool: &SqlitePool) -> Result<Self, sqlx::Error> {
+        let rows: Vec<(String, Option<String>)> =
+            sqlx::query_as("SELECT event_id, customer FROM payments").fetch_all(pool).await?;
+        let mut rows_of: HashMap<&str, usize> = events.iter().map(|event| (event.id.as_str(), 0)).collect();
+        let mut effects = Self::default();
+        for (event_id, customer) in &rows {
+            let Some(rows) = rows_of.get_mut(event_id.as_str()) else { continue };
+            *rows += 1;
+            effects.found += 1;
+            effects.forged += usize::from(customer.as_deref() == Some(FORGER));
+        }
+        for rows in rows_of.into_values() {
+            effects.lost += usize::from(rows == 0);
+            effects.doubled += rows.saturating_sub(1);
+        }
+        Ok(effects)
+    }
+}
+
+impl Ledger {
+    pub(crate) fn balances(&self) -> bool {
+        let Self { answers, effects, .. } = self;
+        effects.lost == 0
+            && effects.doubled == 0
+            && effects.forged == 0
+            && answers.not_refused == 0
+            && answers.undelivered == 0
+    }
+
+    fn forged(&self) -> usize {
+        self.answers.refused + self.answers.not_refused
+    }
+
+    fn deliveries(&self) -> usize {
+        let Answers { first, duplicates, undelivered, .. } = self.answers;
+        first + duplicates + undelivered + self.forged()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate, to be read by people")]
+    fn deliveries_per_second(&self) -> f64 {
+        self.deliveries() as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answers, effects, .. } = self;
+        let mut row =
+            |name: &str, count: usize, note: &str| writeln!(formatter, "{name:<22}{count:>7}{note}");
+        row("deliveries", self.deliveries(), "")?;
+        row("first", answers.first, "")?;
+        row("duplicates", answers.duplicates, "")?;
+        row("refused", answers.refused, &format!(" of {} forged or stale", self.forged()))?;
+        row("redeliveries", answers.redeliveries, "")?;
+        row("never answered 2xx", answers.undelivered, "")?;
+        row("side effects found", effects.found, "")?;
+        row("effects lost", effects.lost, "")?;
+        row("effects doubled", effects.doubled, "")?;
+        row("effects of forgeries", effects.forged, "")?;
+        writeln!(formatter, "{:<22}{:>7.0}", "deliveries per second", self.deliveries_per_second())?;
+        let verdict = if self.balances() {
+            "every event took effect exactly once, every forgery was refused"
+        } else {
+            "the ledger does not balance"
+        };
+        write!(formatter, "\n{verdict}")
+    }
+}

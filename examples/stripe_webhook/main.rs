@@ -1,0 +1,146 @@
+//! An axum endpoint for Stripe's webhooks, verified and fenced, and a storm of deliveries that tries
+//! to make it lose an event or run one twice.
+//!
+//! ```text
+//! cargo run --example stripe_webhook
+//! cargo run --example stripe_webhook                             # again: every event is a duplicate now
+//! cargo run --example stripe_webhook -- --database other.db
+//! cargo test --example stripe_webhook
+//! ```
+//!
+//! Started like this, it serves on a free port and plays Stripe against itself over HTTP: 1,000
+//! events, each delivered 1 to 4 times, some copies at the same moment, in no order, forged and stale
+//! deliveries among them. Then it counts the rows in `payments`. It ends with 0 if every event took
+//! effect exactly once and every forgery was refused, else with 1.
+//!
+//! Kill it half-way, and the next run on the file finds effects lost: the fence promises at most once,
+//! and what died between its mark and its effect does not run again. Delete the file to start over.
+//!
+//! For the real thing:
+//!
+//! ```text
+//! stripe listen --forward-to localhost:4242/webhook              # prints the secret
+//! STRIPE_WEBHOOK_SECRET=whsec_... cargo run --example stripe_webhook -- --listen 127.0.0.1:4242
+//! stripe trigger payment_intent.succeeded
+//! ```
+//!
+//! `server` is what to copy. `events`, `deliveries` and `storm` are Stripe, `ledger` is the verdict.
+
+mod args;
+mod deliveries;
+mod events;
+mod ledger;
+mod server;
+mod storm;
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ferro_idem::SqliteLog;
+use ferro_idem::stripe::StripeWebhook;
+use rand::distr::{Alphanumeric, SampleString};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::args::{Args, Mode, USAGE};
+use crate::ledger::{Effects, Ledger};
+use crate::server::{App, PAYMENTS, causes, router};
+use crate::storm::Stripe;
+
+const EVENTS: usize = 1_000;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = match Args::parse(env::args_os().skip(1)) {
+        Ok(args) => args,
+        Err(mistake) => {
+            eprintln!("{mistake}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = match args.mode {
+        Mode::Help => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Mode::Listen(address) => listen(&args.database, &address).await.map(|()| ExitCode::SUCCESS),
+        Mode::Storm => storm(&args.database, EVENTS).await.map(|ledger| {
+            println!("{ledger}");
+            if ledger.balances() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {}", causes(&*error));
+        ExitCode::FAILURE
+    })
+}
+
+async fn open(database: &Path, webhook: StripeWebhook) -> Result<App, Box<dyn Error>> {
+    let log = SqliteLog::open(database).await?;
+    sqlx::raw_sql(PAYMENTS).execute(log.pool()).await?;
+    Ok(App { log, webhook })
+}
+
+/// Serves the real Stripe until Ctrl-C, and answers what has come in before it ends.
+async fn listen(database: &Path, address: &str) -> Result<(), Box<dyn Error>> {
+    let secret = env::var("STRIPE_WEBHOOK_SECRET").unwrap_or_default();
+    if secret.trim().is_empty() {
+        return Err(
+            "STRIPE_WEBHOOK_SECRET is not set: it is the `whsec_...` that `stripe listen` prints".into()
+        );
+    }
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let app = open(database, StripeWebhook::new(secret)).await?;
+    println!("listening on http://{}/webhook, Ctrl-C ends it", listener.local_addr()?);
+    let pool = app.log.pool().clone();
+    axum::serve(listener, router(app)).with_graceful_shutdown(interrupted()).await?;
+    pool.close().await;
+    println!("ended");
+    Ok(())
+}
+
+/// The first Ctrl-C lets running deliveries finish, a second one does not.
+async fn interrupted() {
+    // Where no handler can be installed, Ctrl-C ends the process by itself.
+    if tokio::signal::ctrl_c().await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// Serves on a free port, plays Stripe against it, and holds the answers against the database.
+async fn storm(database: &Path, count: usize) -> Result<Ledger, Box<dyn Error>> {
+    let secret = format!("whsec_{}", Alphanumeric.sample_string(&mut rand::rng(), 32));
+    let webhook = StripeWebhook::new(secret);
+    let app = open(database, webhook.clone()).await?;
+    let pool = app.log.pool().clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let stripe = Stripe::new(format!("http://{}/webhook", listener.local_addr()?), webhook)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async { drop(stopped.await) });
+    let server = tokio::spawn(server.into_future());
+
+    let events = events::events(count);
+    let volleys = deliveries::volleys(&events);
+    let start = Instant::now();
+    let answers = stripe.deliver(&volleys).await?;
+    let elapsed = start.elapsed();
+
+    // The client's idle connections go first, or the server would wait for them.
+    drop(stripe);
+    drop(stop);
+    server.await??;
+    let effects = Effects::of(&events, &pool).await?;
+    pool.close().await;
+    Ok(Ledger { answers, effects, elapsed })
+}

@@ -1,0 +1,133 @@
+//! Stripe, played against the endpoint over real HTTP.
+
+use std::error::Error;
+use std::ops::AddAssign;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use ferro_idem::stripe::{SIGNATURE_HEADER, SignatureError, StripeWebhook};
+use futures_util::future::try_join_all;
+use futures_util::stream::{StreamExt, TryStreamExt, iter};
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Client;
+
+use crate::deliveries::Delivery;
+
+const VOLLEYS_IN_FLIGHT: usize = 32;
+
+/// Stripe goes on for three days.
+const MOST_ATTEMPTS: u32 = 5;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Long enough that it never runs out on a slow disk: a sender that hangs up drops the handler.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What the endpoint answered, one count for each delivery.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answers {
+    /// 201: the body ran.
+    pub(crate) first: usize,
+    /// Any other 2xx.
+    pub(crate) duplicates: usize,
+    /// Genuine, and never answered 2xx.
+    pub(crate) undelivered: usize,
+    /// Forged or stale, and answered 400.
+    pub(crate) refused: usize,
+    /// Forged or stale, and answered anything else.
+    pub(crate) not_refused: usize,
+    /// Attempts beyond the first.
+    pub(crate) redeliveries: usize,
+}
+
+/// Where Stripe was told to deliver to, and the secret that it shares with the endpoint.
+pub(crate) struct Stripe {
+    client: Client,
+    url: String,
+    endpoint: StripeWebhook,
+}
+
+impl Stripe {
+    pub(crate) fn new(url: String, endpoint: StripeWebhook) -> reqwest::Result<Self> {
+        // The endpoint is on this machine: a proxy from the environment would not find it.
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        Ok(Self { client, url, endpoint })
+    }
+
+    /// Sends everything, and waits for the last answer.
+    pub(crate) async fn deliver(&self, volleys: &[Vec<Delivery<'_>>]) -> Result<Answers, Box<dyn Error>> {
+        let progress = progress(volleys.iter().map(Vec::len).sum());
+        let answers = iter(volleys)
+            .map(|volley| async {
+                let answers = try_join_all(volley.iter().map(|delivery| self.deliver_one(delivery))).await;
+                progress.inc(volley.len() as u64);
+                answers
+            })
+            .buffer_unordered(VOLLEYS_IN_FLIGHT)
+            .try_fold(Answers::default(), |mut total, volley| async move {
+                for answers in volley {
+                    total += answers;
+                }
+                Ok(total)
+            })
+            .await;
+        progress.finish_and_clear();
+        Ok(answers?)
+    }
+
+    /// One delivery, again and again until it is settled.
+    async fn deliver_one(&self, delivery: &Delivery<'_>) -> Result<Answers, SignatureError> {
+        let mut status = self.attempt(delivery).await?;
+        let mut redeliveries = 0;
+        while !is_settled(delivery, status) && redeliveries + 1 < MOST_ATTEMPTS {
+            tokio::time::sleep(FIRST_BACKOFF * 2_u32.pow(redeliveries)).await;
+            redeliveries += 1;
+            status = self.attempt(delivery).await?;
+        }
+        let mut answers = Answers { redeliveries: redeliveries as usize, ..Answers::default() };
+        let count = match (delivery.is_genuine(), status) {
+            (true, Some(StatusCode::CREATED)) => &mut answers.first,
+            (true, Some(status)) if status.is_success() => &mut answers.duplicates,
+            (true, _) => &mut answers.undelivered,
+            (false, Some(StatusCode::BAD_REQUEST)) => &mut answers.refused,
+            (false, _) => &mut answers.not_refused,
+        };
+        *count += 1;
+        Ok(answers)
+    }
+
+    /// The status, or `None` where there was no answer at all.
+    async fn attempt(&self, delivery: &Delivery<'_>) -> Result<Option<StatusCode>, SignatureError> {
+        let (body, signature) = delivery.signed(&self.endpoint)?;
+        let request = self
+            .client
+            .post(&self.url)
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .header(SIGNATURE_HEADER, signature)
+            .body(body);
+        Ok(request.send().await.ok().map(|response| response.status()))
+    }
+}
+
+/// Stripe goes on until a 2xx; a forger also takes a refusal for an answer.
+fn is_settled(delivery: &Delivery<'_>, status: Option<StatusCode>) -> bool {
+    status.is_some_and(|status| status.is_success() || (!delivery.is_genuine() && status.is_client_error()))
+}
+
+impl AddAssign for Answers {
+    fn add_assign(&mut self, more: Self) {
+        self.first += more.first;
+        self.duplicates += more.duplicates;
+        self.undelivered += more.undelivered;
+        self.refused += more.refused;
+        self.not_refused += more.not_refused;
+        self.redeliveries += more.redeliveries;
+    }
+}
+
+/// Draws nothing where nobody looks at a terminal.
+fn progress(deliveries: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} deliveries, {elapsed}");
+    ProgressBar::new(deliveries as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,46 @@
+//! With the attribute.
+
+use ferro_idem::{Error, MemoryProcessedLog, Outcome, ProcessedEventLog, WebhookEvent, idempotent_webhook};
+
+pub struct Shop {
+    pub log: MemoryProcessedLog,
+}
+
+impl Shop {
+    #[idempotent_webhook(log = self.log)]
+    pub async fn method(&self, event: String) -> Result<Outcome<usize>, Error> {
+        let parsed = event.parse::<usize>().unwrap_or(0);
+        std::future::ready(()).await;
+        Ok(Outcome::Processed(parsed + 1))
+    }
+}
+
+#[idempotent_webhook]
+pub async fn generic<L, E>(log: &L, event: E) -> Result<(), Error>
+where
+    L: ProcessedEventLog,
+    E: WebhookEvent + Send,
+{
+    if event.event_id() == "evt_1" {
+        return Ok(());
+    }
+    let _ = log;
+    std::future::ready(()).await;
+    Ok(())
+}
+
+#[idempotent_webhook(
+    event_id = id,
+    scope = "billing",
+    on_duplicate = { Ok(1) },
+    on_error = to_text,
+)]
+pub async fn every_argument(log: &MemoryProcessedLog, id: &str) -> Result<u8, String> {
+    let _ = (log, id);
+    std::future::ready(()).await;
+    Ok(1)
+}
+
+pub fn to_text(error: Error) -> Result<u8, String> {
+    Err(error.to_string())
+}

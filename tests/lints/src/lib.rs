@@ -1,0 +1,5 @@
+//! The same handlers twice: `plain` and, under the attribute, `fenced`. A test compares what clippy
+//! says of each.
+
+pub mod fenced;
+pub mod plain;

@@ -1,0 +1,41 @@
+//! Row 24: a fenced handler raises no lint that the same handler without a fence does not, under
+//! everything that clippy knows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// How often each lint is raised in each file of `tests/lints`.
+fn lints_by_file() -> BTreeMap<String, BTreeMap<String, usize>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("lints");
+    let output = Command::new(env!("CARGO"))
+        .args(["clippy", "--quiet", "--message-format=json", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .args(["--", "-Wclippy::all", "-Wclippy::pedantic", "-Wclippy::nursery", "-Wclippy::restriction"])
+        .args(["-Wunused", "-Wmissing-docs", "-Wrust-2018-idioms", "-Wlet-underscore"])
+        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("lints"))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "clippy ran (`rustup component add clippy`): {stderr}");
+    let mut files: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let report: serde_json::Value = serde_json::from_str(line).unwrap();
+        let message = &report["message"];
+        if let (Some(lint), Some(file)) =
+            (message["code"]["code"].as_str(), message["spans"][0]["file_name"].as_str())
+        {
+            let file = Path::new(file).file_name().unwrap().to_string_lossy().into_owned();
+            *files.entry(file).or_default().entry(lint.to_owned()).or_default() += 1;
+        }
+    }
+    files
+}
+
+#[test]
+fn row_24_the_attribute_adds_no_lint_under_pedantic_nursery_and_restriction() {
+    let files = lints_by_file();
+    let [plain, fenced] = ["plain.rs", "fenced.rs"].map(|file| files.get(file).cloned().unwrap_or_default());
+    assert!(plain.len() > 3, "clippy looked: {files:?}");
+    assert_eq!(fenced, plain);
+}

@@ -1,0 +1,149 @@
+//! The tables that a fence can be kept in.
+
+use ferro_idem::{Error, EventRef, InvalidTableName, ProcessedEventLog, SqliteLog};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tempfile::TempDir;
+
+/// The plain table of an application that fenced by hand.
+const PLAIN: &str = "CREATE TABLE stripe_processed_events (
+  event_id    TEXT PRIMARY KEY,
+  event_type  TEXT NOT NULL,
+  received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+)";
+
+async fn pool(folder: &TempDir) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(folder.path().join("app.db")).create_if_missing(true);
+    SqlitePool::connect_with(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn open_makes_a_durable_file_and_its_table_ready_in_one_call() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("events.db");
+    let log = SqliteLog::open(&path).await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(log.pool()).await.unwrap();
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(log.pool()).await.unwrap();
+    assert_eq!((mode.as_str(), synchronous), ("wal", 2), "2 is FULL");
+    log.pool().close().await;
+
+    let reopened = SqliteLog::open(&path).await.unwrap();
+    assert!(!reopened.try_mark_processed("evt_1").await.unwrap(), "a restart forgets nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_may_open_one_new_file_at_the_same_moment() {
+    let folder = TempDir::new().unwrap();
+    for round in 0..10 {
+        let path = folder.path().join(format!("{round}.db"));
+        let opening = (0..8).map(|_| tokio::spawn(SqliteLog::open(path.clone())));
+        for opened in futures_util::future::join_all(opening).await {
+            opened.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mark_records_the_type_and_who_made_it() {
+    let folder = TempDir::new().unwrap();
+    let log = SqliteLog::open(folder.path().join("events.db")).await.unwrap();
+    let typed = EventRef::new("evt_1").unwrap().with_type("invoice.paid");
+    assert!(log.try_mark_event(typed).await.unwrap());
+    assert!(log.try_mark_processed("evt_2").await.unwrap());
+    let rows: Vec<(String, String, i64, Vec<u8>)> =
+        sqlx::query_as("SELECT event_id, event_type, state, owner FROM stripe_processed_events ORDER BY 1")
+            .fetch_all(log.pool())
+            .await
+            .unwrap();
+    assert_eq!((rows[0].0.as_str(), rows[0].1.as_str(), rows[0].2), ("evt_1", "invoice.paid", 1));
+    assert_eq!((rows[1].0.as_str(), rows[1].1.as_str(), rows[1].2), ("evt_2", "", 1));
+    assert_eq!((rows[0].3.len(), rows[1].3.len()), (16, 16));
+    assert_ne!(rows[0].3, rows[1].3, "each call has a nonce of its own");
+}
+
+#[tokio::test]
+async fn the_plain_three_column_table_works_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let pool = pool(&folder).await;
+    sqlx::query(PLAIN).execute(&pool).await.unwrap();
+    sqlx::query("INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('evt_old', 'paid')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let log = SqliteLog::new(pool);
+    assert!(!log.try_mark_processed("evt_old").await.unwrap(), "a row made by hand counts as processed");
+    let event = EventRef::new("evt_new").unwrap().with_type("refunded");
+    assert!(log.try_mark_event(event).await.unwrap());
+    assert!(!log.try_mark_event(event).await.unwrap());
+    let kind: String =
+        sqlx::query_scalar("SELECT event_type FROM stripe_processed_events WHERE event_id = 'evt_new'")
+            .fetch_one(log.pool())
+            .await
+            .unwrap();
+    assert_eq!(kind, "refunded");
+}
+
+#[tokio::test]
+async fn a_log_over_the_applications_pool_creates_nothing() {
+    let folder = TempDir::new().unwrap();
+    let log = SqliteLog::new(pool(&folder).await);
+    let error = log.try_mark_processed("evt_1").await.unwrap_err();
+    assert!(matches!(error, Error::Store { .. }));
+    let message = error.to_string();
+    assert!(message.contains("there is no table `stripe_processed_events`, create it with"), "{message}");
+
+    let statement = message.split_once("create it with\n").unwrap().1.to_owned();
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(log.pool()).await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap(), "the statement in the error is the one to run");
+}
+
+#[tokio::test]
+async fn a_missing_column_is_answered_with_the_statement_that_adds_it() {
+    let folder = TempDir::new().unwrap();
+    let pool = pool(&folder).await;
+    sqlx::query("CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let log = SqliteLog::new(pool);
+    let message = log.try_mark_processed("evt_1").await.unwrap_err().to_string();
+    let statement = message.split_once("add it with\n").unwrap().1.to_owned();
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(log.pool()).await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_table_whose_id_is_not_unique_is_no_fence_and_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let pool = pool(&folder).await;
+    sqlx::query("CREATE TABLE stripe_processed_events (event_id TEXT, event_type TEXT)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let message = SqliteLog::new(pool).try_mark_processed("evt_1").await.unwrap_err().to_string();
+    assert!(message.contains("`event_id` needs a PRIMARY KEY or UNIQUE constraint"), "{message}");
+}
+
+#[tokio::test]
+async fn another_table_is_another_fence_even_if_its_name_is_a_keyword() {
+    let folder = TempDir::new().unwrap();
+    let pool = pool(&folder).await;
+    let orders = SqliteLog::new(pool.clone()).table("order").unwrap();
+    let events = SqliteLog::new(pool);
+    orders.create_table().await.unwrap();
+    orders.create_table().await.unwrap();
+    events.create_table().await.unwrap();
+    assert!(orders.try_mark_processed("evt_1").await.unwrap());
+    assert!(!orders.try_mark_processed("evt_1").await.unwrap());
+    assert!(events.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_name_that_is_more_than_a_name_never_reaches_sql() {
+    let folder = TempDir::new().unwrap();
+    let pool = pool(&folder).await;
+    for name in ["", "a b", "x\"; DROP TABLE users; --", "main.events", &"x".repeat(64)] {
+        let refused = SqliteLog::new(pool.clone()).table(name).map(|_| ());
+        assert_eq!(refused, Err(InvalidTableName), "{name}");
+    }
+}

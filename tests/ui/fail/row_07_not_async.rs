@@ -1,0 +1,8 @@
+use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+
+#[idempotent_webhook]
+pub fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+fn main() {}

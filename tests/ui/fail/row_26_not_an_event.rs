@@ -1,0 +1,17 @@
+use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+
+struct Invoice {
+    number: u64,
+}
+
+#[idempotent_webhook]
+async fn wrong_event(log: &MemoryProcessedLog, event: Invoice) -> Result<(), Error> {
+    Ok(())
+}
+
+#[idempotent_webhook(event_id = invoice.number)]
+async fn wrong_id(log: &MemoryProcessedLog, invoice: Invoice) -> Result<(), Error> {
+    Ok(())
+}
+
+fn main() {}
