@@ -5,3 +5,8 @@ mod logs;
 
 pub use dropping::{DropCounter, drop_after_polls};
 pub use logs::{Broken, Stalled, broken};
+
+/// The examples in the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
