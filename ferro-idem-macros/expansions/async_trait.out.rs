@@ -25,8 +25,11 @@ where
         };
         let __ret: Result<(), Error> = {
             {
-                let event = ::ferro_idem::__private::Event(&event);
-                let checked = ::ferro_idem::__private::fence(&__self.log, event.key())
+                let event = &event;
+                let checked = ::ferro_idem::__private::fence(
+                        &__self.log,
+                        ::ferro_idem::__private::event(event),
+                    )
                     .await;
                 match checked {
                     ::ferro_idem::__private::Checked::First => {}

@@ -4,11 +4,15 @@ async fn shopify(
     body: Bytes,
 ) -> Result<StatusCode, AppError> {
     {
-        let event = ::renamed::__private::EventId(&shopify_event_id(&headers)?);
+        let event = &shopify_event_id(&headers)?;
         let buffer = &mut ::renamed::__private::String::new();
         let checked = ::renamed::__private::fence(
                 &app.log,
-                ::renamed::__private::scoped("billing", event.key(), buffer),
+                ::renamed::__private::scoped(
+                    "billing",
+                    ::renamed::__private::event_id(event),
+                    buffer,
+                ),
             )
             .await;
         match checked {

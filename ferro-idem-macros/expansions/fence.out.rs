@@ -5,8 +5,12 @@ pub async fn on_event<L: ProcessedEventLog>(
 ) -> Result<(), AppError> {
     #![allow(unused)]
     {
-        let event = ::ferro_idem::__private::Event(&event);
-        let checked = ::ferro_idem::__private::fence(&log, event.key()).await;
+        let event = &event;
+        let checked = ::ferro_idem::__private::fence(
+                &log,
+                ::ferro_idem::__private::event(event),
+            )
+            .await;
         match checked {
             ::ferro_idem::__private::Checked::First => {}
             ::ferro_idem::__private::Checked::Duplicate => {

@@ -3,8 +3,8 @@
 //! ```ignore
 //! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 //!     {
-//!         let event = ::ferro_idem::__private::Event(&event);
-//!         let checked = ::ferro_idem::__private::fence(&log, event.key()).await;
+//!         let event = &event;
+//!         let checked = ::ferro_idem::__private::fence(&log, ::ferro_idem::__private::event(event)).await;
 //!         match checked {
 //!             ::ferro_idem::__private::Checked::First => {}
 //!             ::ferro_idem::__private::Checked::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
@@ -97,7 +97,7 @@ impl Runtime {
     }
 }
 
-/// Statements that read the key, and the expression that it then is.
+/// Statements that borrow the event, and the key as an expression.
 struct ReadKey {
     read: TokenStream,
     key: TokenStream,
@@ -105,20 +105,22 @@ struct ReadKey {
 
 fn read_key(runtime: &Runtime, key: Key, scope: Option<String>) -> ReadKey {
     let here = Span::mixed_site();
-    let (constructor, written) = match key {
-        Key::Event(event) => ("Event", event),
-        Key::EventId(id) => ("EventId", id),
+    let (function, written) = match key {
+        Key::Event(event) => ("event", event),
+        Key::EventId(id) => ("event_id", id),
     };
-    let constructor = runtime.call(constructor, written.span());
+    let function = runtime.call(function, written.span());
+    let event = Ident::new("event", hygienic_at(written.span()));
     let written = borrowed(written);
-    let read = quote_spanned!(here=> let event = #constructor(#written););
+    let read = quote_spanned!(here=> let #event = #written;);
+    let key = quote_spanned!(here=> #function(#event));
     let Some(scope) = scope else {
-        return ReadKey { read, key: quote_spanned!(here=> event.key()) };
+        return ReadKey { read, key };
     };
     let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
     ReadKey {
         read: quote_spanned!(here=> #read let buffer = &mut #string::new();),
-        key: quote_spanned!(here=> #scoped(#scope, event.key(), buffer)),
+        key: quote_spanned!(here=> #scoped(#scope, #key, buffer)),
     }
 }
 

@@ -25,26 +25,14 @@ pub enum Checked {
     Failed(Error),
 }
 
-/// What `event = EXPR` names. A tuple struct and no function: `let event = Event(&EXPR);` keeps the
-/// value of `EXPR` and lets everything else that it borrowed go, a lock's guard for one, before
-/// the log is asked.
-pub struct Event<'a, E: WebhookEvent + ?Sized>(pub &'a E);
-
-impl<'a, E: WebhookEvent + ?Sized> Event<'a, E> {
-    #[inline]
-    pub fn key(self) -> Key<'a> {
-        EventRef::of(self.0)
-    }
+#[inline]
+pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
+    EventRef::of(event)
 }
 
-/// What `event_id = EXPR` names.
-pub struct EventId<'a, I: IdText + ?Sized>(pub &'a I);
-
-impl<'a, I: IdText + ?Sized> EventId<'a, I> {
-    #[inline]
-    pub fn key(self) -> Key<'a> {
-        EventRef::new(self.0.id_text())
-    }
+#[inline]
+pub fn event_id<I: IdText + ?Sized>(id: &I) -> Key<'_> {
+    EventRef::new(id.id_text())
 }
 
 /// `AsRef<str>`, with a message of its own.
