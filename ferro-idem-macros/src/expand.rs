@@ -1,6 +1,6 @@
 //! The check in front of the body.
 //!
-//! ```ignore
+//! ```text
 //! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 //!     {
 //!         let event = &event;

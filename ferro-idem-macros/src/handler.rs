@@ -25,7 +25,7 @@ pub(crate) enum Form {
     AsyncFn,
     /// `#[async_trait]` on the impl, which ran first:
     ///
-    /// ```ignore
+    /// ```text
     /// fn f<'life0, 'async_trait>(&'life0 self, __arg1: Json<E>) -> Pin<Box<dyn Future<Output = R> + ..>> {
     ///     Box::pin(async move {
     ///         if let Some(__ret) = None::<R> { return __ret; }

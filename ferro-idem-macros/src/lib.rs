@@ -24,7 +24,7 @@ use crate::errors::Found;
 /// a duplicate is answered without it. The check stands in the untouched function, so `?`,
 /// `return`, drop order and compile errors are those of the function as written.
 ///
-/// ```ignore
+/// ```text
 /// #[idempotent_webhook]
 /// async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 ///     ship_parcel(event).await
