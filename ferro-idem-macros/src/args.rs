@@ -3,13 +3,14 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, Expr, Path, Token};
+use syn::{Error, Expr, Path, Token, token};
 
 use crate::errors::{Found, error_at};
 use crate::suggest::nearest;
 
 /// What may be written, in the order of the documentation.
-const KNOWN: &[&str] = &["log", "event", "event_id", "scope", "on_duplicate", "on_error", "crate"];
+const KNOWN: &[&str] =
+    &["log", "event", "event_id", "scope", "claim", "transaction", "on_duplicate", "on_error", "crate"];
 
 /// Each argument, where it was written.
 #[derive(Default)]
@@ -18,9 +19,23 @@ pub(crate) struct Args {
     pub(crate) event: Option<Expr>,
     pub(crate) event_id: Option<Expr>,
     pub(crate) scope: Option<Expr>,
+    pub(crate) claim: Option<ClaimArgs>,
+    pub(crate) transaction: Option<TransactionArgs>,
     pub(crate) on_duplicate: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
     pub(crate) krate: Option<Path>,
+}
+
+/// `claim`, `claim(c)`, `claim(c, lease = EXPR)`.
+pub(crate) struct ClaimArgs {
+    pub(crate) binding: Option<Ident>,
+    pub(crate) lease: Option<Expr>,
+}
+
+/// `transaction(tx)`.
+pub(crate) struct TransactionArgs {
+    pub(crate) keyword: Ident,
+    pub(crate) binding: Ident,
 }
 
 /// Reads all arguments, going on behind a mistake at the next comma.
@@ -57,6 +72,17 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
         return Err(error_at(&key, format!("`{name}` is given twice: keep one")));
     }
     seen.push(key.clone());
+    match name.as_str() {
+        "claim" => {
+            args.claim = Some(parse_claim(input)?);
+            return Ok(());
+        }
+        "transaction" => {
+            args.transaction = Some(parse_transaction(key, input)?);
+            return Ok(());
+        }
+        _ => {}
+    }
     let has_value =
         input.parse::<Option<Token![=]>>()?.is_some() && !input.is_empty() && !input.peek(Token![,]);
     if !has_value {
@@ -72,6 +98,54 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
         _ => args.krate = Some(input.call(Path::parse_mod_style)?),
     }
     Ok(())
+}
+
+fn parse_claim(input: ParseStream<'_>) -> syn::Result<ClaimArgs> {
+    let mut claim = ClaimArgs { binding: None, lease: None };
+    if !input.peek(token::Paren) {
+        return Ok(claim);
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    while !content.is_empty() {
+        let name: Ident = content.parse().map_err(|error| {
+            Error::new(error.span(), "expected `claim(c)` or `claim(c, lease = DURATION)`")
+        })?;
+        if content.parse::<Option<Token![=]>>()?.is_none() {
+            if claim.binding.is_some() {
+                return Err(error_at(name, "the claim has a name already: `claim(c, lease = DURATION)`"));
+            }
+            claim.binding = Some(name);
+        } else if name != "lease" {
+            return Err(error_at(
+                &name,
+                format!("unknown argument `{name}`: a claim has `lease = DURATION`"),
+            ));
+        } else if claim.lease.is_some() {
+            return Err(error_at(name, "`lease` is given twice: keep one"));
+        } else {
+            claim.lease = Some(content.parse()?);
+        }
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    Ok(claim)
+}
+
+fn parse_transaction(keyword: Ident, input: ParseStream<'_>) -> syn::Result<TransactionArgs> {
+    const NAMED: &str = "name the transaction for the body: `transaction(tx)`";
+    if !input.peek(token::Paren) {
+        return Err(error_at(keyword, NAMED));
+    }
+    let content;
+    syn::parenthesized!(content in input);
+    let binding = content.parse().map_err(|error| Error::new(error.span(), NAMED))?;
+    if content.is_empty() {
+        Ok(TransactionArgs { keyword, binding })
+    } else {
+        Err(content.error("a transaction has a name and no arguments: `transaction(tx)`"))
+    }
 }
 
 fn unknown(key: &Ident, name: &str) -> Error {

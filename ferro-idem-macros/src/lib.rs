@@ -68,11 +68,15 @@ pub fn idempotent_webhook(
 /// then is no news.
 fn idempotent_webhook_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut found = Found::default();
-    let args = args::parse(args, &mut found);
     let handler = found.take(handler::parse(item.clone()));
-    let fence = validate::validate(args, handler.as_ref(), &mut found);
-    match (handler, fence, found.errors()) {
-        (Some(handler), Some(fence), None) => expand::expand(handler, fence),
+    let args = match &handler {
+        Some(handler) => handler.in_body(args),
+        None => args,
+    };
+    let args = args::parse(args, &mut found);
+    let protection = validate::validate(args, handler.as_ref(), &mut found);
+    match (handler, protection, found.errors()) {
+        (Some(handler), Some(protection), None) => expand::expand(handler, protection),
         (_, _, errors) => quote!(#[allow(unused_variables)] #item #errors),
     }
 }

@@ -1,19 +1,26 @@
 //! From what was written to what is meant, or to every reason why not.
 
-use syn::{Expr, ExprLit, Lit, Path, parse_quote};
+use syn::{Expr, ExprLit, Ident, Lit, Path, parse_quote};
 
-use crate::args::Args;
+use crate::args::{Args, ClaimArgs, TransactionArgs};
 use crate::errors::{Found, error_at};
 use crate::handler::Handler;
 
-/// A fence, ready to expand.
-pub(crate) struct Fence {
+/// A handler's guarantee, ready to expand.
+pub(crate) struct Protection {
+    pub(crate) guarantee: Guarantee,
     pub(crate) krate: Path,
     pub(crate) log: Expr,
     pub(crate) key: Key,
     pub(crate) scope: Option<String>,
     pub(crate) on_duplicate: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
+}
+
+pub(crate) enum Guarantee {
+    Fence,
+    Claim { binding: Option<Ident>, lease: Option<Expr> },
+    Transaction { binding: Ident },
 }
 
 /// Where the event's id comes from.
@@ -24,12 +31,13 @@ pub(crate) enum Key {
 
 const LONGEST_SCOPE: usize = 64;
 
-/// Notes every mistake in `found`; the fence is whole only if there is none.
-pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Fence> {
+/// Notes every mistake in `found`; the protection is whole only if there is none.
+pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Protection> {
     // What a broken argument was to be is unknown: after one, nothing counts as missing.
     let asked = handler.filter(|_| found.is_empty());
     let log = found.take(args.log.map(unquoted("log")).transpose());
     let key = found.take(key(args.event, args.event_id));
+    let guarantee = found.take(guarantee(args.claim, args.transaction));
     let scope = found.take(args.scope.map(scope).transpose());
     let on_error = found.take(args.on_error.map(unquoted("on_error")).transpose());
     let log = log
@@ -38,7 +46,8 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
     let key = key
         .zip(asked)
         .and_then(|(written, handler)| found.take(written.map_or_else(|| event_parameter(handler), Ok)));
-    Some(Fence {
+    Some(Protection {
+        guarantee: guarantee?,
         krate: args.krate.unwrap_or_else(|| parse_quote!(::ferro_idem)),
         log: log?,
         key: key?,
@@ -46,6 +55,19 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
         on_duplicate: args.on_duplicate,
         on_error: on_error?,
     })
+}
+
+fn guarantee(claim: Option<ClaimArgs>, transaction: Option<TransactionArgs>) -> syn::Result<Guarantee> {
+    match (claim, transaction) {
+        (None, None) => Ok(Guarantee::Fence),
+        (Some(ClaimArgs { binding, lease, .. }), None) => Ok(Guarantee::Claim { binding, lease }),
+        (None, Some(TransactionArgs { binding, .. })) => Ok(Guarantee::Transaction { binding }),
+        (Some(_), Some(TransactionArgs { keyword, .. })) => Err(error_at(
+            keyword,
+            "`claim` and `transaction` are two guarantees: keep `transaction` where the effects are in the \
+             log's own database, `claim` where they are not",
+        )),
+    }
 }
 
 fn log_parameter(handler: &Handler) -> syn::Result<Expr> {

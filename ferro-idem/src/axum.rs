@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::Error;
@@ -22,21 +23,30 @@ impl<T: WebhookEvent> WebhookEvent for Json<T> {
 impl From<&Error> for StatusCode {
     fn from(error: &Error) -> Self {
         match error {
+            Error::InProgress { .. } | Error::LeaseLost { .. } => Self::CONFLICT,
             Error::Store { .. } => Self::SERVICE_UNAVAILABLE,
+            Error::LeaseTooShort { .. } => Self::INTERNAL_SERVER_ERROR,
             Error::InvalidEventId { .. } => Self::BAD_REQUEST,
         }
     }
 }
 
-/// The status, and a line for the sender. What names the store stays out of it: log the error.
+/// The status, a line for the sender, and `Retry-After` while another delivery is running. What names
+/// the store stays out of it: log the error.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = StatusCode::from(&self);
-        let line = match self {
-            Self::Store { .. } => "the event could not be recorded, deliver it again later".to_owned(),
-            invalid @ Self::InvalidEventId { .. } => invalid.to_string(),
-        };
-        (status, line).into_response()
+        match &self {
+            Self::Store { .. } => {
+                (status, "the event could not be recorded, deliver it again later").into_response()
+            }
+            Self::InProgress { retry_after, .. } => {
+                // Whole seconds (RFC 9110, 10.2.3), and never before the lease ends.
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                (status, [(RETRY_AFTER, seconds.max(1).to_string())], self.to_string()).into_response()
+            }
+            _ => (status, self.to_string()).into_response(),
+        }
     }
 }
 

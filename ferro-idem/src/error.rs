@@ -2,15 +2,21 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::time::Duration;
 
+use crate::claim::SHORTEST_LEASE;
 use crate::event::InvalidEventId;
 
-/// Why a fence could not be checked. The handler's body has not run.
+/// Why a delivery is not settled. The event is not lost: answer with an error, so that the sender
+/// delivers again.
 ///
-/// | variant | over axum | what the sender does |
-/// |---|---|---|
-/// | [`Store`](Error::Store) | 503 | delivers again later |
-/// | [`InvalidEventId`](Error::InvalidEventId) | 400 | gives up after its retries: the delivery can never be fenced |
+/// | variant | over axum | the body | what helps |
+/// |---|---|---|---|
+/// | [`InProgress`](Error::InProgress) | 409, `Retry-After` | did not run | another delivery, later |
+/// | [`Store`](Error::Store) | 503 | did not run, or its commit is in doubt | another delivery, later |
+/// | [`LeaseLost`](Error::LeaseLost) | 409 | was stopped | another delivery has the event |
+/// | [`LeaseTooShort`](Error::LeaseTooShort) | 500 | did not run | a longer `lease` in the attribute |
+/// | [`InvalidEventId`](Error::InvalidEventId) | 400 | did not run | nothing: the delivery can never be fenced |
 ///
 /// Messages never hold a secret or a payload. A [`Store`](Error::Store) message may name a
 /// table or a database file: it is for your log, and the reply over axum leaves it out.
@@ -30,6 +36,36 @@ pub enum Error {
         advice: Cow<'static, str>,
         /// What the store's driver said.
         source: Box<dyn StdError + Send + Sync>,
+    },
+
+    /// Another delivery of the event is running. It is not known yet whether it will succeed, so this
+    /// one is not a duplicate.
+    #[error("another delivery of the event is running: deliver it again in {}s", retry_after.as_secs_f32().ceil())]
+    #[non_exhaustive]
+    InProgress {
+        /// The key.
+        event_id: String,
+        /// When the other one's lease ends, if it is not renewed.
+        retry_after: Duration,
+    },
+
+    /// The lease ended while the body ran, and could not be renewed: the body was stopped, because
+    /// another delivery may have the event.
+    #[error(
+        "the lease on the event was lost: the store could not be reached in time, or this process stood still"
+    )]
+    #[non_exhaustive]
+    LeaseLost {
+        /// The key.
+        event_id: String,
+    },
+
+    /// A lease that cannot be renewed in time.
+    #[error("a lease of {lease:?} is too short to be renewed: use {SHORTEST_LEASE:?} or more")]
+    #[non_exhaustive]
+    LeaseTooShort {
+        /// What was asked for.
+        lease: Duration,
     },
 
     /// The id cannot be a key in every store, so no store is asked.

@@ -50,10 +50,17 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod claim;
 mod error;
 mod event;
 mod log;
+mod owner;
 mod reply;
+#[allow(missing_debug_implementations)]
+mod see_through;
+#[allow(missing_debug_implementations)]
+mod trace;
+mod transaction;
 
 #[cfg(feature = "axum")]
 mod axum;
@@ -73,12 +80,15 @@ pub mod __private;
 pub use async_trait::async_trait;
 pub use ferro_idem_macros::idempotent_webhook;
 
+pub use crate::claim::{Claim, ClaimLog, ClaimOutcome, DEFAULT_LEASE, Ownership, SHORTEST_LEASE};
 pub use crate::error::Error;
 pub use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 pub use crate::log::{ProcessedEventLog, RETENTION};
+pub use crate::owner::Owner;
 pub use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
+pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "sqlite")]
-pub use crate::sql::{InvalidTableName, SqliteLog};
+pub use crate::sql::{InvalidTableName, SqliteLog, SqliteTransaction};

@@ -3,13 +3,24 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 pub use std::string::String;
 
+use crate::claim::SHORTEST_LEASE;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 use crate::log::{Marking, ProcessedEventLog};
-use crate::reply::{DuplicateReply, FromFenceError};
+use crate::reply::{DuplicateReply, FromFenceError, Settle};
+
+pub use std::option::Option::{None, Some};
+pub use std::pin::pin;
+pub use std::result::Result::{Err, Ok};
+
+use crate::claim::Guard;
+pub use crate::claim::{Claiming, DEFAULT_LEASE, claim};
+pub use crate::transaction::{Beginning, begin};
+use crate::transaction::{Open, TransactionalLog};
 
 /// A key to fence, or why it cannot be one.
 pub type Key<'a> = Result<EventRef<'a>, InvalidEventId>;
@@ -110,4 +121,86 @@ pub fn error_reply<R: FromFenceError>(error: Error) -> R {
 #[inline]
 pub fn error_reply_by<R, F: FnOnce(Error) -> R>(on_error: F, error: Error) -> R {
     on_error(error)
+}
+
+/// Whether a lease can be renewed, for leases that are known at compile time.
+pub const fn checked_lease(lease: Duration) -> Duration {
+    assert!(
+        lease.as_nanos() >= SHORTEST_LEASE.as_nanos(),
+        "the lease is too short to be renewed: use 500 ms or more"
+    );
+    lease
+}
+
+/// Decides whether a reply settles its event: by `Settle` where the type has it, by `is_ok()` for any
+/// other `Result`. `(&&Probe(&reply)).rule()` takes the first rule that fits, because each is
+/// implemented one reference further out.
+pub struct Probe<'a, R>(pub &'a R);
+
+pub struct AskSettle;
+pub struct AskIsOk;
+
+/// In a module, for the expansion to import all.
+pub mod rules {
+    use super::{AskIsOk, AskSettle, Probe, Settle};
+
+    pub trait RuleOfSettle {
+        #[inline]
+        fn rule(&self) -> AskSettle {
+            AskSettle
+        }
+    }
+
+    pub trait RuleOfResult {
+        #[inline]
+        fn rule(&self) -> AskIsOk {
+            AskIsOk
+        }
+    }
+
+    /// Fits everything, and then asks for `Settle`: that error says how to go on.
+    pub trait RuleOfTheRest {
+        #[inline]
+        fn rule(&self) -> AskSettle {
+            AskSettle
+        }
+    }
+
+    impl<R: Settle> RuleOfSettle for Probe<'_, R> {}
+    impl<T, E> RuleOfResult for &Probe<'_, Result<T, E>> {}
+    impl<R> RuleOfTheRest for &&Probe<'_, R> {}
+}
+
+impl AskSettle {
+    #[inline]
+    pub fn is_processed<R: Settle>(self, reply: &R) -> bool {
+        reply.is_processed()
+    }
+}
+
+impl AskIsOk {
+    #[inline]
+    pub fn is_processed<T, E>(self, reply: &Result<T, E>) -> bool {
+        reply.is_ok()
+    }
+}
+
+/// Settles by the reply of a body that ran under a claim.
+pub async fn settle_claim<R>(
+    ran: Result<(Guard, R), Error>,
+    is_processed: impl FnOnce(&R) -> bool,
+) -> Result<R, Error> {
+    let (guard, reply) = ran?;
+    guard.settle(is_processed(&reply)).await?;
+    Ok(reply)
+}
+
+/// Settles by the reply of a body that ran in a transaction.
+pub async fn settle_transaction<L: TransactionalLog, R>(
+    open: Open<L>,
+    reply: R,
+    is_processed: impl FnOnce(&R) -> bool,
+) -> Result<R, Error> {
+    open.settle(is_processed(&reply)).await?;
+    Ok(reply)
 }

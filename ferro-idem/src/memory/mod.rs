@@ -1,5 +1,6 @@
 //! The log that lives in the process.
 
+mod claims;
 mod key;
 mod retained;
 
@@ -8,14 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 
+use self::claims::Claims;
 use self::key::Key;
 use self::retained::Retained;
+use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
+use crate::owner::Owner;
 
 /// A log in memory: for tests, development, and services of one process that may forget on restart.
 ///
@@ -33,9 +37,16 @@ use crate::log::ProcessedEventLog;
 /// assert!(!log.try_mark_processed("evt_1").await?);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct MemoryProcessedLog {
-    seen: Arc<Seen>,
+    memory: Arc<Memory>,
+}
+
+/// Invariant: an event's lock in `seen` is taken before its lock in `claims`, never the other way
+/// round, and what changes whether the event is processed holds both.
+struct Memory {
+    seen: Seen,
+    claims: Claims,
 }
 
 enum Seen {
@@ -43,57 +54,117 @@ enum Seen {
     Retained(Retained),
 }
 
-impl Default for Seen {
-    fn default() -> Self {
-        Self::Forever(DashMap::default())
-    }
-}
-
 impl MemoryProcessedLog {
     /// A log that remembers every event as long as it lives, at 40 to 75 bytes each.
     pub fn new() -> Self {
-        Self::default()
+        Self::from_parts(Seen::Forever(DashMap::default()), Claims::new(None))
     }
 
     /// A log that forgets each event `retention` after its first delivery.
     ///
     /// An event that comes back later runs again: [`RETENTION`](crate::RETENTION) is longer than
     /// any resend of Stripe's. There is no thread and no timer; new marks pay for the sweeping,
-    /// a constant share each. What is kept stays within about twice what is live.
+    /// a constant share each. What is kept stays within about twice what is live. A claim is live
+    /// as long as its lease.
     pub fn with_retention(retention: Duration) -> Self {
-        Self { seen: Arc::new(Seen::Retained(Retained::new(retention))) }
+        Self::from_parts(Seen::Retained(Retained::new(retention)), Claims::new(Some(retention)))
     }
 
-    /// How many events are kept, those included that have expired and are not swept yet.
+    fn from_parts(seen: Seen, claims: Claims) -> Self {
+        Self { memory: Arc::new(Memory { seen, claims }) }
+    }
+
+    /// How many processed events are kept, those included that have expired and are not swept yet.
     pub fn len(&self) -> usize {
-        match &*self.seen {
+        match &self.memory.seen {
             Seen::Forever(seen) => seen.len(),
             Seen::Retained(seen) => seen.len(),
         }
     }
 
-    /// Whether no event is kept.
+    /// Whether no processed event is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
+impl Default for MemoryProcessedLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Seen {
+    /// `None` where the event is processed; else what `decide` says, under the event's lock, and
+    /// whether it is processed now.
+    #[inline]
+    fn if_unseen<T>(&self, id: &str, decide: impl FnOnce() -> (bool, T)) -> Option<T> {
+        match self {
+            Self::Forever(seen) => match seen.entry(Key::new(id)) {
+                Entry::Occupied(_) => None,
+                Entry::Vacant(unseen) => {
+                    let (marks, decision) = decide();
+                    if marks {
+                        drop(unseen.insert(()));
+                    }
+                    Some(decision)
+                }
+            },
+            Self::Retained(seen) => seen.if_unseen(id, Instant::now(), decide),
+        }
+    }
+}
+
+impl Memory {
     #[inline]
     fn mark(&self, event: EventRef<'_>) -> bool {
-        match &*self.seen {
-            Seen::Forever(seen) => seen.insert(Key::new(event.id()), ()).is_none(),
-            Seen::Retained(seen) => seen.mark(event.id(), Instant::now()),
-        }
+        let first = self.seen.if_unseen(event.id(), || {
+            let first = !self.claims.has(event.id());
+            (first, first)
+        });
+        first.unwrap_or(false)
     }
 }
 
 #[async_trait]
 impl ProcessedEventLog for MemoryProcessedLog {
     async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
-        Ok(self.mark(EventRef::new(event_id)?))
+        Ok(self.memory.mark(EventRef::new(event_id)?))
     }
 
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        Ok(self.mark(event))
+        Ok(self.memory.mark(event))
+    }
+}
+
+#[async_trait]
+impl ClaimLog for MemoryProcessedLog {
+    async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
+        let Memory { seen, claims } = &*self.memory;
+        claims.announce();
+        let outcome = seen.if_unseen(event.id(), || (false, claims.claim(event.id(), owner, lease)));
+        Ok(outcome.unwrap_or(ClaimOutcome::Processed))
+    }
+
+    async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
+        Ok(self.memory.claims.renew(event_id, held, lease))
+    }
+
+    async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        let Memory { seen, claims } = &*self.memory;
+        let completed = seen.if_unseen(event_id, || {
+            let completed = claims.complete(event_id, held);
+            (completed, completed)
+        });
+        Ok(completed.unwrap_or_else(|| claims.complete(event_id, held)))
+    }
+
+    async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        Ok(self.memory.claims.release(event_id, held))
+    }
+
+    fn handle(&self) -> Arc<dyn ClaimLog> {
+        Arc::new(self.clone())
     }
 }
 

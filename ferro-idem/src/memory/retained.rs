@@ -30,23 +30,34 @@ impl Retained {
         Self { retention, marked_at: DashMap::default(), until_sweep: AtomicIsize::new(budget_after(0)) }
     }
 
-    pub(super) fn mark(&self, id: &str, now: Instant) -> bool {
-        match self.marked_at.entry(Key::new(id)) {
-            Entry::Occupied(mut seen) => {
-                let expired = self.has_expired(*seen.get(), now);
-                if expired {
-                    seen.insert(now);
+    /// As [`Seen::if_unseen`](super::Seen::if_unseen).
+    pub(super) fn if_unseen<T>(
+        &self,
+        id: &str,
+        now: Instant,
+        decide: impl FnOnce() -> (bool, T),
+    ) -> Option<T> {
+        let (adds, decision) = match self.marked_at.entry(Key::new(id)) {
+            Entry::Occupied(seen) if !self.has_expired(*seen.get(), now) => return None,
+            Entry::Occupied(mut expired) => {
+                let (marks, decision) = decide();
+                if marks {
+                    expired.insert(now);
                 }
-                expired
+                (false, decision)
             }
             Entry::Vacant(unseen) => {
-                drop(unseen.insert(now));
-                if self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    self.sweep(now);
+                let (marks, decision) = decide();
+                if marks {
+                    drop(unseen.insert(now));
                 }
-                true
+                (marks, decision)
             }
+        };
+        if adds && self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.sweep(now);
         }
+        Some(decision)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,6 +85,12 @@ fn budget_after(left: usize) -> isize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Retained {
+        fn mark(&self, id: &str, now: Instant) -> bool {
+            self.if_unseen(id, now, || (true, ())).is_some()
+        }
+    }
 
     const HOUR: Duration = Duration::from_hours(1);
 

@@ -81,6 +81,28 @@ pub(super) fn columns_of(table: &TableName, present: &[String]) -> Result<Column
     })
 }
 
+/// The columns of a claim, or the statements that add those that are missing.
+pub(super) fn claim_columns_of(table: &TableName, present: &[String]) -> Result<(), Error> {
+    columns_of(table, present)?;
+    let is_missing = |statement: &&str| {
+        let column = statement.split_whitespace().nth(5);
+        !present.iter().any(|name| column.is_some_and(|column| name.eq_ignore_ascii_case(column)))
+    };
+    let missing: Vec<&str> = SqliteLog::UPGRADE.lines().filter(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Store {
+        operation: "claim the event".into(),
+        advice: format!(
+            "the table `{table}` lacks columns that a claim needs, add them with\n{}",
+            table.in_statement(&missing.join("\n"))
+        )
+        .into(),
+        source: sqlx::Error::ColumnNotFound("state, owner, fence, lease_until, updated_at".into()).into(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +116,20 @@ mod tests {
     fn the_plain_table_and_the_full_one_are_told_apart() {
         assert_eq!(columns(&["event_id", "event_type", "received_at"]), Ok(Columns::Plain));
         assert_eq!(columns(&["EVENT_ID", "Event_Type", "OWNER"]), Ok(Columns::Full));
+    }
+
+    #[test]
+    fn only_the_missing_columns_of_a_claim_are_added() {
+        let present = ["event_id", "event_type", "state", "owner", "fence"].map(str::to_owned);
+        let error = claim_columns_of(&TableName::default(), &present).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "add them with\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN lease_until INTEGER;\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN updated_at TEXT;"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

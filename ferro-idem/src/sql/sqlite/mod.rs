@@ -1,7 +1,11 @@
 //! The log in a SQLite file.
 
+mod claim;
 mod fault;
 mod open;
+mod transaction;
+
+pub use self::transaction::SqliteTransaction;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,11 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
-use super::owner::Owner;
 use super::table::{InvalidTableName, TableName};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
+use crate::owner::Owner;
 
 /// A log in a SQLite database: for one machine, durable, no server.
 ///
@@ -60,6 +64,9 @@ struct Table {
     /// application changes nothing for a log that saw the plain table: the new columns have
     /// defaults.
     statements: OnceLock<Statements>,
+    /// Written out by the first claim, which needs the columns of [`SqliteLog::SCHEMA`].
+    claim_statements: OnceLock<claim::Statements>,
+    in_flight: transaction::InFlight,
 }
 
 struct Statements {
@@ -100,6 +107,17 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 const PURGE_PAGE: i64 = 500;
 
 impl SqliteLog {
+    /// The statements that make the table of [`SCHEMA`](Self::SCHEMA) out of a plain one, under a
+    /// running application: what is there already stays, and counts as processed.
+    ///
+    /// SQLite knows no `ADD COLUMN IF NOT EXISTS`: run it once.
+    pub const UPGRADE: &'static str = "\
+ALTER TABLE stripe_processed_events ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE stripe_processed_events ADD COLUMN owner BLOB;
+ALTER TABLE stripe_processed_events ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
+ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
+
     /// The table that serves every guarantee. `event_id` as primary key is the fence.
     ///
     /// `state`: 0 claimed, 1 processed, 2 released. A row that has only the first three columns
@@ -216,7 +234,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
             .bind(event.id())
             .bind(event.event_type().unwrap_or_default());
         let insert = match statements.columns {
-            Columns::Full => insert.bind(Owner::random()?.into_bytes()),
+            Columns::Full => insert.bind(Owner::random()?.as_bytes().to_vec()),
             Columns::Plain => insert,
         };
         let inserted = insert
@@ -230,13 +248,16 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
         if let Some(statements) = self.table.statements.get() {
             return Ok(statements);
         }
-        let present: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
+        let columns = fault::columns_of(&self.table.name, &self.columns().await?)?;
+        Ok(self.table.statements.get_or_init(|| Statements::new(&self.table.name, columns)))
+    }
+
+    async fn columns(&self) -> Result<Vec<String>, Error> {
+        sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
             .bind(self.table.name.as_str())
             .fetch_all(&self.pool)
             .await
-            .map_err(|error| self.fault("look at the table's columns", error))?;
-        let columns = fault::columns_of(&self.table.name, &present)?;
-        Ok(self.table.statements.get_or_init(|| Statements::new(&self.table.name, columns)))
+            .map_err(|error| self.fault("look at the table's columns", error))
     }
 
     fn fault(&self, operation: &'static str, error: sqlx::Error) -> Error {
@@ -246,7 +267,12 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
 
 impl Table {
     fn new(name: TableName) -> Self {
-        Self { name, statements: OnceLock::new() }
+        Self {
+            name,
+            statements: OnceLock::new(),
+            claim_statements: OnceLock::new(),
+            in_flight: transaction::InFlight::default(),
+        }
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! The body stays raw tokens: half-typed code still expands, and is not parsed twice.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, FnArg, GenericParam, Signature, Token, Visibility};
+mod return_type;
 
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Error, FnArg, GenericParam, ReturnType, Signature, Token, Visibility};
+
+use self::return_type::{output_of_future, with_inferred_impls};
 use crate::errors::error_at;
 
 /// An async function, in parts that put together again are what was written.
@@ -15,12 +18,12 @@ pub(crate) struct Handler {
     pub(crate) head: TokenStream,
     pub(crate) signature: Signature,
     pub(crate) body: Group,
-    pub(crate) form: Form,
+    form: Form,
 }
 
 /// Who made it async, which decides where the check goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+enum Form {
     /// `async fn`: at the start of its block.
     AsyncFn,
     /// `#[async_trait]` on the impl, which ran first:
@@ -117,20 +120,49 @@ impl Handler {
         }
     }
 
-    /// The function with `statement` in front of what the user wrote.
-    pub(crate) fn with_statement(self, statement: &TokenStream) -> TokenStream {
+    /// The function with what the user wrote in its block rewritten.
+    pub(crate) fn with_body(self, rewrite: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
         let mut function = self.head;
         let body = match self.form {
-            Form::AsyncFn => behind_inner_attributes(&self.body, statement),
+            Form::AsyncFn => behind_inner_attributes(&self.body, rewrite),
             Form::AsyncTrait => {
                 let stream = self.body.stream();
-                let injected = in_users_block(stream, |block| behind_inner_attributes(&block, statement));
-                regroup(&self.body, injected.unwrap_or_else(|| self.body.stream()))
+                let rewritten = in_users_block(stream, |block| behind_inner_attributes(&block, rewrite));
+                regroup(&self.body, rewritten.unwrap_or_else(|| self.body.stream()))
             }
         };
         function.extend([TokenTree::Group(body)]);
         function
     }
+
+    /// What the body returns, fit to be written in an expression.
+    pub(crate) fn return_type(&self) -> TokenStream {
+        match (&self.signature.output, self.form) {
+            (ReturnType::Default, _) => quote!(()),
+            (ReturnType::Type(_, ty), Form::AsyncFn) => with_inferred_impls(ty.to_token_stream()),
+            (ReturnType::Type(_, ty), Form::AsyncTrait) => {
+                output_of_future(ty.to_token_stream()).unwrap_or_else(|| quote!(_))
+            }
+        }
+    }
+
+    /// The attribute's arguments as they have to be written in the body: `#[async_trait]` renamed
+    /// `self` there.
+    pub(crate) fn in_body(&self, args: TokenStream) -> TokenStream {
+        match self.form {
+            Form::AsyncFn => args,
+            Form::AsyncTrait => with_renamed_self(args),
+        }
+    }
+}
+
+fn with_renamed_self(tokens: TokenStream) -> TokenStream {
+    let rename = |token| match token {
+        TokenTree::Ident(ident) if ident == "self" => Ident::new("__self", ident.span()).into(),
+        TokenTree::Group(group) => regroup(&group, with_renamed_self(group.stream())).into(),
+        other => other,
+    };
+    tokens.into_iter().map(rename).collect()
 }
 
 /// A name in a pattern that is a binding: not a path, not a field's name before its pattern.
@@ -215,7 +247,7 @@ fn users_block_at_this_depth(tokens: &[TokenTree]) -> Option<(usize, Group)> {
 }
 
 /// `#![allow(..)]` is only allowed at the start of a block.
-fn behind_inner_attributes(block: &Group, statement: &TokenStream) -> Group {
+fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(TokenStream) -> TokenStream) -> Group {
     let tokens: Vec<TokenTree> = block.stream().into_iter().collect();
     let attributes = tokens
         .chunks(3)
@@ -226,8 +258,8 @@ fn behind_inner_attributes(block: &Group, statement: &TokenStream) -> Group {
         })
         .count();
     let (attributes, rest) = tokens.split_at(attributes * 3);
-    let tokens = attributes.iter().cloned().chain(statement.clone()).chain(rest.iter().cloned()).collect();
-    regroup(block, tokens)
+    let rest = rewrite(rest.iter().cloned().collect());
+    regroup(block, attributes.iter().cloned().chain(rest).collect())
 }
 
 fn regroup(original: &Group, tokens: TokenStream) -> Group {

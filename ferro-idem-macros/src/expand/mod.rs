@@ -1,44 +1,49 @@
-//! The check in front of the body.
+//! What stands around the body.
 //!
-//! ```text
-//! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
-//!     {
-//!         let event = &event;
-//!         let checked = ::ferro_idem::__private::fence(&log, ::ferro_idem::__private::event(event)).await;
-//!         match checked {
-//!             ::ferro_idem::__private::Checked::First => {}
-//!             ::ferro_idem::__private::Checked::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
-//!             ::ferro_idem::__private::Checked::Failed(error) => return ::ferro_idem::__private::error_reply(error),
-//!         }
-//!     }
-//!     /* the body, untouched */
-//! }
-//! ```
+//! - `fence` puts a check in front of it, in the untouched function.
+//! - `settling` (claim and transaction) wraps it, because it settles after it.
 //!
-//! - A statement of its own, so nothing of the check is alive in the body: drop order, borrows and
-//!   the future's size are those of the plain function.
-//! - A `let` for each step: what the event's expression locks is free again before the log is asked,
-//!   what the log's locks before `on_duplicate` runs.
-//! - Names and paths are hygienic (`mixed_site`) and located at the user's tokens, where a type
-//!   error has to point.
+//! Everything that is logic is in `ferro_idem::__private`. Names and paths are hygienic
+//! (`mixed_site`) and located at the user's tokens, where a type error has to point.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+mod fence;
+mod settling;
+
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprReference, Path, ReturnType, Token};
 
-use crate::handler::{Form, Handler};
-use crate::validate::{Fence, Key};
+use crate::handler::Handler;
+use crate::validate::{Guarantee, Key, Protection};
 
-pub(crate) fn expand(handler: Handler, fence: Fence) -> TokenStream {
-    let Fence { krate, log, key, scope, on_duplicate, on_error } = fence;
+pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
+    let Protection { guarantee, krate, log, key, scope, on_duplicate, on_error } = protection;
     let runtime = Runtime(krate);
-    let here = Span::mixed_site();
+    let question = question(&runtime, log, key, scope);
+    let replies = replies(&runtime, reply_span(&handler), on_duplicate, on_error);
+    let return_type = handler.return_type();
+    handler.with_body(|body| match guarantee {
+        Guarantee::Fence => fence::expand(&runtime, &question, &replies, &body),
+        Guarantee::Claim { binding, lease } => {
+            let lease = settling::lease(&runtime, lease);
+            settling::claim(&runtime, &question, &replies, &return_type, binding.as_ref(), &lease, &body)
+        }
+        Guarantee::Transaction { binding } => {
+            settling::transaction(&runtime, &question, &replies, &return_type, &binding, &body)
+        }
+    })
+}
 
-    let ReadKey { read, key } = read_key(&runtime, key, scope);
-    let ask = runtime.call("fence", log.span());
-    let log = borrowed(log);
-    let reply_site = reply_span(&handler);
+/// What is answered where the body does not run to its end: an arm's expression for a duplicate, and
+/// the value that becomes of an `error`.
+struct Replies {
+    answer_duplicate: TokenStream,
+    error_reply: TokenStream,
+}
+
+fn replies(runtime: &Runtime, site: Span, on_duplicate: Option<Expr>, on_error: Option<Expr>) -> Replies {
+    let here = Span::mixed_site();
     let answer_duplicate = match on_duplicate {
         Some(reply) if diverges(&reply) => reply.into_token_stream(),
         Some(reply) => {
@@ -46,8 +51,8 @@ pub(crate) fn expand(handler: Handler, fence: Fence) -> TokenStream {
             quote_spanned!(here=> return #reply)
         }
         None => {
-            let duplicate_reply = runtime.call("duplicate_reply", reply_site);
-            quote_spanned!(hygienic_at(reply_site)=> return #duplicate_reply())
+            let duplicate_reply = runtime.call("duplicate_reply", site);
+            quote_spanned!(hygienic_at(site)=> return #duplicate_reply())
         }
     };
     let error_reply = if let Some(reply) = on_error {
@@ -55,27 +60,10 @@ pub(crate) fn expand(handler: Handler, fence: Fence) -> TokenStream {
         let reply = value(reply);
         quote_spanned!(here=> #error_reply_by(#reply, error))
     } else {
-        let error_reply = runtime.call("error_reply", reply_site);
-        quote_spanned!(hygienic_at(reply_site)=> #error_reply(error))
+        let error_reply = runtime.call("error_reply", site);
+        quote_spanned!(hygienic_at(site)=> #error_reply(error))
     };
-    let verdict = runtime.call("Checked", here);
-
-    let statement = quote_spanned! {here=>
-        {
-            #read
-            let checked = #ask(#log, #key).await;
-            match checked {
-                #verdict::First => {}
-                #verdict::Duplicate => #answer_duplicate,
-                #verdict::Failed(error) => return #error_reply,
-            }
-        }
-    };
-    let statement = match handler.form {
-        Form::AsyncFn => statement,
-        Form::AsyncTrait => with_renamed_self(statement),
-    };
-    handler.with_statement(&statement)
+    Replies { answer_duplicate, error_reply }
 }
 
 /// The runtime crate, by the path that the user's crate knows it by.
@@ -97,13 +85,21 @@ impl Runtime {
     }
 }
 
-/// Statements that borrow the event, and the key as an expression.
-struct ReadKey {
+/// What the log is asked, in two steps, so that what the event's expression locks is free again
+/// before the log is asked.
+struct Question {
+    /// Statements that borrow the event.
     read: TokenStream,
+    /// The arguments: the log, and the key.
+    log: TokenStream,
     key: TokenStream,
+    /// Where the log was written.
+    site: Span,
 }
 
-fn read_key(runtime: &Runtime, key: Key, scope: Option<String>) -> ReadKey {
+fn question(runtime: &Runtime, log: Expr, key: Key, scope: Option<String>) -> Question {
+    let site = log.span();
+    let log = borrowed(log);
     let here = Span::mixed_site();
     let (function, written) = match key {
         Key::Event(event) => ("event", event),
@@ -115,12 +111,14 @@ fn read_key(runtime: &Runtime, key: Key, scope: Option<String>) -> ReadKey {
     let read = quote_spanned!(here=> let #event = #written;);
     let key = quote_spanned!(here=> #function(#event));
     let Some(scope) = scope else {
-        return ReadKey { read, key };
+        return Question { read, log, key, site };
     };
     let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
-    ReadKey {
+    Question {
         read: quote_spanned!(here=> #read let buffer = &mut #string::new();),
+        log,
         key: quote_spanned!(here=> #scoped(#scope, #key, buffer)),
+        site,
     }
 }
 
@@ -162,18 +160,4 @@ fn diverges(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-/// `#[async_trait]` renamed `self` to `__self` in the body, and the user's expressions move there.
-fn with_renamed_self(tokens: TokenStream) -> TokenStream {
-    let rename = |token| match token {
-        TokenTree::Ident(ident) if ident == "self" => Ident::new("__self", ident.span()).into(),
-        TokenTree::Group(group) => {
-            let mut renamed = Group::new(group.delimiter(), with_renamed_self(group.stream()));
-            renamed.set_span(group.span());
-            renamed.into()
-        }
-        other => other,
-    };
-    tokens.into_iter().map(rename).collect()
 }

@@ -1,0 +1,190 @@
+//! Claim and transaction: the body in an async block, and a settlement behind it.
+//!
+//! ```text
+//! async fn refund(log: &SqliteLog, event: StripeEvent) -> Result<(), AppError> {
+//!     let settled = {
+//!         let event = &event;
+//!         let asked = ::ferro_idem::__private::claim(&log, ::ferro_idem::__private::event(event), LEASE).await;
+//!         match asked {
+//!             Claiming::Acquired(guard) => {
+//!                 let claim = guard.claim();
+//!                 let body = async move {
+//!                     if let Some(reply) = None::<Result<(), AppError>> { return reply; }
+//!                     let c = claim;
+//!                     /* the body */
+//!                 };
+//!                 let ran = guard.run(pin!(body)).await;
+//!                 settle_claim(ran, |reply| (&&Probe(reply)).rule().is_processed(reply)).await
+//!             }
+//!             Claiming::Duplicate => return duplicate_reply(),
+//!             Claiming::Failed(error) => Err(error),
+//!         }
+//!     };
+//!     match settled {
+//!         Ok(reply) => reply,
+//!         Err(error) => error_reply(error),
+//!     }
+//! }
+//! ```
+//!
+//! - `None::<R>` gives the block its type before the body is looked at: `?` knows what to convert to,
+//!   and a mismatch points into the body.
+//! - The block is dropped before the reply is made: a body that lost its lease is gone at once.
+//! - The user's tokens are in no other macro's call, where half-typed code would not parse.
+//! - `error_reply` stands once, so that a closure of the user's is not written twice.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+use syn::{Expr, ExprCall, ExprPath, Lit};
+
+use super::{Question, Replies, Runtime, value};
+
+/// The lease; checked at compile time where it is known then.
+pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
+    match written {
+        None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
+        Some(lease) if is_constant(&lease) => {
+            let checked_lease = runtime.call("checked_lease", lease.span());
+            quote_spanned!(Span::mixed_site()=> const { #checked_lease(#lease) })
+        }
+        Some(lease) => value(lease),
+    }
+}
+
+/// `Duration::from_secs(120)`, `LEASE`: what is surely a constant. Others are checked at run time.
+fn is_constant(lease: &Expr) -> bool {
+    let last = |path: &ExprPath| path.path.segments.last().map(|segment| segment.ident.to_string());
+    match lease {
+        Expr::Path(path) => last(path)
+            .is_some_and(|name| name.len() > 1 && !name.contains(|letter: char| letter.is_lowercase())),
+        Expr::Call(ExprCall { func, args, .. }) => {
+            const CONSTRUCTORS: &[&str] =
+                &["from_nanos", "from_micros", "from_millis", "from_secs", "from_mins", "from_hours"];
+            let is_constructor = matches!(
+                &**func,
+                Expr::Path(path) if last(path).is_some_and(|name| CONSTRUCTORS.contains(&name.as_str()))
+            );
+            let is_number =
+                |arg: &Expr| matches!(arg, Expr::Lit(literal) if matches!(literal.lit, Lit::Int(_)));
+            is_constructor && args.iter().all(is_number)
+        }
+        Expr::Group(group) => is_constant(&group.expr),
+        Expr::Paren(paren) => is_constant(&paren.expr),
+        _ => false,
+    }
+}
+
+pub(super) fn claim(
+    runtime: &Runtime,
+    question: &Question,
+    replies: &Replies,
+    return_type: &TokenStream,
+    binding: Option<&Ident>,
+    lease: &TokenStream,
+    body: &TokenStream,
+) -> TokenStream {
+    let here = Span::mixed_site();
+    let Question { read, log, key, site } = question;
+    let (ask, outcome) = (runtime.call("claim", *site), runtime.call("Claiming", here));
+    let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_claim", here));
+    let bound = binding.map(|claim| quote_spanned!(here=> let #claim = claim;));
+    let body = typed_block(runtime, return_type, bound.as_ref(), body);
+    let is_processed = is_processed(runtime);
+    let acquired = quote_spanned! {here=>
+        #outcome::Acquired(guard) => {
+            let claim = guard.claim();
+            let body = #body;
+            let ran = guard.run(#pin!(body)).await;
+            #settle(ran, #is_processed).await
+        }
+    };
+    let asked = quote_spanned!(here=> #read let asked = #ask(#log, #key, #lease).await;);
+    settled(runtime, &asked, &acquired, &outcome, replies)
+}
+
+pub(super) fn transaction(
+    runtime: &Runtime,
+    question: &Question,
+    replies: &Replies,
+    return_type: &TokenStream,
+    binding: &Ident,
+    body: &TokenStream,
+) -> TokenStream {
+    let here = Span::mixed_site();
+    let Question { read, log, key, site } = question;
+    let (ask, outcome) = (runtime.call("begin", *site), runtime.call("Beginning", here));
+    let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_transaction", here));
+    let bound = quote_spanned!(here=> let #binding = connection;);
+    let body = typed_block(runtime, return_type, Some(&bound), body);
+    let is_processed = is_processed(runtime);
+    let first = quote_spanned! {here=>
+        #outcome::First(mut open) => {
+            let reply = {
+                let (connection, delivery) = open.parts();
+                let body = #body;
+                delivery.run(#pin!(body)).await
+            };
+            #settle(open, reply, #is_processed).await
+        }
+    };
+    let asked = quote_spanned!(here=> #read let asked = #ask(#log, #key).await;);
+    settled(runtime, &asked, &first, &outcome, replies)
+}
+
+/// Asks, runs the body in `arm`, and answers.
+fn settled(
+    runtime: &Runtime,
+    asked: &TokenStream,
+    arm: &TokenStream,
+    outcome: &TokenStream,
+    Replies { answer_duplicate, error_reply }: &Replies,
+) -> TokenStream {
+    let here = Span::mixed_site();
+    let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
+    quote_spanned! {here=>
+        let settled = {
+            #asked
+            match asked {
+                #arm
+                #outcome::Duplicate => #answer_duplicate,
+                #outcome::Failed(error) => #err(error),
+            }
+        };
+        match settled {
+            #ok(reply) => reply,
+            #err(error) => #error_reply,
+        }
+    }
+}
+
+fn typed_block(
+    runtime: &Runtime,
+    return_type: &TokenStream,
+    bound: Option<&TokenStream>,
+    body: &TokenStream,
+) -> TokenStream {
+    let here = Span::mixed_site();
+    let (some, none) = (runtime.call("Some", here), runtime.call("None", here));
+    quote_spanned! {here=>
+        async move {
+            if let #some(reply) = #none::<#return_type> {
+                return reply;
+            }
+            #bound
+            #body
+        }
+    }
+}
+
+/// Takes the first rule that fits the reply's type.
+fn is_processed(runtime: &Runtime) -> TokenStream {
+    let here = Span::mixed_site();
+    let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
+    quote_spanned! {here=>
+        |reply| {
+            use #rules::*;
+            (&&#probe(reply)).rule().is_processed(reply)
+        }
+    }
+}

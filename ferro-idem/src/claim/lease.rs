@@ -1,0 +1,111 @@
+//! The claim as the body sees it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
+pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
+
+/// A lease is renewed three times in its length, and a renewal needs its time on the wire.
+pub const SHORTEST_LEASE: Duration = Duration::from_millis(500);
+
+/// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
+///
+/// Clones are of the same claim. It can be read, not settled: the body's reply settles it.
+#[derive(Clone)]
+pub struct Claim {
+    lease: Arc<Lease>,
+}
+
+/// Shared by the body, who reads it, and the renewal, which prolongs it.
+pub(super) struct Lease {
+    pub(super) event_id: String,
+    pub(super) fence: u64,
+    /// The claim's start on this machine's clock.
+    start: Instant,
+    /// Until when the claim surely holds, in milliseconds from `start`: counted from before the
+    /// request was sent, so it is never later than the store's own idea.
+    holds_for: AtomicU64,
+}
+
+impl Lease {
+    pub(super) fn new(event_id: String, fence: u64, asked_at: Instant, lease: Duration) -> Self {
+        Self { event_id, fence, start: asked_at, holds_for: AtomicU64::new(millis(lease)) }
+    }
+
+    pub(super) fn prolong(&self, asked_at: Instant, lease: Duration) {
+        let until = asked_at.saturating_duration_since(self.start).saturating_add(lease);
+        self.holds_for.store(millis(until), Ordering::Relaxed);
+    }
+
+    pub(super) fn until(&self) -> Instant {
+        self.start + Duration::from_millis(self.holds_for.load(Ordering::Relaxed))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Claim {
+    pub(super) fn new(lease: Arc<Lease>) -> Self {
+        Self { lease }
+    }
+
+    /// The claimed key: the event's id, behind the handler's scope where it has one.
+    pub fn event_id(&self) -> &str {
+        &self.lease.event_id
+    }
+
+    /// A number that grows with every takeover of this event.
+    ///
+    /// Write it beside the effect, or let the other system refuse a lower one than it has seen: that
+    /// stops a delivery that was paused past its lease and does not know it yet.
+    pub fn fence(&self) -> u64 {
+        self.lease.fence
+    }
+
+    /// 1 for the first delivery that runs the body, one more for each that had to run it again.
+    pub fn attempt(&self) -> u64 {
+        self.lease.fence
+    }
+
+    /// A key for another system's idempotency: the same on every attempt of this event and `name`,
+    /// different for any other.
+    ///
+    /// Fit for Stripe's `Idempotency-Key` header, which takes up to 255 characters
+    /// (<https://docs.stripe.com/api/idempotent_requests>): 64 hex digits of a SHA-256, so it tells
+    /// nothing of the id. `name` tells the calls of one body apart: `c.idempotency_key("refund")`.
+    pub fn idempotency_key(&self, name: &str) -> String {
+        use sha2::{Digest, Sha256};
+        // The length keeps ("ab", "c") apart from ("a", "bc").
+        let digest = Sha256::new()
+            .chain_update(b"ferro-idem/1")
+            .chain_update((self.lease.event_id.len() as u64).to_be_bytes())
+            .chain_update(&self.lease.event_id)
+            .chain_update(name)
+            .finalize();
+        hex::encode(digest)
+    }
+
+    /// The time that the lease surely has left. It is renewed while the body runs, so this is for
+    /// deciding whether to start something that cannot be stopped.
+    pub fn lease_remaining(&self) -> Duration {
+        self.lease.until().saturating_duration_since(Instant::now())
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Claim")
+            .field("event_id", &self.event_id())
+            .field("fence", &self.fence())
+            .field("lease_remaining", &self.lease_remaining())
+            .finish()
+    }
+}

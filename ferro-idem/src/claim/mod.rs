@@ -1,0 +1,149 @@
+//! The claim: at least once, one at a time.
+
+#[allow(missing_debug_implementations)]
+mod guard;
+mod lease;
+pub(crate) mod row;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Error;
+use crate::event::EventRef;
+use crate::owner::Owner;
+
+pub(crate) use self::guard::Guard;
+pub use self::guard::{Claiming, claim};
+pub use self::lease::{Claim, DEFAULT_LEASE, SHORTEST_LEASE};
+
+/// A log that can lend an event to one delivery at a time.
+///
+/// An event is *claimed* while a delivery works on it, *processed* when that delivery completed it,
+/// and *released* when it gave up. A claim that is neither renewed nor settled runs out with its
+/// lease, and the next delivery takes the event over: a crash loses nothing.
+///
+/// # The promise
+///
+/// - Of all calls of [`claim`](Self::claim), one is [`Acquired`](ClaimOutcome::Acquired) at a time.
+/// - Each takeover has a higher fence than all before. Settling takes the pair of owner and fence, so
+///   that a delivery that lost its lease changes nothing.
+/// - Leases are on the store's clock.
+/// - A mark of a plain fence ([`ProcessedEventLog`](crate::ProcessedEventLog)) over the same id counts
+///   as processed; under a plain fence, a claimed or released event counts as seen.
+///
+/// # Cancel safety
+///
+/// Dropping any of these futures leaves the store consistent: the change was made or it was not.
+/// `#[idempotent_webhook(claim)]` does not drop them: it finishes them in a task of their own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot claim events",
+    label = "not a `ClaimLog`",
+    note = "the logs that can claim are `MemoryProcessedLog` and `SqliteLog`, or implement \
+            `ferro_idem::ClaimLog` for `{Self}`",
+    note = "without `claim`, the attribute is a plain fence: at most once, over any `ProcessedEventLog`"
+)]
+#[async_trait]
+pub trait ClaimLog: Send + Sync {
+    /// Takes the event for `lease`, unless another delivery has it or it is processed.
+    ///
+    /// The same `owner` again is the same claim, renewed, with the same fence: repeat a call whose
+    /// reply was lost with the owner that it had.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store cannot be asked: the body must not run.
+    async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error>;
+
+    /// Makes the claim last for `lease` from now. `false`: it is no longer this one's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]: whether it was renewed is unknown.
+    async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error>;
+
+    /// Records the event as processed, for ever. `false`: the claim is no longer this one's.
+    ///
+    /// To complete again what this claim completed is `true`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]: whether it was recorded is unknown.
+    async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error>;
+
+    /// Gives the event back, so that the next delivery runs at once. `false`: the claim is no longer
+    /// this one's.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]: whether it was released is unknown; the lease will run out.
+    async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error>;
+
+    /// A handle on the same store that borrows nothing: what was begun for a delivery is finished
+    /// through it when the delivery's own future has been dropped.
+    fn handle(&self) -> Arc<dyn ClaimLog>;
+}
+
+/// What a claim came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The event is this owner's for the lease.
+    Acquired {
+        /// 1 for the first claim of an event, higher with each takeover.
+        fence: u64,
+    },
+    /// Another delivery has it.
+    InProgress {
+        /// The time that its lease has left.
+        retry_after: Duration,
+    },
+    /// The event was processed before.
+    Processed,
+}
+
+/// Proof of a claim: a fence number alone could be another's after a purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ownership {
+    /// Who claimed.
+    pub owner: Owner,
+    /// Under which fence.
+    pub fence: u64,
+}
+
+macro_rules! forward_to_target {
+    ($($pointer:ty),*) => {$(
+        #[async_trait]
+        impl<T: ClaimLog + ?Sized> ClaimLog for $pointer
+        where
+            Self: Send + Sync,
+        {
+            async fn claim(
+                &self,
+                event: EventRef<'_>,
+                owner: Owner,
+                lease: Duration,
+            ) -> Result<ClaimOutcome, Error> {
+                (**self).claim(event, owner, lease).await
+            }
+
+            async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
+                (**self).renew(event_id, held, lease).await
+            }
+
+            async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+                (**self).complete(event_id, held).await
+            }
+
+            async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+                (**self).release(event_id, held).await
+            }
+
+            fn handle(&self) -> Arc<dyn ClaimLog> {
+                (**self).handle()
+            }
+        }
+    )*};
+}
+
+forward_to_target!(&T, Box<T>, Arc<T>);

@@ -1,0 +1,149 @@
+//! What a claim, and what settling it, does to an event's row. Pure: time comes from outside, so
+//! that the same steps can be checked exhaustively.
+
+use std::time::Duration;
+
+use super::{ClaimOutcome, Ownership};
+use crate::owner::Owner;
+
+/// Time on the store's clock, from any fixed moment.
+pub(crate) type Time = Duration;
+
+/// An event that was claimed at least once.
+///
+/// Invariants: the fence never falls, and grows when the owner changes; what is processed stays
+/// processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub(crate) held: Ownership,
+    pub(crate) state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    Claimed { lease_until: Time },
+    Released,
+    Processed,
+}
+
+impl Row {
+    /// The row after `owner` asked for the event, and the answer.
+    pub(crate) fn claim(
+        before: Option<Self>,
+        owner: Owner,
+        now: Time,
+        lease: Duration,
+    ) -> (Self, ClaimOutcome) {
+        let fence = match before {
+            None => 1,
+            Some(row) => match row.state {
+                State::Processed => return (row, ClaimOutcome::Processed),
+                State::Claimed { lease_until } if lease_until > now && row.held.owner != owner => {
+                    return (row, ClaimOutcome::InProgress { retry_after: lease_until.saturating_sub(now) });
+                }
+                _ if row.held.owner == owner => row.held.fence,
+                _ => row.held.fence.saturating_add(1),
+            },
+        };
+        let state = State::Claimed { lease_until: now.saturating_add(lease) };
+        (Self { held: Ownership { owner, fence }, state }, ClaimOutcome::Acquired { fence })
+    }
+
+    pub(crate) fn renew(&mut self, held: Ownership, now: Time, lease: Duration) -> bool {
+        let renews = self.held == held && matches!(self.state, State::Claimed { .. });
+        if renews {
+            self.state = State::Claimed { lease_until: now.saturating_add(lease) };
+        }
+        renews
+    }
+
+    pub(crate) fn complete(&mut self, held: Ownership) -> bool {
+        let completes = self.held == held && self.state != State::Released;
+        if completes {
+            self.state = State::Processed;
+        }
+        completes
+    }
+
+    pub(crate) fn release(&mut self, held: Ownership) -> bool {
+        let releases = self.held == held && matches!(self.state, State::Claimed { .. });
+        if releases {
+            self.state = State::Released;
+        }
+        releases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+    const A: Owner = Owner::from_bytes([1; 16]);
+    const B: Owner = Owner::from_bytes([2; 16]);
+
+    fn at(seconds: u64) -> Time {
+        Time::from_secs(seconds)
+    }
+
+    fn claimed_by_a() -> Row {
+        let (row, outcome) = Row::claim(None, A, at(0), LEASE);
+        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 1 });
+        row
+    }
+
+    const OF_A: Ownership = Ownership { owner: A, fence: 1 };
+    const OF_B: Ownership = Ownership { owner: B, fence: 2 };
+
+    #[test]
+    fn a_live_claim_is_in_progress_for_the_time_that_it_has_left() {
+        let (row, outcome) = Row::claim(Some(claimed_by_a()), B, at(7), LEASE);
+        assert_eq!(outcome, ClaimOutcome::InProgress { retry_after: Duration::from_secs(3) });
+        assert_eq!(row, claimed_by_a());
+    }
+
+    #[test]
+    fn the_same_nonce_again_is_the_same_claim() {
+        for now in [5, 50] {
+            let (_, outcome) = Row::claim(Some(claimed_by_a()), A, at(now), LEASE);
+            assert_eq!(outcome, ClaimOutcome::Acquired { fence: 1 });
+        }
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_is_taken_over_under_a_higher_fence_and_the_zombie_changes_nothing() {
+        let (mut row, outcome) = Row::claim(Some(claimed_by_a()), B, at(10), LEASE);
+        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 2 });
+        let before = row;
+        assert!(!row.renew(OF_A, at(11), LEASE) && !row.complete(OF_A) && !row.release(OF_A));
+        assert_eq!(row, before);
+        assert!(row.complete(OF_B));
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_and_was_not_taken_over_can_be_renewed_or_completed() {
+        let mut row = claimed_by_a();
+        assert!(row.renew(OF_A, at(20), LEASE));
+        assert!(row.complete(OF_A));
+    }
+
+    #[test]
+    fn what_is_released_is_claimed_at_once_under_a_higher_fence() {
+        let mut row = claimed_by_a();
+        assert!(row.release(OF_A));
+        assert!(!row.release(OF_A) && !row.complete(OF_A) && !row.renew(OF_A, at(1), LEASE));
+        let (_, outcome) = Row::claim(Some(row), B, at(1), LEASE);
+        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 2 });
+    }
+
+    #[test]
+    fn what_is_processed_stays_processed() {
+        let mut row = claimed_by_a();
+        assert!(row.complete(OF_A));
+        assert!(row.complete(OF_A), "a repeated complete of the same claim is no failure");
+        assert!(!row.release(OF_A) && !row.renew(OF_A, at(1), LEASE));
+        for owner in [A, B] {
+            assert_eq!(Row::claim(Some(row), owner, at(99), LEASE).1, ClaimOutcome::Processed);
+        }
+    }
+}

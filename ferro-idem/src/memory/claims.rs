@@ -1,0 +1,126 @@
+//! Events that were claimed and are not only processed.
+
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::time::Duration;
+
+use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
+use tokio::time::Instant;
+
+use super::key::Key;
+use crate::claim::row::{Row, State, Time};
+use crate::claim::{ClaimOutcome, Ownership};
+use crate::owner::Owner;
+
+/// How long a processed row is kept beside the mark: a complete whose reply was lost is repeated
+/// within that.
+const COMPLETED: Duration = Duration::from_mins(10);
+
+const ROWS_BETWEEN_SWEEPS: isize = 1024;
+
+/// The rows that [`Row`]'s steps work on, on tokio's clock, which tests can pause.
+pub(super) struct Claims {
+    /// Set before the first row is made: a plain fence need not look at an empty map.
+    used: AtomicBool,
+    rows: DashMap<Key, Touched, RandomState>,
+    until_sweep: AtomicIsize,
+    /// For how long the fence of an event that nobody works on is remembered.
+    retention: Option<Duration>,
+    start: Instant,
+}
+
+struct Touched {
+    row: Row,
+    at: Time,
+}
+
+impl Claims {
+    pub(super) fn new(retention: Option<Duration>) -> Self {
+        Self {
+            used: AtomicBool::new(false),
+            rows: DashMap::default(),
+            until_sweep: AtomicIsize::new(ROWS_BETWEEN_SWEEPS),
+            retention,
+            start: Instant::now(),
+        }
+    }
+
+    /// Before the lock that orders a claim against a mark of the same event is taken.
+    pub(super) fn announce(&self) {
+        self.used.store(true, Ordering::Release);
+    }
+
+    /// Whether an event that is not marked was claimed.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.used.load(Ordering::Acquire)
+            && self.rows.get(&Key::new(id)).is_some_and(|touched| !self.is_forgotten(&touched, self.now()))
+    }
+
+    /// For an event that is not marked.
+    pub(super) fn claim(&self, id: &str, owner: Owner, lease: Duration) -> ClaimOutcome {
+        let now = self.now();
+        let (outcome, is_new) = match self.rows.entry(Key::new(id)) {
+            Entry::Occupied(mut entry) => {
+                let before = Some(entry.get()).filter(|touched| !self.is_forgotten(touched, now));
+                let (row, outcome) = Row::claim(before.map(|touched| touched.row), owner, now, lease);
+                entry.insert(Touched { row, at: now });
+                (outcome, false)
+            }
+            Entry::Vacant(entry) => {
+                let (row, outcome) = Row::claim(None, owner, now, lease);
+                drop(entry.insert(Touched { row, at: now }));
+                (outcome, true)
+            }
+        };
+        if is_new && self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.sweep(now);
+        }
+        outcome
+    }
+
+    pub(super) fn renew(&self, id: &str, held: Ownership, lease: Duration) -> bool {
+        self.step(id, |row, now| row.renew(held, now, lease))
+    }
+
+    pub(super) fn complete(&self, id: &str, held: Ownership) -> bool {
+        self.step(id, |row, _| row.complete(held))
+    }
+
+    pub(super) fn release(&self, id: &str, held: Ownership) -> bool {
+        self.step(id, |row, _| row.release(held))
+    }
+
+    fn step(&self, id: &str, step: impl FnOnce(&mut Row, Time) -> bool) -> bool {
+        let now = self.now();
+        self.rows.get_mut(&Key::new(id)).is_some_and(|mut touched| {
+            touched.at = now;
+            step(&mut touched.row, now)
+        })
+    }
+
+    /// Pays for itself like the sweep of the marks: after as many new rows as the last one left.
+    fn sweep(&self, now: Time) {
+        self.rows.retain(|_, touched| match touched.row.state {
+            State::Processed => now.saturating_sub(touched.at) < COMPLETED,
+            _ => !self.is_forgotten(touched, now),
+        });
+        let left = isize::try_from(self.rows.len()).unwrap_or(isize::MAX);
+        self.until_sweep.store(left.max(ROWS_BETWEEN_SWEEPS), Ordering::Relaxed);
+    }
+
+    /// Whether the row of an event without a mark still counts. A processed one has lost its mark to
+    /// the retention.
+    fn is_forgotten(&self, touched: &Touched, now: Time) -> bool {
+        match touched.row.state {
+            State::Processed => true,
+            State::Claimed { lease_until } if lease_until > now => false,
+            State::Claimed { .. } | State::Released => {
+                self.retention.is_some_and(|retention| now.saturating_sub(touched.at) >= retention)
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.start.elapsed()
+    }
+}

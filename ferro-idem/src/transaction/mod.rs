@@ -1,0 +1,114 @@
+//! The transaction: effects written through it happen exactly once.
+
+#[allow(missing_debug_implementations)]
+mod open;
+
+use std::future::Future;
+use std::ops::DerefMut;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::event::EventRef;
+
+pub(crate) use self::open::Open;
+pub use self::open::{Beginning, begin};
+
+/// A future that borrows nothing, so that it can be finished when its caller has gone.
+pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// A log in a transactional database: the mark and the body's effects are committed together.
+///
+/// # The promise
+///
+/// What the body writes through the transaction is there exactly once, whatever crashes: before the
+/// commit neither mark nor effects exist, after it both do. Effects elsewhere (mail, other
+/// databases, HTTP) are not part of it.
+///
+/// A commit that was applied and reported as failed leads to a duplicate at the next delivery, never
+/// to a second effect.
+///
+/// # Cancel safety
+///
+/// [`begin`](Self::begin) and [`commit`](Self::commit) return futures that borrow nothing:
+/// `#[idempotent_webhook(transaction(tx))]` finishes them in a task of their own when the delivery
+/// is dropped. A transaction that is dropped is rolled back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no transactions",
+    label = "not a `TransactionalLog`",
+    note = "the log that has them is `SqliteLog`, or implement `ferro_idem::TransactionalLog` for `{Self}`",
+    note = "where effects are in other systems, use `claim`; for at most once, leave the argument out"
+)]
+pub trait TransactionalLog: Send + Sync {
+    /// An open transaction. The body gets `&mut` what it derefs to, and can neither commit nor roll
+    /// back by accident. Dropping it rolls back.
+    type Transaction: DerefMut + Send + 'static;
+
+    /// Opens a transaction.
+    fn begin(&self) -> Detached<Self::Transaction>;
+
+    /// Marks the event inside the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store cannot be asked: the body must not run.
+    fn try_mark_in(
+        &self,
+        transaction: &mut Self::Transaction,
+        event: EventRef<'_>,
+    ) -> impl Future<Output = Result<MarkOutcome, Error>> + Send;
+
+    /// Commits mark and effects.
+    fn commit(transaction: Self::Transaction) -> Detached<()>;
+
+    /// Takes mark and effects back.
+    fn rollback(transaction: Self::Transaction) -> Detached<()>;
+}
+
+/// What a mark inside a transaction came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkOutcome {
+    /// Run the effects in this transaction.
+    First,
+    /// Another delivery has the event: its transaction is open, or it claimed it.
+    InProgress {
+        /// When to deliver again.
+        retry_after: Duration,
+    },
+    /// The event was processed before.
+    Processed,
+}
+
+macro_rules! forward_to_target {
+    ($($pointer:ty),*) => {$(
+        impl<L: TransactionalLog + ?Sized> TransactionalLog for $pointer
+        where
+            Self: Send + Sync,
+        {
+            type Transaction = L::Transaction;
+
+            fn begin(&self) -> Detached<Self::Transaction> {
+                (**self).begin()
+            }
+
+            fn try_mark_in(
+                &self,
+                transaction: &mut Self::Transaction,
+                event: EventRef<'_>,
+            ) -> impl Future<Output = Result<MarkOutcome, Error>> + Send {
+                (**self).try_mark_in(transaction, event)
+            }
+
+            fn commit(transaction: Self::Transaction) -> Detached<()> {
+                L::commit(transaction)
+            }
+
+            fn rollback(transaction: Self::Transaction) -> Detached<()> {
+                L::rollback(transaction)
+            }
+        }
+    )*};
+}
+
+forward_to_target!(&L, Box<L>, Arc<L>);

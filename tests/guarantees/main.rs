@@ -1,0 +1,5 @@
+//! The table of guarantees, cell by cell: what claim and transaction do after `Err`, panic, cancel
+//! and crash, and to a second delivery meanwhile.
+
+mod claim;
+mod transaction;
