@@ -66,6 +66,10 @@ pub(crate) fn volleys(events: &[Event]) -> Vec<Vec<Delivery<'_>>> {
 }
 
 impl Delivery<'_> {
+    pub(crate) fn event_id(&self) -> &str {
+        &self.event.id
+    }
+
     pub(crate) fn is_genuine(&self) -> bool {
         self.signature == Signature::Genuine
     }

@@ -8,11 +8,15 @@ use sqlx::SqlitePool;
 
 use crate::deliveries::FORGER;
 use crate::events::Event;
+use crate::mishaps::Struck;
 use crate::storm::Answers;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ledger {
     pub(crate) answers: Answers,
+    pub(crate) struck: Struck,
+    /// What earlier runs on the file left.
+    pub(crate) before: Effects,
     pub(crate) effects: Effects,
     pub(crate) elapsed: Duration,
 }
@@ -59,6 +63,12 @@ impl Ledger {
             && effects.forged == 0
             && answers.not_refused == 0
             && answers.undelivered == 0
+            && self.unheard().is_some_and(|unheard| unheard <= self.struck.hang_ups)
+    }
+
+    /// Events that took effect in this run without a 201 that was heard: their sender had hung up.
+    pub(crate) fn unheard(&self) -> Option<usize> {
+        self.effects.found.checked_sub(self.before.found + self.answers.first)
     }
 
     fn forged(&self) -> usize {
@@ -78,14 +88,19 @@ impl Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { answers, effects, .. } = self;
+        let Self { answers, struck, effects, .. } = self;
         let mut row =
             |name: &str, count: usize, note: &str| writeln!(formatter, "{name:<22}{count:>7}{note}");
         row("deliveries", self.deliveries(), "")?;
         row("first", answers.first, "")?;
+        row("first, not heard", self.unheard().unwrap_or(0), " committed while the sender hung up")?;
         row("duplicates", answers.duplicates, "")?;
         row("refused", answers.refused, &format!(" of {} forged or stale", self.forged()))?;
-        row("redeliveries", answers.redeliveries, "")?;
+        let Struck { errors, panics, hang_ups } = struck;
+        let kinds = format!(" handlers: {errors} errors, {panics} panics, {hang_ups} hang-ups");
+        row("failed on purpose", struck.total(), &kinds)?;
+        let in_progress = format!(" of them {} because another delivery was running", answers.in_progress);
+        row("redeliveries", answers.redeliveries, &in_progress)?;
         row("never answered 2xx", answers.undelivered, "")?;
         row("side effects found", effects.found, "")?;
         row("effects lost", effects.lost, "")?;

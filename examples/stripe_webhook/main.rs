@@ -1,5 +1,5 @@
-//! An axum endpoint for Stripe's webhooks, verified and fenced, and a storm of deliveries that tries
-//! to make it lose an event or run one twice.
+//! An axum endpoint for Stripe's webhooks, verified, its effects in one transaction with the event's
+//! mark, and a storm of deliveries that tries to make it lose an event or run one twice.
 //!
 //! ```text
 //! cargo run --example stripe_webhook
@@ -10,11 +10,13 @@
 //!
 //! Started like this, it serves on a free port and plays Stripe against itself over HTTP: 1,000
 //! events, each delivered 1 to 4 times, some copies at the same moment, in no order, forged and stale
-//! deliveries among them. Then it counts the rows in `payments`. It ends with 0 if every event took
-//! effect exactly once and every forgery was refused, else with 1.
+//! deliveries among them. One body in 20 writes its row and then fails: it answers an error, panics,
+//! or its sender hangs up. What is not answered 2xx is delivered again. Then it counts the rows in
+//! `payments`. It ends with 0 if every event took effect exactly once and every forgery was refused,
+//! else with 1.
 //!
-//! Kill it half-way, and the next run on the file finds effects lost: the fence promises at most once,
-//! and what died between its mark and its effect does not run again. Delete the file to start over.
+//! Kill it half-way and run it again on the file: nothing is lost and nothing doubled, because mark
+//! and effect were committed together or not at all. Delete the file to start over.
 //!
 //! For the real thing:
 //!
@@ -24,12 +26,14 @@
 //! stripe trigger payment_intent.succeeded
 //! ```
 //!
-//! `server` is what to copy. `events`, `deliveries` and `storm` are Stripe, `ledger` is the verdict.
+//! `server` is what to copy. `events`, `deliveries` and `storm` are Stripe, `mishaps` is what goes wrong
+//! on purpose, `ledger` is the verdict.
 
 mod args;
 mod deliveries;
 mod events;
 mod ledger;
+mod mishaps;
 mod server;
 mod storm;
 #[cfg(test)]
@@ -49,6 +53,7 @@ use tokio::sync::oneshot;
 
 use crate::args::{Args, Mode, USAGE};
 use crate::ledger::{Effects, Ledger};
+use crate::mishaps::Mishaps;
 use crate::server::{App, PAYMENTS, causes, router};
 use crate::storm::Stripe;
 
@@ -80,10 +85,10 @@ async fn main() -> ExitCode {
     })
 }
 
-async fn open(database: &Path, webhook: StripeWebhook) -> Result<App, Box<dyn Error>> {
+async fn open(database: &Path, webhook: StripeWebhook, mishaps: Mishaps) -> Result<App, Box<dyn Error>> {
     let log = SqliteLog::open(database).await?;
     sqlx::raw_sql(PAYMENTS).execute(log.pool()).await?;
-    Ok(App { log, webhook })
+    Ok(App { log, webhook, mishaps })
 }
 
 /// Serves the real Stripe until Ctrl-C, and answers what has come in before it ends.
@@ -96,7 +101,7 @@ async fn listen(database: &Path, address: &str) -> Result<(), Box<dyn Error>> {
     }
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let app = open(database, StripeWebhook::new(secret)).await?;
+    let app = open(database, StripeWebhook::new(secret), Mishaps::default()).await?;
     println!("listening on http://{}/webhook, Ctrl-C ends it", listener.local_addr()?);
     let pool = app.log.pool().clone();
     axum::serve(listener, router(app)).with_graceful_shutdown(interrupted()).await?;
@@ -122,15 +127,18 @@ async fn interrupted() {
 async fn storm(database: &Path, count: usize) -> Result<Ledger, Box<dyn Error>> {
     let secret = format!("whsec_{}", Alphanumeric.sample_string(&mut rand::rng(), 32));
     let webhook = StripeWebhook::new(secret);
-    let app = open(database, webhook.clone()).await?;
+    let events = events::events(count);
+    let mishaps = Mishaps::planned(&events);
+    let app = open(database, webhook.clone(), mishaps.clone()).await?;
     let pool = app.log.pool().clone();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let stripe = Stripe::new(format!("http://{}/webhook", listener.local_addr()?), webhook)?;
+    let url = format!("http://{}/webhook", listener.local_addr()?);
+    let stripe = Stripe::new(url, webhook, mishaps.clone())?;
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
 
-    let events = events::events(count);
+    let before = Effects::of(&events, &pool).await?;
     let volleys = deliveries::volleys(&events);
     let start = Instant::now();
     let answers = stripe.deliver(&volleys).await?;
@@ -142,5 +150,5 @@ async fn storm(database: &Path, count: usize) -> Result<Ledger, Box<dyn Error>> 
     server.await??;
     let effects = Effects::of(&events, &pool).await?;
     pool.close().await;
-    Ok(Ledger { answers, effects, elapsed })
+    Ok(Ledger { answers, struck: mishaps.struck(), before, effects, elapsed })
 }

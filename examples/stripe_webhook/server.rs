@@ -12,6 +12,8 @@ use ferro_idem::stripe::{StripeEvent, StripeWebhook};
 use ferro_idem::{SqliteLog, idempotent_webhook};
 use serde_json::Value;
 
+use crate::mishaps::{Mishaps, OnPurpose};
+
 /// Without a unique key on `event_id`, on purpose: a body that ran twice leaves two rows to be seen.
 pub(crate) const PAYMENTS: &str = "\
 CREATE TABLE IF NOT EXISTS payments (
@@ -26,6 +28,8 @@ CREATE TABLE IF NOT EXISTS payments (
 pub(crate) struct App {
     pub(crate) log: SqliteLog,
     pub(crate) webhook: StripeWebhook,
+    /// The storm's; leave it out of a copy.
+    pub(crate) mishaps: Mishaps,
 }
 
 /// This is where the extractor `StripeEvent` finds the signing secret.
@@ -39,11 +43,12 @@ pub(crate) fn router(app: App) -> Router {
     Router::new().route("/webhook", post(on_event)).with_state(app)
 }
 
-/// `event` has been verified by the time the fence is asked, and nothing below runs for a duplicate.
+/// `event` has been verified by the time the log is asked, and nothing below runs for a duplicate.
 ///
-/// This is the fence, at most once: a statement that fails below leaves the event marked, and its
-/// redelivery does not run.
-#[idempotent_webhook(log = app.log)]
+/// What is written through `tx` is committed together with the event's mark, exactly once. Whatever
+/// ends the body before that takes both back, and the redelivery runs: an error, a panic, a sender
+/// that hangs up, a crash.
+#[idempotent_webhook(log = app.log, transaction(tx))]
 async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, AppError> {
     // Thin events carry no object: they are written down without an amount.
     let object: Value = event.object().unwrap_or_default();
@@ -62,27 +67,33 @@ async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCo
     .bind(object["customer"].as_str())
     .bind(amount)
     .bind(object["currency"].as_str())
-    .execute(app.log.pool())
+    .execute(&mut *tx)
     .await?;
+    app.mishaps.strike(event.id()).await?;
     // A duplicate is answered 200, so that a sender that cares can tell the two apart.
     Ok(StatusCode::CREATED)
 }
 
 #[derive(Debug, thiserror::Error)]
 enum AppError {
-    #[error("the event could not be fenced")]
-    Fence(#[from] ferro_idem::Error),
+    #[error("the event could not be settled")]
+    Event(#[from] ferro_idem::Error),
     #[error("the payment could not be written down")]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Mishap(#[from] OnPurpose),
 }
 
 /// The causes go to this server's own log: the sender is told only whether to deliver again.
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        eprintln!("{}", causes(&self));
+        // That another delivery is running (409) and mishaps are no news.
+        if !matches!(self, Self::Event(ferro_idem::Error::InProgress { .. }) | Self::Mishap(_)) {
+            eprintln!("{}", causes(&self));
+        }
         match self {
-            Self::Fence(error) => error.into_response(),
-            Self::Database(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Self::Event(error) => error.into_response(),
+            Self::Database(_) | Self::Mishap(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 }

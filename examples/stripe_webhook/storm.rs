@@ -13,11 +13,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 
 use crate::deliveries::Delivery;
+use crate::mishaps::Mishaps;
 
 const VOLLEYS_IN_FLIGHT: usize = 32;
 
 /// Stripe goes on for three days.
-const MOST_ATTEMPTS: u32 = 5;
+const MOST_ATTEMPTS: u32 = 8;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
@@ -39,6 +40,8 @@ pub(crate) struct Answers {
     pub(crate) not_refused: usize,
     /// Attempts beyond the first.
     pub(crate) redeliveries: usize,
+    /// Attempts answered 409: another delivery of the event was running.
+    pub(crate) in_progress: usize,
 }
 
 /// Where Stripe was told to deliver to, and the secret that it shares with the endpoint.
@@ -46,13 +49,14 @@ pub(crate) struct Stripe {
     client: Client,
     url: String,
     endpoint: StripeWebhook,
+    mishaps: Mishaps,
 }
 
 impl Stripe {
-    pub(crate) fn new(url: String, endpoint: StripeWebhook) -> reqwest::Result<Self> {
+    pub(crate) fn new(url: String, endpoint: StripeWebhook, mishaps: Mishaps) -> reqwest::Result<Self> {
         // The endpoint is on this machine: a proxy from the environment would not find it.
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        Ok(Self { client, url, endpoint })
+        Ok(Self { client, url, endpoint, mishaps })
     }
 
     /// Sends everything, and waits for the last answer.
@@ -80,12 +84,14 @@ impl Stripe {
     async fn deliver_one(&self, delivery: &Delivery<'_>) -> Result<Answers, SignatureError> {
         let mut status = self.attempt(delivery).await?;
         let mut redeliveries = 0;
+        let mut answers = Answers::default();
         while !is_settled(delivery, status) && redeliveries + 1 < MOST_ATTEMPTS {
+            answers.in_progress += usize::from(status == Some(StatusCode::CONFLICT));
             tokio::time::sleep(FIRST_BACKOFF * 2_u32.pow(redeliveries)).await;
             redeliveries += 1;
             status = self.attempt(delivery).await?;
         }
-        let mut answers = Answers { redeliveries: redeliveries as usize, ..Answers::default() };
+        answers.redeliveries = redeliveries as usize;
         let count = match (delivery.is_genuine(), status) {
             (true, Some(StatusCode::CREATED)) => &mut answers.first,
             (true, Some(status)) if status.is_success() => &mut answers.duplicates,
@@ -97,7 +103,7 @@ impl Stripe {
         Ok(answers)
     }
 
-    /// The status, or `None` where there was no answer at all.
+    /// The status, or `None` where no answer was heard: the handler panicked, or this hung up.
     async fn attempt(&self, delivery: &Delivery<'_>) -> Result<Option<StatusCode>, SignatureError> {
         let (body, signature) = delivery.signed(&self.endpoint)?;
         let request = self
@@ -106,7 +112,12 @@ impl Stripe {
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .header(SIGNATURE_HEADER, signature)
             .body(body);
-        Ok(request.send().await.ok().map(|response| response.status()))
+        // The hang-up is first, so that an answer that comes with it is not heard.
+        tokio::select! {
+            biased;
+            () = self.mishaps.hang_up(delivery.event_id()) => Ok(None),
+            answered = request.send() => Ok(answered.ok().map(|response| response.status())),
+        }
     }
 }
 
@@ -123,6 +134,7 @@ impl AddAssign for Answers {
         self.refused += more.refused;
         self.not_refused += more.not_refused;
         self.redeliveries += more.redeliveries;
+        self.in_progress += more.in_progress;
     }
 }
 

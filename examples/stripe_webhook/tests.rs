@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use sqlx::SqlitePool;
 
 use super::*;
+use crate::mishaps::Struck;
 
-const EVENTS: usize = 60;
+const EVENTS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_takes_effect_once_and_its_repetition_not_at_all() {
@@ -16,15 +17,19 @@ async fn a_storm_takes_effect_once_and_its_repetition_not_at_all() {
 
     let first_run = storm(&database, EVENTS).await.unwrap();
     assert_eq!(first_run.effects, exactly_once);
-    assert_eq!(first_run.answers.first, EVENTS);
+    assert_eq!(first_run.answers.first + first_run.unheard().unwrap(), EVENTS, "{first_run}");
     assert!(first_run.answers.duplicates > EVENTS / 2, "{first_run}");
+    let Struck { errors, panics, hang_ups } = first_run.struck;
+    assert!(errors > 0 && panics > 0 && hang_ups > 0, "{first_run}");
+    assert!(first_run.answers.redeliveries >= errors + panics + hang_ups, "{first_run}");
     assert!(first_run.answers.refused >= 3, "one of each kind: {first_run}");
     assert!(first_run.balances(), "{first_run}");
 
     let second_run = storm(&database, EVENTS).await.unwrap();
     assert_eq!(second_run.effects, exactly_once);
     assert_eq!(second_run.answers.first, 0);
-    assert_eq!(second_run.answers.duplicates, EVENTS + first_run.answers.duplicates);
+    assert_eq!(second_run.answers.duplicates, first_run.answers.first + first_run.answers.duplicates);
+    assert_eq!(second_run.struck, Struck::default(), "no body ran, so none went wrong");
     assert_eq!(second_run.answers.refused, first_run.answers.refused);
     assert!(second_run.balances(), "{second_run}");
 }

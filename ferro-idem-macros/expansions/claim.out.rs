@@ -5,27 +5,33 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
         let asked = ::ferro_idem::__private::claim(
                 &self.log,
                 ::ferro_idem::__private::event(event),
-                const {
-                    ::ferro_idem::__private::checked_lease(Duration::from_secs(120))
+                {
+                    const __FERRO_IDEM_LEASE: ::core::time::Duration = ::ferro_idem::__private::checked_lease(
+                        Duration::from_secs(120),
+                    );
+                    __FERRO_IDEM_LEASE
                 },
             )
             .await;
         match asked {
             ::ferro_idem::__private::Claiming::Acquired(guard) => {
-                let claim = guard.claim();
-                let body = async move {
-                    if let ::ferro_idem::__private::Some(reply) = ::ferro_idem::__private::None::<
-                        Result<_, AppError>,
-                    > {
-                        return reply;
-                    }
-                    let c = claim;
-                    stripe.refund(c.idempotency_key("refund")).await?;
-                    Ok(())
+                let reply = {
+                    let claim = guard.claim();
+                    let body = async move {
+                        if let ::ferro_idem::__private::Some(reply) = ::ferro_idem::__private::None::<
+                            Result<_, AppError>,
+                        > {
+                            return reply;
+                        }
+                        let c = claim;
+                        stripe.refund(c.idempotency_key("refund")).await?;
+                        Ok(())
+                    };
+                    guard.run(::ferro_idem::__private::pin!(body)).await
                 };
-                let ran = guard.run(::ferro_idem::__private::pin!(body)).await;
                 ::ferro_idem::__private::settle_claim(
-                        ran,
+                        guard,
+                        reply,
                         |reply| {
                             use ::ferro_idem::__private::rules::*;
                             (&&::ferro_idem::__private::Probe(reply))

@@ -2,23 +2,21 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-pub use std::string::String;
-
-use crate::claim::SHORTEST_LEASE;
-use crate::error::Error;
-use crate::event::{EventRef, InvalidEventId, WebhookEvent};
-use crate::log::{Marking, ProcessedEventLog};
-use crate::reply::{DuplicateReply, FromFenceError, Settle};
 
 pub use std::option::Option::{None, Some};
 pub use std::pin::pin;
 pub use std::result::Result::{Err, Ok};
+pub use std::string::String;
 
-use crate::claim::Guard;
 pub use crate::claim::{Claiming, DEFAULT_LEASE, claim};
+use crate::claim::{Guard, SHORTEST_LEASE};
+use crate::error::Error;
+use crate::event::{EventRef, InvalidEventId, WebhookEvent};
+use crate::log::{Marking, ProcessedEventLog};
+use crate::reply::{DuplicateReply, FromFenceError, Settle};
+use crate::trace::Delivery;
 pub use crate::transaction::{Beginning, begin};
 use crate::transaction::{Open, TransactionalLog};
 
@@ -78,15 +76,22 @@ pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> 
 /// Asks the log. Nothing happens until the returned future is polled.
 #[inline]
 pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
-    match key {
-        Ok(event) => Fence::Asked(log.try_mark_event(event)),
-        Err(reason) => Fence::Refused(reason),
-    }
+    let delivery = Delivery::new("fence", key.ok());
+    let question = match key {
+        Ok(event) => Question::Asked(log.try_mark_event(event)),
+        Err(reason) => Question::Refused(reason),
+    };
+    Fence { question, delivery }
 }
 
 /// A future in place of an `async fn`: two words in the handler's own future.
 #[must_use = "the fence is checked when it is awaited"]
-pub enum Fence<'a> {
+pub struct Fence<'a> {
+    question: Question<'a>,
+    delivery: Delivery,
+}
+
+enum Question<'a> {
     Asked(Marking<'a>),
     Refused(InvalidEventId),
 }
@@ -96,14 +101,25 @@ impl Future for Fence<'_> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Checked> {
-        match self.get_mut() {
-            Self::Asked(marking) => marking.as_mut().poll(context).map(|marked| match marked {
-                Ok(true) => Checked::First,
-                Ok(false) => Checked::Duplicate,
-                Err(error) => Checked::Failed(error),
-            }),
-            Self::Refused(reason) => Poll::Ready(Checked::Failed((*reason).into())),
-        }
+        let Self { question, delivery } = self.get_mut();
+        let marked = match question {
+            Question::Asked(marking) => ready!(delivery.enter(|| marking.as_mut().poll(context))),
+            Question::Refused(reason) => Err((*reason).into()),
+        };
+        Poll::Ready(match marked {
+            Ok(true) => {
+                delivery.first(1);
+                Checked::First
+            }
+            Ok(false) => {
+                delivery.duplicate();
+                Checked::Duplicate
+            }
+            Err(error) => {
+                delivery.failed(&error);
+                Checked::Failed(error)
+            }
+        })
     }
 }
 
@@ -185,14 +201,16 @@ impl AskIsOk {
     }
 }
 
-/// Settles by the reply of a body that ran under a claim.
+/// Settles by the reply of a body that ran under a claim; without one, the lease was lost.
 pub async fn settle_claim<R>(
-    ran: Result<(Guard, R), Error>,
+    guard: Guard,
+    reply: Option<R>,
     is_processed: impl FnOnce(&R) -> bool,
 ) -> Result<R, Error> {
-    let (guard, reply) = ran?;
-    guard.settle(is_processed(&reply)).await?;
-    Ok(reply)
+    match reply {
+        Some(reply) => guard.settle(is_processed(&reply)).await.map(|()| reply),
+        None => Err(guard.lost()),
+    }
 }
 
 /// Settles by the reply of a body that ran in a transaction.

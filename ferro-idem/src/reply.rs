@@ -40,7 +40,10 @@ pub trait FromFenceError {
 /// body, does not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether the event is processed",
-    note = "implement `ferro_idem::Settle` for `{Self}`"
+    label = "a claim or a transaction is settled by a reply of this type",
+    note = "return `()`, `Outcome<T>`, axum's `StatusCode` or `Response`, or any `Result`: an `Err` gives \
+            the event back",
+    note = "or implement `ferro_idem::Settle` for `{Self}`"
 )]
 pub trait Settle {
     /// Whether this reply means that the event needs no further delivery.

@@ -3,18 +3,18 @@
 //! A run of 1,000 and one of 11,000 calls are subtracted, so that only calls are left. Needs
 //! valgrind.
 
+mod callgrind;
 mod report;
 mod stripe_ids;
 
 use std::cell::Cell;
 use std::env;
 use std::error::Error as StdError;
-use std::io::ErrorKind;
-use std::process::{Command, Output};
 
 use ferro_idem::{Error, EventRef, MemoryProcessedLog, ProcessedEventLog, WebhookEvent, idempotent_webhook};
 use futures_util::FutureExt;
 
+use callgrind::per_call;
 use report::{goal, median};
 use stripe_ids::stripe_event_id;
 
@@ -97,19 +97,15 @@ fn delivery(position: u32) -> Paid {
 }
 
 fn compare() -> Result<(), Box<dyn StdError>> {
-    match Command::new("valgrind").arg("--version").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            println!("not measured: valgrind is not installed (`apt-get install valgrind`)");
-            return Ok(());
-        }
-        found => found?,
-    };
+    if !callgrind::is_installed()? {
+        return Ok(());
+    }
     println!("instructions per fenced call, half of the calls duplicates\n");
     println!("round   attribute   by hand");
     let mut attribute = Vec::new();
     let mut by_hand = Vec::new();
     for round in 1..=ROUNDS {
-        let (a, b) = (per_call("attribute")?, per_call("by-hand")?);
+        let (a, b) = (per_call("attribute", FEW, MANY)?, per_call("by-hand", FEW, MANY)?);
         println!("{round:>5} {a:>11.1} {b:>9.1}");
         attribute.push(a);
         by_hand.push(b);
@@ -119,25 +115,4 @@ fn compare() -> Result<(), Box<dyn StdError>> {
     println!("median {attribute:>10.1} {by_hand:>9.1}   difference {difference:+.2} %");
     goal("at most 1 % more than the handler written by hand", difference <= 1.0);
     Ok(())
-}
-
-fn per_call(handler: &str) -> Result<f64, Box<dyn StdError>> {
-    let executed = instructions(handler, MANY)? - instructions(handler, FEW)?;
-    Ok(f64::from(executed) / f64::from(MANY - FEW))
-}
-
-fn instructions(handler: &str, calls: u32) -> Result<u32, Box<dyn StdError>> {
-    let profile = tempfile::NamedTempFile::new()?;
-    let Output { status, stderr, .. } = Command::new("valgrind")
-        .arg("--tool=callgrind")
-        .arg(format!("--callgrind-out-file={}", profile.path().display()))
-        .arg(env::current_exe()?)
-        .args(["--run", handler, &calls.to_string()])
-        .output()?;
-    let said = String::from_utf8_lossy(&stderr);
-    let collected = said.lines().find_map(|line| line.split_once("Collected :"));
-    match collected {
-        Some((_, count)) if status.success() => Ok(count.trim().parse()?),
-        _ => Err(format!("valgrind failed:\n{said}").into()),
-    }
 }

@@ -2,4 +2,9 @@
 //! and crash, and to a second delivery meanwhile.
 
 mod claim;
+mod claim_handle;
+mod killed;
+mod lease;
+mod mixed;
+mod stores;
 mod transaction;

@@ -1,28 +1,227 @@
-//! Transaction, on every log that has it.
-use ferro_idem::{Error, Outcome, SqliteLog, idempotent_webhook};
-use tempfile::TempDir;
+//! Transaction, on SQLite.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use ferro_idem::{
+    Detached, Error, EventRef, MarkOutcome, Outcome, SqliteLog, SqliteTransaction, TransactionalLog,
+    idempotent_webhook,
+};
+use ferro_idem_tests::{broken, drop_after_polls, redeliver};
+use futures_util::FutureExt;
+use sqlx::SqliteConnection;
+use tokio::sync::{Barrier, Notify};
+
+use super::stores::sqlite;
+
+#[derive(Clone, Copy)]
+enum Ending {
+    Reply,
+    Fail,
+    Panic,
+    Hang,
+}
+
+async fn write_effect(tx: &mut SqliteConnection, event: &str) -> Result<(), Error> {
+    sqlx::query("INSERT INTO effects VALUES (?)")
+        .bind(event)
+        .execute(tx)
+        .await
+        .map_err(|error| Error::store("write the effect", error))?;
+    Ok(())
+}
+
+/// Writes its effect first, and then ends.
+#[idempotent_webhook(transaction(tx))]
+async fn handle<L>(log: &L, event: &str, ending: Ending) -> Result<Outcome<()>, Error>
+where
+    L: TransactionalLog<Transaction = SqliteTransaction>,
+{
+    write_effect(tx, event).await?;
+    match ending {
+        Ending::Reply => Ok(Outcome::Processed(())),
+        Ending::Fail => Err(broken()),
+        Ending::Panic => panic!("in the body"),
+        Ending::Hang => std::future::pending().await,
+    }
+}
+
+async fn effects(log: &SqliteLog, event: &str) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?")
+        .bind(event)
+        .fetch_one(log.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_delivery_runs() {
+    let store = sqlite().await;
+    let [log, other] = &store.handles;
+    assert!(handle(log, "err", Ending::Fail).await.is_err());
+    assert!(AssertUnwindSafe(handle(log, "panic", Ending::Panic)).catch_unwind().await.is_err());
+    let hung_up = tokio::select! {
+        biased;
+        _ = handle(log, "cancel", Ending::Hang) => false,
+        () = in_progress(log, "cancel") => true,
+    };
+    assert!(hung_up);
+    for event in ["err", "panic", "cancel"] {
+        assert_eq!(effects(log, event).await, 0, "{event}");
+        let again = redeliver(|| handle(other, event, Ending::Reply)).await.unwrap();
+        assert_eq!(again, Outcome::Processed(()), "{event}");
+        assert_eq!(handle(log, event, Ending::Reply).await.unwrap(), Outcome::Duplicate, "{event}");
+        assert_eq!(effects(log, event).await, 1, "{event}");
+    }
+}
+
+async fn in_progress(log: &SqliteLog, event: &str) {
+    while !matches!(handle(log, event, Ending::Fail).await, Err(Error::InProgress { .. })) {
+        tokio::task::yield_now().await;
+    }
+}
 
 #[idempotent_webhook(transaction(tx))]
-async fn pay(
+async fn wait_in_the_body(
     log: &SqliteLog,
     event: &str,
-    fail: bool,
-) -> Result<Outcome<u64>, Box<dyn std::error::Error + Send + Sync>> {
-    sqlx::query("INSERT INTO payments VALUES (?)").bind(event).execute(&mut *tx).await?;
-    if fail {
-        Err("no")?;
-    }
-    Ok(Outcome::Processed(1))
+    entered: &Notify,
+    leave: &Notify,
+) -> Result<Outcome<()>, Error> {
+    write_effect(tx, event).await?;
+    entered.notify_one();
+    leave.notified().await;
+    Ok(Outcome::Processed(()))
 }
 
 #[tokio::test]
-async fn smoke() {
-    let folder = TempDir::new().unwrap();
-    let log = SqliteLog::open(folder.path().join("a.db")).await.unwrap();
-    sqlx::query("CREATE TABLE payments (id TEXT)").execute(log.pool()).await.unwrap();
-    assert!(pay(&log, "evt_1", true).await.is_err());
-    assert_eq!(pay(&log, "evt_1", false).await.unwrap(), Outcome::Processed(1));
-    assert_eq!(pay(&log, "evt_1", false).await.unwrap(), Outcome::Duplicate);
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(log.pool()).await.unwrap();
-    assert_eq!(rows, 1);
+async fn a_second_delivery_meanwhile_is_told_at_once_to_come_again() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    let (entered, leave) = (Notify::new(), Notify::new());
+    let second = async {
+        entered.notified().await;
+        let error = handle(log, "evt_1", Ending::Reply).await.unwrap_err();
+        assert!(matches!(error, Error::InProgress { .. }), "{error}");
+        assert_eq!(effects(log, "evt_1").await, 0, "nothing is there before the commit");
+        leave.notify_one();
+    };
+    let (first, ()) = tokio::join!(wait_in_the_body(log, "evt_1", &entered, &leave), second);
+    assert_eq!(first.unwrap(), Outcome::Processed(()));
+    assert_eq!(handle(log, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
+    assert_eq!(effects(log, "evt_1").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_at_the_same_instant_one_takes_effect_and_the_other_is_no_success_before_it() {
+    let store = sqlite().await;
+    for number in 0..1_000 {
+        let (event, start) = (format!("evt_{number}"), Arc::new(Barrier::new(2)));
+        let [a, b] = store.handles.clone().map(|log| {
+            let (event, start) = (event.clone(), Arc::clone(&start));
+            tokio::spawn(async move {
+                start.wait().await;
+                let reply = redeliver(|| handle(&log, &event, Ending::Reply)).await.unwrap();
+                assert_eq!(effects(&log, &event).await, 1, "a success before the effect is there");
+                usize::from(reply == Outcome::Processed(()))
+            })
+        });
+        assert_eq!(a.await.unwrap() + b.await.unwrap(), 1, "round {number}");
+    }
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn with_awaits(log: &SqliteLog, event: &str) -> Result<Outcome<()>, Error> {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    write_effect(tx, event).await?;
+    tokio::task::yield_now().await;
+    Ok(Outcome::Processed(()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_at_any_await_the_effect_happens_exactly_once() {
+    let store = sqlite().await;
+    let [log, other] = &store.handles;
+    for polls in 0..60 {
+        let event = format!("evt_{polls}");
+        let finished = drop_after_polls(with_awaits(log, &event), polls).await.is_some();
+        let again = redeliver(|| with_awaits(other, &event)).await.unwrap();
+        assert!(!finished || again == Outcome::Duplicate, "after {polls} polls");
+        assert_eq!(effects(log, &event).await, 1, "after {polls} polls");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_many_dropped_deliveries_every_connection_of_the_pool_is_free_and_outside_a_transaction() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    for round in 0..200 {
+        drop(drop_after_polls(with_awaits(log, &format!("evt_{round}")), round % 12).await);
+    }
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut connection = log.pool().acquire().await.unwrap();
+        sqlx::query("BEGIN").execute(&mut *connection).await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *connection).await.unwrap();
+        held.push(connection);
+    }
+}
+
+/// Commits, and says that it could not: the reply was lost.
+#[derive(Clone)]
+struct LosesTheReply(SqliteLog);
+
+impl TransactionalLog for LosesTheReply {
+    type Transaction = SqliteTransaction;
+
+    fn begin(&self) -> Detached<SqliteTransaction> {
+        self.0.begin()
+    }
+
+    async fn try_mark_in(
+        &self,
+        transaction: &mut SqliteTransaction,
+        event: EventRef<'_>,
+    ) -> Result<MarkOutcome, Error> {
+        self.0.try_mark_in(transaction, event).await
+    }
+
+    fn commit(transaction: SqliteTransaction) -> Detached<()> {
+        Box::pin(async move {
+            SqliteLog::commit(transaction).await?;
+            Err(broken())
+        })
+    }
+
+    fn rollback(transaction: SqliteTransaction) -> Detached<()> {
+        SqliteLog::rollback(transaction)
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_was_applied_and_reported_as_failed_leads_to_a_duplicate() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    let reported = handle(&LosesTheReply(log.clone()), "evt_1", Ending::Reply).await;
+    assert!(matches!(reported, Err(Error::Store { .. })), "the sender delivers again: {reported:?}");
+    assert_eq!(handle(log, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
+    assert_eq!(effects(log, "evt_1").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_of_a_processed_event_that_meet_are_all_told_so() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    handle(log, "evt_1", Ending::Reply).await.unwrap();
+    for _ in 0..50 {
+        let meeting = [0, 1].map(|_| {
+            let log = log.clone();
+            tokio::spawn(async move { handle(&log, "evt_1", Ending::Fail).await })
+        });
+        for duplicate in meeting {
+            assert_eq!(duplicate.await.unwrap().unwrap(), Outcome::Duplicate);
+        }
+    }
 }

@@ -2,9 +2,11 @@
 
 mod dropping;
 mod logs;
+mod waiting;
 
 pub use dropping::{DropCounter, drop_after_polls};
 pub use logs::{Broken, Stalled, broken};
+pub use waiting::redeliver;
 
 /// The examples in the README compile and run.
 #[cfg(doctest)]

@@ -7,14 +7,16 @@
 //!         let asked = ::ferro_idem::__private::claim(&log, ::ferro_idem::__private::event(event), LEASE).await;
 //!         match asked {
 //!             Claiming::Acquired(guard) => {
-//!                 let claim = guard.claim();
-//!                 let body = async move {
-//!                     if let Some(reply) = None::<Result<(), AppError>> { return reply; }
-//!                     let c = claim;
-//!                     /* the body */
+//!                 let reply = {
+//!                     let claim = guard.claim();
+//!                     let body = async move {
+//!                         if let Some(reply) = None::<Result<(), AppError>> { return reply; }
+//!                         let c = claim;
+//!                         /* the body */
+//!                     };
+//!                     guard.run(pin!(body)).await
 //!                 };
-//!                 let ran = guard.run(pin!(body)).await;
-//!                 settle_claim(ran, |reply| (&&Probe(reply)).rule().is_processed(reply)).await
+//!                 settle_claim(guard, reply, |reply| (&&Probe(reply)).rule().is_processed(reply)).await
 //!             }
 //!             Claiming::Duplicate => return duplicate_reply(),
 //!             Claiming::Failed(error) => Err(error),
@@ -38,7 +40,7 @@ use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprPath, Lit};
 
-use super::{Question, Replies, Runtime, value};
+use super::{Question, Replies, Runtime, hygienic_at, value};
 
 /// The lease; checked at compile time where it is known then.
 pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
@@ -46,7 +48,18 @@ pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
         None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
         Some(lease) if is_constant(&lease) => {
             let checked_lease = runtime.call("checked_lease", lease.span());
-            quote_spanned!(Span::mixed_site()=> const { #checked_lease(#lease) })
+            let here = Span::mixed_site();
+            if may_name_a_parameter(&lease) {
+                quote_spanned!(here=> const { #checked_lease(#lease) })
+            } else {
+                // An item is evaluated by `cargo check`; a `const` block only where code is made of it.
+                quote_spanned! {here=>
+                    {
+                        const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked_lease(#lease);
+                        __FERRO_IDEM_LEASE
+                    }
+                }
+            }
         }
         Some(lease) => value(lease),
     }
@@ -75,6 +88,19 @@ fn is_constant(lease: &Expr) -> bool {
     }
 }
 
+/// `Self::LEASE`, `L::LEASE`: an item cannot name the parameters of the function around it.
+fn may_name_a_parameter(lease: &Expr) -> bool {
+    match lease {
+        Expr::Path(ExprPath { qself: Some(_), .. }) => true,
+        Expr::Path(ExprPath { path, .. }) => path.segments.iter().rev().nth(1).is_some_and(|owner| {
+            owner.ident != "Duration" && owner.ident.to_string().starts_with(char::is_uppercase)
+        }),
+        Expr::Group(group) => may_name_a_parameter(&group.expr),
+        Expr::Paren(paren) => may_name_a_parameter(&paren.expr),
+        _ => false,
+    }
+}
+
 pub(super) fn claim(
     runtime: &Runtime,
     question: &Question,
@@ -90,13 +116,15 @@ pub(super) fn claim(
     let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_claim", here));
     let bound = binding.map(|claim| quote_spanned!(here=> let #claim = claim;));
     let body = typed_block(runtime, return_type, bound.as_ref(), body);
-    let is_processed = is_processed(runtime);
+    let is_processed = is_processed(runtime, return_type.span());
     let acquired = quote_spanned! {here=>
         #outcome::Acquired(guard) => {
-            let claim = guard.claim();
-            let body = #body;
-            let ran = guard.run(#pin!(body)).await;
-            #settle(ran, #is_processed).await
+            let reply = {
+                let claim = guard.claim();
+                let body = #body;
+                guard.run(#pin!(body)).await
+            };
+            #settle(guard, reply, #is_processed).await
         }
     };
     let asked = quote_spanned!(here=> #read let asked = #ask(#log, #key, #lease).await;);
@@ -117,7 +145,7 @@ pub(super) fn transaction(
     let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_transaction", here));
     let bound = quote_spanned!(here=> let #binding = connection;);
     let body = typed_block(runtime, return_type, Some(&bound), body);
-    let is_processed = is_processed(runtime);
+    let is_processed = is_processed(runtime, return_type.span());
     let first = quote_spanned! {here=>
         #outcome::First(mut open) => {
             let reply = {
@@ -177,14 +205,15 @@ fn typed_block(
     }
 }
 
-/// Takes the first rule that fits the reply's type.
-fn is_processed(runtime: &Runtime) -> TokenStream {
+/// Takes the first rule that fits the reply's type. That none fits is reported at that type.
+fn is_processed(runtime: &Runtime, site: Span) -> TokenStream {
     let here = Span::mixed_site();
+    let is_processed = Ident::new("is_processed", hygienic_at(site));
     let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
     quote_spanned! {here=>
         |reply| {
             use #rules::*;
-            (&&#probe(reply)).rule().is_processed(reply)
+            (&&#probe(reply)).rule().#is_processed(reply)
         }
     }
 }

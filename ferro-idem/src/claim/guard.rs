@@ -3,13 +3,14 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::lease::{Claim, Lease, SHORTEST_LEASE};
+use super::lease::{Claim, Lease, SHORTEST_LEASE, millis};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
@@ -32,12 +33,8 @@ pub enum Claiming {
 /// Dropped before it is settled (a panic, a hang-up, a lost lease), it releases in a task of its own,
 /// so that the next delivery need not wait for the lease. Without a runtime the lease runs out.
 pub struct Guard {
-    log: Arc<dyn ClaimLog>,
     lease: Arc<Lease>,
-    held: Ownership,
-    duration: Duration,
     settled: bool,
-    delivery: Delivery,
 }
 
 /// Claims the event. Borrows nothing, and is seen through when it is dropped: the claim that it then
@@ -45,7 +42,7 @@ pub struct Guard {
 pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
-    duration: Duration,
+    length: Duration,
 ) -> SeeThrough<Claiming> {
     let log = log.handle();
     let delivery = Delivery::new("claim", key.ok());
@@ -54,20 +51,27 @@ pub fn claim<L: ClaimLog + ?Sized>(
         let asked_at = Instant::now();
         let acquired = async {
             let (id, event_type) = key?;
-            if duration < SHORTEST_LEASE {
-                return Err(Error::LeaseTooShort { lease: duration });
+            if length < SHORTEST_LEASE {
+                return Err(Error::LeaseTooShort { lease: length });
             }
             let owner = Owner::random()?;
             let event = EventRef::new(&id)?.with_type(event_type.as_deref());
-            let outcome = log.claim(event, owner, duration).await?;
+            let outcome = log.claim(event, owner, length).await?;
             Ok((id, owner, outcome))
         };
         match acquired.await {
             Ok((event_id, owner, ClaimOutcome::Acquired { fence })) => {
                 delivery.first(fence);
-                let lease = Arc::new(Lease::new(event_id, fence, asked_at, duration));
-                let held = Ownership { owner, fence };
-                Claiming::Acquired(Guard { log, lease, held, duration, settled: false, delivery })
+                let lease = Arc::new(Lease {
+                    log,
+                    event_id,
+                    held: Ownership { owner, fence },
+                    length,
+                    delivery,
+                    start: asked_at,
+                    holds_for: AtomicU64::new(millis(length)),
+                });
+                Claiming::Acquired(Guard { lease, settled: false })
             }
             Ok((_, _, ClaimOutcome::Processed)) => {
                 delivery.duplicate();
@@ -93,38 +97,29 @@ impl Guard {
 
     /// Runs the body and keeps the lease meanwhile, in the same task.
     ///
-    /// `Err` as soon as the lease is lost; the body is not polled after that, and its owner drops it.
-    pub async fn run<F: Future>(self, mut body: Pin<&mut F>) -> Result<(Self, F::Output), Error> {
+    /// `None` as soon as the lease is lost; the body is not polled after that, and its owner drops it.
+    pub async fn run<F: Future>(&self, mut body: Pin<&mut F>) -> Option<F::Output> {
         let mut keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
-        let output = poll_fn(|context| {
+        poll_fn(|context| {
             // A body that is late is not polled again before its lease was looked at.
             if let Some(keeping) = &mut keeping
                 && keeping.as_mut().poll(context).is_ready()
             {
                 return Poll::Ready(None);
             }
-            if let Poll::Ready(output) = self.delivery.enter(|| body.as_mut().poll(context)) {
+            if let Poll::Ready(output) = self.lease.delivery.enter(|| body.as_mut().poll(context)) {
                 return Poll::Ready(Some(output));
             }
             // Most bodies that never wait need no timer. Outside of a runtime there is none.
             if keeping.is_none() && Handle::try_current().is_ok() {
-                let started = keeping.insert(Box::pin(keep(
-                    Arc::clone(&self.log),
-                    Arc::clone(&self.lease),
-                    self.held,
-                    self.duration,
-                )));
+                let started = keeping.insert(Box::pin(keep(Arc::clone(&self.lease))));
                 if started.as_mut().poll(context).is_ready() {
                     return Poll::Ready(None);
                 }
             }
             Poll::Pending
         })
-        .await;
-        match output {
-            Some(output) => Ok((self, output)),
-            None => Err(self.lost()),
-        }
+        .await
     }
 
     /// Completes the event, or releases it.
@@ -132,32 +127,31 @@ impl Guard {
     /// Seen through when it is dropped.
     pub async fn settle(mut self, processed: bool) -> Result<(), Error> {
         self.settled = true;
-        let (log, lease, held) = (Arc::clone(&self.log), Arc::clone(&self.lease), self.held);
+        let lease = Arc::clone(&self.lease);
         if processed {
-            let completed = SeeThrough::new(async move { log.complete(&lease.event_id, held).await });
-            match completed.await {
+            match SeeThrough::new(async move { lease.complete().await }).await {
                 Ok(true) => {
-                    self.delivery.completed();
+                    self.lease.delivery.completed();
                     Ok(())
                 }
                 Ok(false) => Err(self.lost()),
                 Err(error) => {
-                    self.delivery.failed(&error);
+                    self.lease.delivery.failed(&error);
                     Err(error)
                 }
             }
         } else {
-            self.delivery.released("the handler's reply was not a success");
+            self.lease.delivery.released("the handler's reply was not a success");
             // What cannot be released runs out, and the reply is a failure as it is.
-            drop(SeeThrough::new(async move { log.release(&lease.event_id, held).await }).await);
+            drop(SeeThrough::new(async move { lease.release().await }).await);
             Ok(())
         }
     }
 
     /// Nothing is left to settle: the event is another's.
-    fn lost(mut self) -> Error {
+    pub fn lost(mut self) -> Error {
         self.settled = true;
-        self.delivery.lease_lost();
+        self.lease.delivery.lease_lost();
         Error::LeaseLost { event_id: self.lease.event_id.clone() }
     }
 }
@@ -167,17 +161,17 @@ impl Drop for Guard {
         if self.settled {
             return;
         }
-        self.delivery.released("the handler panicked or was dropped");
+        self.lease.delivery.released("the handler panicked or was dropped");
         if let Ok(runtime) = Handle::try_current() {
-            let (log, lease, held) = (Arc::clone(&self.log), Arc::clone(&self.lease), self.held);
-            runtime.spawn(async move { drop(log.release(&lease.event_id, held).await) });
+            let lease = Arc::clone(&self.lease);
+            runtime.spawn(async move { drop(lease.release().await) });
         }
     }
 }
 
 /// Renews the lease well before it ends, for ever. Returns when it is lost.
-async fn keep(log: Arc<dyn ClaimLog>, lease: Arc<Lease>, held: Ownership, duration: Duration) {
-    let mut next = lease.until() - duration / 3 * 2;
+async fn keep(lease: Arc<Lease>) {
+    let mut next = lease.start + lease.length / 3;
     loop {
         let deadline = lease.until();
         sleep_until(next.min(deadline)).await;
@@ -185,14 +179,14 @@ async fn keep(log: Arc<dyn ClaimLog>, lease: Arc<Lease>, held: Ownership, durati
         if asked_at >= deadline {
             return;
         }
-        match timeout_at(deadline, log.renew(&lease.event_id, held, duration)).await {
+        match timeout_at(deadline, lease.renew()).await {
             Ok(Ok(true)) => {
-                lease.prolong(asked_at, duration);
-                next = asked_at + duration / 3;
+                lease.prolong(asked_at);
+                next = asked_at + lease.length / 3;
             }
             Ok(Ok(false)) | Err(_) => return,
             // The store may come back before the lease ends.
-            Ok(Err(_)) => next = Instant::now() + duration / 10,
+            Ok(Err(_)) => next = Instant::now() + lease.length / 10,
         }
     }
 }

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::{ClaimLog, Ownership};
+use crate::error::Error;
+use crate::trace::Delivery;
+
 /// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
 pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
 
@@ -21,33 +25,45 @@ pub struct Claim {
     lease: Arc<Lease>,
 }
 
-/// Shared by the body, who reads it, and the renewal, which prolongs it.
+/// All that is known of a claim, shared by the body, who reads it, the renewal, which prolongs it, and
+/// the guard, which settles it.
 pub(super) struct Lease {
+    pub(super) log: Arc<dyn ClaimLog>,
     pub(super) event_id: String,
-    pub(super) fence: u64,
-    /// The claim's start on this machine's clock.
-    start: Instant,
+    pub(super) held: Ownership,
+    pub(super) length: Duration,
+    pub(super) delivery: Delivery,
+    /// The claim's start on this machine's clock: before the request was sent.
+    pub(super) start: Instant,
     /// Until when the claim surely holds, in milliseconds from `start`: counted from before the
     /// request was sent, so it is never later than the store's own idea.
-    holds_for: AtomicU64,
+    pub(super) holds_for: AtomicU64,
 }
 
 impl Lease {
-    pub(super) fn new(event_id: String, fence: u64, asked_at: Instant, lease: Duration) -> Self {
-        Self { event_id, fence, start: asked_at, holds_for: AtomicU64::new(millis(lease)) }
-    }
-
-    pub(super) fn prolong(&self, asked_at: Instant, lease: Duration) {
-        let until = asked_at.saturating_duration_since(self.start).saturating_add(lease);
+    pub(super) fn prolong(&self, asked_at: Instant) {
+        let until = asked_at.saturating_duration_since(self.start).saturating_add(self.length);
         self.holds_for.store(millis(until), Ordering::Relaxed);
     }
 
     pub(super) fn until(&self) -> Instant {
         self.start + Duration::from_millis(self.holds_for.load(Ordering::Relaxed))
     }
+
+    pub(super) async fn renew(&self) -> Result<bool, Error> {
+        self.log.renew(&self.event_id, self.held, self.length).await
+    }
+
+    pub(super) async fn complete(&self) -> Result<bool, Error> {
+        self.log.complete(&self.event_id, self.held).await
+    }
+
+    pub(super) async fn release(&self) -> Result<bool, Error> {
+        self.log.release(&self.event_id, self.held).await
+    }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -66,12 +82,12 @@ impl Claim {
     /// Write it beside the effect, or let the other system refuse a lower one than it has seen: that
     /// stops a delivery that was paused past its lease and does not know it yet.
     pub fn fence(&self) -> u64 {
-        self.lease.fence
+        self.lease.held.fence
     }
 
     /// 1 for the first delivery that runs the body, one more for each that had to run it again.
     pub fn attempt(&self) -> u64 {
-        self.lease.fence
+        self.lease.held.fence
     }
 
     /// A key for another system's idempotency: the same on every attempt of this event and `name`,

@@ -5,6 +5,8 @@ mod guard;
 mod lease;
 pub(crate) mod row;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,32 +113,60 @@ pub struct Ownership {
     pub fence: u64,
 }
 
+/// What `#[async_trait]` makes of an `async fn` of a log.
+type Step<'f, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'f>>;
+
+/// Hands on the target's own boxed futures: written as `async fn`, each pointer would box again.
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
-        #[async_trait]
         impl<T: ClaimLog + ?Sized> ClaimLog for $pointer
         where
             Self: Send + Sync,
         {
-            async fn claim(
-                &self,
-                event: EventRef<'_>,
+            fn claim<'log, 'event, 'f>(
+                &'log self,
+                event: EventRef<'event>,
                 owner: Owner,
                 lease: Duration,
-            ) -> Result<ClaimOutcome, Error> {
-                (**self).claim(event, owner, lease).await
+            ) -> Step<'f, ClaimOutcome>
+            where
+                'log: 'f,
+                'event: 'f,
+                Self: 'f,
+            {
+                (**self).claim(event, owner, lease)
             }
 
-            async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
-                (**self).renew(event_id, held, lease).await
+            fn renew<'log, 'id, 'f>(
+                &'log self,
+                event_id: &'id str,
+                held: Ownership,
+                lease: Duration,
+            ) -> Step<'f, bool>
+            where
+                'log: 'f,
+                'id: 'f,
+                Self: 'f,
+            {
+                (**self).renew(event_id, held, lease)
             }
 
-            async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-                (**self).complete(event_id, held).await
+            fn complete<'log, 'id, 'f>(&'log self, event_id: &'id str, held: Ownership) -> Step<'f, bool>
+            where
+                'log: 'f,
+                'id: 'f,
+                Self: 'f,
+            {
+                (**self).complete(event_id, held)
             }
 
-            async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-                (**self).release(event_id, held).await
+            fn release<'log, 'id, 'f>(&'log self, event_id: &'id str, held: Ownership) -> Step<'f, bool>
+            where
+                'log: 'f,
+                'id: 'f,
+                Self: 'f,
+            {
+                (**self).release(event_id, held)
             }
 
             fn handle(&self) -> Arc<dyn ClaimLog> {

@@ -20,7 +20,11 @@ pub enum Beginning<L: TransactionalLog> {
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
-pub struct Open<L: TransactionalLog> {
+///
+/// On the heap, because it stays in the handler's own future while the body runs.
+pub struct Open<L: TransactionalLog>(Box<Parts<L>>);
+
+struct Parts<L: TransactionalLog> {
     transaction: L::Transaction,
     settling: Settling,
 }
@@ -58,7 +62,8 @@ pub async fn begin<L: TransactionalLog>(log: &L, key: Result<EventRef<'_>, Inval
     match marked.await {
         Ok((Some(transaction), ..)) => {
             delivery.first(1);
-            Beginning::First(Open { transaction, settling: Settling { delivery, settled: false } })
+            let settling = Settling { delivery, settled: false };
+            Beginning::First(Open(Box::new(Parts { transaction, settling })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event)) => {
             delivery.in_progress(retry_after);
@@ -79,14 +84,14 @@ impl<L: TransactionalLog> Open<L> {
     /// What the body works on (not the transaction, so that it can neither commit nor roll back),
     /// and what runs it.
     pub fn parts(&mut self) -> (&mut <L::Transaction as Deref>::Target, &Delivery) {
-        (&mut self.transaction, &self.settling.delivery)
+        (&mut self.0.transaction, &self.0.settling.delivery)
     }
 
     /// Commits, or rolls back.
     ///
     /// Both are seen through when they are dropped.
     pub async fn settle(self, processed: bool) -> Result<(), Error> {
-        let Self { transaction, mut settling } = self;
+        let Parts { transaction, mut settling } = *self.0;
         settling.settled = true;
         if processed {
             let committed = SeeThrough::new(L::commit(transaction)).await;

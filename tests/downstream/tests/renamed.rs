@@ -16,6 +16,28 @@ async fn through_a_reexport(log: &MemoryProcessedLog, event: &str) -> Result<Out
     Ok(Outcome::Processed(()))
 }
 
+#[idempotent_webhook(crate = ::idem, scope = "claimed", claim(c, lease = ::idem::DEFAULT_LEASE))]
+async fn claimed(log: &MemoryProcessedLog, event: &str) -> Result<Outcome<u64>, Error> {
+    Ok(Outcome::Processed(c.attempt()))
+}
+
+#[idempotent_webhook(crate = crate::reexported::runtime, transaction(tx))]
+async fn transacted<L: idem::TransactionalLog>(log: &L, event: &str) -> Result<Outcome<()>, Error> {
+    let _ = tx;
+    Ok(Outcome::Processed(()))
+}
+
+#[tokio::test]
+async fn row_22_settling_through_a_renamed_dependency() {
+    let log = MemoryProcessedLog::new();
+    assert_eq!(claimed(&log, "evt_1").await.unwrap(), Outcome::Processed(1));
+    assert_eq!(claimed(&log, "evt_1").await.unwrap(), Outcome::Duplicate);
+    let folder = tempfile::TempDir::new().unwrap();
+    let log = idem::SqliteLog::open(folder.path().join("events.db")).await.unwrap();
+    assert_eq!(transacted(&log, "evt_1").await.unwrap(), Outcome::Processed(()));
+    assert_eq!(transacted(&log, "evt_1").await.unwrap(), Outcome::Duplicate);
+}
+
 #[tokio::test]
 async fn row_22_a_renamed_dependency() {
     let log = MemoryProcessedLog::new();

@@ -1,6 +1,6 @@
 //! Without the attribute.
 
-use ferro_idem::{Error, MemoryProcessedLog, Outcome, ProcessedEventLog, WebhookEvent};
+use ferro_idem::{ClaimLog, Error, MemoryProcessedLog, Outcome, ProcessedEventLog, SqliteLog, WebhookEvent};
 
 pub struct Shop {
     pub log: MemoryProcessedLog,
@@ -35,4 +35,29 @@ pub async fn every_argument(log: &MemoryProcessedLog, id: &str) -> Result<u8, St
 
 pub fn to_text(error: Error) -> Result<u8, String> {
     Err(error.to_string())
+}
+
+pub async fn claimed(log: &MemoryProcessedLog, event: String) -> Result<Outcome<usize>, Error> {
+    let parsed = event.parse::<usize>().unwrap_or(0);
+    let _ = log;
+    std::future::ready(()).await;
+    Ok(Outcome::Processed(parsed + 1))
+}
+
+pub async fn claimed_with_every_argument<L>(log: &L, id: &str) -> Result<u8, String>
+where
+    L: ClaimLog,
+{
+    let _ = (log, id);
+    std::future::ready(()).await;
+    Ok(1)
+}
+
+pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
+    if event.is_empty() {
+        return Ok(());
+    }
+    let _ = log;
+    std::future::ready(()).await;
+    Ok(())
 }

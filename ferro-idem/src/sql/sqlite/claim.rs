@@ -26,7 +26,7 @@ const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
      OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
      RETURNING fence";
 
-const LOOK: &str = "SELECT state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
+pub(super) const LOOK: &str = "SELECT state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
      FROM stripe_processed_events WHERE event_id = ?1";
 
 const RENEW: &str = "UPDATE stripe_processed_events \
@@ -44,7 +44,7 @@ const RELEASE: &str = "UPDATE stripe_processed_events \
 /// Written out for one table.
 pub(super) struct Statements {
     claim: Arc<str>,
-    pub(super) look: Arc<str>,
+    look: Arc<str>,
     renew: Arc<str>,
     complete: Arc<str>,
     release: Arc<str>,

@@ -72,6 +72,7 @@ struct Table {
 struct Statements {
     columns: Columns,
     insert: Arc<str>,
+    look: Arc<str>,
     page_end: Arc<str>,
     delete_page: Arc<str>,
 }
@@ -90,6 +91,9 @@ const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type,
 
 const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
      VALUES (?1, ?2) ON CONFLICT (event_id) DO NOTHING";
+
+/// As [`claim::LOOK`]: every row of a plain table is processed.
+const LOOK_PLAIN: &str = "SELECT 1, NULL FROM stripe_processed_events WHERE event_id = ?1";
 
 /// The last id of the next page. Pages follow the primary key, so that purging reads the table
 /// once however many rows stay; no index on `received_at` is needed.
@@ -278,13 +282,14 @@ impl Table {
 
 impl Statements {
     fn new(table: &TableName, columns: Columns) -> Self {
-        let (insert, delete_page) = match columns {
-            Columns::Full => (INSERT, DELETE_PAGE),
-            Columns::Plain => (INSERT_PLAIN, DELETE_PAGE_PLAIN),
+        let (insert, look, delete_page) = match columns {
+            Columns::Full => (INSERT, claim::LOOK, DELETE_PAGE),
+            Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             columns,
             insert: table.in_statement(insert).into(),
+            look: table.in_statement(look).into(),
             page_end: table.in_statement(PAGE_END).into(),
             delete_page: table.in_statement(delete_page).into(),
         }

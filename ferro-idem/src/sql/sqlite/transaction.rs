@@ -83,6 +83,22 @@ impl std::fmt::Debug for SqliteTransaction {
     }
 }
 
+impl SqliteLog {
+    async fn standing_in(
+        &self,
+        transaction: &mut SqliteTransaction,
+        event: EventRef<'_>,
+    ) -> Result<Option<Standing>, Error> {
+        let fault = |error| self.fault("look at the event", error);
+        let row = sqlx::query(AssertSqlSafe(Arc::clone(&self.statements().await?.look)))
+            .bind(event.id())
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(fault)?;
+        row.as_ref().map(Standing::of).transpose().map_err(fault)
+    }
+}
+
 impl TransactionalLog for SqliteLog {
     type Transaction = SqliteTransaction;
 
@@ -109,11 +125,16 @@ impl TransactionalLog for SqliteLog {
         transaction: &mut SqliteTransaction,
         event: EventRef<'_>,
     ) -> Result<MarkOutcome, Error> {
+        let statements = self.statements().await?;
         let Some(entered) = self.table.in_flight.enter(event.id()) else {
-            return Ok(MarkOutcome::InProgress { retry_after: RETRY_AFTER });
+            // Whether the event is processed can be read without waiting for the writer.
+            let standing = self.standing_in(transaction, event).await?;
+            return Ok(match standing {
+                Some(Standing::Processed) => MarkOutcome::Processed,
+                _ => MarkOutcome::InProgress { retry_after: RETRY_AFTER },
+            });
         };
         transaction.entered = Some(entered);
-        let statements = self.statements().await?;
         let fault = |error| self.fault("mark the event as processed", error);
         let owner = Owner::random()?.as_bytes().to_vec();
         let insert = sqlx::query(AssertSqlSafe(Arc::clone(&statements.insert)))
@@ -124,21 +145,14 @@ impl TransactionalLog for SqliteLog {
             Columns::Plain => insert,
         };
         let inserted = insert.execute(&mut **transaction).await.map_err(fault)?;
-        match (inserted.rows_affected(), statements.columns) {
-            (1, _) => return Ok(MarkOutcome::First),
-            (_, Columns::Plain) => return Ok(MarkOutcome::Processed),
-            (_, Columns::Full) => {}
+        if inserted.rows_affected() == 1 {
+            return Ok(MarkOutcome::First);
         }
-        let look = Arc::clone(&self.claim_statements().await?.look);
-        let row = sqlx::query(AssertSqlSafe(look))
-            .bind(event.id())
-            .fetch_one(&mut **transaction)
-            .await
-            .map_err(fault)?;
-        match Standing::of(&row).map_err(fault)? {
-            Standing::Processed => Ok(MarkOutcome::Processed),
-            Standing::Claimed { left } => Ok(MarkOutcome::InProgress { retry_after: left }),
-            Standing::Free => {
+        // The lock is this transaction's now: what is read cannot change before its end.
+        match self.standing_in(transaction, event).await? {
+            Some(Standing::Processed) => Ok(MarkOutcome::Processed),
+            Some(Standing::Claimed { left }) => Ok(MarkOutcome::InProgress { retry_after: left }),
+            Some(Standing::Free) | None => {
                 sqlx::query(AssertSqlSafe(self.table.name.in_statement(TAKE_OVER)))
                     .bind(event.id())
                     .bind(owner)

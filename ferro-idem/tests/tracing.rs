@@ -1,0 +1,125 @@
+//! What each delivery tells `tracing`: in the package of the feature, so that nothing else is tested
+//! with it on by accident.
+
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, Error, EventRef, MemoryProcessedLog, Outcome, Owner, WebhookEvent, idempotent_webhook,
+};
+use tracing::subscriber::DefaultGuard;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn record(&self) -> DefaultGuard {
+        let lines = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || lines.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    /// The lines since the last call.
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Paid(&'static str, #[allow(dead_code)] &'static str);
+
+impl WebhookEvent for Paid {
+    fn event_id(&self) -> &str {
+        self.0
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        Some("invoice.paid")
+    }
+}
+
+fn paid(id: &'static str) -> Paid {
+    Paid(id, "canary")
+}
+
+#[idempotent_webhook]
+async fn fenced(log: &MemoryProcessedLog, event: Paid) -> Result<(), Error> {
+    drop(event);
+    Ok(())
+}
+
+#[idempotent_webhook(claim(c, lease = Duration::from_secs(30)))]
+async fn claimed(log: &MemoryProcessedLog, event: Paid, how: &str) -> Result<Outcome<u64>, Error> {
+    tracing::info!("in the body");
+    drop(event);
+    match how {
+        "fail" => Err(Error::store("refund", std::io::Error::other("no"))),
+        "panic" => panic!("in the body"),
+        "hang" => std::future::pending().await,
+        _ => Ok(Outcome::Processed(c.attempt())),
+    }
+}
+
+fn assert_tells(lines: &str, what: &[&str]) {
+    for word in what {
+        assert!(lines.contains(word), "{word:?} is not in:\n{lines}");
+    }
+    assert!(!lines.contains("canary"), "the payload is in:\n{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_delivery_is_a_span_with_an_event_for_what_happened_to_it() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record();
+
+    fenced(&log, paid("evt_1")).await.unwrap();
+    let who = ["delivery{", "event_id=\"evt_1\"", "event_type=\"invoice.paid\"", "guarantee=\"fence\""];
+    let first = lines.take();
+    assert_tells(&first, &who);
+    assert_tells(&first, &["first", "attempt=1"]);
+    fenced(&log, paid("evt_1")).await.unwrap();
+    assert_tells(&lines.take(), &["duplicate", "duration="]);
+    assert!(fenced(&log, paid("")).await.is_err());
+    assert_tells(&lines.take(), &["failed", "it has no id"]);
+
+    assert!(claimed(&log, paid("evt_2"), "fail").await.is_err());
+    let failed = lines.take();
+    assert_tells(&failed, &["guarantee=\"claim\"", "in the body", "released", "was not a success"]);
+    assert!(claimed(&log, paid("evt_2"), "").await.is_ok());
+    assert_tells(&lines.take(), &["taken over", "attempt=2", "processed"]);
+    let panics = AssertUnwindSafe(claimed(&log, paid("evt_3"), "panic"));
+    assert!(futures_util::FutureExt::catch_unwind(panics).await.is_err());
+    assert_tells(&lines.take(), &["released", "panicked or was dropped"]);
+
+    let owner = Owner::random().unwrap();
+    log.claim(EventRef::new("evt_4").unwrap(), owner, Duration::from_secs(9)).await.unwrap();
+    assert!(claimed(&log, paid("evt_4"), "").await.is_err());
+    assert_tells(&lines.take(), &["in progress", "retry_after=9s"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_is_told() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record();
+    let mut stalled = std::pin::pin!(claimed(&log, paid("evt_1"), "hang"));
+    assert!(futures_util::poll!(stalled.as_mut()).is_pending());
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert!(matches!(stalled.await, Err(Error::LeaseLost { .. })));
+    assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", "attempt=1"]);
+}

@@ -1,0 +1,188 @@
+//! The lease: kept while the body runs, lost when it cannot be kept. The memory log is on tokio's
+//! clock, so these tests wait for nothing.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ferro_idem::{
+    ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Outcome, Owner, Ownership, SHORTEST_LEASE,
+    idempotent_webhook,
+};
+use ferro_idem_tests::{DropCounter, broken, drop_after_polls};
+use futures_util::poll;
+use tokio::time::{Instant, advance, sleep};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+#[idempotent_webhook(claim(c, lease = LEASE))]
+async fn work<L: ClaimLog>(
+    log: &L,
+    event: &str,
+    time: Duration,
+    body: DropCounter,
+) -> Result<Outcome<u64>, Error> {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        sleep(Duration::from_secs(1)).await;
+        assert!(c.lease_remaining() > LEASE / 3, "renewed well before it ends");
+    }
+    drop(body);
+    Ok(Outcome::Processed(c.attempt()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_outlives_its_lease_many_times_over_keeps_it() {
+    let log = MemoryProcessedLog::new();
+    let meanwhile = async {
+        for _ in 0..20 {
+            sleep(LEASE / 2 + Duration::from_secs(1)).await;
+            let second = work(&log, "evt_1", Duration::ZERO, DropCounter::default()).await;
+            assert!(matches!(second, Err(Error::InProgress { .. })), "{second:?}");
+        }
+    };
+    let (first, ()) = tokio::join!(work(&log, "evt_1", LEASE * 20, DropCounter::default()), meanwhile);
+    assert_eq!(first.unwrap(), Outcome::Processed(1));
+}
+
+/// A memory log whose renewals go wrong.
+#[derive(Clone)]
+struct Faulty {
+    log: MemoryProcessedLog,
+    renewal: Renewal,
+}
+
+#[derive(Clone, Copy)]
+enum Renewal {
+    Hangs,
+    Fails,
+    IsRefused,
+}
+
+#[async_trait]
+impl ClaimLog for Faulty {
+    async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
+        self.log.claim(event, owner, lease).await
+    }
+
+    async fn renew(&self, _: &str, _: Ownership, _: Duration) -> Result<bool, Error> {
+        match self.renewal {
+            Renewal::Hangs => std::future::pending().await,
+            Renewal::Fails => Err(broken()),
+            Renewal::IsRefused => Ok(false),
+        }
+    }
+
+    async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.log.complete(event_id, held).await
+    }
+
+    async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.log.release(event_id, held).await
+    }
+
+    fn handle(&self) -> Arc<dyn ClaimLog> {
+        Arc::new(self.clone())
+    }
+}
+
+#[idempotent_webhook(claim(c, lease = LEASE))]
+async fn never_ends<L: ClaimLog>(log: &L, event: &str, body: DropCounter) -> Result<Outcome<u64>, Error> {
+    std::future::pending::<()>().await;
+    drop(body);
+    Ok(Outcome::Processed(c.attempt()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_lease_cannot_be_renewed_the_body_is_dropped_before_another_may_run() {
+    for (renewal, latest) in
+        [(Renewal::Hangs, LEASE), (Renewal::Fails, LEASE), (Renewal::IsRefused, LEASE / 2)]
+    {
+        let log = Faulty { log: MemoryProcessedLog::new(), renewal };
+        let (body, start) = (DropCounter::default(), Instant::now());
+        let lost = never_ends(&log, "evt_1", body.clone()).await;
+        assert!(matches!(lost, Err(Error::LeaseLost { .. })), "{lost:?}");
+        assert_eq!(body.drops(), 1);
+        assert!(start.elapsed() <= latest, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_past_its_lease_does_not_go_on_and_changes_nothing() {
+    let log = MemoryProcessedLog::new();
+    let body = DropCounter::default();
+    let mut stalled = pin!(work(&log, "evt_1", LEASE, body.clone()));
+    assert!(poll!(stalled.as_mut()).is_pending());
+    // Nobody polls it, as after SIGSTOP: nothing is renewed.
+    advance(LEASE + Duration::from_secs(1)).await;
+    let next = work(&log, "evt_1", Duration::ZERO, DropCounter::default()).await.unwrap();
+    assert_eq!(next, Outcome::Processed(2), "taken over under a higher fence");
+    let late = stalled.await;
+    assert!(matches!(late, Err(Error::LeaseLost { .. })), "{late:?}");
+    assert_eq!(body.drops(), 1);
+    let after = work(&log, "evt_1", Duration::ZERO, DropCounter::default()).await.unwrap();
+    assert_eq!(after, Outcome::Duplicate, "the zombie has not released what the other completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_a_while_costs_no_lease() {
+    /// Fails every other renewal.
+    #[derive(Clone)]
+    struct Flaky(MemoryProcessedLog, Arc<std::sync::atomic::AtomicUsize>);
+    #[async_trait]
+    impl ClaimLog for Flaky {
+        async fn claim(
+            &self,
+            event: EventRef<'_>,
+            owner: Owner,
+            lease: Duration,
+        ) -> Result<ClaimOutcome, Error> {
+            self.0.claim(event, owner, lease).await
+        }
+        async fn renew(&self, id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
+            if self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(2) {
+                return Err(broken());
+            }
+            self.0.renew(id, held, lease).await
+        }
+        async fn complete(&self, id: &str, held: Ownership) -> Result<bool, Error> {
+            self.0.complete(id, held).await
+        }
+        async fn release(&self, id: &str, held: Ownership) -> Result<bool, Error> {
+            self.0.release(id, held).await
+        }
+        fn handle(&self) -> Arc<dyn ClaimLog> {
+            Arc::new(self.clone())
+        }
+    }
+    let log = Flaky(MemoryProcessedLog::new(), Arc::default());
+    let done = work(&log, "evt_1", LEASE * 5, DropCounter::default()).await;
+    assert_eq!(done.unwrap(), Outcome::Processed(1));
+}
+
+#[tokio::test]
+async fn a_lease_too_short_to_renew_is_refused_before_anything_is_claimed() {
+    #[idempotent_webhook(claim(c, lease = lease * 1))]
+    async fn short(log: &MemoryProcessedLog, event: &str, lease: Duration) -> Result<Outcome<u64>, Error> {
+        Ok(Outcome::Processed(c.attempt()))
+    }
+    let log = MemoryProcessedLog::new();
+    for lease in [Duration::ZERO, SHORTEST_LEASE.checked_sub(Duration::from_nanos(1)).unwrap()] {
+        let refused = short(&log, "evt_1", lease).await;
+        assert!(matches!(refused, Err(Error::LeaseTooShort { .. })), "{refused:?}");
+    }
+    assert_eq!(short(&log, "evt_1", SHORTEST_LEASE).await.unwrap(), Outcome::Processed(1));
+}
+
+#[test]
+fn without_a_runtime_a_dropped_delivery_leaves_its_event_to_the_lease() {
+    let log = MemoryProcessedLog::new();
+    let on_another_executor = |polls, event: &'static str| {
+        let call = never_ends(&log, event, DropCounter::default());
+        futures_util::FutureExt::now_or_never(drop_after_polls(call, polls)).unwrap()
+    };
+    assert!(on_another_executor(1, "evt_1").is_none());
+    let second = on_another_executor(1, "evt_1").unwrap();
+    assert!(matches!(second, Err(Error::InProgress { .. })), "{second:?}");
+}

@@ -1,0 +1,111 @@
+//! One event under several guarantees: processed stays processed, and what is claimed counts.
+
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, ClaimOutcome, Error, EventRef, Outcome, Owner, Ownership, ProcessedEventLog, SqliteLog,
+    idempotent_webhook,
+};
+use sqlx::AssertSqlSafe;
+
+use super::stores::{Store, memory, sqlite};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn claimed<L: ClaimLog>(log: &L, id: &str) -> Ownership {
+    let owner = Owner::random().unwrap();
+    let outcome = log.claim(EventRef::new(id).unwrap(), owner, LEASE).await.unwrap();
+    let ClaimOutcome::Acquired { fence } = outcome else { panic!("{outcome:?}") };
+    Ownership { owner, fence }
+}
+
+async fn fence_and_claim<L: ClaimLog + ProcessedEventLog>(store: Store<L>) {
+    let [log, other] = &store.handles;
+    assert!(log.try_mark_processed("fenced").await.unwrap());
+    let event = EventRef::new("fenced").unwrap();
+    let outcome = other.claim(event, Owner::random().unwrap(), LEASE).await.unwrap();
+    assert_eq!(outcome, ClaimOutcome::Processed, "a fence's mark is processed");
+
+    let held = claimed(log, "claimed").await;
+    assert!(!other.try_mark_processed("claimed").await.unwrap(), "under a fence, a claim counts as seen");
+    assert!(log.complete("claimed", held).await.unwrap(), "and is still the claim's to complete");
+    assert!(log.complete("claimed", held).await.unwrap(), "twice is no failure");
+    assert!(!other.try_mark_processed("claimed").await.unwrap());
+    assert!(!log.release("claimed", held).await.unwrap(), "processed stays processed");
+
+    let held = claimed(log, "released").await;
+    assert!(log.release("released", held).await.unwrap());
+    assert!(!other.try_mark_processed("released").await.unwrap(), "it ran once, if not to its end");
+    let again = claimed(other, "released").await;
+    assert_eq!(again.fence, 2);
+    assert!(
+        !log.complete("released", held).await.unwrap() && !log.renew("released", held, LEASE).await.unwrap()
+    );
+    assert!(other.renew("released", again, LEASE).await.unwrap());
+}
+
+#[tokio::test]
+async fn fence_and_claim_of_one_event_on_memory() {
+    fence_and_claim(memory()).await;
+}
+
+#[tokio::test]
+async fn fence_and_claim_of_one_event_on_sqlite() {
+    fence_and_claim(sqlite().await).await;
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn write(log: &SqliteLog, event: &str) -> Result<Outcome<()>, Error> {
+    sqlx::query("INSERT INTO effects VALUES (?)")
+        .bind(event)
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| Error::store("write the effect", error))?;
+    Ok(Outcome::Processed(()))
+}
+
+#[tokio::test]
+async fn a_transaction_meets_the_other_guarantees() {
+    let store = sqlite().await;
+    let [log, other] = &store.handles;
+    assert!(other.try_mark_processed("fenced").await.unwrap());
+    assert_eq!(write(log, "fenced").await.unwrap(), Outcome::Duplicate);
+
+    let held = claimed(other, "claimed").await;
+    let meanwhile = write(log, "claimed").await;
+    assert!(matches!(meanwhile, Err(Error::InProgress { retry_after, .. }) if retry_after <= LEASE));
+    assert!(other.release("claimed", held).await.unwrap());
+    assert_eq!(
+        write(log, "claimed").await.unwrap(),
+        Outcome::Processed(()),
+        "a released claim is taken over"
+    );
+    assert!(!other.complete("claimed", held).await.unwrap());
+    assert_eq!(write(log, "claimed").await.unwrap(), Outcome::Duplicate);
+}
+
+#[tokio::test]
+async fn a_plain_table_is_told_how_to_become_one_for_claims_and_does_under_a_running_log() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    let run =
+        |sql: String| async move { sqlx::raw_sql(AssertSqlSafe(sql)).execute(log.pool()).await.unwrap() };
+    run("DROP TABLE stripe_processed_events;
+         CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL,
+         received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        .into())
+    .await;
+    assert_eq!(write(log, "before").await.unwrap(), Outcome::Processed(()), "a transaction needs no claim");
+    assert_eq!(write(log, "before").await.unwrap(), Outcome::Duplicate);
+
+    let owner = Owner::random().unwrap();
+    let refused = log.claim(EventRef::new("evt_1").unwrap(), owner, LEASE).await.unwrap_err().to_string();
+    let upgrade = refused.split_once("add them with\n").expect(&refused).1.to_owned();
+    assert_eq!(upgrade.replace('"', ""), SqliteLog::UPGRADE);
+    run(upgrade).await;
+    let held = claimed(log, "evt_1").await;
+    assert!(log.complete("evt_1", held).await.unwrap());
+    let event = EventRef::new("before").unwrap();
+    assert_eq!(log.claim(event, owner, LEASE).await.unwrap(), ClaimOutcome::Processed, "old rows count");
+    assert_eq!(write(log, "before").await.unwrap(), Outcome::Duplicate);
+}

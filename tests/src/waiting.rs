@@ -1,0 +1,22 @@
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use ferro_idem::Error;
+
+/// Longer than anything that a test waits for, and shorter than a person's patience.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Delivers again, as a sender does, until no other delivery of the event is in the way.
+pub async fn redeliver<T, F: Future<Output = Result<T, Error>>>(
+    mut deliver: impl FnMut() -> F,
+) -> Result<T, Error> {
+    let start = Instant::now();
+    loop {
+        match deliver().await {
+            Err(Error::InProgress { .. } | Error::Store { .. }) if start.elapsed() < PATIENCE => {
+                tokio::task::yield_now().await;
+            }
+            settled => return settled,
+        }
+    }
+}
