@@ -18,16 +18,30 @@ use quote::quote;
 
 use crate::errors::Found;
 
-/// Runs the body of an async handler at most once for each event.
+/// Makes an async webhook handler safe to deliver twice.
 ///
-/// Before the body, the event's id is recorded in a log. The first delivery goes on into the body;
-/// a duplicate is answered without it. The check stands in the untouched function, so `?`,
-/// `return`, drop order and compile errors are those of the function as written.
+/// - Without an argument, the **fence**: the event's id is recorded before the body, which runs at most
+///   once. The check stands in the untouched function, so `?`, `return`, drop order and compile errors
+///   are those of the function as written.
+/// - `claim(c)`: the event is claimed before the body and completed after it. Where the body fails or
+///   dies, the next delivery runs: at least once, one at a time.
+/// - `transaction(tx)`: mark and effects are committed together after the body: exactly once.
 ///
 /// ```text
 /// #[idempotent_webhook]
 /// async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 ///     ship_parcel(event).await
+/// }
+///
+/// #[idempotent_webhook(log = self.log, claim(c, lease = Duration::from_secs(120)))]
+/// async fn refund(&self, event: StripeEvent) -> Result<(), AppError> {
+///     self.stripe.refund(&event, c.idempotency_key("refund")).await
+/// }
+///
+/// #[idempotent_webhook(log = app.log, transaction(tx))]
+/// async fn invoice_paid(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, AppError> {
+///     sqlx::query("UPDATE accounts SET ..").execute(&mut *tx).await?;
+///     Ok(StatusCode::OK)
 /// }
 /// ```
 ///
@@ -41,16 +55,24 @@ use crate::errors::Found;
 /// | `event = EXPR` | the event, a `WebhookEvent` | the parameter named `event` |
 /// | `event_id = EXPR` | in place of `event`: the id, an `AsRef<str>` | |
 /// | `scope = "billing"` | a fence of this handler's own, where several share one log: the key is `billing:` and the id | the key is the id |
+/// | `claim`, `claim(c)`, `claim(c, lease = EXPR)` | the guarantee; `c` is a `Claim` in the body | the fence; a lease of a minute |
+/// | `transaction(tx)` | the guarantee; `tx` is `&mut` the open connection in the body | the fence |
 /// | `on_duplicate = EXPR` | the reply to a duplicate | `DuplicateReply` of the return type |
 /// | `on_error = EXPR` | a function of `ferro_idem::Error`: the reply when the fence cannot be checked | `FromFenceError` of the return type |
 /// | `crate = PATH` | the runtime crate, where it was renamed | `::ferro_idem` |
 ///
 /// `scope` is 1 to 64 of `a-z`, `0-9`, `_` and `-`.
 ///
-/// # Promises
+/// # What settles a claim or a transaction
 ///
-/// The body runs at most once for each key. An `Err`, a panic, a dropped future or a crash after
-/// the mark do not take the mark back: the event does not run again.
+/// The reply. By `Settle` where its type has it: a 2xx is a success, a 4xx or 5xx is not, in `Ok` too.
+/// Any other `Result` counts by `is_ok()`. A panic, or a future that is dropped, is a failure.
+///
+/// # Drop order
+///
+/// Under the fence, that of the plain function. Under `claim` and `transaction` the body is an async
+/// block: its locals and the parameters that it uses are dropped at its end, before the event is
+/// settled; parameters that it does not use, at the function's end.
 ///
 /// # Where it goes
 ///

@@ -1,8 +1,8 @@
 //! Idempotent webhook handlers with one attribute.
 //!
 //! Every webhook sender delivers at least once: again after a timeout, again by hand weeks later,
-//! sometimes twice at the same moment. `#[idempotent_webhook]` on an async handler makes sure that
-//! the event is recorded before the body runs, so that the body runs at most once.
+//! sometimes twice at the same moment. `#[idempotent_webhook]` on an async handler records each event
+//! in a log, with the guarantee that is chosen there.
 //!
 //! ```
 //! use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, idempotent_webhook};
@@ -20,17 +20,31 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What happens if it crashes here?
+//! # Three guarantees
 //!
-//! | where | what is in the log | what the next delivery does |
-//! |---|---|---|
-//! | before the mark is sent | nothing | runs the body |
-//! | the mark was sent, the reply is lost | perhaps a mark | a duplicate if the mark was made |
-//! | in the body: `Err`, panic, hang-up, kill | a mark | a duplicate: the body does not run again |
-//! | after the body, before the reply | a mark | a duplicate |
+//! - **Fence**, `#[idempotent_webhook]`: at most once, over any [`ProcessedEventLog`]. For effects where
+//!   running twice is worse than not running.
+//! - **Claim**, `#[idempotent_webhook(claim(c))]`: at least once, one at a time, over a [`ClaimLog`]. For
+//!   effects in other systems; [`Claim::idempotency_key`] is the same on every attempt.
+//! - **Transaction**, `#[idempotent_webhook(transaction(tx))]`: what is written through `tx` happens
+//!   exactly once, over a [`TransactionalLog`]. For effects in the log's own database.
 //!
-//! This guarantee is the *fence*: at most once. It fits where running twice is worse than not
-//! running at all.
+//! # What happens if it crashes *here*?
+//!
+//! "Crash" is also a hang-up: hyper drops the handler's future when the client goes. What was begun
+//! at the store is then finished in a task of its own.
+//!
+//! | where | fence | claim | transaction |
+//! |---|---|---|---|
+//! | before the log is asked | the next delivery runs | the next delivery runs | the next delivery runs |
+//! | the log was asked, its answer is lost | a duplicate if the mark was made | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
+//! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
+//! | in the body: crash | never runs again | runs when the lease is over, under a higher fence | rolled back: the next delivery runs |
+//! | the process stands still longer than the lease | | the body is stopped, another delivery has the event | |
+//! | behind the body, before it is settled | | crash: runs again. Dropped: settled | rolled back, or committed |
+//! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
+//!
+//! In every row the sender is told the truth: a 2xx means that the event is processed.
 //!
 //! # Features
 //!
@@ -41,6 +55,7 @@
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `axum` | replies, rejections and extractors for axum |
+//! | `tracing` | a span for each delivery, and events for what happens to it |
 #![cfg_attr(
     not(all(feature = "memory", feature = "sqlite", feature = "stripe")),
     allow(rustdoc::broken_intra_doc_links)

@@ -194,10 +194,11 @@ fn typed_block(
 ) -> TokenStream {
     let here = Span::mixed_site();
     let (some, none) = (runtime.call("Some", here), runtime.call("None", here));
+    let reply = Ident::new("reply", hygienic_at(return_type.span()));
     quote_spanned! {here=>
         async move {
-            if let #some(reply) = #none::<#return_type> {
-                return reply;
+            if let #some(#reply) = #none::<#return_type> {
+                return #reply;
             }
             #bound
             #body
