@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use std::option::Option::{None, Some};
@@ -77,23 +77,17 @@ pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> 
 #[inline]
 pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
     let delivery = Delivery::new("fence", key.ok());
-    let question = match key {
-        Ok(event) => Question::Asked(log.try_mark_event(event)),
-        Err(reason) => Question::Refused(reason),
-    };
-    Fence { question, delivery }
+    match key {
+        Ok(event) => Fence::Asked(log.try_mark_event(event), delivery),
+        Err(reason) => Fence::Refused(reason, delivery),
+    }
 }
 
 /// A future in place of an `async fn`: two words in the handler's own future.
 #[must_use = "the fence is checked when it is awaited"]
-pub struct Fence<'a> {
-    question: Question<'a>,
-    delivery: Delivery,
-}
-
-enum Question<'a> {
-    Asked(Marking<'a>),
-    Refused(InvalidEventId),
+pub enum Fence<'a> {
+    Asked(Marking<'a>, Delivery),
+    Refused(InvalidEventId, Delivery),
 }
 
 impl Future for Fence<'_> {
@@ -101,25 +95,29 @@ impl Future for Fence<'_> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Checked> {
-        let Self { question, delivery } = self.get_mut();
-        let marked = match question {
-            Question::Asked(marking) => ready!(delivery.enter(|| marking.as_mut().poll(context))),
-            Question::Refused(reason) => Err((*reason).into()),
-        };
-        Poll::Ready(match marked {
-            Ok(true) => {
-                delivery.first(1);
-                Checked::First
+        match self.get_mut() {
+            Self::Asked(marking, delivery) => {
+                delivery.enter(|| marking.as_mut().poll(context)).map(|marked| match marked {
+                    Ok(true) => {
+                        delivery.first(1);
+                        Checked::First
+                    }
+                    Ok(false) => {
+                        delivery.duplicate();
+                        Checked::Duplicate
+                    }
+                    Err(error) => {
+                        delivery.failed(&error);
+                        Checked::Failed(error)
+                    }
+                })
             }
-            Ok(false) => {
-                delivery.duplicate();
-                Checked::Duplicate
-            }
-            Err(error) => {
+            Self::Refused(reason, delivery) => {
+                let error = Error::from(*reason);
                 delivery.failed(&error);
-                Checked::Failed(error)
+                Poll::Ready(Checked::Failed(error))
             }
-        })
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use callgrind::per_call;
 use report::goal;
 use stripe_ids::stripe_event_id;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 struct Paid {
     id: String,

@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 
 use super::stores::{Store, memory, sqlite};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn claimed<L: ClaimLog>(log: &L, id: &str) -> Ownership {
     let owner = Owner::random().unwrap();

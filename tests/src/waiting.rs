@@ -7,6 +7,10 @@ use ferro_idem::Error;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Delivers again, as a sender does, until no other delivery of the event is in the way.
+///
+/// # Errors
+///
+/// The first that another delivery does not help against, or the last one when patience is over.
 pub async fn redeliver<T, F: Future<Output = Result<T, Error>>>(
     mut deliver: impl FnMut() -> F,
 ) -> Result<T, Error> {
