@@ -34,7 +34,7 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
                         reply,
                         |reply| {
                             use ::ferro_idem::__private::rules::*;
-                            (&&::ferro_idem::__private::Probe(reply))
+                            (&&&::ferro_idem::__private::Probe(reply))
                                 .rule()
                                 .is_processed(reply)
                         },

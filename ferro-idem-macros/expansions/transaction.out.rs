@@ -37,7 +37,7 @@ async fn invoice_paid(
                         reply,
                         |reply| {
                             use ::ferro_idem::__private::rules::*;
-                            (&&::ferro_idem::__private::Probe(reply))
+                            (&&&::ferro_idem::__private::Probe(reply))
                                 .rule()
                                 .is_processed(reply)
                         },

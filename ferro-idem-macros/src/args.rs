@@ -100,18 +100,28 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
     Ok(())
 }
 
+const LEASE_VALUE: &str = "`lease` needs a value: `lease = Duration::from_secs(120)`";
+
 fn parse_claim(input: ParseStream<'_>) -> syn::Result<ClaimArgs> {
     let mut claim = ClaimArgs { binding: None, lease: None };
     if !input.peek(token::Paren) {
-        return Ok(claim);
+        return no_value(input, "claim(c)").map(|()| claim);
     }
     let content;
     syn::parenthesized!(content in input);
+    whole(&content, |content| parse_claim_arguments(content, &mut claim))?;
+    Ok(claim)
+}
+
+fn parse_claim_arguments(content: ParseStream<'_>, claim: &mut ClaimArgs) -> syn::Result<()> {
     while !content.is_empty() {
         let name: Ident = content.parse().map_err(|error| {
             Error::new(error.span(), "expected `claim(c)` or `claim(c, lease = DURATION)`")
         })?;
         if content.parse::<Option<Token![=]>>()?.is_none() {
+            if name == "lease" {
+                return Err(error_at(name, LEASE_VALUE));
+            }
             if claim.binding.is_some() {
                 return Err(error_at(name, "the claim has a name already: `claim(c, lease = DURATION)`"));
             }
@@ -124,13 +134,28 @@ fn parse_claim(input: ParseStream<'_>) -> syn::Result<ClaimArgs> {
         } else if claim.lease.is_some() {
             return Err(error_at(name, "`lease` is given twice: keep one"));
         } else {
+            if content.is_empty() || content.peek(Token![,]) {
+                return Err(error_at(name, LEASE_VALUE));
+            }
             claim.lease = Some(content.parse()?);
         }
         if !content.is_empty() {
             content.parse::<Token![,]>()?;
         }
     }
-    Ok(claim)
+    Ok(())
+}
+
+/// What is left in parentheses behind a mistake would be a second error.
+fn whole<T>(
+    content: ParseStream<'_>,
+    read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    let result = read(content);
+    if result.is_err() {
+        content.parse::<TokenStream>()?;
+    }
+    result
 }
 
 fn parse_transaction(keyword: Ident, input: ParseStream<'_>) -> syn::Result<TransactionArgs> {
@@ -140,16 +165,30 @@ fn parse_transaction(keyword: Ident, input: ParseStream<'_>) -> syn::Result<Tran
     }
     let content;
     syn::parenthesized!(content in input);
-    let binding = content.parse().map_err(|error| Error::new(error.span(), NAMED))?;
-    if content.is_empty() {
-        Ok(TransactionArgs { keyword, binding })
-    } else {
-        Err(content.error("a transaction has a name and no arguments: `transaction(tx)`"))
+    whole(&content, |content| {
+        let binding = content.parse().map_err(|error| Error::new(error.span(), NAMED))?;
+        if content.is_empty() {
+            Ok(TransactionArgs { keyword, binding })
+        } else {
+            Err(content.error("a transaction has a name and no arguments: `transaction(tx)`"))
+        }
+    })
+}
+
+/// `claim = c`.
+fn no_value(input: ParseStream<'_>, meant: &str) -> syn::Result<()> {
+    if input.peek(Token![=]) {
+        return Err(input.error(format!("a name goes in parentheses: `{meant}`")));
     }
+    Ok(())
 }
 
 fn unknown(key: &Ident, name: &str) -> Error {
     let message = match nearest(name, KNOWN) {
+        _ if name == "lease" => "`lease` is the claim's: `claim(lease = DURATION)`".to_owned(),
+        _ if name == "fence" => {
+            "the fence is what there is without `claim` and `transaction`: leave it out".to_owned()
+        }
         Some(meant) => format!("unknown argument `{name}`, did you mean `{meant}`?"),
         None => format!("unknown argument `{name}`: there are `{}`", KNOWN.join("`, `")),
     };

@@ -77,6 +77,12 @@ use crate::errors::Found;
 /// # Where it goes
 ///
 /// On an `async fn`: free, method, or in a trait's implementation, also under `#[async_trait]`.
+///
+/// Above axum's `#[debug_handler]`, not below it: that one checks a copy of the function without its
+/// other attributes, where `c` and `tx` do not exist.
+///
+/// `on_error` is called after the body: under `claim` and `transaction` it cannot use a parameter that
+/// the body moved.
 #[proc_macro_attribute]
 pub fn idempotent_webhook(
     args: proc_macro::TokenStream,

@@ -1,6 +1,7 @@
 //! What the attribute expands to calls of. Not for users: it changes without notice.
 
 use std::future::Future;
+use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,8 +18,8 @@ use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 use crate::log::{Marking, ProcessedEventLog};
 use crate::reply::{DuplicateReply, FromFenceError, Settle};
 use crate::trace::Delivery;
+use crate::transaction::Open;
 pub use crate::transaction::{Beginning, begin};
-use crate::transaction::{Open, TransactionalLog};
 
 /// A key to fence, or why it cannot be one.
 pub type Key<'a> = Result<EventRef<'a>, InvalidEventId>;
@@ -147,8 +148,8 @@ pub const fn checked_lease(lease: Duration) -> Duration {
 }
 
 /// Decides whether a reply settles its event: by `Settle` where the type has it, by `is_ok()` for any
-/// other `Result`. `(&&Probe(&reply)).rule()` takes the first rule that fits, because each is
-/// implemented one reference further out.
+/// other `Result`. `(&&&Probe(&reply)).rule()` takes the first rule that fits: the lookup takes one
+/// reference off after the other, and each rule is implemented for one less.
 pub struct Probe<'a, R>(pub &'a R);
 
 pub struct AskSettle;
@@ -180,9 +181,9 @@ pub mod rules {
         }
     }
 
-    impl<R: Settle> RuleOfSettle for Probe<'_, R> {}
+    impl<R: Settle> RuleOfSettle for &&Probe<'_, R> {}
     impl<T, E> RuleOfResult for &Probe<'_, Result<T, E>> {}
-    impl<R> RuleOfTheRest for &&Probe<'_, R> {}
+    impl<R> RuleOfTheRest for Probe<'_, R> {}
 }
 
 impl AskSettle {
@@ -212,8 +213,8 @@ pub async fn settle_claim<R>(
 }
 
 /// Settles by the reply of a body that ran in a transaction.
-pub async fn settle_transaction<L: TransactionalLog, R>(
-    open: Open<L>,
+pub async fn settle_transaction<T: DerefMut + Send + 'static, R>(
+    open: Open<T>,
     reply: R,
     is_processed: impl FnOnce(&R) -> bool,
 ) -> Result<R, Error> {

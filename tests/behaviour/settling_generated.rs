@@ -150,7 +150,7 @@ mod strict {
         log = { log },
         on_duplicate = { Ok(1) },
         on_error = { |_| Ok(2) },
-        claim(c, lease = { std::time::Duration::from_secs(60) }),
+        claim(c, lease = { std::time::Duration::from_mins(1) }),
     )]
     pub(crate) async fn braces(log: &MemoryProcessedLog, event: &str) -> Result<u64, Error> {
         Ok(c.attempt() + 10)
@@ -204,7 +204,7 @@ mod from_macro {
 
     use super::{Error, MemoryProcessedLog, Outcome, SqliteLog, idempotent_webhook, write_effect};
 
-    claim_handler!(with_arguments, MemoryProcessedLog::new(), String::from("evt_1"), Duration::from_secs(60));
+    claim_handler!(with_arguments, MemoryProcessedLog::new(), String::from("evt_1"), Duration::from_mins(1));
     transaction_handler!(with_a_body, tx, log, {
         write_effect(tx, "evt_1").await?;
         Ok(Outcome::Processed(()))

@@ -33,6 +33,7 @@ async fn debug_handler_below_a_claim(
 
 #[debug_handler]
 #[idempotent_webhook(transaction(_tx))]
+#[allow(clippy::no_effect_underscore_binding)]
 async fn debug_handler_above_a_transaction(
     State(log): State<SqliteLog>,
     event: String,

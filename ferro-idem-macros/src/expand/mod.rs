@@ -24,7 +24,7 @@ pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     let replies = replies(&runtime, reply_span(&handler), on_duplicate, on_error);
     let return_type = handler.return_type();
     handler.with_body(|body| match guarantee {
-        Guarantee::Fence => fence::expand(&runtime, &question, &replies, &body),
+        Guarantee::Fence => fence::expand(&runtime, &question, &replies, &body.stream()),
         Guarantee::Claim { binding, lease } => {
             let lease = settling::lease(&runtime, lease);
             settling::claim(&runtime, &question, &replies, &return_type, binding.as_ref(), &lease, &body)

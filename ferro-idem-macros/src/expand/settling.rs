@@ -16,7 +16,7 @@
 //!                     };
 //!                     guard.run(pin!(body)).await
 //!                 };
-//!                 settle_claim(guard, reply, |reply| (&&Probe(reply)).rule().is_processed(reply)).await
+//!                 settle_claim(guard, reply, |reply| (&&&Probe(reply)).rule().is_processed(reply)).await
 //!             }
 //!             Claiming::Duplicate => return duplicate_reply(),
 //!             Claiming::Failed(error) => Err(error),
@@ -35,7 +35,7 @@
 //! - The user's tokens are in no other macro's call, where half-typed code would not parse.
 //! - `error_reply` stands once, so that a closure of the user's is not written twice.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprPath, Lit};
@@ -108,7 +108,7 @@ pub(super) fn claim(
     return_type: &TokenStream,
     binding: Option<&Ident>,
     lease: &TokenStream,
-    body: &TokenStream,
+    body: &Group,
 ) -> TokenStream {
     let here = Span::mixed_site();
     let Question { read, log, key, site } = question;
@@ -137,7 +137,7 @@ pub(super) fn transaction(
     replies: &Replies,
     return_type: &TokenStream,
     binding: &Ident,
-    body: &TokenStream,
+    body: &Group,
 ) -> TokenStream {
     let here = Span::mixed_site();
     let Question { read, log, key, site } = question;
@@ -190,20 +190,23 @@ fn typed_block(
     runtime: &Runtime,
     return_type: &TokenStream,
     bound: Option<&TokenStream>,
-    body: &TokenStream,
+    body: &Group,
 ) -> TokenStream {
     let here = Span::mixed_site();
     let (some, none) = (runtime.call("Some", here), runtime.call("None", here));
     let reply = Ident::new("reply", hygienic_at(return_type.span()));
-    quote_spanned! {here=>
-        async move {
-            if let #some(#reply) = #none::<#return_type> {
-                return #reply;
-            }
-            #bound
-            #body
+    let statements = body.stream();
+    let block = quote_spanned! {here=>
+        if let #some(#reply) = #none::<#return_type> {
+            return #reply;
         }
-    }
+        #bound
+        #statements
+    };
+    // The user's braces: a missing tail and half-typed code are reported there.
+    let mut block = Group::new(Delimiter::Brace, block);
+    block.set_span(body.span());
+    quote_spanned!(here=> async move #block)
 }
 
 /// Takes the first rule that fits the reply's type. That none fits is reported at that type.
@@ -214,7 +217,7 @@ fn is_processed(runtime: &Runtime, site: Span) -> TokenStream {
     quote_spanned! {here=>
         |reply| {
             use #rules::*;
-            (&&#probe(reply)).rule().#is_processed(reply)
+            (&&&#probe(reply)).rule().#is_processed(reply)
         }
     }
 }

@@ -120,8 +120,8 @@ impl Handler {
         }
     }
 
-    /// The function with what the user wrote in its block rewritten.
-    pub(crate) fn with_body(self, rewrite: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
+    /// The function with the user's block, without its inner attributes, rewritten.
+    pub(crate) fn with_body(self, rewrite: impl FnOnce(Group) -> TokenStream) -> TokenStream {
         let mut function = self.head;
         let body = match self.form {
             Form::AsyncFn => behind_inner_attributes(&self.body, rewrite),
@@ -247,7 +247,7 @@ fn users_block_at_this_depth(tokens: &[TokenTree]) -> Option<(usize, Group)> {
 }
 
 /// `#![allow(..)]` is only allowed at the start of a block.
-fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(TokenStream) -> TokenStream) -> Group {
+fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(Group) -> TokenStream) -> Group {
     let tokens: Vec<TokenTree> = block.stream().into_iter().collect();
     let attributes = tokens
         .chunks(3)
@@ -258,7 +258,7 @@ fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(TokenStream) -> T
         })
         .count();
     let (attributes, rest) = tokens.split_at(attributes * 3);
-    let rest = rewrite(rest.iter().cloned().collect());
+    let rest = rewrite(regroup(block, rest.iter().cloned().collect()));
     regroup(block, attributes.iter().cloned().chain(rest).collect())
 }
 

@@ -1,17 +1,19 @@
 //! From the begin to the commit, whatever happens in between.
 
-use std::ops::Deref;
+use std::future::Future;
+use std::ops::DerefMut;
+use std::pin::Pin;
 
-use super::{MarkOutcome, TransactionalLog};
+use super::{Detached, MarkOutcome, TransactionalLog};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::see_through::SeeThrough;
 use crate::trace::Delivery;
 
 /// What beginning came to, for the expansion.
-pub enum Beginning<L: TransactionalLog> {
+pub enum Beginning<T> {
     /// Run the body in this transaction.
-    First(Open<L>),
+    First(Open<T>),
     /// Answer as a duplicate.
     Duplicate,
     /// There is no transaction, or not for this event now.
@@ -21,11 +23,15 @@ pub enum Beginning<L: TransactionalLog> {
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
 ///
-/// On the heap, because it stays in the handler's own future while the body runs.
-pub struct Open<L: TransactionalLog>(Box<Parts<L>>);
+/// On the heap, because it stays in the handler's own future while the body runs. Over the
+/// transaction and not over its log, so that a log without transactions is one error, where
+/// it is asked for one.
+pub struct Open<T>(Box<Parts<T>>);
 
-struct Parts<L: TransactionalLog> {
-    transaction: L::Transaction,
+struct Parts<T> {
+    transaction: T,
+    commit: fn(T) -> Detached<()>,
+    rollback: fn(T) -> Detached<()>,
     settling: Settling,
 }
 
@@ -47,7 +53,21 @@ impl Drop for Settling {
 ///
 /// The begin is seen through when it is dropped: a pool must not get a connection back whose begin
 /// is still on the way.
-pub async fn begin<L: TransactionalLog>(log: &L, key: Result<EventRef<'_>, InvalidEventId>) -> Beginning<L> {
+pub fn begin<'a, L, T>(
+    log: &'a L,
+    key: Result<EventRef<'a>, InvalidEventId>,
+) -> Pin<Box<dyn Future<Output = Beginning<T>> + Send + 'a>>
+where
+    L: TransactionalLog<Transaction = T>,
+    T: Send + 'a,
+{
+    Box::pin(begin_marked(log, key))
+}
+
+async fn begin_marked<L: TransactionalLog>(
+    log: &L,
+    key: Result<EventRef<'_>, InvalidEventId>,
+) -> Beginning<L::Transaction> {
     let delivery = Delivery::new("transaction", key.ok());
     let marked = async {
         let event = key?;
@@ -63,7 +83,8 @@ pub async fn begin<L: TransactionalLog>(log: &L, key: Result<EventRef<'_>, Inval
         Ok((Some(transaction), ..)) => {
             delivery.first(1);
             let settling = Settling { delivery, settled: false };
-            Beginning::First(Open(Box::new(Parts { transaction, settling })))
+            let (commit, rollback) = (L::commit, L::rollback);
+            Beginning::First(Open(Box::new(Parts { transaction, commit, rollback, settling })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event)) => {
             delivery.in_progress(retry_after);
@@ -80,10 +101,10 @@ pub async fn begin<L: TransactionalLog>(log: &L, key: Result<EventRef<'_>, Inval
     }
 }
 
-impl<L: TransactionalLog> Open<L> {
+impl<T: DerefMut + Send + 'static> Open<T> {
     /// What the body works on (not the transaction, so that it can neither commit nor roll back),
     /// and what runs it.
-    pub fn parts(&mut self) -> (&mut <L::Transaction as Deref>::Target, &Delivery) {
+    pub fn parts(&mut self) -> (&mut T::Target, &Delivery) {
         (&mut self.0.transaction, &self.0.settling.delivery)
     }
 
@@ -91,10 +112,10 @@ impl<L: TransactionalLog> Open<L> {
     ///
     /// Both are seen through when they are dropped.
     pub async fn settle(self, processed: bool) -> Result<(), Error> {
-        let Parts { transaction, mut settling } = *self.0;
+        let Parts { transaction, commit, rollback, mut settling } = *self.0;
         settling.settled = true;
         if processed {
-            let committed = SeeThrough::new(L::commit(transaction)).await;
+            let committed = SeeThrough::new(commit(transaction)).await;
             match &committed {
                 Ok(()) => settling.delivery.completed(),
                 Err(error) => settling.delivery.failed(error),
@@ -103,7 +124,7 @@ impl<L: TransactionalLog> Open<L> {
         } else {
             settling.delivery.released("the handler's reply was not a success");
             // The reply is a failure as it is, and what cannot be rolled back is never committed.
-            drop(SeeThrough::new(L::rollback(transaction)).await);
+            drop(SeeThrough::new(rollback(transaction)).await);
             Ok(())
         }
     }

@@ -1,9 +1,13 @@
 //! With the attribute.
 
+use core::time::Duration;
+
 use ferro_idem::{
     ClaimLog, Error, MemoryProcessedLog, Outcome, ProcessedEventLog, SqliteLog, WebhookEvent,
     idempotent_webhook,
 };
+
+pub const LEASE: Duration = Duration::from_mins(2);
 
 pub struct Shop {
     pub log: MemoryProcessedLog,
@@ -59,7 +63,7 @@ pub async fn claimed(log: &MemoryProcessedLog, event: String) -> Result<Outcome<
 #[idempotent_webhook(
     event_id = id,
     scope = "billing",
-    claim(_c, lease = std::time::Duration::from_secs(120)),
+    claim(claim, lease = LEASE),
     on_duplicate = { Ok(1) },
     on_error = to_text,
 )]
@@ -67,17 +71,17 @@ pub async fn claimed_with_every_argument<L>(log: &L, id: &str) -> Result<u8, Str
 where
     L: ClaimLog,
 {
-    let _ = (log, id);
+    let _ = (log, id, claim.attempt());
     std::future::ready(()).await;
     Ok(1)
 }
 
-#[idempotent_webhook(transaction(_tx))]
+#[idempotent_webhook(transaction(tx))]
 pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     if event.is_empty() {
         return Ok(());
     }
-    let _ = log;
+    let _ = (log, tx);
     std::future::ready(()).await;
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Without the attribute.
 
+use core::time::Duration;
+
 use ferro_idem::{ClaimLog, Error, MemoryProcessedLog, Outcome, ProcessedEventLog, SqliteLog, WebhookEvent};
+
+pub const LEASE: Duration = Duration::from_mins(2);
 
 pub struct Shop {
     pub log: MemoryProcessedLog,
@@ -48,7 +52,7 @@ pub async fn claimed_with_every_argument<L>(log: &L, id: &str) -> Result<u8, Str
 where
     L: ClaimLog,
 {
-    let _ = (log, id);
+    let _ = (log, id, id.len());
     std::future::ready(()).await;
     Ok(1)
 }
@@ -57,7 +61,7 @@ pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     if event.is_empty() {
         return Ok(());
     }
-    let _ = log;
+    let _ = (log, log.pool());
     std::future::ready(()).await;
     Ok(())
 }
