@@ -82,6 +82,20 @@ impl Settle for StatusCode {
     }
 }
 
+/// By the status.
+impl<T> Settle for (StatusCode, T) {
+    fn is_processed(&self) -> bool {
+        self.0.is_processed()
+    }
+}
+
+/// By the status.
+impl<T, U> Settle for (StatusCode, T, U) {
+    fn is_processed(&self) -> bool {
+        self.0.is_processed()
+    }
+}
+
 /// 2xx, as for [`StatusCode`].
 impl Settle for Response {
     fn is_processed(&self) -> bool {

@@ -16,7 +16,7 @@ use crate::claim::{Guard, SHORTEST_LEASE};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 use crate::log::{Marking, ProcessedEventLog};
-use crate::reply::{DuplicateReply, FromFenceError, Settle};
+use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
 use crate::trace::Delivery;
 use crate::transaction::Open;
 pub use crate::transaction::{Beginning, begin};
@@ -147,17 +147,17 @@ pub const fn checked_lease(lease: Duration) -> Duration {
     lease
 }
 
-/// Decides whether a reply settles its event: by `Settle` where the type has it, by `is_ok()` for any
-/// other `Result`. `(&&&Probe(&reply)).rule()` takes the first rule that fits: the lookup takes one
+/// Decides whether a reply settles its event: by `Settle` where the type has it, by its variant for any
+/// other `Result` or `Outcome`. `(&&&Probe(&reply)).rule()` takes the first rule that fits: the lookup takes one
 /// reference off after the other, and each rule is implemented for one less.
 pub struct Probe<'a, R>(pub &'a R);
 
 pub struct AskSettle;
-pub struct AskIsOk;
+pub struct AskVariant;
 
 /// In a module, for the expansion to import all.
 pub mod rules {
-    use super::{AskIsOk, AskSettle, Probe, Settle};
+    use super::{AskSettle, AskVariant, Probe, Settle, SucceedsByVariant};
 
     pub trait RuleOfSettle {
         #[inline]
@@ -166,10 +166,10 @@ pub mod rules {
         }
     }
 
-    pub trait RuleOfResult {
+    pub trait RuleOfVariant {
         #[inline]
-        fn rule(&self) -> AskIsOk {
-            AskIsOk
+        fn rule(&self) -> AskVariant {
+            AskVariant
         }
     }
 
@@ -182,7 +182,7 @@ pub mod rules {
     }
 
     impl<R: Settle> RuleOfSettle for &&Probe<'_, R> {}
-    impl<T, E> RuleOfResult for &Probe<'_, Result<T, E>> {}
+    impl<R: SucceedsByVariant> RuleOfVariant for &Probe<'_, R> {}
     impl<R> RuleOfTheRest for Probe<'_, R> {}
 }
 
@@ -193,10 +193,29 @@ impl AskSettle {
     }
 }
 
-impl AskIsOk {
+impl AskVariant {
     #[inline]
-    pub fn is_processed<T, E>(self, reply: &Result<T, E>) -> bool {
-        reply.is_ok()
+    pub fn is_processed<R: SucceedsByVariant>(self, reply: &R) -> bool {
+        reply.succeeds()
+    }
+}
+
+/// A reply that tells by its variant, whatever it holds.
+pub trait SucceedsByVariant {
+    fn succeeds(&self) -> bool;
+}
+
+impl<T, E> SucceedsByVariant for Result<T, E> {
+    #[inline]
+    fn succeeds(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+impl<T> SucceedsByVariant for Outcome<T> {
+    #[inline]
+    fn succeeds(&self) -> bool {
+        true
     }
 }
 

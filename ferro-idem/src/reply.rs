@@ -116,9 +116,13 @@ impl Settle for () {
     }
 }
 
-impl<T> Settle for Outcome<T> {
+/// A duplicate is processed; what was processed now is asked.
+impl<T: Settle> Settle for Outcome<T> {
     fn is_processed(&self) -> bool {
-        true
+        match self {
+            Self::Processed(value) => value.is_processed(),
+            Self::Duplicate => true,
+        }
     }
 }
 

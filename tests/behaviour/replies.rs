@@ -70,7 +70,9 @@ fn an_error_tells_its_whole_story_through_its_sources() {
 fn only_a_success_settles_an_event() {
     let server_error = StatusCode::INTERNAL_SERVER_ERROR;
     assert!(().is_processed());
-    assert!(Outcome::<u8>::Duplicate.is_processed());
+    assert!(Outcome::<()>::Duplicate.is_processed());
+    assert!(Outcome::Processed(()).is_processed());
+    assert!(!Outcome::Processed(server_error).is_processed());
     assert!(StatusCode::CREATED.is_processed());
     assert!(!StatusCode::FOUND.is_processed(), "Stripe takes a redirect for a failure");
     assert!(!server_error.is_processed());

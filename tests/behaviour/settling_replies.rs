@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ferro_idem::{Error, MemoryProcessedLog, SqliteLog, idempotent_webhook};
+use ferro_idem::{Error, MemoryProcessedLog, Outcome, SqliteLog, idempotent_webhook};
 use ferro_idem_tests::broken;
 
 use super::sqlite::{effects, sqlite, write_effect};
@@ -145,4 +145,51 @@ async fn replies_may_use_the_parameters() {
     assert_eq!(deliver(&payload).await.unwrap(), r#"again {"order":{"id":"1"}}"#);
     let error = deliver(&serde_json::json!({"order": {"id": ""}})).await.unwrap_err();
     assert!(error.starts_with("late: ") && error.ends_with(r#"{"order":{"id":""}}"#), "{error}");
+}
+
+#[idempotent_webhook(claim)]
+async fn outcome_of_a_status(
+    log: &MemoryProcessedLog,
+    event: &str,
+    status: StatusCode,
+) -> Result<Outcome<StatusCode>, Error> {
+    Ok(Outcome::Processed(status))
+}
+
+#[tokio::test]
+async fn a_status_within_an_outcome_is_looked_at_too() {
+    let log = MemoryProcessedLog::new();
+    for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::BAD_REQUEST, StatusCode::CREATED] {
+        let reply = outcome_of_a_status(&log, "evt_1", status).await.unwrap();
+        assert_eq!(reply, Outcome::Processed(status), "each failure is given back");
+    }
+    let duplicate = outcome_of_a_status(&log, "evt_1", StatusCode::CREATED).await.unwrap();
+    assert_eq!(duplicate, Outcome::Duplicate);
+}
+
+#[idempotent_webhook(claim, on_error = |_| Outcome::Duplicate)]
+async fn outcome_of_anything(log: &MemoryProcessedLog, event: &str) -> Outcome<u8> {
+    Outcome::Processed(7)
+}
+
+#[tokio::test]
+async fn an_outcome_of_what_has_no_settle_is_a_success() {
+    let log = MemoryProcessedLog::new();
+    assert_eq!(outcome_of_anything(&log, "evt_1").await, Outcome::Processed(7));
+    assert_eq!(outcome_of_anything(&log, "evt_1").await, Outcome::Duplicate);
+}
+
+#[idempotent_webhook(claim, on_duplicate = Ok((StatusCode::OK, "")))]
+async fn status_and_body(
+    log: &MemoryProcessedLog,
+    event: &str,
+    status: StatusCode,
+) -> Result<(StatusCode, &'static str), Error> {
+    Ok((status, "body"))
+}
+
+#[tokio::test]
+async fn a_status_beside_a_body_is_looked_at_too() {
+    let log = MemoryProcessedLog::new();
+    deliver!(status_and_body, &log, "evt_1", |reply| reply.unwrap().0);
 }

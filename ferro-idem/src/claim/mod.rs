@@ -3,6 +3,7 @@
 #[allow(missing_debug_implementations)]
 mod guard;
 mod lease;
+#[cfg(feature = "memory")]
 pub(crate) mod row;
 
 use std::future::Future;
