@@ -175,6 +175,17 @@ async fn a_lease_too_short_to_renew_is_refused_before_anything_is_claimed() {
     assert_eq!(short(&log, "evt_1", SHORTEST_LEASE).await.unwrap(), Outcome::Processed(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_for_ever_is_a_lease() {
+    #[idempotent_webhook(claim(c, lease = Duration::MAX))]
+    async fn long(log: &MemoryProcessedLog, event: &str) -> Result<Outcome<u64>, Error> {
+        sleep(Duration::from_hours(24)).await;
+        assert!(c.lease_remaining() > Duration::from_hours(24));
+        Ok(Outcome::Processed(c.attempt()))
+    }
+    assert_eq!(long(&MemoryProcessedLog::new(), "evt_1").await.unwrap(), Outcome::Processed(1));
+}
+
 #[test]
 fn without_a_runtime_a_dropped_delivery_leaves_its_event_to_the_lease() {
     let log = MemoryProcessedLog::new();

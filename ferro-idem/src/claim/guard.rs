@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::lease::{Claim, Lease, SHORTEST_LEASE, millis};
+use super::lease::{Claim, LONGEST_LEASE, Lease, SHORTEST_LEASE, millis};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
@@ -45,6 +45,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
     length: Duration,
 ) -> SeeThrough<Claiming> {
     let log = log.handle();
+    let length = length.min(LONGEST_LEASE);
     let delivery = Delivery::new("claim", key.ok());
     let key = key.map(|event| (event.id().to_owned(), event.event_type().map(str::to_owned)));
     SeeThrough::new(async move {

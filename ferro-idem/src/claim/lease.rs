@@ -17,6 +17,9 @@ pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
 /// A lease is renewed three times in its length, and a renewal needs its time on the wire.
 pub const SHORTEST_LEASE: Duration = Duration::from_millis(500);
 
+/// Longer ones are cut to this, so that no sum of times overflows.
+pub(super) const LONGEST_LEASE: Duration = Duration::from_hours(365 * 24);
+
 /// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///
 /// Clones are of the same claim. It can be read, not settled: the body's reply settles it.
