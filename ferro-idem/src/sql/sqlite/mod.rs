@@ -32,8 +32,16 @@ use crate::owner::Owner;
 ///
 /// [`SCHEMA`](Self::SCHEMA), made by [`open`](Self::open) or [`create_table`](Self::create_table),
 /// or by your own migrations. A plain table that the application already has (`event_id` as primary
-/// key, `event_type`, `received_at`) works as it is, without the column that tells which call made
-/// the mark.
+/// key, `event_type`, `received_at`) works as it is for fence and transaction, without the column that
+/// tells which call made the mark; a claim answers with the statements of [`UPGRADE`](Self::UPGRADE)
+/// that are missing.
+///
+/// # Transactions
+///
+/// SQLite has one writer. A body under `transaction(tx)` holds the write lock from its mark to its
+/// commit: keep it short, and let nothing in it wait for the network. A second delivery of the same
+/// event is told at once that the first one is running, if it came to the same process (through clones
+/// of one log); from another process it waits for the lock, and for no longer than `busy_timeout`.
 ///
 /// # Cancel safety
 ///
