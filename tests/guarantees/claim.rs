@@ -40,7 +40,6 @@ enum Ending {
     Reply,
     Fail,
     Panic,
-    Hang,
 }
 
 /// Answers with the attempt.
@@ -50,7 +49,6 @@ async fn handle<L: ClaimLog>(log: &L, event: &str, ending: Ending) -> Result<Out
         Ending::Reply => Ok(Outcome::Processed(c.attempt())),
         Ending::Fail => Err(broken()),
         Ending::Panic => panic!("in the body"),
-        Ending::Hang => std::future::pending().await,
     }
 }
 
@@ -58,23 +56,16 @@ async fn after_err_panic_and_cancel_the_next_delivery_runs<L: ClaimLog>(store: S
     let [log, other] = &store.handles;
     assert!(handle(log, "err", Ending::Fail).await.is_err());
     assert!(AssertUnwindSafe(handle(log, "panic", Ending::Panic)).catch_unwind().await.is_err());
+    let (entered, never) = (Notify::new(), Notify::new());
     let hung_up = tokio::select! {
-        biased;
-        _ = handle(log, "cancel", Ending::Hang) => false,
-        () = in_progress(other, "cancel") => true,
+        _ = wait_in_the_body(log, "cancel", &entered, &never) => false,
+        () = entered.notified() => true,
     };
     assert!(hung_up);
     for event in ["err", "panic", "cancel"] {
         let again = redeliver(|| handle(other, event, Ending::Reply)).await.unwrap();
         assert_eq!(again, Outcome::Processed(2), "{event}: the second attempt runs");
         assert_eq!(handle(log, event, Ending::Fail).await.unwrap(), Outcome::Duplicate, "{event}");
-    }
-}
-
-/// Ready when a delivery of the event is running.
-async fn in_progress<L: ClaimLog>(log: &L, event: &str) {
-    while !matches!(handle(log, event, Ending::Fail).await, Err(Error::InProgress { .. })) {
-        tokio::task::yield_now().await;
     }
 }
 

@@ -19,7 +19,6 @@ enum Ending {
     Reply,
     Fail,
     Panic,
-    Hang,
 }
 
 async fn write_effect(tx: &mut SqliteConnection, event: &str) -> Result<(), Error> {
@@ -42,7 +41,6 @@ where
         Ending::Reply => Ok(Outcome::Processed(())),
         Ending::Fail => Err(broken()),
         Ending::Panic => panic!("in the body"),
-        Ending::Hang => std::future::pending().await,
     }
 }
 
@@ -60,10 +58,10 @@ async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_deliv
     let [log, other] = &store.handles;
     assert!(handle(log, "err", Ending::Fail).await.is_err());
     assert!(AssertUnwindSafe(handle(log, "panic", Ending::Panic)).catch_unwind().await.is_err());
+    let (entered, never) = (Notify::new(), Notify::new());
     let hung_up = tokio::select! {
-        biased;
-        _ = handle(log, "cancel", Ending::Hang) => false,
-        () = in_progress(log, "cancel") => true,
+        _ = wait_in_the_body(log, "cancel", &entered, &never) => false,
+        () = entered.notified() => true,
     };
     assert!(hung_up);
     for event in ["err", "panic", "cancel"] {
@@ -72,12 +70,6 @@ async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_deliv
         assert_eq!(again, Outcome::Processed(()), "{event}");
         assert_eq!(handle(log, event, Ending::Reply).await.unwrap(), Outcome::Duplicate, "{event}");
         assert_eq!(effects(log, event).await, 1, "{event}");
-    }
-}
-
-async fn in_progress(log: &SqliteLog, event: &str) {
-    while !matches!(handle(log, event, Ending::Fail).await, Err(Error::InProgress { .. })) {
-        tokio::task::yield_now().await;
     }
 }
 
