@@ -40,11 +40,12 @@
 //! | the log was asked, its answer is lost | a duplicate if the mark was made | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
 //! | in the body: crash | never runs again | runs when the lease is over, under a higher fence | rolled back: the next delivery runs |
-//! | the process stands still longer than the lease | | the body is stopped, another delivery has the event | |
-//! | behind the body, before it is settled | | crash: runs again. Dropped: settled | rolled back, or committed |
+//! | the process stands still longer than the lease | goes on | the body is stopped, another delivery has the event | goes on, in its transaction |
+//! | behind the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
 //! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
 //!
-//! In every row the sender is told the truth: a 2xx means that the event is processed.
+//! Under claim and transaction, a 2xx means that the event is processed; under the fence, that it was
+//! seen: an event whose body failed is answered as a duplicate from then on.
 //!
 //! # Features
 //!
