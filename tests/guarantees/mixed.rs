@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, Error, EventRef, Outcome, Owner, Ownership, ProcessedEventLog, SqliteLog,
-    idempotent_webhook,
+    ClaimLog, ClaimOutcome, Error, EventRef, Outcome, Owner, Ownership, ProcessedEventLog, RETENTION,
+    SqliteLog, idempotent_webhook,
 };
 use sqlx::AssertSqlSafe;
 
@@ -108,4 +108,27 @@ async fn a_plain_table_is_told_how_to_become_one_for_claims_and_does_under_a_run
     let event = EventRef::new("before").unwrap();
     assert_eq!(log.claim(event, owner, LEASE).await.unwrap(), ClaimOutcome::Processed, "old rows count");
     assert_eq!(write(log, "before").await.unwrap(), Outcome::Duplicate);
+}
+
+#[tokio::test]
+async fn a_log_that_saw_the_plain_table_sees_the_claims_that_others_make_after_its_upgrade() {
+    let store = sqlite().await;
+    let [log, other] = &store.handles;
+    let run =
+        |sql: String| async move { sqlx::raw_sql(AssertSqlSafe(sql)).execute(log.pool()).await.unwrap() };
+    run("DROP TABLE stripe_processed_events;
+         CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL,
+         received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        .into())
+    .await;
+    assert_eq!(write(log, "before").await.unwrap(), Outcome::Processed(()));
+    run(SqliteLog::UPGRADE.into()).await;
+
+    let held = claimed(other, "claimed").await;
+    let meanwhile = write(log, "claimed").await;
+    assert!(matches!(meanwhile, Err(Error::InProgress { .. })), "{meanwhile:?}");
+
+    run("UPDATE stripe_processed_events SET received_at = datetime('now', '-36 days')".into()).await;
+    assert_eq!(log.purge(RETENTION).await.unwrap(), 1, "what is processed, and not the live claim");
+    assert!(other.complete("claimed", held).await.unwrap());
 }

@@ -68,10 +68,12 @@ pub struct SqliteLog {
 
 struct Table {
     name: TableName,
-    /// Written out by the first call, for the columns that it finds. An upgrade under a running
-    /// application changes nothing for a log that saw the plain table: the new columns have
-    /// defaults.
-    statements: OnceLock<Statements>,
+    /// Written out by the first call that finds the plain table. A fence's mark goes on with them
+    /// after an upgrade, because the new columns have defaults; what reads or deletes rows has to
+    /// know of claims, and looks again.
+    plain: OnceLock<Statements>,
+    /// Written out by the first call that finds the columns of [`SqliteLog::SCHEMA`]. Final.
+    full: OnceLock<Statements>,
     /// Written out by the first claim, which needs the columns of [`SqliteLog::SCHEMA`].
     claim_statements: OnceLock<claim::Statements>,
     in_flight: transaction::InFlight,
@@ -215,7 +217,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
     /// [`Error::Store`]; what was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         let fault = |error| self.fault("purge old events", error);
-        let statements = self.statements().await?;
+        let statements = self.current_statements().await?;
         let age = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX);
         let mut deleted = 0;
         let mut page_start = String::new();
@@ -257,11 +259,23 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
     }
 
     async fn statements(&self) -> Result<&Statements, Error> {
-        if let Some(statements) = self.table.statements.get() {
+        match self.table.full.get().or_else(|| self.table.plain.get()) {
+            Some(statements) => Ok(statements),
+            None => self.current_statements().await,
+        }
+    }
+
+    /// Those for the table as it is now: a plain one is looked at again.
+    async fn current_statements(&self) -> Result<&Statements, Error> {
+        if let Some(statements) = self.table.full.get() {
             return Ok(statements);
         }
         let columns = fault::columns_of(&self.table.name, &self.columns().await?)?;
-        Ok(self.table.statements.get_or_init(|| Statements::new(&self.table.name, columns)))
+        let written = match columns {
+            Columns::Plain => &self.table.plain,
+            Columns::Full => &self.table.full,
+        };
+        Ok(written.get_or_init(|| Statements::new(&self.table.name, columns)))
     }
 
     async fn columns(&self) -> Result<Vec<String>, Error> {
@@ -281,7 +295,8 @@ impl Table {
     fn new(name: TableName) -> Self {
         Self {
             name,
-            statements: OnceLock::new(),
+            plain: OnceLock::new(),
+            full: OnceLock::new(),
             claim_statements: OnceLock::new(),
             in_flight: transaction::InFlight::default(),
         }

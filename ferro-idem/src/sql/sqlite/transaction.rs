@@ -109,7 +109,7 @@ impl TransactionalLog for SqliteLog {
         Box::pin(async move {
             // The table is looked at before, not in the transaction: a pool of one connection has no
             // other one to look with.
-            if log.statements().await?.columns == Columns::Full {
+            if log.current_statements().await?.columns == Columns::Full {
                 log.claim_statements().await?;
             }
             let table = log.table.name.clone();
