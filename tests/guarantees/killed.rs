@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ferro_idem::{Error, Outcome, SqliteLog, idempotent_webhook};
-use ferro_idem_tests::redeliver;
+use ferro_idem_tests::{create_effects, effects, redeliver, write_effect};
 use tempfile::TempDir;
 
 const EVENT: &str = "evt_killed";
@@ -15,7 +15,7 @@ async fn store_after_a_kill(guarantee: &str) -> (TempDir, SqliteLog) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("events.db");
     let log = SqliteLog::open(&path).await.unwrap();
-    sqlx::query("CREATE TABLE effects (event_id TEXT NOT NULL)").execute(log.pool()).await.unwrap();
+    create_effects(&log).await;
     let mut process = Command::new(env!("CARGO_BIN_EXE_killed_in_the_body"))
         .arg(guarantee)
         .arg(&path)
@@ -57,11 +57,7 @@ async fn claim_the_lease_runs_out_and_the_next_delivery_runs() {
 
 #[idempotent_webhook(transaction(tx))]
 async fn transaction(log: &SqliteLog, event: &str) -> Result<Outcome<()>, Error> {
-    sqlx::query("INSERT INTO effects VALUES (?)")
-        .bind(event)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| Error::store("write the effect", error))?;
+    write_effect(tx, event).await?;
     Ok(Outcome::Processed(()))
 }
 
@@ -70,7 +66,5 @@ async fn transaction_mark_and_effects_are_rolled_back_and_the_next_delivery_runs
     let (_folder, log) = store_after_a_kill("transaction").await;
     assert_eq!(transaction(&log, EVENT).await.unwrap(), Outcome::Processed(()));
     assert_eq!(transaction(&log, EVENT).await.unwrap(), Outcome::Duplicate);
-    let effects: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM effects").fetch_one(log.pool()).await.unwrap();
-    assert_eq!(effects, 1);
+    assert_eq!(effects(&log).await, 1);
 }

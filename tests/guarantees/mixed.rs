@@ -6,6 +6,7 @@ use ferro_idem::{
     ClaimLog, ClaimOutcome, Error, EventRef, Outcome, Owner, Ownership, ProcessedEventLog, RETENTION,
     SqliteLog, idempotent_webhook,
 };
+use ferro_idem_tests::write_effect;
 use sqlx::AssertSqlSafe;
 
 use super::stores::{Store, memory, sqlite};
@@ -56,11 +57,7 @@ async fn fence_and_claim_of_one_event_on_sqlite() {
 
 #[idempotent_webhook(transaction(tx))]
 async fn write(log: &SqliteLog, event: &str) -> Result<Outcome<()>, Error> {
-    sqlx::query("INSERT INTO effects VALUES (?)")
-        .bind(event)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| Error::store("write the effect", error))?;
+    write_effect(tx, event).await?;
     Ok(Outcome::Processed(()))
 }
 

@@ -1,7 +1,7 @@
 //! Stores to run the table on.
 
 use ferro_idem::{MemoryProcessedLog, SqliteLog};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use ferro_idem_tests::{create_effects, open_sqlite};
 use tempfile::TempDir;
 
 /// Independent handles on one store, and what keeps the store there.
@@ -15,23 +15,10 @@ pub(crate) fn memory() -> Store<MemoryProcessedLog> {
     Store { handles: [log.clone(), log], _folder: None }
 }
 
-/// Two pools on one file, as two processes have them. Nothing here cuts the power, so nothing waits
-/// for the disk.
+/// Two pools on one file, as two processes have them.
 pub(crate) async fn sqlite() -> Store<SqliteLog> {
     let folder = TempDir::new().unwrap();
-    let handles = [open(&folder).await, open(&folder).await];
-    sqlx::query("CREATE TABLE effects (event_id TEXT NOT NULL)").execute(handles[0].pool()).await.unwrap();
+    let handles = [open_sqlite(folder.path(), 3).await, open_sqlite(folder.path(), 3).await];
+    create_effects(&handles[0]).await;
     Store { handles, _folder: Some(folder) }
-}
-
-async fn open(folder: &TempDir) -> SqliteLog {
-    let options = SqliteConnectOptions::new()
-        .filename(folder.path().join("events.db"))
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Off);
-    let pool = SqlitePoolOptions::new().max_connections(3).connect_with(options).await.unwrap();
-    let log = SqliteLog::new(pool);
-    log.create_table().await.unwrap();
-    log
 }

@@ -7,9 +7,8 @@ use ferro_idem::{
     Detached, Error, EventRef, MarkOutcome, Outcome, SqliteLog, SqliteTransaction, TransactionalLog,
     idempotent_webhook,
 };
-use ferro_idem_tests::{broken, drop_after_polls, redeliver};
+use ferro_idem_tests::{broken, drop_after_polls, effects_of, redeliver, write_effect};
 use futures_util::FutureExt;
-use sqlx::SqliteConnection;
 use tokio::sync::{Barrier, Notify};
 
 use super::stores::sqlite;
@@ -19,15 +18,6 @@ enum Ending {
     Reply,
     Fail,
     Panic,
-}
-
-async fn write_effect(tx: &mut SqliteConnection, event: &str) -> Result<(), Error> {
-    sqlx::query("INSERT INTO effects VALUES (?)")
-        .bind(event)
-        .execute(tx)
-        .await
-        .map_err(|error| Error::store("write the effect", error))?;
-    Ok(())
 }
 
 /// Writes its effect first, and then ends.
@@ -44,14 +34,6 @@ where
     }
 }
 
-async fn effects(log: &SqliteLog, event: &str) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?")
-        .bind(event)
-        .fetch_one(log.pool())
-        .await
-        .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_delivery_runs() {
     let store = sqlite().await;
@@ -65,11 +47,11 @@ async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_deliv
     };
     assert!(hung_up);
     for event in ["err", "panic", "cancel"] {
-        assert_eq!(effects(log, event).await, 0, "{event}");
+        assert_eq!(effects_of(log, event).await, 0, "{event}");
         let again = redeliver(|| handle(other, event, Ending::Reply)).await.unwrap();
         assert_eq!(again, Outcome::Processed(()), "{event}");
         assert_eq!(handle(log, event, Ending::Reply).await.unwrap(), Outcome::Duplicate, "{event}");
-        assert_eq!(effects(log, event).await, 1, "{event}");
+        assert_eq!(effects_of(log, event).await, 1, "{event}");
     }
 }
 
@@ -95,13 +77,13 @@ async fn a_second_delivery_meanwhile_is_told_at_once_to_come_again() {
         entered.notified().await;
         let error = handle(log, "evt_1", Ending::Reply).await.unwrap_err();
         assert!(matches!(error, Error::InProgress { .. }), "{error}");
-        assert_eq!(effects(log, "evt_1").await, 0, "nothing is there before the commit");
+        assert_eq!(effects_of(log, "evt_1").await, 0, "nothing is there before the commit");
         leave.notify_one();
     };
     let (first, ()) = tokio::join!(wait_in_the_body(log, "evt_1", &entered, &leave), second);
     assert_eq!(first.unwrap(), Outcome::Processed(()));
     assert_eq!(handle(log, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
-    assert_eq!(effects(log, "evt_1").await, 1);
+    assert_eq!(effects_of(log, "evt_1").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +96,7 @@ async fn of_two_at_the_same_instant_one_takes_effect_and_the_other_is_no_success
             tokio::spawn(async move {
                 start.wait().await;
                 let reply = redeliver(|| handle(&log, &event, Ending::Reply)).await.unwrap();
-                assert_eq!(effects(&log, &event).await, 1, "a success before the effect is there");
+                assert_eq!(effects_of(&log, &event).await, 1, "a success before the effect is there");
                 usize::from(reply == Outcome::Processed(()))
             })
         });
@@ -141,7 +123,7 @@ async fn dropped_at_any_await_the_effect_happens_exactly_once() {
         let finished = drop_after_polls(with_awaits(log, &event), polls).await.is_some();
         let again = redeliver(|| with_awaits(other, &event)).await.unwrap();
         assert!(!finished || again == Outcome::Duplicate, "after {polls} polls");
-        assert_eq!(effects(log, &event).await, 1, "after {polls} polls");
+        assert_eq!(effects_of(log, &event).await, 1, "after {polls} polls");
     }
 }
 
@@ -199,7 +181,7 @@ async fn a_commit_that_was_applied_and_reported_as_failed_leads_to_a_duplicate()
     let reported = handle(&LosesTheReply(log.clone()), "evt_1", Ending::Reply).await;
     assert!(matches!(reported, Err(Error::Store { .. })), "the sender delivers again: {reported:?}");
     assert_eq!(handle(log, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
-    assert_eq!(effects(log, "evt_1").await, 1);
+    assert_eq!(effects_of(log, "evt_1").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,13 @@
-//! What the tests share: logs that misbehave on demand, and futures that are dropped half-way.
+//! What the tests share: logs that misbehave on demand, futures that are dropped half-way, effects in a
+//! database.
 
 mod dropping;
+mod effects;
 mod logs;
 mod waiting;
 
 pub use dropping::{DropCounter, drop_after_polls};
+pub use effects::{create_effects, effects, effects_of, open_sqlite, write_effect};
 pub use logs::{Broken, Stalled, broken};
 pub use waiting::redeliver;
 

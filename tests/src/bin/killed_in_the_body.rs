@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferro_idem::{Error, SqliteLog, idempotent_webhook};
+use ferro_idem_tests::write_effect;
 
 /// The event that it dies on.
 const EVENT: &str = "evt_killed";
@@ -28,11 +29,7 @@ async fn claim(log: &SqliteLog, event: &str) -> Result<(), Error> {
 
 #[idempotent_webhook(transaction(tx))]
 async fn transaction(log: &SqliteLog, event: &str) -> Result<(), Error> {
-    sqlx::query("INSERT INTO effects VALUES (?)")
-        .bind(event)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| Error::store("write the effect", error))?;
+    write_effect(tx, event).await?;
     hang().await
 }
 

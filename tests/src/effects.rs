@@ -1,0 +1,63 @@
+use std::path::Path;
+
+use ferro_idem::{Error, SqliteLog};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// A log in a file of `folder`. Nothing in these tests cuts the power, so nothing waits for the disk.
+///
+/// # Panics
+///
+/// Where the file cannot be opened.
+pub async fn open_sqlite(folder: &Path, connections: u32) -> SqliteLog {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("events.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Off);
+    let pool = SqlitePoolOptions::new().max_connections(connections).connect_with(options).await.unwrap();
+    let log = SqliteLog::new(pool);
+    log.create_table().await.unwrap();
+    log
+}
+
+/// A table beside the log's, without a unique key: an effect that happened twice has two rows.
+///
+/// # Panics
+///
+/// Where it cannot be created.
+pub async fn create_effects(log: &SqliteLog) {
+    sqlx::query("CREATE TABLE effects (event_id TEXT NOT NULL)").execute(log.pool()).await.unwrap();
+}
+
+/// One effect of the event, in the transaction.
+///
+/// # Errors
+///
+/// [`Error::Store`] where it cannot be written.
+pub async fn write_effect(tx: &mut SqliteConnection, event: &str) -> Result<(), Error> {
+    let insert = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(tx).await;
+    insert.map(drop).map_err(|error| Error::store("write the effect", error))
+}
+
+/// How many effects there are, of all events.
+///
+/// # Panics
+///
+/// Where the table cannot be read.
+pub async fn effects(log: &SqliteLog) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM effects").fetch_one(log.pool()).await.unwrap()
+}
+
+/// How many effects of one event there are.
+///
+/// # Panics
+///
+/// Where the table cannot be read.
+pub async fn effects_of(log: &SqliteLog, event: &str) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?")
+        .bind(event)
+        .fetch_one(log.pool())
+        .await
+        .unwrap()
+}
