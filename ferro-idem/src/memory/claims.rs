@@ -1,6 +1,6 @@
 //! Events that were claimed and are not only processed.
 
-use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dashmap::{DashMap, Entry};
@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::key::Key;
+use super::sweep::SweepBudget;
 use crate::claim::row::{Row, State, Time};
 use crate::claim::{ClaimOutcome, Ownership};
 use crate::owner::Owner;
@@ -16,14 +17,12 @@ use crate::owner::Owner;
 /// within that.
 const COMPLETED: Duration = Duration::from_mins(10);
 
-const ROWS_BETWEEN_SWEEPS: isize = 1024;
-
 /// The rows that [`Row`]'s steps work on, on tokio's clock, which tests can pause.
 pub(super) struct Claims {
     /// Set before the first row is made: a plain fence need not look at an empty map.
     used: AtomicBool,
     rows: DashMap<Key, Touched, RandomState>,
-    until_sweep: AtomicIsize,
+    budget: SweepBudget,
     /// For how long the fence of an event that nobody works on is remembered.
     retention: Option<Duration>,
     start: Instant,
@@ -39,7 +38,7 @@ impl Claims {
         Self {
             used: AtomicBool::new(false),
             rows: DashMap::default(),
-            until_sweep: AtomicIsize::new(ROWS_BETWEEN_SWEEPS),
+            budget: SweepBudget::new(),
             retention,
             start: Instant::now(),
         }
@@ -72,7 +71,7 @@ impl Claims {
                 (outcome, true)
             }
         };
-        if is_new && self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if is_new && self.budget.spend() {
             self.sweep(now);
         }
         outcome
@@ -98,14 +97,12 @@ impl Claims {
         })
     }
 
-    /// Pays for itself like the sweep of the marks: after as many new rows as the last one left.
     fn sweep(&self, now: Time) {
         self.rows.retain(|_, touched| match touched.row.state {
             State::Processed => now.saturating_sub(touched.at) < COMPLETED,
             _ => !self.is_forgotten(touched, now),
         });
-        let left = isize::try_from(self.rows.len()).unwrap_or(isize::MAX);
-        self.until_sweep.store(left.max(ROWS_BETWEEN_SWEEPS), Ordering::Relaxed);
+        self.budget.refill(self.rows.len());
     }
 
     /// Whether the row of an event without a mark still counts. A processed one has lost its mark to

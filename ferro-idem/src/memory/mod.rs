@@ -3,6 +3,7 @@
 mod claims;
 mod key;
 mod retained;
+mod sweep;
 
 use std::fmt;
 use std::sync::Arc;

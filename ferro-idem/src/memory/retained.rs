@@ -1,15 +1,12 @@
 //! A memory that forgets.
 
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 
 use super::key::Key;
-
-/// Below this many marks a sweep is not worth its locks.
-const SMALLEST_SWEEP: usize = 1024;
+use super::sweep::{self, SweepBudget};
 
 /// Remembers each mark for `retention`.
 ///
@@ -17,17 +14,16 @@ const SMALLEST_SWEEP: usize = 1024;
 /// - A mark older than `retention` never answers "seen", swept or not: forgetting is exact in time.
 /// - A sweep visits every mark, and comes after as many new marks as the one before left behind:
 ///   a mark pays for a constant share of it, and at most half of what is kept has expired unswept
-///   (plus `SMALLEST_SWEEP`).
+///   (plus [`sweep::SMALLEST`]).
 pub(super) struct Retained {
     retention: Duration,
     marked_at: DashMap<Key, Instant, RandomState>,
-    /// New marks until the next sweep. Exactly one caller takes it from 1 to 0, and sweeps.
-    until_sweep: AtomicIsize,
+    budget: SweepBudget,
 }
 
 impl Retained {
     pub(super) fn new(retention: Duration) -> Self {
-        Self { retention, marked_at: DashMap::default(), until_sweep: AtomicIsize::new(budget_after(0)) }
+        Self { retention, marked_at: DashMap::default(), budget: SweepBudget::new() }
     }
 
     /// As [`Seen::if_unseen`](super::Seen::if_unseen).
@@ -54,7 +50,7 @@ impl Retained {
                 (marks, decision)
             }
         };
-        if adds && self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if adds && self.budget.spend() {
             self.sweep(now);
         }
         Some(decision)
@@ -71,15 +67,11 @@ impl Retained {
     fn sweep(&self, now: Instant) {
         self.marked_at.retain(|_, marked_at| !self.has_expired(*marked_at, now));
         let left = self.marked_at.len();
-        if self.marked_at.capacity() / 4 > left.max(SMALLEST_SWEEP) {
+        if self.marked_at.capacity() / 4 > left.max(sweep::SMALLEST) {
             self.marked_at.shrink_to_fit();
         }
-        self.until_sweep.store(budget_after(left), Ordering::Relaxed);
+        self.budget.refill(left);
     }
-}
-
-fn budget_after(left: usize) -> isize {
-    isize::try_from(left.max(SMALLEST_SWEEP)).unwrap_or(isize::MAX)
 }
 
 #[cfg(test)]
@@ -124,7 +116,7 @@ mod tests {
             assert!(events.mark(&format!("evt_{number}"), now));
             most = most.max(events.len());
         }
-        assert!(most <= 2 * live as usize + SMALLEST_SWEEP, "kept {most} for {live} live");
+        assert!(most <= 2 * live as usize + sweep::SMALLEST, "kept {most} for {live} live");
     }
 
     #[test]
