@@ -72,6 +72,8 @@ mod event;
 mod log;
 mod owner;
 mod reply;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod retry;
 #[allow(missing_debug_implementations)]
 mod see_through;
 #[allow(missing_debug_implementations)]

@@ -1,0 +1,70 @@
+//! Asking a store again, with the same nonce, when its answer was lost.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one call asks its store, all attempts together.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long one attempt waits for its answer. A reply that was lost on the way never comes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// Attempts of one call, the first included.
+const ATTEMPTS: u32 = 8;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// What an error says of the statement that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It may have been carried out or not: ask again with the same nonce.
+    Unanswered,
+    /// It was not carried out, and may be the next time: a deadlock, a server that is starting.
+    Passing,
+    /// It will not be carried out, however often it is asked.
+    Permanent,
+}
+
+/// The attempts of one call: bounded in number and in time.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    deadline: Instant,
+    made: u32,
+    /// Whether an earlier attempt may have been carried out.
+    unanswered: bool,
+}
+
+/// The answer did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {}s", ANSWER_WITHIN.as_secs())]
+pub(crate) struct Unanswered;
+
+impl Attempts {
+    pub(crate) fn new() -> Self {
+        Self { deadline: Instant::now() + DEADLINE, made: 0, unanswered: false }
+    }
+
+    /// Whether an earlier attempt may have been carried out: "it is there" can then mean "by me".
+    pub(crate) fn may_have_been_carried_out(&self) -> bool {
+        self.unanswered
+    }
+
+    /// One attempt, for no longer than a lost reply is waited for.
+    pub(crate) async fn attempt<T>(&mut self, asked: impl Future<Output = T>) -> Result<T, Unanswered> {
+        self.made += 1;
+        timeout(ANSWER_WITHIN, asked).await.map_err(|_| Unanswered)
+    }
+
+    /// Waits before the next attempt. `false`: there is none, answer with the error.
+    pub(crate) async fn again_after(&mut self, cause: Cause) -> bool {
+        self.unanswered |= cause == Cause::Unanswered;
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.made.saturating_sub(1));
+        if cause == Cause::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        sleep(pause).await;
+        true
+    }
+}
