@@ -84,7 +84,7 @@ mod transaction;
 mod axum;
 #[cfg(feature = "memory")]
 mod memory;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "stripe")]
 pub mod stripe;
@@ -108,5 +108,11 @@ pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use crate::sql::{InvalidTableName, SqlLog, SqlTransaction};
+#[cfg(feature = "mysql")]
+pub use crate::sql::{MySqlLog, MySqlTransaction};
+#[cfg(feature = "postgres")]
+pub use crate::sql::{PostgresLog, PostgresTransaction};
 #[cfg(feature = "sqlite")]
-pub use crate::sql::{InvalidTableName, SqliteLog, SqliteTransaction};
+pub use crate::sql::{SqliteLog, SqliteTransaction};

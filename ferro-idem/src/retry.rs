@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long one call asks its store, all attempts together.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long one attempt waits for its answer. A reply that was lost on the way never comes.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long one attempt waits for its answer, over a network. A reply that was lost on the way never
+/// comes.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Attempts of one call, the first included.
 const ATTEMPTS: u32 = 8;
@@ -38,8 +39,10 @@ pub(crate) struct Attempts {
 
 /// The answer did not come in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {}s", ANSWER_WITHIN.as_secs())]
-pub(crate) struct Unanswered;
+#[error("no answer within {within:?}")]
+pub(crate) struct Unanswered {
+    within: Duration,
+}
 
 impl Attempts {
     pub(crate) fn new() -> Self {
@@ -51,10 +54,17 @@ impl Attempts {
         self.unanswered
     }
 
-    /// One attempt, for no longer than a lost reply is waited for.
-    pub(crate) async fn attempt<T>(&mut self, asked: impl Future<Output = T>) -> Result<T, Unanswered> {
+    /// One attempt, for no longer than an answer is waited for, where it can be lost.
+    pub(crate) async fn attempt<T>(
+        &mut self,
+        within: Option<Duration>,
+        asked: impl Future<Output = T>,
+    ) -> Result<T, Unanswered> {
         self.made += 1;
-        timeout(ANSWER_WITHIN, asked).await.map_err(|_| Unanswered)
+        match within {
+            Some(within) => timeout(within, asked).await.map_err(|_| Unanswered { within }),
+            None => Ok(asked.await),
+        }
     }
 
     /// Waits before the next attempt. `false`: there is none, answer with the error.

@@ -1,7 +1,232 @@
-//! What the logs on SQL databases share.
+//! The logs in SQL databases: one implementation, over what each database does by itself.
 
-mod sqlite;
+mod ask;
+mod claim;
+mod columns;
+mod dialect;
+mod fault;
+mod purge;
 mod table;
+mod transaction;
 
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use sqlx::Pool;
+use sqlx::pool::PoolConnection;
+
+use self::ask::Marks;
+use self::dialect::{Columns, Dialect, FoundColumn, Mark};
+use self::fault::Fault;
+use self::table::TableName;
+use crate::error::Error;
+use crate::event::EventRef;
+use crate::log::ProcessedEventLog;
+use crate::owner::Owner;
+
+#[cfg(feature = "mysql")]
+pub use self::mysql::{MySqlLog, MySqlTransaction};
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresLog, PostgresTransaction};
+#[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteLog, SqliteTransaction};
 pub use self::table::InvalidTableName;
+pub use self::transaction::SqlTransaction;
+
+/// A log in the application's own SQL database: `SqliteLog`, `PostgresLog` or `MySqlLog`, where
+/// each says what is its own.
+///
+/// Takes the application's own pool; clones share it. One table holds all three guarantees.
+///
+/// # The table
+///
+/// [`SCHEMA`](Self::SCHEMA), from your own migrations, or made by
+/// [`create_table`](Self::create_table) in development. A plain table that the application already
+/// has (`event_id` as primary key, `event_type`, `received_at`) works as it is for fence and
+/// transaction, without the column that tells which call made the mark; a claim answers with the
+/// statements of [`UPGRADE`](Self::UPGRADE) that are missing.
+///
+/// # Lost replies
+///
+/// A mark and each step of a claim carry a nonce of their own. After an error that leaves open whether
+/// the database did it, they are asked again with the same nonce, up to 8 times within 10 seconds:
+/// "it is there, by my nonce" counts as first. So are deadlocks and serialization failures. Only then it
+/// is [`Error::Store`]. In a plain table there is no nonce, so a mark whose reply was lost is an
+/// [`Error::Store`] at once, and its event counts as seen.
+///
+/// # Cancel safety
+///
+/// A dropped call leaves the table consistent and the pool whole. Its mark may have been made all
+/// the same.
+pub struct SqlLog<D: Dialect> {
+    pool: Pool<D>,
+    table: Arc<Table<D>>,
+}
+
+struct Table<D: Dialect> {
+    name: TableName,
+    /// Written out by the first call that finds the plain table. A fence's mark goes on with them
+    /// after an upgrade, because the new columns have defaults; what reads or deletes rows has to
+    /// know of claims, and looks again.
+    plain: OnceLock<Statements<D>>,
+    /// Written out by the first call that finds the columns of [`SqlLog::SCHEMA`]. Final.
+    full: OnceLock<Statements<D>>,
+}
+
+struct Statements<D: Dialect> {
+    columns: Columns,
+    texts: D::Statements,
+}
+
+impl<D: Dialect> SqlLog<D> {
+    /// The table that serves every guarantee. `event_id` as primary key is the fence.
+    ///
+    /// `state`: 0 claimed, 1 processed, 2 released. A row that has only the first three columns
+    /// reads as processed.
+    pub const SCHEMA: &'static str = D::SCHEMA;
+
+    /// The statements that make the table of [`SCHEMA`](Self::SCHEMA) out of a plain one, under a
+    /// running application: what is there already stays, and counts as processed. Run them once.
+    pub const UPGRADE: &'static str = D::UPGRADE;
+
+    /// A log in the application's own pool. Creates nothing and asks nothing.
+    pub fn new(pool: Pool<D>) -> Self {
+        Self { pool, table: Arc::new(Table::new(TableName::default())) }
+    }
+
+    /// The same log in another table than `stripe_processed_events`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTableName`] where the name is not letters, digits and `_`, or is over 63 bytes.
+    pub fn table(self, name: &str) -> Result<Self, InvalidTableName> {
+        Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
+    }
+
+    /// Creates the table if it is missing, for development and embedded use.
+    ///
+    /// In production, put [`SCHEMA`](Self::SCHEMA) into your migrations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] where the database cannot be written.
+    pub async fn create_table(&self) -> Result<(), Error> {
+        let mut connection = self.connection("create the table").await?;
+        D::run(&mut connection, self.table.name.in_statement::<D>(D::SCHEMA))
+            .await
+            .map_err(|error| self.explained("create the table", error))
+    }
+
+    /// The pool, for the application's own statements.
+    pub fn pool(&self) -> &Pool<D> {
+        &self.pool
+    }
+
+    async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
+        let marks = [Mark { event, owner: Owner::random()? }];
+        let statements = self.statements().await?;
+        Ok(self.ask(statements, &Marks(&marks)).await?.contains(&true))
+    }
+
+    async fn statements(&self) -> Result<&Statements<D>, Error> {
+        match self.table.full.get().or_else(|| self.table.plain.get()) {
+            Some(statements) => Ok(statements),
+            None => self.current_statements().await,
+        }
+    }
+
+    /// Those for the table as it is now: a plain one is looked at again.
+    async fn current_statements(&self) -> Result<&Statements<D>, Error> {
+        if let Some(statements) = self.table.full.get() {
+            return Ok(statements);
+        }
+        self.statements_for(&self.look_at_table().await?)
+    }
+
+    /// Those of a table that can hold claims.
+    async fn claim_statements(&self) -> Result<&Statements<D>, Error> {
+        if let Some(statements) = self.table.full.get() {
+            return Ok(statements);
+        }
+        let found = self.look_at_table().await?;
+        let statements = self.statements_for(&found)?;
+        match statements.columns {
+            Columns::Full => Ok(statements),
+            Columns::Plain => Err(columns::no_claims::<D>(&self.table.name, &found)),
+        }
+    }
+
+    fn statements_for(&self, found: &[FoundColumn]) -> Result<&Statements<D>, Error> {
+        let columns = columns::columns_of::<D>(&self.table.name, found)?;
+        let written = match columns {
+            Columns::Plain => &self.table.plain,
+            Columns::Full => &self.table.full,
+        };
+        Ok(written.get_or_init(|| Statements {
+            columns,
+            texts: D::statements(&self.pool, &self.table.name, columns),
+        }))
+    }
+
+    async fn look_at_table(&self) -> Result<Vec<FoundColumn>, Error> {
+        let operation = "look at the table's columns";
+        let mut connection = self.connection(operation).await?;
+        D::look_at_table(&mut connection, &self.table.name)
+            .await
+            .map_err(|error| self.explained(operation, error))
+    }
+
+    async fn connection(&self, operation: &'static str) -> Result<PoolConnection<D>, Error> {
+        self.pool.acquire().await.map_err(|error| self.explained(operation, error))
+    }
+
+    fn explained(&self, operation: &'static str, error: sqlx::Error) -> Error {
+        self.fault_of(&error).of(operation, error)
+    }
+
+    fn fault_of(&self, error: &sqlx::Error) -> Fault {
+        fault::fault_of::<D>(error, &self.table.name)
+    }
+}
+
+impl<D: Dialect> Table<D> {
+    fn new(name: TableName) -> Self {
+        Self { name, plain: OnceLock::new(), full: OnceLock::new() }
+    }
+}
+
+/// Derived, it would ask for a database that is `Clone`.
+impl<D: Dialect> Clone for SqlLog<D> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), table: Arc::clone(&self.table) }
+    }
+}
+
+impl<D: Dialect> fmt::Debug for SqlLog<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SqlLog")
+            .field("database", &D::NAME)
+            .field("table", &self.table.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> ProcessedEventLog for SqlLog<D> {
+    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
+        self.mark(EventRef::new(event_id)?).await
+    }
+
+    async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
+        self.mark(event).await
+    }
+}

@@ -1,6 +1,9 @@
 //! The name of a table, safe to stand in a statement.
 
 use std::fmt;
+use std::sync::Arc;
+
+use super::dialect::Dialect;
 
 /// The table of the recommended schema.
 const DEFAULT: &str = "stripe_processed_events";
@@ -12,7 +15,7 @@ const LONGEST: usize = 63;
 ///
 /// Invariant: it holds no character that could end a quoted name, so it may be formatted into SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TableName(String);
+pub struct TableName(String);
 
 impl TableName {
     pub(super) fn new(name: &str) -> Result<Self, InvalidTableName> {
@@ -25,8 +28,13 @@ impl TableName {
 
     /// A statement written for the default table, for this one. Quoted, so that a table may be
     /// called `order`.
-    pub(super) fn in_statement(&self, statement: &str) -> String {
-        statement.replace(DEFAULT, &format!("\"{}\"", self.0))
+    pub(super) fn in_statement<D: Dialect>(&self, statement: &str) -> String {
+        statement.replace(DEFAULT, &format!("{}{}{}", D::QUOTE, self.0, D::QUOTE))
+    }
+
+    /// The same, in the form that sqlx prepares once for each connection.
+    pub(super) fn prepared<D: Dialect>(&self, statement: &str) -> Arc<str> {
+        self.in_statement::<D>(statement).into()
     }
 
     pub(super) fn as_str(&self) -> &str {

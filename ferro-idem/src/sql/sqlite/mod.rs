@@ -1,52 +1,46 @@
-//! The log in a SQLite file.
+//! SQLite: one writer, no server, no reply that could be lost.
 
-mod claim;
 mod fault;
+mod in_flight;
 mod open;
-mod transaction;
+mod statements;
 
-pub use self::transaction::SqliteTransaction;
-
-use std::fmt;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 
-use super::table::{InvalidTableName, TableName};
-use crate::error::Error;
-use crate::event::EventRef;
-use crate::log::ProcessedEventLog;
+use self::in_flight::{Entered, InFlight};
+use self::statements::Statements;
+use super::dialect::{
+    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
+    recorded_type, sealed,
+};
+use super::fault::Fault;
+use super::table::TableName;
+use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
 
 /// A log in a SQLite database: for one machine, durable, no server.
 ///
 /// Every process that opens the same file shares one fence. A mark is on the disk before it is
 /// reported: [`open`](Self::open) sets WAL and `synchronous=FULL`
-/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
-///
-/// Clones share one pool.
-///
-/// # The table
-///
-/// [`SCHEMA`](Self::SCHEMA), made by [`open`](Self::open) or [`create_table`](Self::create_table),
-/// or by your own migrations. A plain table that the application already has (`event_id` as primary
-/// key, `event_type`, `received_at`) works as it is for fence and transaction, without the column that
-/// tells which call made the mark; a claim answers with the statements of [`UPGRADE`](Self::UPGRADE)
-/// that are missing.
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>). In a pool of your own, set
+/// `synchronous` to `FULL` (sqlx's default), or a power cut can take marks back that were
+/// acknowledged; set a `busy_timeout`. A `:memory:` database is one per connection, so a pool over it
+/// has to be of one connection.
 ///
 /// # Transactions
 ///
 /// SQLite has one writer. A body under `transaction(tx)` holds the write lock from its mark to its
 /// commit: keep it short, and let nothing in it wait for the network. A second delivery of the same
-/// event is told at once that the first one is running, if it came to the same process (through clones
-/// of one log); from another process it waits for the lock, and for no longer than `busy_timeout`.
+/// event is told at once that the first one is running, if it came to the same process; from another
+/// process it waits for the lock, and for no longer than `busy_timeout`.
 ///
-/// # Cancel safety
+/// # Upgrade
 ///
-/// A dropped call leaves the table consistent and the pool whole. Its mark may have been made all
-/// the same.
+/// SQLite knows no `ADD COLUMN IF NOT EXISTS`: run `SqliteLog::UPGRADE` once. `lease_until` is in
+/// milliseconds since 1970.
 ///
 /// ```
 /// # use ferro_idem::{Error, ProcessedEventLog, SqliteLog};
@@ -60,94 +54,12 @@ use crate::owner::Owner;
 /// # std::fs::remove_dir_all(&folder).unwrap();
 /// # Ok(()) }
 /// ```
-#[derive(Clone)]
-pub struct SqliteLog {
-    pool: SqlitePool,
-    table: Arc<Table>,
-}
+pub type SqliteLog = SqlLog<Sqlite>;
 
-struct Table {
-    name: TableName,
-    /// Written out by the first call that finds the plain table. A fence's mark goes on with them
-    /// after an upgrade, because the new columns have defaults; what reads or deletes rows has to
-    /// know of claims, and looks again.
-    plain: OnceLock<Statements>,
-    /// Written out by the first call that finds the columns of [`SqliteLog::SCHEMA`]. Final.
-    full: OnceLock<Statements>,
-    /// Written out by the first claim, which needs the columns of [`SqliteLog::SCHEMA`].
-    claim_statements: OnceLock<claim::Statements>,
-    in_flight: transaction::InFlight,
-}
-
-struct Statements {
-    columns: Columns,
-    insert: Arc<str>,
-    look: Arc<str>,
-    page_end: Arc<str>,
-    delete_page: Arc<str>,
-}
-
-/// Which of the two tables that a fence can be kept in this one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Columns {
-    /// The three of the recommended table.
-    Plain,
-    /// Those of [`SqliteLog::SCHEMA`].
-    Full,
-}
-
-const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
-     VALUES (?1, ?2, ?3) ON CONFLICT (event_id) DO NOTHING";
-
-const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
-     VALUES (?1, ?2) ON CONFLICT (event_id) DO NOTHING";
-
-/// As [`claim::LOOK`]: every row of a plain table is processed.
-const LOOK_PLAIN: &str = "SELECT 1, NULL FROM stripe_processed_events WHERE event_id = ?1";
-
-/// The last id of the next page. Pages follow the primary key, so that purging reads the table
-/// once however many rows stay; no index on `received_at` is needed.
-const PAGE_END: &str = "SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events \
-     WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
-
-const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3 \
-     AND (state <> 0 OR lease_until <= unixepoch('subsec') * 1000)";
-
-const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3";
-
-/// Rows read, and at most deleted, in one transaction of a purge: a few milliseconds of the lock.
-const PURGE_PAGE: i64 = 500;
+/// An open transaction of [`SqliteLog`]; derefs to the connection. Dropping it rolls back.
+pub type SqliteTransaction = SqlTransaction<Sqlite>;
 
 impl SqliteLog {
-    /// The statements that make the table of [`SCHEMA`](Self::SCHEMA) out of a plain one, under a
-    /// running application: what is there already stays, and counts as processed.
-    ///
-    /// SQLite knows no `ADD COLUMN IF NOT EXISTS`: run it once.
-    pub const UPGRADE: &'static str = "\
-ALTER TABLE stripe_processed_events ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE stripe_processed_events ADD COLUMN owner BLOB;
-ALTER TABLE stripe_processed_events ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
-ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
-
-    /// The table that serves every guarantee. `event_id` as primary key is the fence.
-    ///
-    /// `state`: 0 claimed, 1 processed, 2 released. A row that has only the first three columns
-    /// reads as processed. `lease_until` is in milliseconds since 1970.
-    pub const SCHEMA: &'static str = "\
-CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    TEXT NOT NULL PRIMARY KEY,
-  event_type  TEXT NOT NULL,
-  received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state       INTEGER NOT NULL DEFAULT 1,
-  owner       BLOB,
-  fence       INTEGER NOT NULL DEFAULT 0,
-  lease_until INTEGER,
-  updated_at  TEXT
-) STRICT, WITHOUT ROWID;";
-
     /// Opens or creates the database file, and makes the table ready: the embedded default.
     ///
     /// The file is put into WAL mode with `synchronous=FULL`, and a writer waits up to 5 seconds
@@ -158,180 +70,186 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
     ///
     /// # Errors
     ///
-    /// [`Error::Store`], saying what to do, where the folder is missing, the file is not a database,
-    /// cannot be written, is locked for longer than 5 seconds, or the SQLite library has the WAL-reset
-    /// defect (<https://www.sqlite.org/wal.html#walresetbug>).
-    pub async fn open(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+    /// [`Error::Store`](crate::Error::Store), saying what to do, where the folder is missing, the file
+    /// is not a database, cannot be written, is locked for longer than 5 seconds, or the SQLite library
+    /// has the WAL-reset defect (<https://www.sqlite.org/wal.html#walresetbug>).
+    pub async fn open(path: impl AsRef<std::path::Path>) -> Result<Self, crate::Error> {
         open::open(path.as_ref()).await
     }
+}
 
-    /// A log in the application's own pool. Creates nothing and asks nothing.
-    ///
-    /// Set `synchronous` to `FULL` (sqlx's default), or a power cut can take marks back that were
-    /// acknowledged; set a `busy_timeout`. A `:memory:` database is one per connection, so a pool
-    /// over it has to be of one connection.
-    pub fn new(pool: SqlitePool) -> Self {
-        Self { pool, table: Arc::new(Table::new(TableName::default())) }
+impl sealed::Sealed for Sqlite {}
+
+impl Dialect for Sqlite {
+    const SCHEMA: &'static str = statements::SCHEMA;
+    const UPGRADE: &'static str = statements::UPGRADE;
+    const ANSWERS_WITHIN: Option<Duration> = None;
+    const QUOTE: char = '"';
+
+    type Statements = Statements;
+
+    fn statements(pool: &SqlitePool, table: &TableName, columns: Columns) -> Statements {
+        let in_flight = InFlight::of(pool.connect_options().get_filename(), table.as_str());
+        Statements::new(table, columns, in_flight)
     }
 
-    /// The same log in another table than `stripe_processed_events`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidTableName`] where the name is not letters, digits and `_`, or is over 63 bytes.
-    pub fn table(self, name: &str) -> Result<Self, InvalidTableName> {
-        Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
+    async fn run(connection: &mut SqliteConnection, statements: String) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.map(drop)
     }
 
-    /// Creates the table if it is missing, for development and embedded use.
-    ///
-    /// In production, put [`SCHEMA`](Self::SCHEMA) into your migrations.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] where the database cannot be written.
-    pub async fn create_table(&self) -> Result<(), Error> {
-        let create = self.table.name.in_statement(Self::SCHEMA);
-        sqlx::query(AssertSqlSafe(create))
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.fault("create the table", error))?;
-        Ok(())
+    async fn look_at_table(
+        connection: &mut SqliteConnection,
+        table: &TableName,
+    ) -> Result<Vec<FoundColumn>, sqlx::Error> {
+        let names: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
+            .bind(table.as_str())
+            .fetch_all(connection)
+            .await?;
+        Ok(names.into_iter().map(|name| FoundColumn { name, byte_exact: true }).collect())
     }
 
-    /// The pool, for the application's own statements.
-    pub fn pool(&self) -> &SqlitePool {
-        &self.pool
-    }
-
-    /// Deletes the events received longer than `older_than` ago, and says how many.
-    ///
-    /// An event that comes back after that runs again: [`RETENTION`](crate::RETENTION) is longer
-    /// than any resend of Stripe's. Deletes in small transactions, so that marks wait for a few
-    /// milliseconds at most; a running claim is never deleted. Run it once a day.
-    ///
-    /// Cancel safe: what was deleted stays deleted, the rest stays.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`]; what was deleted before it stays deleted.
-    pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
-        let fault = |error| self.fault("purge old events", error);
-        let statements = self.current_statements().await?;
-        let age = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX);
-        let mut deleted = 0;
-        let mut page_start = String::new();
-        loop {
-            let page_end: Option<String> =
-                sqlx::query_scalar(AssertSqlSafe(Arc::clone(&statements.page_end)))
-                    .bind(&page_start)
-                    .bind(PURGE_PAGE)
-                    .fetch_one(&self.pool)
-                    .await
-                    .map_err(fault)?;
-            let Some(page_end) = page_end else { return Ok(deleted) };
-            let page = sqlx::query(AssertSqlSafe(Arc::clone(&statements.delete_page)))
-                .bind(&page_start)
-                .bind(&page_end)
-                .bind(age)
-                .execute(&self.pool)
-                .await
-                .map_err(fault)?;
-            deleted += page.rows_affected();
-            page_start = page_end;
+    async fn mark(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        marks: &[Mark<'_>],
+        _again: bool,
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        let mut are_first = Vec::with_capacity(marks.len());
+        for mark in marks {
+            let insert = sqlx::query(AssertSqlSafe(statements.insert.clone()))
+                .bind(mark.event.id())
+                .bind(recorded_type(mark.event));
+            let insert = match statements.columns {
+                Columns::Full => insert.bind(mark.owner.as_bytes().to_vec()),
+                Columns::Plain => insert,
+            };
+            are_first.push(insert.execute(&mut *connection).await?.rows_affected() == 1);
         }
+        Ok(are_first)
     }
 
-    async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        let statements = self.statements().await?;
-        let insert = sqlx::query(AssertSqlSafe(Arc::clone(&statements.insert)))
-            .bind(event.id())
-            .bind(event.event_type().unwrap_or_default());
-        let insert = match statements.columns {
-            Columns::Full => insert.bind(Owner::random()?.as_bytes().to_vec()),
-            Columns::Plain => insert,
+    async fn claim(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        claims: &[NewClaim<'_>],
+    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+        let mut fences = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let fence: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim.clone()))
+                .bind(claim.mark.event.id())
+                .bind(recorded_type(claim.mark.event))
+                .bind(claim.mark.owner.as_bytes().to_vec())
+                .bind(claim.lease_millis)
+                .fetch_optional(&mut *connection)
+                .await?;
+            fences.push(fence.map(fence_of));
+        }
+        Ok(fences)
+    }
+
+    async fn look(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Standing>, sqlx::Error> {
+        let mut standings = Vec::with_capacity(ids.len());
+        for &id in ids {
+            let row = sqlx::query(AssertSqlSafe(statements.look.clone()))
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
+            let standing =
+                |row: SqliteRow| Ok::<_, sqlx::Error>(Standing::of(row.try_get(0)?, row.try_get(1)?));
+            standings.push(row.map_or(Ok(Standing::Free), standing)?);
+        }
+        Ok(standings)
+    }
+
+    async fn settle(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        step: Step,
+        held: &[Held<'_>],
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        let mut are_settled = Vec::with_capacity(held.len());
+        for one in held {
+            let update = sqlx::query(AssertSqlSafe(statements.settle(step)))
+                .bind(one.event_id)
+                .bind(one.owner.as_bytes().to_vec())
+                .bind(one.fence);
+            let update = match step {
+                Step::Renew => update.bind(one.lease_millis),
+                Step::Complete | Step::Release => update,
+            };
+            are_settled.push(update.execute(&mut *connection).await?.rows_affected() == 1);
+        }
+        Ok(are_settled)
+    }
+
+    async fn purge_page(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        older_than: i64,
+    ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
+        let after = String::from_utf8_lossy(after);
+        let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
+            .bind(&*after)
+            .bind(PURGE_PAGE)
+            .fetch_one(&mut *connection)
+            .await?;
+        let Some(end) = end else { return Ok(None) };
+        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
+            .bind(&*after)
+            .bind(&end)
+            .bind(older_than)
+            .execute(connection)
+            .await?;
+        Ok(Some((end.into_bytes(), page.rows_affected())))
+    }
+
+    type Entered = Entered;
+
+    /// The insert takes the write lock before anything is read, so that no later statement can fail for
+    /// a stale snapshot.
+    async fn mark_in(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<Met<Entered>, sqlx::Error> {
+        let Some(entered) = statements.in_flight.enter(mark.event.id()) else { return Ok(Met::Transaction) };
+        let is_first = Self::mark(connection, statements, &[*mark], false).await?.contains(&true);
+        Ok(if is_first { Met::Nothing(entered) } else { Met::Row(entered) })
+    }
+
+    async fn take_over(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
+            .bind(mark.event.id())
+            .bind(mark.owner.as_bytes().to_vec())
+            .execute(connection)
+            .await?;
+        Ok(taken.rows_affected() == 1)
+    }
+
+    async fn is_marked(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+    ) -> Result<bool, sqlx::Error> {
+        let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id);
+        let own = match statements.columns {
+            Columns::Full => own.bind(owner.as_bytes().to_vec()),
+            Columns::Plain => own,
         };
-        let inserted = insert
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.fault("mark the event as processed", error))?;
-        Ok(inserted.rows_affected() == 1)
+        Ok(own.fetch_optional(connection).await?.is_some())
     }
 
-    async fn statements(&self) -> Result<&Statements, Error> {
-        match self.table.full.get().or_else(|| self.table.plain.get()) {
-            Some(statements) => Ok(statements),
-            None => self.current_statements().await,
-        }
-    }
-
-    /// Those for the table as it is now: a plain one is looked at again.
-    async fn current_statements(&self) -> Result<&Statements, Error> {
-        if let Some(statements) = self.table.full.get() {
-            return Ok(statements);
-        }
-        let columns = fault::columns_of(&self.table.name, &self.columns().await?)?;
-        let written = match columns {
-            Columns::Plain => &self.table.plain,
-            Columns::Full => &self.table.full,
-        };
-        Ok(written.get_or_init(|| Statements::new(&self.table.name, columns)))
-    }
-
-    async fn columns(&self) -> Result<Vec<String>, Error> {
-        sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
-            .bind(self.table.name.as_str())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.fault("look at the table's columns", error))
-    }
-
-    fn fault(&self, operation: &'static str, error: sqlx::Error) -> Error {
-        fault::explain(operation, &self.table.name, error)
-    }
-}
-
-impl Table {
-    fn new(name: TableName) -> Self {
-        Self {
-            name,
-            plain: OnceLock::new(),
-            full: OnceLock::new(),
-            claim_statements: OnceLock::new(),
-            in_flight: transaction::InFlight::default(),
-        }
-    }
-}
-
-impl Statements {
-    fn new(table: &TableName, columns: Columns) -> Self {
-        let (insert, look, delete_page) = match columns {
-            Columns::Full => (INSERT, claim::LOOK, DELETE_PAGE),
-            Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, DELETE_PAGE_PLAIN),
-        };
-        Self {
-            columns,
-            insert: table.in_statement(insert).into(),
-            look: table.in_statement(look).into(),
-            page_end: table.in_statement(PAGE_END).into(),
-            delete_page: table.in_statement(delete_page).into(),
-        }
-    }
-}
-
-#[async_trait]
-impl ProcessedEventLog for SqliteLog {
-    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
-        self.mark(EventRef::new(event_id)?).await
-    }
-
-    async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        self.mark(event).await
-    }
-}
-
-impl fmt::Debug for SqliteLog {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SqliteLog").field("table", &self.table.name).finish_non_exhaustive()
+    fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
+        fault::explain(refusal, table)
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool};
 
-use super::{SqliteLog, fault};
+use super::SqliteLog;
+use super::fault::code_of;
 use crate::error::Error;
+use crate::sql::fault::fault_of;
 use crate::sql::table::TableName;
 
 /// How long a writer waits for the lock.
@@ -27,7 +29,10 @@ pub(super) async fn open(path: &Path) -> Result<SqliteLog, Error> {
             source: "`:memory:` is not a file".into(),
         });
     }
-    let fault = |error| fault::explain(operation(), &TableName::default(), error);
+    let fault = |error| {
+        let advice = fault_of::<Sqlite>(&error, &TableName::default()).advice;
+        Error::Store { operation: operation().into(), advice, source: error.into() }
+    };
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -58,12 +63,17 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
     loop {
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
         match pool.connect_with(options.clone()).await {
-            Err(error) if fault::is_busy(&error) && Instant::now() < deadline => {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             connected => return connected,
         }
     }
+}
+
+/// Whether a lock was held by somebody else.
+fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(error.as_database_error().and_then(code_of), Some((5 | 6, _)))
 }
 
 /// Whether writers and checkpoints on two connections can damage the file: 3.7.0 to 3.51.2, without

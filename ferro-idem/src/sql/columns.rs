@@ -1,0 +1,120 @@
+//! Which table this is, by the columns that it has.
+
+use super::dialect::{Columns, Dialect, FoundColumn};
+use super::table::TableName;
+use crate::error::Error;
+
+/// What a claim needs beside the three columns of the recommended table.
+const OF_CLAIMS: [&str; 5] = ["state", "owner", "fence", "lease_until", "updated_at"];
+
+pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Result<Columns, Error> {
+    let schema = || table.in_statement::<D>(D::SCHEMA);
+    let advice = if found.is_empty() {
+        format!("there is no table `{table}`, create it with\n{}", schema())
+    } else if !has(found, "event_id") {
+        format!("the table `{table}` has no column `event_id`: use another table, made with\n{}", schema())
+    } else if found.iter().any(|column| is(column, "event_id") && !column.byte_exact) {
+        let exact = "ALTER TABLE stripe_processed_events MODIFY event_id VARBINARY(255) NOT NULL;";
+        format!(
+            "the column `event_id` of `{table}` takes different ids for one (case, accents or trailing \
+             spaces), so that an event would be lost: make it compare bytes with\n{}",
+            table.in_statement::<D>(exact)
+        )
+    } else if !has(found, "event_type") {
+        let add = "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
+        format!(
+            "the table `{table}` has no column `event_type`, add it with\n{}",
+            table.in_statement::<D>(add)
+        )
+    } else if OF_CLAIMS.iter().all(|name| has(found, name)) {
+        return Ok(Columns::Full);
+    } else {
+        return Ok(Columns::Plain);
+    };
+    Err(Error::Store {
+        operation: "use the table of processed events".into(),
+        advice: advice.into(),
+        source: sqlx::Error::ColumnNotFound("event_id, event_type".into()).into(),
+    })
+}
+
+/// For a claim over a table that lacks some of its columns: the statements that add them.
+pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Error {
+    let is_missing = |statement: &&str| {
+        let column = statement.split_whitespace().skip_while(|&word| word != "COLUMN").nth(1);
+        column.is_some_and(|column| !has(found, column))
+    };
+    let missing: Vec<&str> = D::UPGRADE.lines().filter(is_missing).collect();
+    Error::Store {
+        operation: "claim the event".into(),
+        advice: format!(
+            "the table `{table}` lacks columns that a claim needs, add them with\n{}",
+            table.in_statement::<D>(&missing.join("\n"))
+        )
+        .into(),
+        source: sqlx::Error::ColumnNotFound(OF_CLAIMS.join(", ")).into(),
+    }
+}
+
+fn has(found: &[FoundColumn], name: &str) -> bool {
+    found.iter().any(|column| is(column, name))
+}
+
+fn is(column: &FoundColumn, name: &str) -> bool {
+    column.name.eq_ignore_ascii_case(name)
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    fn found(names: &[&str]) -> Vec<FoundColumn> {
+        names.iter().map(|&name| FoundColumn { name: name.to_owned(), byte_exact: true }).collect()
+    }
+
+    fn columns(names: &[&str]) -> Result<Columns, String> {
+        columns_of::<sqlx::Sqlite>(&TableName::default(), &found(names)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_plain_table_and_the_full_one_are_told_apart() {
+        assert_eq!(columns(&["event_id", "event_type", "received_at"]), Ok(Columns::Plain));
+        let half_way = ["event_id", "event_type", "state", "owner"];
+        assert_eq!(columns(&half_way), Ok(Columns::Plain), "no claim can have been made yet");
+        let full = ["EVENT_ID", "Event_Type", "state", "OWNER", "fence", "lease_until", "updated_at"];
+        assert_eq!(columns(&full), Ok(Columns::Full));
+    }
+
+    #[test]
+    fn only_the_missing_columns_of_a_claim_are_added() {
+        let present = found(&["event_id", "event_type", "state", "owner", "fence"]);
+        let error = no_claims::<sqlx::Sqlite>(&TableName::default(), &present).to_string();
+        assert!(
+            error.ends_with(
+                "add them with\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN lease_until INTEGER;\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN updated_at TEXT;"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_column_is_answered_with_the_statement_that_adds_it() {
+        let error = columns(&["event_id", "received_at"]).unwrap_err();
+        assert!(
+            error.ends_with(
+                "ALTER TABLE \"stripe_processed_events\" ADD COLUMN event_type TEXT NOT NULL DEFAULT '';"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_column_that_takes_two_ids_for_one_is_refused() {
+        let mut columns = found(&["event_id", "event_type"]);
+        columns[0].byte_exact = false;
+        let error = columns_of::<sqlx::Sqlite>(&TableName::default(), &columns).unwrap_err().to_string();
+        assert!(error.contains("takes different ids for one"), "{error}");
+    }
+}

@@ -1,0 +1,242 @@
+//! What each database does by itself. Everything else is written once, over this.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sqlx::{Database, Pool};
+
+use super::fault::Fault;
+use super::table::TableName;
+use crate::event::EventRef;
+use crate::owner::Owner;
+
+/// A database that [`SqlLog`](super::SqlLog) can be kept in: `sqlx::Sqlite`, `sqlx::Postgres` and
+/// `sqlx::MySql`. Nothing else can implement it.
+///
+/// Each step takes many events at once and answers in their order. Invariant: no id is twice in
+/// one call.
+#[allow(missing_docs)]
+pub trait Dialect: Database + sealed::Sealed {
+    const SCHEMA: &'static str;
+    const UPGRADE: &'static str;
+
+    /// How long one attempt waits for its answer, where an answer can be lost on the way.
+    const ANSWERS_WITHIN: Option<Duration>;
+
+    /// What names are quoted with.
+    const QUOTE: char;
+
+    /// The statements, written out for one table.
+    type Statements: Send + Sync + 'static;
+
+    fn statements(pool: &Pool<Self>, table: &TableName, columns: Columns) -> Self::Statements;
+
+    /// Statements without parameters, in one message.
+    fn run(connection: &mut Self::Connection, statements: String) -> impl Asked<()>;
+
+    /// The columns of the table, none where there is no table.
+    fn look_at_table(connection: &mut Self::Connection, table: &TableName) -> impl Asked<Vec<FoundColumn>>;
+
+    /// Whether each event is now marked by its own nonce.
+    ///
+    /// `again` after an error that left open whether this was carried out: then a row with its nonce is
+    /// its own as well.
+    fn mark(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        marks: &[Mark<'_>],
+        again: bool,
+    ) -> impl Asked<Vec<bool>>;
+
+    /// The fence of each event that is now claimed by its own nonce.
+    fn claim(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        claims: &[NewClaim<'_>],
+    ) -> impl Asked<Vec<Option<u64>>>;
+
+    /// How each event stands; [`Standing::Free`] where there is no row.
+    fn look(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        ids: &[&str],
+    ) -> impl Asked<Vec<Standing>>;
+
+    /// Whether each event was held as said, and so was changed.
+    fn settle(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        step: Step,
+        held: &[Held<'_>],
+    ) -> impl Asked<Vec<bool>>;
+
+    /// Deletes what is old of the next rows behind `after`, in the order of ids. `None`: there are no
+    /// more.
+    fn purge_page(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        after: &PageEnd,
+        older_than: i64,
+    ) -> impl Asked<Option<(PageEnd, u64)>>;
+
+    /// What keeps other transactions away from an event, until it is dropped behind the end of its own.
+    type Entered: Send + 'static;
+
+    /// Marks an event in a transaction, without waiting for another one that has it.
+    fn mark_in(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        mark: &Mark<'_>,
+    ) -> impl Asked<Met<Self::Entered>>;
+
+    /// A claim that was released, or whose lease is over, becomes processed by this transaction.
+    fn take_over(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        mark: &Mark<'_>,
+    ) -> impl Asked<bool>;
+
+    /// Whether the mark is there, in the transaction that made it.
+    fn is_marked(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        event_id: &str,
+        owner: Owner,
+    ) -> impl Asked<bool>;
+
+    /// What a refusal means. Decided by code, never by message.
+    fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault;
+}
+
+/// What a step of a dialect returns.
+pub trait Asked<T>: Future<Output = Result<T, sqlx::Error>> + Send {}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>> + Send> Asked<T> for F {}
+
+pub(super) mod sealed {
+    pub trait Sealed {}
+}
+
+/// Which of the two tables that a fence can be kept in this one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// The three of the recommended table.
+    Plain,
+    /// Those of [`Dialect::SCHEMA`].
+    Full,
+}
+
+/// A column that a table has.
+#[derive(Debug)]
+pub struct FoundColumn {
+    pub(super) name: String,
+    /// Whether it tells all ids apart, were it `event_id`.
+    pub(super) byte_exact: bool,
+}
+
+/// An event to mark, by one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark<'a> {
+    pub(super) event: EventRef<'a>,
+    pub(super) owner: Owner,
+}
+
+/// An event to claim, by one call.
+#[derive(Clone, Copy, Debug)]
+pub struct NewClaim<'a> {
+    pub(super) mark: Mark<'a>,
+    pub(super) lease_millis: i64,
+}
+
+/// An event that is held, by one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    pub(super) event_id: &'a str,
+    pub(super) owner: Owner,
+    pub(super) fence: i64,
+    /// For [`Step::Renew`].
+    pub(super) lease_millis: i64,
+}
+
+/// What a mark in a transaction met.
+#[derive(Debug)]
+pub enum Met<E> {
+    /// Nothing: the event is marked.
+    Nothing(E),
+    /// A row, which tells how the event stands.
+    Row(E),
+    /// Another transaction that has the event.
+    Transaction,
+}
+
+/// What is done to a held event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Renew,
+    Complete,
+    Release,
+}
+
+/// How an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Processed,
+    Claimed {
+        left: Duration,
+    },
+    /// Not there, released, or its lease is over.
+    Free,
+}
+
+impl Standing {
+    /// Of a row's state, and the milliseconds that its lease has left.
+    pub(super) fn of(state: i64, left: Option<i64>) -> Self {
+        match (state, left.and_then(|left| u64::try_from(left).ok())) {
+            (1, _) => Self::Processed,
+            (0, Some(left)) if left > 0 => Self::Claimed { left: Duration::from_millis(left) },
+            _ => Self::Free,
+        }
+    }
+}
+
+/// The last id of a page of a purge, as bytes: what a database orders by.
+pub(super) type PageEnd = Vec<u8>;
+
+/// Rows read, and at most deleted, in one transaction of a purge: a few milliseconds of its locks.
+pub(super) const PURGE_PAGE: i64 = 500;
+
+/// What is written of the event's type. It tells a person what the event was, and decides nothing: so
+/// a type that a database would refuse is cut down to what it takes.
+pub(super) fn recorded_type(event: EventRef<'_>) -> String {
+    const LONGEST: usize = 255;
+    let event_type = event.event_type().unwrap_or_default();
+    let end = event_type.floor_char_boundary(LONGEST);
+    event_type.get(..end).unwrap_or_default().replace('\0', "")
+}
+
+/// A fence as databases count, which have no unsigned integers.
+pub(super) fn fence_of(counted: i64) -> u64 {
+    u64::try_from(counted).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_no_database_takes_is_cut_down_and_not_refused() {
+        let recorded = |kind: &str| recorded_type(EventRef::new("evt_1").unwrap().with_type(kind));
+        assert_eq!(recorded("invoice.paid"), "invoice.paid");
+        assert_eq!(recorded("in\0voice"), "invoice");
+        assert_eq!(recorded(&"é".repeat(200)), "é".repeat(127));
+    }
+
+    #[test]
+    fn a_claim_whose_time_is_over_is_free() {
+        assert_eq!(Standing::of(0, Some(5)), Standing::Claimed { left: Duration::from_millis(5) });
+        for (state, left) in [(0, Some(0)), (0, Some(-5)), (0, None), (2, None)] {
+            assert_eq!(Standing::of(state, left), Standing::Free);
+        }
+        assert_eq!(Standing::of(1, None), Standing::Processed);
+    }
+}

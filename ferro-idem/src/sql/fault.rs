@@ -1,0 +1,92 @@
+//! What an error of the driver means, in words that say what to do.
+
+use std::borrow::Cow;
+
+use sqlx::error::BoxDynError;
+
+use super::dialect::Dialect;
+use super::table::TableName;
+use crate::error::Error;
+use crate::retry::Cause;
+
+/// What a database's refusal means.
+#[derive(Debug)]
+pub struct Fault {
+    pub(super) cause: Cause,
+    pub(super) advice: Cow<'static, str>,
+}
+
+impl Fault {
+    /// It may be carried out the next time.
+    pub(super) fn passing(advice: &'static str) -> Self {
+        Self { cause: Cause::Passing, advice: advice.into() }
+    }
+
+    /// The statement may have been carried out.
+    pub(super) fn unanswered(advice: &'static str) -> Self {
+        Self { cause: Cause::Unanswered, advice: advice.into() }
+    }
+
+    /// The transaction is over before its end.
+    pub(super) fn rolled_back() -> Self {
+        Self::permanent(
+            "the database rolled the transaction back because a statement in the body failed: return \
+             the body's errors, so that the sender delivers again",
+        )
+    }
+
+    /// An answer that did not come.
+    pub(super) fn late() -> Self {
+        Self::unanswered(
+            "the database did not answer in time: see whether it is overloaded, or whether a transaction \
+             of the application holds the event",
+        )
+    }
+
+    /// Somebody has to do something about it.
+    pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { cause: Cause::Permanent, advice: advice.into() }
+    }
+
+    /// The table is not one that a log can be kept in.
+    pub(super) fn of_table<D: Dialect>(table: &TableName) -> Self {
+        Self::permanent(format!(
+            "the table `{table}` does not fit: `event_id` needs a PRIMARY KEY or UNIQUE constraint, as in\n{}",
+            table.in_statement::<D>(D::SCHEMA)
+        ))
+    }
+
+    /// As what a caller gets.
+    pub(super) fn of(self, operation: &'static str, source: impl Into<BoxDynError>) -> Error {
+        Error::Store { operation: operation.into(), advice: self.advice, source: source.into() }
+    }
+
+    /// For a code that says nothing which its message does not say better.
+    pub(super) fn unknown<D: Dialect>() -> Self {
+        Self::permanent(format!(
+            "{} refused the statement, its own message says why; answer with an error so that the sender \
+             delivers again",
+            D::NAME
+        ))
+    }
+}
+
+pub(super) fn fault_of<D: Dialect>(error: &sqlx::Error, table: &TableName) -> Fault {
+    match error {
+        sqlx::Error::Database(refusal) => D::explain(refusal.as_ref(), table),
+        // Nothing was asked, and the time for it is over.
+        sqlx::Error::PoolTimedOut => Fault::permanent(
+            "no connection became free in time: raise the pool's `max_connections`, or hold \
+             connections for a shorter time",
+        ),
+        sqlx::Error::PoolClosed => Fault::permanent("the pool is closed: the application is shutting down"),
+        sqlx::Error::BeginFailed => Fault::passing("the database did not begin a transaction"),
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Fault::unanswered(
+            "the connection to the database was lost, see that the server runs and can be reached",
+        ),
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
+            Fault::permanent("no connection can be made: see to the pool's options")
+        }
+        _ => Fault::unknown::<D>(),
+    }
+}

@@ -1,0 +1,59 @@
+//! What the error numbers of MySQL and MariaDB mean
+//! (<https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
+//! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+
+use sqlx::MySql;
+use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlDatabaseError;
+
+use crate::sql::fault::Fault;
+use crate::sql::table::TableName;
+
+const DUPLICATE_ENTRY: u16 = 1062;
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+
+pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
+    match refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+        // Deadlock; lock wait timeout; the row changed under `innodb_snapshot_isolation`; cancelled by
+        // KILL QUERY, by MariaDB's and by MySQL's time limit for statements.
+        Some(1213 | LOCK_WAIT_TIMEOUT | 1020 | 1317 | 1969 | 3024) => Fault::passing(
+            "another transaction was in the way: shorten the application's own transactions on these rows",
+        ),
+        // Shutdown in progress, connection killed.
+        Some(1053 | 1927) => {
+            Fault::unanswered("the server is shutting down, or ended the connection: see its log")
+        }
+        Some(1040 | 1203) => Fault::passing(
+            "the server has no connection left: lower the pools' `max_connections`, or raise the server's",
+        ),
+        Some(1021 | 1114) => {
+            Fault::permanent("the server's disk is full: make room, and the next delivery goes through")
+        }
+        Some(1290 | 1836) => Fault::permanent("the server is read-only: connect to the primary"),
+        Some(1044 | 1045) => {
+            Fault::permanent("the server refused the user or the password: see to the pool's options")
+        }
+        Some(1049) => {
+            Fault::permanent("there is no such database: create it, or name another one in the URL")
+        }
+        Some(1142 | 1143) => Fault::permanent(format!(
+            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
+        )),
+        Some(1054 | 1146) => Fault::of_table::<MySql>(table),
+        _ => Fault::unknown::<MySql>(),
+    }
+}
+
+/// Whether the row is there already.
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(DUPLICATE_ENTRY)
+}
+
+/// Whether another transaction has the row.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(LOCK_WAIT_TIMEOUT)
+}
+
+fn number_of(error: &sqlx::Error) -> Option<u16> {
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}

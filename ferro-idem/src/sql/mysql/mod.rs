@@ -1,0 +1,319 @@
+//! MySQL and MariaDB.
+
+mod fault;
+mod statements;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
+
+use self::statements::Statements;
+use super::dialect::{
+    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
+    recorded_type, sealed,
+};
+use super::fault::Fault;
+use super::table::TableName;
+use super::{SqlLog, SqlTransaction};
+use crate::owner::Owner;
+use crate::retry::ANSWER_WITHIN;
+
+/// A log in a MySQL or MariaDB database.
+///
+/// It promises what the server's settings give: with `innodb_flush_log_at_trx_commit = 1` (the
+/// default), a mark that was reported survives a crash of the machine
+/// (<https://mariadb.com/docs/server/server-usage/storage-engines/innodb/innodb-system-variables>).
+/// TLS is the application's choice of sqlx's features.
+///
+/// # The table
+///
+/// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
+/// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
+/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it.
+///
+/// # Transactions
+///
+/// A second delivery of an event whose transaction is open is told so at once on MariaDB, and after a
+/// second on MySQL, the shortest time that it can wait.
+///
+/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
+/// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
+///
+/// # Upgrade
+///
+/// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on).
+///
+/// ```no_run
+/// # use ferro_idem::{Error, MySqlLog, ProcessedEventLog};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = sqlx::MySqlPool::connect("mysql://app@localhost/shop").await?;
+/// let log = MySqlLog::new(pool);
+/// log.create_table().await?; // in production: a migration with `MySqlLog::SCHEMA`
+/// assert!(log.try_mark_processed("evt_1").await?);
+/// assert!(!log.try_mark_processed("evt_1").await?);
+/// # Ok(()) }
+/// ```
+pub type MySqlLog = SqlLog<MySql>;
+
+/// An open transaction of [`MySqlLog`]; derefs to the connection. Dropping it rolls back.
+pub type MySqlTransaction = SqlTransaction<MySql>;
+
+impl sealed::Sealed for MySql {}
+
+impl Dialect for MySql {
+    const SCHEMA: &'static str = statements::SCHEMA;
+    const UPGRADE: &'static str = statements::UPGRADE;
+    const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
+    const QUOTE: char = '`';
+
+    type Statements = Statements;
+
+    fn statements(_: &MySqlPool, table: &TableName, columns: Columns) -> Statements {
+        Statements::new(table, columns)
+    }
+
+    async fn run(connection: &mut MySqlConnection, statements: String) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.map(drop)
+    }
+
+    async fn look_at_table(
+        connection: &mut MySqlConnection,
+        table: &TableName,
+    ) -> Result<Vec<FoundColumn>, sqlx::Error> {
+        let found: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT CAST(column_name AS CHAR), CAST(collation_name IS NULL AS SIGNED) \
+             FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?",
+        )
+        .bind(table.as_str())
+        .fetch_all(connection)
+        .await?;
+        Ok(found.into_iter().map(|(name, binary)| FoundColumn { name, byte_exact: binary == 1 }).collect())
+    }
+
+    async fn mark(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        marks: &[Mark<'_>],
+        again: bool,
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        if let ([mark], false) = (marks, again) {
+            return match insert(connection, statements, &statements.insert, mark).await {
+                Ok(()) => Ok(vec![true]),
+                Err(error) if fault::is_duplicate(&error) => Ok(vec![false]),
+                Err(error) => Err(error),
+            };
+        }
+        let mut insert = sqlx::query(AssertSqlSafe(statements.mark.times(marks.len())));
+        for mark in marks {
+            insert = insert
+                .bind(mark.event.id().as_bytes())
+                .bind(recorded_type(mark.event))
+                .bind(bytes(mark.owner));
+        }
+        insert.execute(&mut *connection).await?;
+        let owners = owners_of(connection, statements, marks.iter().map(|mark| mark.event.id())).await?;
+        Ok(marks
+            .iter()
+            .map(|mark| owners.get(mark.event.id()).is_some_and(|row| row.is_of(mark.owner)))
+            .collect())
+    }
+
+    async fn claim(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        claims: &[NewClaim<'_>],
+    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+        let mut insert = sqlx::query(AssertSqlSafe(statements.claim.times(claims.len())));
+        for claim in claims {
+            insert = insert
+                .bind(claim.mark.event.id().as_bytes())
+                .bind(recorded_type(claim.mark.event))
+                .bind(bytes(claim.mark.owner))
+                .bind(micros(claim.lease_millis));
+        }
+        insert.execute(&mut *connection).await?;
+        let ids = claims.iter().map(|claim| claim.mark.event.id());
+        let owners = owners_of(connection, statements, ids).await?;
+        let fence = |claim: &NewClaim<'_>| {
+            let row = owners.get(claim.mark.event.id())?;
+            (row.state == CLAIMED && row.is_of(claim.mark.owner)).then_some(fence_of(row.fence))
+        };
+        Ok(claims.iter().map(fence).collect())
+    }
+
+    async fn look(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Standing>, sqlx::Error> {
+        let mut look = sqlx::query(AssertSqlSafe(statements.look.times(ids.len())));
+        for id in ids {
+            look = look.bind(id.as_bytes());
+        }
+        let rows = look.fetch_all(connection).await?;
+        let standing = |row: &MySqlRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
+        let found = rows.iter().map(standing).collect::<Result<HashMap<Vec<u8>, Standing>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(Standing::Free)).collect())
+    }
+
+    async fn settle(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        step: Step,
+        held: &[Held<'_>],
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        let mut update = sqlx::query(AssertSqlSafe(statements.settle(step).times(held.len())));
+        for one in held {
+            update = update
+                .bind(one.event_id.as_bytes())
+                .bind(bytes(one.owner))
+                .bind(one.fence)
+                .bind(micros(one.lease_millis));
+        }
+        // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
+        let found = update.execute(&mut *connection).await?.rows_affected();
+        if held.len() == 1 {
+            return Ok(vec![found == 1]);
+        }
+        let settled = match step {
+            Step::Renew => CLAIMED,
+            Step::Complete => PROCESSED,
+            Step::Release => RELEASED,
+        };
+        let owners = owners_of(connection, statements, held.iter().map(|one| one.event_id)).await?;
+        let is_settled = |one: &Held<'_>| {
+            let row = owners.get(one.event_id);
+            row.is_some_and(|row| row.is_of(one.owner) && row.fence == one.fence && row.state == settled)
+        };
+        Ok(held.iter().map(is_settled).collect())
+    }
+
+    /// READ COMMITTED for this one delete: under REPEATABLE READ it would lock the gaps that new events
+    /// are inserted into.
+    async fn purge_page(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        older_than: i64,
+    ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
+        let end: Option<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
+            .bind(after)
+            .bind(PURGE_PAGE)
+            .fetch_one(&mut *connection)
+            .await?;
+        let Some(end) = end else { return Ok(None) };
+        Self::run(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned()).await?;
+        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
+            .bind(after)
+            .bind(&end)
+            .bind(older_than)
+            .execute(connection)
+            .await?;
+        Ok(Some((end, page.rows_affected())))
+    }
+
+    /// The lock on the row is the transaction's, and ends with it.
+    type Entered = ();
+
+    async fn mark_in(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<Met<()>, sqlx::Error> {
+        match insert(connection, statements, &statements.insert_without_waiting, mark).await {
+            Ok(()) => Ok(Met::Nothing(())),
+            Err(error) if fault::is_duplicate(&error) => Ok(Met::Row(())),
+            Err(error) if fault::is_locked(&error) => Ok(Met::Transaction),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn take_over(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
+            .bind(bytes(mark.owner))
+            .bind(mark.event.id().as_bytes())
+            .execute(connection)
+            .await?;
+        Ok(taken.rows_affected() == 1)
+    }
+
+    async fn is_marked(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+    ) -> Result<bool, sqlx::Error> {
+        let own =
+            sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id.as_bytes()).bind(bytes(owner));
+        Ok(own.fetch_optional(connection).await?.is_some())
+    }
+
+    fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
+        fault::explain(refusal, table)
+    }
+}
+
+const CLAIMED: i64 = 0;
+const PROCESSED: i64 = 1;
+const RELEASED: i64 = 2;
+
+async fn insert(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    text: &std::sync::Arc<str>,
+    mark: &Mark<'_>,
+) -> Result<(), sqlx::Error> {
+    let insert = sqlx::query(AssertSqlSafe(text.clone()))
+        .bind(mark.event.id().as_bytes())
+        .bind(recorded_type(mark.event));
+    let insert = match statements.columns {
+        Columns::Full => insert.bind(bytes(mark.owner)),
+        Columns::Plain => insert,
+    };
+    insert.execute(connection).await.map(drop)
+}
+
+/// A row as its owner left it.
+struct Owned {
+    owner: Option<Vec<u8>>,
+    fence: i64,
+    state: i64,
+}
+
+impl Owned {
+    fn is_of(&self, owner: Owner) -> bool {
+        self.owner.as_deref() == Some(owner.as_bytes().as_slice())
+    }
+}
+
+async fn owners_of<'a>(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    ids: impl Iterator<Item = &'a str> + Clone + Send,
+) -> Result<HashMap<String, Owned>, sqlx::Error> {
+    let mut select = sqlx::query(AssertSqlSafe(statements.owners.times(ids.clone().count())));
+    for id in ids {
+        select = select.bind(id.as_bytes());
+    }
+    let rows = select.fetch_all(connection).await?;
+    let owned = |row: &MySqlRow| {
+        let id: Vec<u8> = row.try_get(0)?;
+        let owned = Owned { owner: row.try_get(1)?, fence: row.try_get(2)?, state: row.try_get(3)? };
+        Ok((String::from_utf8_lossy(&id).into_owned(), owned))
+    };
+    rows.iter().map(owned).collect()
+}
+
+fn bytes(owner: Owner) -> Vec<u8> {
+    owner.as_bytes().to_vec()
+}
+
+fn micros(millis: i64) -> i64 {
+    millis.saturating_mul(1_000)
+}

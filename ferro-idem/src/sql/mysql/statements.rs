@@ -1,0 +1,222 @@
+//! The statements of MySQL and MariaDB, for one event or many.
+//!
+//! Ids are bound as bytes. Times are `UTC_TIMESTAMP(6)`: the start of the statement, so a lease that had to
+//! wait for a lock is never longer than its owner believes.
+
+use std::sync::Arc;
+
+use sqlx::MySql;
+
+use crate::sql::dialect::{Columns, Step};
+use crate::sql::table::TableName;
+
+pub(super) const SCHEMA: &str = "\
+CREATE TABLE IF NOT EXISTS stripe_processed_events (
+  event_id    VARBINARY(255) NOT NULL PRIMARY KEY,
+  event_type  VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
+  received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  state       TINYINT NOT NULL DEFAULT 1,
+  owner       BINARY(16),
+  fence       BIGINT NOT NULL DEFAULT 0,
+  lease_until DATETIME(6),
+  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE=InnoDB;";
+
+pub(super) const UPGRADE: &str = "\
+ALTER TABLE stripe_processed_events ADD COLUMN state TINYINT NOT NULL DEFAULT 1;
+ALTER TABLE stripe_processed_events ADD COLUMN owner BINARY(16);
+ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN lease_until DATETIME(6);
+ALTER TABLE stripe_processed_events ADD COLUMN updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP;";
+
+/// A plain insert: `INSERT IGNORE` would cut ids off and swallow other errors too.
+const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES (?, ?, ?)";
+
+const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, ?)";
+
+/// Does not wait for another transaction that has the event, as far as the server can: MariaDB waits
+/// not at all, MySQL for its shortest time, a second. Each takes the other's words for a comment.
+const WITHOUT_WAITING: &str = "/*M!100100 SET STATEMENT innodb_lock_wait_timeout=0 FOR */ \
+     INSERT /*+ SET_VAR(innodb_lock_wait_timeout=1) */";
+
+/// Leaves a row that is there as it is. How many rows were inserted is not told apart from how many were
+/// there, so [`OWNERS`] says whose they are.
+const MARK: Many = Many {
+    head: "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES ",
+    row: "(?, ?, ?)",
+    between: ", ",
+    tail: " ON DUPLICATE KEY UPDATE event_id = event_id",
+};
+
+/// Who has the rows, and how.
+const OWNERS: Many = Many {
+    head: "SELECT event_id, owner, fence, CAST(state AS SIGNED) FROM stripe_processed_events \
+         WHERE event_id IN (",
+    row: "?",
+    between: ", ",
+    tail: ")",
+};
+
+/// Each assignment reads only what is assigned behind it, or asks whether the row is the claim's already:
+/// so it does not matter whether the server assigns one by one (the default) or all at once
+/// (`SIMULTANEOUS_ASSIGNMENT`).
+const CLAIM: Many = Many {
+    head: "INSERT INTO stripe_processed_events (event_id, event_type, state, owner, fence, lease_until) VALUES ",
+    row: "(?, ?, 0, ?, 1, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))",
+    between: ", ",
+    tail: " ON DUPLICATE KEY UPDATE \
+         fence = fence + IF(state <> 1 AND NOT owner <=> VALUES(owner) \
+         AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6)), 1, 0), \
+         owner = IF(state <> 1 AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6)), VALUES(owner), owner), \
+         updated_at = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
+         OR lease_until <= UTC_TIMESTAMP(6)), CURRENT_TIMESTAMP, updated_at), \
+         lease_until = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
+         OR lease_until <= UTC_TIMESTAMP(6)), VALUES(lease_until), lease_until), \
+         state = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
+         OR lease_until <= UTC_TIMESTAMP(6)), 0, state)",
+};
+
+const LOOK: Many = Many {
+    head: "SELECT event_id, CAST(state AS SIGNED), \
+         TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000 \
+         FROM stripe_processed_events WHERE event_id IN (",
+    row: "?",
+    between: ", ",
+    tail: ")",
+};
+
+/// Every row of a plain table is processed.
+const LOOK_PLAIN: Many = Many {
+    head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (",
+    row: "?",
+    between: ", ",
+    tail: ")",
+};
+
+const RENEW: Many = Many {
+    tail: ") AS b ON e.event_id = b.id \
+         SET e.lease_until = TIMESTAMPADD(MICROSECOND, b.lease, UTC_TIMESTAMP(6)) \
+         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state = 0",
+    ..SETTLE
+};
+
+const COMPLETE: Many = Many {
+    tail: ") AS b ON e.event_id = b.id \
+         SET e.state = 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
+         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1)",
+    ..SETTLE
+};
+
+const RELEASE: Many = Many {
+    tail: ") AS b ON e.event_id = b.id \
+         SET e.state = 2, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
+         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2)",
+    ..SETTLE
+};
+
+const SETTLE: Many = Many {
+    head: "UPDATE stripe_processed_events AS e JOIN (",
+    row: "SELECT ? AS id, ? AS owner, ? AS fence, ? AS lease",
+    between: " UNION ALL ",
+    tail: "",
+};
+
+const TAKE_OVER: &str = "UPDATE stripe_processed_events \
+     SET state = 1, owner = ?, fence = fence + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
+     WHERE event_id = ? AND state <> 1 AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6))";
+
+const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
+
+const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND ? IS NOT NULL";
+
+const PAGE_END: &str = "SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events \
+     WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
+
+const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND \
+     AND (state <> 0 OR lease_until <= UTC_TIMESTAMP(6))";
+
+const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND";
+
+/// A statement that has a part for each event.
+#[derive(Clone, Debug)]
+pub(super) struct Many<T = &'static str> {
+    head: T,
+    row: &'static str,
+    between: &'static str,
+    tail: T,
+}
+
+impl Many {
+    fn of(&self, table: &TableName) -> Many<String> {
+        let Self { head, row, between, tail } = self;
+        Many {
+            head: table.in_statement::<MySql>(head),
+            row,
+            between,
+            tail: table.in_statement::<MySql>(tail),
+        }
+    }
+}
+
+impl Many<String> {
+    /// For `count` events.
+    pub(super) fn times(&self, count: usize) -> String {
+        let rows = vec![self.row; count].join(self.between);
+        format!("{}{rows}{}", self.head, self.tail)
+    }
+}
+
+/// Written out for one table.
+#[derive(Debug)]
+pub struct Statements {
+    pub(super) columns: Columns,
+    pub(super) insert: Arc<str>,
+    pub(super) insert_without_waiting: Arc<str>,
+    pub(super) mark: Many<String>,
+    pub(super) owners: Many<String>,
+    pub(super) claim: Many<String>,
+    pub(super) look: Many<String>,
+    renew: Many<String>,
+    complete: Many<String>,
+    release: Many<String>,
+    pub(super) take_over: Arc<str>,
+    pub(super) own: Arc<str>,
+    pub(super) page_end: Arc<str>,
+    pub(super) delete_page: Arc<str>,
+}
+
+impl Statements {
+    pub(super) fn new(table: &TableName, columns: Columns) -> Self {
+        let written = |statement| table.prepared::<MySql>(statement);
+        let (insert, look, own, delete_page) = match columns {
+            Columns::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
+            Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        };
+        Self {
+            columns,
+            insert: written(insert),
+            insert_without_waiting: written(&insert.replacen("INSERT", WITHOUT_WAITING, 1)),
+            mark: MARK.of(table),
+            owners: OWNERS.of(table),
+            claim: CLAIM.of(table),
+            look: look.of(table),
+            renew: RENEW.of(table),
+            complete: COMPLETE.of(table),
+            release: RELEASE.of(table),
+            take_over: written(TAKE_OVER),
+            own: written(own),
+            page_end: written(PAGE_END),
+            delete_page: written(delete_page),
+        }
+    }
+
+    pub(super) fn settle(&self, step: Step) -> &Many<String> {
+        match step {
+            Step::Renew => &self.renew,
+            Step::Complete => &self.complete,
+            Step::Release => &self.release,
+        }
+    }
+}

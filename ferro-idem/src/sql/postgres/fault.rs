@@ -1,0 +1,48 @@
+//! What PostgreSQL's codes mean (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+
+use sqlx::Postgres;
+use sqlx::error::DatabaseError;
+
+use crate::sql::fault::Fault;
+use crate::sql::table::TableName;
+
+pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
+    let code = refusal.code().unwrap_or_default();
+    match &*code {
+        // Serialization failure, deadlock, lock not available, query cancelled (a `statement_timeout`).
+        "40001" | "40P01" | "40000" | "40002" | "55P03" | "57014" => Fault::passing(
+            "another transaction was in the way: shorten the application's own transactions on these rows",
+        ),
+        "40003" => Fault::unanswered("the server does not say whether it was done, see its log"),
+        "57P01" | "57P02" | "57P05" => {
+            Fault::unanswered("the server is shutting down, or ended the connection: see its log")
+        }
+        "57P03" => Fault::passing("the server is starting up or shutting down"),
+        "53300" => Fault::passing(
+            "the server has no connection left: lower the pools' `max_connections`, or raise the server's",
+        ),
+        "53100" => {
+            Fault::permanent("the server's disk is full: make room, and the next delivery goes through")
+        }
+        "53200" => Fault::permanent("the server is out of memory"),
+        "25P02" => Fault::rolled_back(),
+        "25006" => Fault::permanent(
+            "the server is read-only: connect to the primary (`target_session_attrs=read-write`)",
+        ),
+        "28000" | "28P01" => {
+            Fault::permanent("the server refused the user or the password: see to the pool's options")
+        }
+        "3D000" => Fault::permanent("there is no such database: create it, or name another one in the URL"),
+        "42501" => Fault::permanent(format!(
+            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
+        )),
+        // No table, no column, no unique constraint for the conflict.
+        "42P01" | "42703" | "42P10" => Fault::of_table::<Postgres>(table),
+        // A prepared statement from before a migration.
+        "0A000" | "26000" => Fault::passing("the table was changed while the application ran"),
+        other if other.starts_with("08") => {
+            Fault::unanswered("the connection to the database was lost, see that the server runs")
+        }
+        _ => Fault::unknown::<Postgres>(),
+    }
+}

@@ -1,0 +1,256 @@
+//! PostgreSQL.
+
+mod fault;
+mod statements;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::types::Uuid;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
+
+use self::statements::Statements;
+use super::dialect::{
+    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
+    recorded_type, sealed,
+};
+use super::fault::Fault;
+use super::table::TableName;
+use super::{SqlLog, SqlTransaction};
+use crate::owner::Owner;
+use crate::retry::ANSWER_WITHIN;
+
+/// A log in a PostgreSQL database.
+///
+/// It promises what the database's settings give: with `synchronous_commit` on (the default), a mark
+/// that was reported survives a crash of the server; across a failover, only where the standby is
+/// synchronous (<https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT>).
+/// TLS is the application's choice of sqlx's features.
+///
+/// # Transactions
+///
+/// A second delivery of an event whose transaction is open is told so at once: it asks for an advisory
+/// lock without waiting, so no connection of the pool waits for another delivery's body. Under
+/// REPEATABLE READ and SERIALIZABLE, a mark that meets another transaction's begins again.
+///
+/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
+/// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
+///
+/// # Upgrade
+///
+/// `PostgresLog::UPGRADE` rewrites no row: each statement takes its lock for a moment.
+///
+/// ```no_run
+/// # use ferro_idem::{Error, PostgresLog, ProcessedEventLog};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = sqlx::PgPool::connect("postgres://app@localhost/shop").await?;
+/// let log = PostgresLog::new(pool);
+/// log.create_table().await?; // in production: a migration with `PostgresLog::SCHEMA`
+/// assert!(log.try_mark_processed("evt_1").await?);
+/// assert!(!log.try_mark_processed("evt_1").await?);
+/// # Ok(()) }
+/// ```
+pub type PostgresLog = SqlLog<Postgres>;
+
+/// An open transaction of [`PostgresLog`]; derefs to the connection. Dropping it rolls back.
+pub type PostgresTransaction = SqlTransaction<Postgres>;
+
+impl sealed::Sealed for Postgres {}
+
+impl Dialect for Postgres {
+    const SCHEMA: &'static str = statements::SCHEMA;
+    const UPGRADE: &'static str = statements::UPGRADE;
+    const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
+    const QUOTE: char = '"';
+
+    type Statements = Statements;
+
+    fn statements(_: &PgPool, table: &TableName, columns: Columns) -> Statements {
+        Statements::new(table, columns)
+    }
+
+    async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.map(drop)
+    }
+
+    async fn look_at_table(
+        connection: &mut PgConnection,
+        table: &TableName,
+    ) -> Result<Vec<FoundColumn>, sqlx::Error> {
+        let found: Vec<(String, bool)> = sqlx::query_as(
+            "SELECT attname::text, COALESCE(collisdeterministic, true) FROM pg_attribute \
+             LEFT JOIN pg_collation ON pg_collation.oid = attcollation \
+             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        )
+        .bind(format!("\"{table}\""))
+        .fetch_all(connection)
+        .await?;
+        Ok(found.into_iter().map(|(name, byte_exact)| FoundColumn { name, byte_exact }).collect())
+    }
+
+    async fn mark(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        marks: &[Mark<'_>],
+        again: bool,
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        let text = if again { &statements.mark_again } else { &statements.mark };
+        let events = Events::of(marks.iter());
+        let marked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(text.clone()))
+            .bind(&events.ids)
+            .bind(&events.types)
+            .bind(&events.owners)
+            .fetch_all(connection)
+            .await?;
+        Ok(are_in(&marked, events.ids))
+    }
+
+    async fn claim(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        claims: &[NewClaim<'_>],
+    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+        let events = Events::of(claims.iter().map(|claim| &claim.mark));
+        let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
+        let claimed: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
+            .bind(&events.ids)
+            .bind(&events.types)
+            .bind(&events.owners)
+            .bind(leases)
+            .fetch_all(connection)
+            .await?;
+        let fences: HashMap<String, i64> = claimed.into_iter().collect();
+        Ok(events.ids.iter().map(|&id| fences.get(id).copied().map(fence_of)).collect())
+    }
+
+    async fn look(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Standing>, sqlx::Error> {
+        let rows =
+            sqlx::query(AssertSqlSafe(statements.look.clone())).bind(ids).fetch_all(connection).await?;
+        let standing = |row: &PgRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
+        let found = rows.iter().map(standing).collect::<Result<HashMap<String, Standing>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(Standing::Free)).collect())
+    }
+
+    async fn settle(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        step: Step,
+        held: &[Held<'_>],
+    ) -> Result<Vec<bool>, sqlx::Error> {
+        let ids: Vec<&str> = held.iter().map(|one| one.event_id).collect();
+        let update = sqlx::query_scalar(AssertSqlSafe(statements.settle(step)))
+            .bind(&ids)
+            .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
+            .bind(held.iter().map(|one| one.fence).collect::<Vec<_>>());
+        let update = match step {
+            Step::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
+            Step::Complete | Step::Release => update,
+        };
+        let settled: Vec<String> = update.fetch_all(connection).await?;
+        Ok(are_in(&settled, ids))
+    }
+
+    async fn purge_page(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        older_than: i64,
+    ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
+        let after = String::from_utf8_lossy(after);
+        let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
+            .bind(&*after)
+            .bind(PURGE_PAGE)
+            .fetch_one(&mut *connection)
+            .await?;
+        let Some(end) = end else { return Ok(None) };
+        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
+            .bind(&*after)
+            .bind(&end)
+            .bind(older_than)
+            .execute(connection)
+            .await?;
+        Ok(Some((end.into_bytes(), page.rows_affected())))
+    }
+
+    /// The lock is the transaction's, and ends with it.
+    type Entered = ();
+
+    async fn mark_in(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<Met<()>, sqlx::Error> {
+        let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
+            .bind(format!("{}{}", statements.lock_prefix, mark.event.id()))
+            .fetch_one(&mut *connection)
+            .await?;
+        if !is_granted {
+            return Ok(Met::Transaction);
+        }
+        let is_first = Self::mark(connection, statements, &[*mark], false).await?.contains(&true);
+        Ok(if is_first { Met::Nothing(()) } else { Met::Row(()) })
+    }
+
+    async fn take_over(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        mark: &Mark<'_>,
+    ) -> Result<bool, sqlx::Error> {
+        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
+            .bind(mark.event.id())
+            .bind(uuid(mark.owner))
+            .execute(connection)
+            .await?;
+        Ok(taken.rows_affected() == 1)
+    }
+
+    async fn is_marked(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+    ) -> Result<bool, sqlx::Error> {
+        let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id).bind(uuid(owner));
+        Ok(own.fetch_optional(connection).await?.is_some())
+    }
+
+    fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
+        fault::explain(refusal, table)
+    }
+}
+
+/// Events as the arrays that the statements take.
+struct Events<'a> {
+    ids: Vec<&'a str>,
+    types: Vec<String>,
+    owners: Vec<Uuid>,
+}
+
+impl<'a> Events<'a> {
+    fn of<'m>(marks: impl Iterator<Item = &'m Mark<'a>>) -> Self
+    where
+        'a: 'm,
+    {
+        let mut events = Self { ids: Vec::new(), types: Vec::new(), owners: Vec::new() };
+        for mark in marks {
+            events.ids.push(mark.event.id());
+            events.types.push(recorded_type(mark.event));
+            events.owners.push(uuid(mark.owner));
+        }
+        events
+    }
+}
+
+fn uuid(owner: Owner) -> Uuid {
+    Uuid::from_bytes(*owner.as_bytes())
+}
+
+fn are_in(returned: &[String], ids: Vec<&str>) -> Vec<bool> {
+    let returned: HashSet<&str> = returned.iter().map(String::as_str).collect();
+    ids.into_iter().map(|id| returned.contains(id)).collect()
+}

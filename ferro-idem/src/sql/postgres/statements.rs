@@ -1,0 +1,163 @@
+//! PostgreSQL's statements. Each takes arrays, so that one statement serves one event or many.
+//!
+//! Times are `clock_timestamp()`: `now()` stands still while a statement waits for a lock, and a lease
+//! would come out short.
+
+use std::sync::Arc;
+
+use sqlx::Postgres;
+
+use crate::sql::dialect::{Columns, Step};
+use crate::sql::table::TableName;
+
+pub(super) const SCHEMA: &str = "\
+CREATE TABLE IF NOT EXISTS stripe_processed_events (
+  event_id    TEXT COLLATE \"C\" PRIMARY KEY,
+  event_type  TEXT NOT NULL,
+  received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  state       SMALLINT NOT NULL DEFAULT 1,
+  owner       UUID,
+  fence       BIGINT NOT NULL DEFAULT 0,
+  lease_until TIMESTAMPTZ,
+  updated_at  TIMESTAMPTZ NOT NULL DEFAULT now()
+);";
+
+/// The defaults are constants for the statement, so that no row is rewritten
+/// (<https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN>).
+pub(super) const UPGRADE: &str = "\
+ALTER TABLE stripe_processed_events ADD COLUMN state SMALLINT NOT NULL DEFAULT 1;
+ALTER TABLE stripe_processed_events ADD COLUMN owner UUID;
+ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
+ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
+
+const MARK: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
+     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) \
+     ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
+
+const MARK_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
+     SELECT id, type FROM unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
+     ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
+
+/// A row that an earlier attempt made, by its nonce, is returned as well.
+const MARK_AGAIN: &str = "INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) \
+     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) \
+     ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner \
+     RETURNING e.event_id::text";
+
+/// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
+const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
+     (event_id, event_type, state, owner, fence, lease_until, updated_at) \
+     SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at \
+     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS b (id, type, owner, lease), \
+     (SELECT clock_timestamp() AS at) AS clock \
+     ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
+     fence = e.fence + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
+     lease_until = clock_timestamp() + (EXCLUDED.lease_until - EXCLUDED.updated_at), \
+     updated_at = clock_timestamp() \
+     WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
+     OR e.lease_until <= clock_timestamp()) \
+     RETURNING e.event_id::text, e.fence";
+
+const LOOK: &str = "SELECT event_id::text, state::bigint, \
+     (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint \
+     FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+
+/// Every row of a plain table is processed.
+const LOOK_PLAIN: &str = "SELECT event_id::text, 1::bigint, NULL::bigint \
+     FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+
+const RENEW: &str = "UPDATE stripe_processed_events AS e \
+     SET lease_until = clock_timestamp() + b.lease * interval '1 millisecond' \
+     FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fence, lease) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state = 0 \
+     RETURNING e.event_id::text";
+
+const COMPLETE: &str = "UPDATE stripe_processed_events AS e \
+     SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
+     FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1) \
+     RETURNING e.event_id::text";
+
+const RELEASE: &str = "UPDATE stripe_processed_events AS e \
+     SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
+     FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
+     RETURNING e.event_id::text";
+
+/// Not granted where another transaction has it, instead of waiting for that one's handler. The lock ends
+/// with the transaction. Two events may share a number: the second is then told to come again.
+const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+
+const TAKE_OVER: &str = "UPDATE stripe_processed_events \
+     SET state = 1, owner = $2, fence = fence + 1, lease_until = NULL, updated_at = clock_timestamp() \
+     WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until <= clock_timestamp())";
+
+const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
+
+const OWN_PLAIN: &str =
+    "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND $2::uuid IS NOT NULL";
+
+const PAGE_END: &str = "SELECT max(event_id)::text FROM (SELECT event_id FROM stripe_processed_events \
+     WHERE event_id > $1 ORDER BY event_id LIMIT $2) AS page";
+
+const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second' \
+     AND (state <> 0 OR lease_until <= clock_timestamp())";
+
+const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second'";
+
+/// Written out for one table.
+#[derive(Debug)]
+pub struct Statements {
+    /// What tells this table's events from those of other tables in the same database.
+    pub(super) lock_prefix: String,
+    pub(super) mark: Arc<str>,
+    pub(super) mark_again: Arc<str>,
+    pub(super) claim: Arc<str>,
+    pub(super) look: Arc<str>,
+    renew: Arc<str>,
+    complete: Arc<str>,
+    release: Arc<str>,
+    pub(super) enter: Arc<str>,
+    pub(super) take_over: Arc<str>,
+    pub(super) own: Arc<str>,
+    pub(super) page_end: Arc<str>,
+    pub(super) delete_page: Arc<str>,
+}
+
+impl Statements {
+    pub(super) fn new(table: &TableName, columns: Columns) -> Self {
+        let written = |statement| table.prepared::<Postgres>(statement);
+        // A plain table never asks again: it could not tell whose a row is.
+        let (mark, look, own, delete_page) = match columns {
+            Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
+            Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        };
+        Self {
+            lock_prefix: format!("ferro-idem:{table}:"),
+            mark: written(mark),
+            mark_again: written(MARK_AGAIN),
+            claim: written(CLAIM),
+            look: written(look),
+            renew: written(RENEW),
+            complete: written(COMPLETE),
+            release: written(RELEASE),
+            enter: written(ENTER),
+            take_over: written(TAKE_OVER),
+            own: written(own),
+            page_end: written(PAGE_END),
+            delete_page: written(delete_page),
+        }
+    }
+
+    pub(super) fn settle(&self, step: Step) -> Arc<str> {
+        let statement = match step {
+            Step::Renew => &self.renew,
+            Step::Complete => &self.complete,
+            Step::Release => &self.release,
+        };
+        Arc::clone(statement)
+    }
+}

@@ -1,0 +1,62 @@
+//! Forgetting, a few rows at a time.
+
+use std::time::Duration;
+
+use super::SqlLog;
+use super::ask::Question;
+use super::dialect::{Asked, Dialect, PageEnd};
+use crate::error::Error;
+
+impl<D: Dialect> SqlLog<D> {
+    /// Deletes the events received longer than `older_than` ago, and says how many.
+    ///
+    /// An event that comes back after that runs again: [`RETENTION`](crate::RETENTION) is longer
+    /// than any resend of Stripe's. Deletes in small transactions, so that marks wait for a few
+    /// milliseconds at most; a running claim is never deleted. Run it once a day.
+    ///
+    /// Cancel safe: what was deleted stays deleted, the rest stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; what was deleted before it stays deleted.
+    pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
+        let statements = self.current_statements().await?;
+        // No database has times before the year 0.
+        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(LONGEST_AGE);
+        let mut page = Page { after: PageEnd::new(), older_than };
+        let mut deleted = 0;
+        while let Some((end, of_page)) = self.ask(statements, &page).await? {
+            deleted += of_page;
+            page.after = end;
+        }
+        Ok(deleted)
+    }
+}
+
+/// A thousand years, in seconds.
+const LONGEST_AGE: i64 = 31_557_600_000;
+
+/// Pages follow the primary key, so that purging reads the table once however many rows stay, and
+/// needs no index of its own.
+struct Page {
+    after: PageEnd,
+    older_than: i64,
+}
+
+impl<D: Dialect> Question<D> for Page {
+    const NEEDS_NO_NONCE: bool = true;
+    type Answer = Option<(PageEnd, u64)>;
+
+    fn operation(&self) -> &'static str {
+        "purge old events"
+    }
+
+    fn put(
+        &self,
+        connection: &mut D::Connection,
+        statements: &D::Statements,
+        _again: bool,
+    ) -> impl Asked<Self::Answer> {
+        D::purge_page(connection, statements, &self.after, self.older_than)
+    }
+}

@@ -1,0 +1,189 @@
+//! Mark and effects in one transaction.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use sqlx::error::BoxDynError;
+
+use super::dialect::{Dialect, Mark, Met, Standing};
+use super::fault::Fault;
+use super::{SqlLog, Statements};
+use crate::error::Error;
+use crate::event::EventRef;
+use crate::owner::Owner;
+use crate::retry::{Attempts, Cause};
+use crate::see_through::SeeThrough;
+use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
+
+/// How soon a delivery that met an open transaction is to come again: how long that one takes is
+/// not known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const BEGIN: &str = "begin a transaction";
+const MARK: &str = "mark the event as processed";
+const COMMIT: &str = "commit the event and its effects";
+const ROLL_BACK: &str = "roll the event back";
+
+/// An open transaction of a [`SqlLog`]; derefs to the connection. Dropping it rolls back.
+pub struct SqlTransaction<D: Dialect> {
+    transaction: sqlx::Transaction<'static, D>,
+    log: SqlLog<D>,
+    /// What this transaction marked.
+    mark: Option<(String, Owner)>,
+    /// Behind the transaction, so that the next delivery is let in when the rollback is on the way.
+    entered: Option<D::Entered>,
+}
+
+impl<D: Dialect> SqlTransaction<D> {
+    async fn try_mark(
+        &mut self,
+        statements: &Statements<D>,
+        mark: &Mark<'_>,
+    ) -> Result<MarkOutcome, sqlx::Error> {
+        let texts = &statements.texts;
+        let (entered, is_row) = match D::mark_in(&mut self.transaction, texts, mark).await? {
+            Met::Nothing(entered) => (Some(entered), false),
+            Met::Row(entered) => (Some(entered), true),
+            Met::Transaction => (None, true),
+        };
+        self.entered = entered;
+        if is_row {
+            let standings = D::look(&mut self.transaction, texts, &[mark.event.id()]).await?;
+            match standings.first() {
+                Some(Standing::Processed) => return Ok(MarkOutcome::Processed),
+                Some(&Standing::Claimed { left }) => {
+                    return Ok(MarkOutcome::InProgress { retry_after: left });
+                }
+                Some(Standing::Free) | None => {
+                    // Another transaction has it, or another delivery claimed it a moment ago.
+                    if self.entered.is_none() || !D::take_over(&mut self.transaction, texts, mark).await? {
+                        return Ok(MarkOutcome::InProgress { retry_after: RETRY_AFTER });
+                    }
+                }
+            }
+        }
+        self.mark = Some((mark.event.id().to_owned(), mark.owner));
+        Ok(MarkOutcome::First)
+    }
+
+    /// A new transaction on the same connection. One message, so that dropping it in between leaves
+    /// nothing half-done.
+    async fn restart(&mut self) -> Result<(), sqlx::Error> {
+        self.entered = None;
+        D::run(&mut self.transaction, "ROLLBACK; BEGIN".to_owned()).await
+    }
+
+    /// Whether the mark is still there. A database that rolled back by itself (a deadlock, a full disk,
+    /// in PostgreSQL any statement that failed) took it along; if the body passed over that error, a commit
+    /// would report an event as processed that left no trace.
+    async fn holds_its_mark(&mut self) -> Result<bool, Error> {
+        let Some((event_id, owner)) = &self.mark else { return Ok(true) };
+        let statements = self.log.statements().await?;
+        D::is_marked(&mut self.transaction, &statements.texts, event_id, *owner)
+            .await
+            .map_err(|error| self.log.explained(COMMIT, error))
+    }
+
+    async fn commit(mut self) -> Result<(), Error> {
+        if !self.holds_its_mark().await? {
+            return Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"));
+        }
+        let Self { transaction, log, entered, .. } = self;
+        let committed = transaction.commit().await;
+        drop(entered);
+        committed.map_err(|error| log.explained(COMMIT, error))
+    }
+
+    async fn roll_back(self) -> Result<(), Error> {
+        let Self { transaction, log, entered, .. } = self;
+        let rolled_back = transaction.rollback().await;
+        drop(entered);
+        rolled_back.map_err(|error| log.explained(ROLL_BACK, error))
+    }
+}
+
+impl<D: Dialect> Deref for SqlTransaction<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        &self.transaction
+    }
+}
+
+impl<D: Dialect> DerefMut for SqlTransaction<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        &mut self.transaction
+    }
+}
+
+impl<D: Dialect> fmt::Debug for SqlTransaction<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SqlTransaction")
+            .field("database", &D::NAME)
+            .field("table", &self.log.table.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: Dialect> TransactionalLog for SqlLog<D> {
+    type Transaction = SqlTransaction<D>;
+
+    fn begin(&self) -> Detached<SqlTransaction<D>> {
+        let log = self.clone();
+        Box::pin(async move {
+            // The table is looked at before, not in the transaction: a pool of one connection has no
+            // other one to look with.
+            log.current_statements().await?;
+            let mut attempts = Attempts::new();
+            loop {
+                // A begin that is dropped half-way can leave the pool a connection with a transaction.
+                let pool = log.pool.clone();
+                let beginning = SeeThrough::new(async move { pool.begin().await });
+                let (fault, source) = match attempts.attempt(D::ANSWERS_WITHIN, beginning).await {
+                    Ok(Ok(transaction)) => {
+                        return Ok(SqlTransaction { transaction, log, mark: None, entered: None });
+                    }
+                    Ok(Err(error)) => (log.fault_of(&error), error.into()),
+                    Err(late) => (Fault::late(), BoxDynError::from(late)),
+                };
+                if !attempts.again_after(fault.cause).await {
+                    return Err(fault.of(BEGIN, source));
+                }
+            }
+        })
+    }
+
+    /// A deadlock or a serialization failure starts over: nothing was done in this transaction. A lost
+    /// connection is an error, because it took the transaction along.
+    async fn try_mark_in(
+        &self,
+        transaction: &mut SqlTransaction<D>,
+        event: EventRef<'_>,
+    ) -> Result<MarkOutcome, Error> {
+        let statements = self.statements().await?;
+        let mark = Mark { event, owner: Owner::random()? };
+        let mut attempts = Attempts::new();
+        loop {
+            let marking = transaction.try_mark(statements, &mark);
+            let (fault, source) = match attempts.attempt(D::ANSWERS_WITHIN, marking).await {
+                Ok(Ok(outcome)) => return Ok(outcome),
+                Ok(Err(error)) => (self.fault_of(&error), error.into()),
+                Err(late) => (Fault::late(), BoxDynError::from(late)),
+            };
+            if fault.cause != Cause::Passing || !attempts.again_after(fault.cause).await {
+                return Err(fault.of(MARK, source));
+            }
+            transaction.restart().await.map_err(|error| self.explained(MARK, error))?;
+        }
+    }
+
+    fn commit(transaction: SqlTransaction<D>) -> Detached<()> {
+        Box::pin(transaction.commit())
+    }
+
+    fn rollback(transaction: SqlTransaction<D>) -> Detached<()> {
+        Box::pin(transaction.roll_back())
+    }
+}
