@@ -82,19 +82,17 @@ async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
 async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_used_later_on() {
     let mut cluster = Cluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
     // With the tag, all events are on one node: not the one that goes down.
-    let tag = "{on the second node}";
-    let slot: u16 = cluster.nodes[0].tell(&format!("CLUSTER KEYSLOT {}", tag.replace(' ', "_"))).await;
-    let prefix = tag.replace(' ', "_");
-    let owner = usize::from(slot / 5462).min(2);
-    let asked_before = RedisLog::new(cluster.connection().await).key_prefix(prefix.as_str());
+    let prefix = "{on_one_node}";
+    let owner = cluster.owner_of(prefix).await;
+    let asked_before = RedisLog::new(cluster.connection().await).key_prefix(prefix);
     assert!(asked_before.try_mark_processed("evt_1").await.unwrap());
 
     cluster.nodes[(owner + 1) % 3].kill();
     let connection = cluster.connection().await;
-    let never_asked = RedisLog::new(connection.clone()).key_prefix(prefix.as_str());
+    let never_asked = RedisLog::new(connection.clone()).key_prefix(prefix);
     let refused = never_asked.try_mark_processed("evt_2").await.unwrap_err().to_string();
     assert!(refused.contains("make sure that the server forgets no event"), "{refused}");
-    let told = RedisLog::new(connection).key_prefix(prefix.as_str()).accept_eviction();
+    let told = RedisLog::new(connection).key_prefix(prefix).accept_eviction();
     assert!(told.try_mark_processed("evt_3").await.unwrap(), "the event's own node is up");
 
     tokio::time::pause();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, ProcessedEventLog, RedisLog};
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, RedisLog};
 use redis::AsyncCommands;
 
 use super::servers::Server;
@@ -121,4 +121,22 @@ async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
     assert!(retry_after > LEASE, "{retry_after:?}");
     let again = log.claim(EventRef::new("evt_1").unwrap(), held.owner, LEASE).await.unwrap();
     assert_eq!(again, ClaimOutcome::Acquired { fence: held.fence });
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_claim_is_held_by_the_pair_of_owner_and_fence() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let held = acquire(&log, "evt_1", LEASE).await;
+    let other_fence = Ownership { fence: held.fence + 1, ..held };
+    let other_owner = Ownership { owner: Owner::random().unwrap(), ..held };
+    for other in [other_fence, other_owner] {
+        assert!(!log.renew("evt_1", other, LEASE).await.unwrap());
+        assert!(!log.release("evt_1", other).await.unwrap());
+        assert!(!log.complete("evt_1", other).await.unwrap());
+    }
+    assert!(log.renew("evt_1", held, LEASE).await.unwrap());
+    assert!(!log.renew("never claimed", held, LEASE).await.unwrap());
+    assert!(!log.complete("never claimed", held).await.unwrap());
 }

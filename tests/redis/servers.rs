@@ -4,6 +4,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 use redis::aio::ConnectionManager;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
@@ -43,6 +45,12 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// It keeps its connections and answers nothing any more.
+    pub(crate) fn stand_still(&self) {
+        let process = Pid::from_raw(self.process.id().try_into().unwrap());
+        signal::kill(process, Signal::SIGSTOP).unwrap();
     }
 
     pub(crate) async fn connection(&self) -> ConnectionManager {
@@ -114,6 +122,12 @@ impl Cluster {
             .await;
         }
         Self { nodes }
+    }
+
+    /// Which of the nodes has the key: redis-cli gives each a third of the slots, in order.
+    pub(crate) async fn owner_of(&self, key: &str) -> usize {
+        let slot: usize = self.nodes[0].tell(&format!("CLUSTER KEYSLOT {key}")).await;
+        (slot * 3 / 16384).min(2)
     }
 
     pub(crate) async fn connection(&self) -> ClusterConnection {

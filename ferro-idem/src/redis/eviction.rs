@@ -127,3 +127,49 @@ fn unknown(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error
         source: source.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::{Cmd, Pipeline, RedisFuture};
+
+    use super::*;
+    use crate::log::ProcessedEventLog;
+
+    /// Something that speaks Redis' protocol and has no such setting.
+    #[derive(Clone)]
+    struct Other;
+
+    impl ConnectionLike for Other {
+        fn req_packed_command<'a>(&'a mut self, _: &'a Cmd) -> RedisFuture<'a, Value> {
+            Box::pin(async { Ok(Value::BulkString(b"# Memory\r\nused_memory:1\r\n".to_vec())) })
+        }
+
+        fn req_packed_commands<'a>(
+            &'a mut self,
+            _: &'a Pipeline,
+            _: usize,
+            _: usize,
+        ) -> RedisFuture<'a, Vec<Value>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn get_db(&self) -> i64 {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_the_setting_is_refused() {
+        let refused = RedisLog::new(Other).try_mark_processed("evt_1").await.unwrap_err();
+        assert!(refused.to_string().contains("does not say"), "{refused}");
+    }
+
+    #[test]
+    fn the_setting_is_read_in_both_protocols() {
+        let info = "# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n";
+        let verbatim = Value::VerbatimString { format: redis::VerbatimFormat::Text, text: info.to_owned() };
+        for answer in [Value::BulkString(info.into()), verbatim] {
+            assert_eq!(policy(answer).as_deref(), Some("noeviction"));
+        }
+    }
+}

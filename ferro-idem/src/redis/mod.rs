@@ -57,8 +57,8 @@ use crate::retry::Attempts;
 ///
 /// # Lost replies
 ///
-/// A call whose reply is lost is repeated with the same nonce, up to 8 times in 10 seconds, and is then
-/// an [`Error::Store`]. A client that resends by itself, as redis-rs does on a cluster, is as safe:
+/// A call whose reply is lost is repeated with the same nonce, up to 8 times within about 10 seconds, and
+/// is then an [`Error::Store`]. A client that resends by itself, as redis-rs does on a cluster, is as safe:
 /// the server knows the nonce again. redis-rs waits 500 ms for a reply by default, which suits this.
 ///
 /// # Keys

@@ -23,8 +23,8 @@ impl Script {
 
     /// Runs it by its hash, and by its code on a server that does not know it yet.
     ///
-    /// `redis::Script` would load the code into every node of a cluster, and fail where any of them
-    /// is down, a replica included. `EVAL` asks only the node that has the key, and loads it there.
+    /// `redis::Script` would load the code into every node of a cluster, and wait for the one that is
+    /// down, though the event is elsewhere. `EVAL` asks only the node that has the key, and loads it there.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         mut connection: impl ConnectionLike,
