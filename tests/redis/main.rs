@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// A claim that has to be had.
 async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {
