@@ -53,12 +53,15 @@
 //! |---|---|
 //! | `memory` (default) | [`MemoryProcessedLog`] |
 //! | `sqlite` | [`SqliteLog`] |
+//! | `postgres` | [`PostgresLog`] |
+//! | `mysql` | [`MySqlLog`] |
+//! | `redis` | [`RedisLog`] |
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `axum` | replies, rejections and extractors for axum |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![cfg_attr(
-    not(all(feature = "memory", feature = "sqlite", feature = "stripe")),
+    not(all(feature = "memory", feature = "redis", feature = "sqlite", feature = "stripe")),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(
@@ -84,6 +87,8 @@ mod transaction;
 mod axum;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "stripe")]
@@ -108,6 +113,8 @@ pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
+#[cfg(feature = "redis")]
+pub use crate::redis::RedisLog;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use crate::sql::{InvalidTableName, SqlLog, SqlTransaction};
 #[cfg(feature = "mysql")]

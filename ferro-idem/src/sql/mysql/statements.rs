@@ -66,14 +66,14 @@ const CLAIM: Many = Many {
     between: ", ",
     tail: " ON DUPLICATE KEY UPDATE \
          fence = fence + IF(state <> 1 AND NOT owner <=> VALUES(owner) \
-         AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6)), 1, 0), \
-         owner = IF(state <> 1 AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6)), VALUES(owner), owner), \
+         AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), 1, 0), \
+         owner = IF(state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), VALUES(owner), owner), \
          updated_at = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until <= UTC_TIMESTAMP(6)), CURRENT_TIMESTAMP, updated_at), \
+         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), CURRENT_TIMESTAMP, updated_at), \
          lease_until = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until <= UTC_TIMESTAMP(6)), VALUES(lease_until), lease_until), \
+         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), VALUES(lease_until), lease_until), \
          state = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until <= UTC_TIMESTAMP(6)), 0, state)",
+         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), 0, state)",
 };
 
 const LOOK: Many = Many {
@@ -123,7 +123,8 @@ const SETTLE: Many = Many {
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      SET state = 1, owner = ?, fence = fence + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
-     WHERE event_id = ? AND state <> 1 AND (state = 2 OR lease_until <= UTC_TIMESTAMP(6))";
+     WHERE event_id = ? AND state <> 1 \
+     AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
 

@@ -56,7 +56,7 @@ const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
      lease_until = clock_timestamp() + (EXCLUDED.lease_until - EXCLUDED.updated_at), \
      updated_at = clock_timestamp() \
      WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
-     OR e.lease_until <= clock_timestamp()) \
+     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) \
      RETURNING e.event_id::text, e.fence";
 
 const LOOK: &str = "SELECT event_id::text, state::bigint, \
@@ -91,7 +91,7 @@ const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      SET state = 1, owner = $2, fence = fence + 1, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until <= clock_timestamp())";
+     WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
 
 const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
 

@@ -43,7 +43,7 @@ const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
      fence = e.fence + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
      updated_at = CURRENT_TIMESTAMP \
      WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2 \
-     OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
+     OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
      RETURNING fence";
 
 const LOOK: &str = "SELECT state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
@@ -66,7 +66,7 @@ const RELEASE: &str = "UPDATE stripe_processed_events \
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fence = fence + 1, \
      lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
-     AND (state = 2 OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+     AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 

@@ -1,0 +1,102 @@
+//! Nothing is fenced on a server that may forget it.
+
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
+
+use super::servers::{Cluster, Server, connect_to};
+use super::{LEASE, acquire};
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_server_that_evicts_is_refused_and_nothing_is_written() {
+    let server = Server::start_with(&["--maxmemory-policy", "volatile-lru"]).await;
+    let log = RedisLog::new(server.connection().await);
+    let refused = log.try_mark_processed("evt_1").await.unwrap_err().to_string();
+    assert!(refused.contains("`maxmemory-policy` is `volatile-lru`"), "{refused}");
+    assert!(refused.contains("`noeviction`") && refused.contains("accept_eviction()"), "{refused}");
+    let event = EventRef::new("evt_1").unwrap();
+    assert!(log.claim(event, Owner::random().unwrap(), LEASE).await.is_err());
+    assert_eq!(server.tell::<usize>("DBSIZE").await, 0);
+
+    let _: () = server.tell("CONFIG SET maxmemory-policy noeviction").await;
+    assert!(log.try_mark_processed("evt_1").await.unwrap(), "a refusal is not remembered");
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_server_that_evicts_is_used_when_told() {
+    let server = Server::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
+    let log = RedisLog::new(server.connection().await).accept_eviction();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    acquire(&log, "evt_2", LEASE).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_server_that_does_not_say_is_refused_and_used_when_told() {
+    let server = Server::start().await;
+    let _: () = server.tell("ACL SETUSER app on >secret ~* +@all -info").await;
+    let connection = connect_to(&format!("redis://app:secret@127.0.0.1:{}", server.port)).await;
+    let refused =
+        RedisLog::new(connection.clone()).try_mark_processed("evt_1").await.unwrap_err().to_string();
+    assert!(refused.contains("allow `INFO`") && refused.contains("accept_eviction()"), "{refused}");
+    assert_eq!(server.tell::<usize>("DBSIZE").await, 0);
+    assert!(RedisLog::new(connection).accept_eviction().try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_server_that_begins_to_evict_is_refused_within_a_minute_and_claims_are_still_settled() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let held = acquire(&log, "evt_1", LEASE).await;
+    let _: () = server.tell("CONFIG SET maxmemory-policy allkeys-lru").await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let refused = log.try_mark_processed("evt_2").await.unwrap_err().to_string();
+    assert!(refused.contains("allkeys-lru"), "{refused}");
+    assert!(log.complete("evt_1", held).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
+    let cluster = Cluster::start_with(&[]).await;
+    let connection = cluster.connection().await;
+    for node in &cluster.nodes {
+        let _: () = node.tell("CONFIG SET maxmemory-policy allkeys-random").await;
+        for id in 0..6 {
+            let log = RedisLog::new(connection.clone());
+            let refused = log.try_mark_processed(&format!("evt_{id}")).await.unwrap_err().to_string();
+            assert!(refused.contains("allkeys-random"), "{refused}");
+        }
+        let _: () = node.tell("CONFIG SET maxmemory-policy noeviction").await;
+    }
+    assert!(RedisLog::new(connection).try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_used_later_on() {
+    let mut cluster = Cluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
+    // With the tag, all events are on one node: not the one that goes down.
+    let prefix = "{on_one_node}";
+    let owner = cluster.owner_of(prefix).await;
+    let asked_before = RedisLog::new(cluster.connection().await).key_prefix(prefix);
+    assert!(asked_before.try_mark_processed("evt_1").await.unwrap());
+
+    cluster.nodes[(owner + 1) % 3].kill();
+    let connection = cluster.connection().await;
+    let never_asked = RedisLog::new(connection.clone()).key_prefix(prefix);
+    let refused = never_asked.try_mark_processed("evt_2").await.unwrap_err().to_string();
+    assert!(refused.contains("make sure that the server forgets no event"), "{refused}");
+    let told = RedisLog::new(connection).key_prefix(prefix).accept_eviction();
+    assert!(told.try_mark_processed("evt_3").await.unwrap(), "the event's own node is up");
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    assert!(asked_before.try_mark_processed("evt_2").await.unwrap());
+}

@@ -1,0 +1,70 @@
+//! How long an event is remembered.
+
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, ClaimOutcome, ProcessedEventLog, RETENTION, RedisLog};
+
+use super::servers::{Server, until};
+use super::{LEASE, acquire, claim};
+
+async fn time_to_live(server: &Server, id: &str) -> Duration {
+    Duration::from_millis(server.tell(&format!("PTTL stripe_processed_events:{id}")).await)
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn an_event_is_remembered_for_35_days_after_its_last_change() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let about = RETENTION.checked_sub(Duration::from_secs(30)).unwrap()..=RETENTION;
+    assert!(log.try_mark_processed("marked").await.unwrap());
+    assert!(about.contains(&time_to_live(&server, "marked").await));
+
+    let held = acquire(&log, "claimed", LEASE).await;
+    assert!(about.contains(&time_to_live(&server, "claimed").await));
+    for step in ["renew", "release", "complete"] {
+        let held = if step == "complete" { acquire(&log, "claimed", LEASE).await } else { held };
+        let _: bool = server.tell("PERSIST stripe_processed_events:claimed").await;
+        let changed = match step {
+            "renew" => log.renew("claimed", held, LEASE).await,
+            "release" => log.release("claimed", held).await,
+            _ => log.complete("claimed", held).await,
+        };
+        assert!(changed.unwrap(), "{step}");
+        let left = time_to_live(&server, "claimed").await;
+        assert!(about.contains(&left), "{step}: {left:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn after_the_retention_an_event_is_new() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await).retention(Duration::from_secs(1));
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    until("the event is new", async || log.try_mark_processed("evt_1").await.unwrap()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await).retention(Duration::from_millis(1));
+    let held = acquire(&log, "evt_1", LEASE).await;
+    assert!(time_to_live(&server, "evt_1").await > LEASE / 2);
+    assert!(log.renew("evt_1", held, LEASE * 2).await.unwrap());
+    assert!(time_to_live(&server, "evt_1").await > LEASE);
+    assert!(matches!(claim(&log, "evt_1").await, ClaimOutcome::InProgress { .. }));
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn the_longest_durations_are_taken() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await).retention(Duration::MAX);
+    assert!(log.try_mark_processed("marked").await.unwrap());
+    let held = acquire(&log, "claimed", Duration::MAX).await;
+    assert!(log.renew("claimed", held, Duration::MAX).await.unwrap());
+    assert!(log.complete("claimed", held).await.unwrap());
+}

@@ -1,0 +1,142 @@
+//! What is in the event's hash, and what an event's name is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, RedisLog};
+use redis::AsyncCommands;
+
+use super::servers::Server;
+use super::{LEASE, acquire, claim};
+
+type Fields = HashMap<String, Vec<u8>>;
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_mark_is_the_documented_hash_with_its_type() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let event = EventRef::new("evt_1").unwrap().with_type("invoice.paid");
+    assert!(log.try_mark_event(event).await.unwrap());
+    let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
+    assert_eq!(fields["state"], b"1");
+    assert_eq!(fields["fence"], b"0");
+    assert_eq!(fields["type"], b"invoice.paid");
+    assert_eq!(fields["owner"].len(), 16);
+    assert_eq!(fields.len(), 4);
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_claim_is_the_documented_hash_until_it_is_settled() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let held = acquire(&log, "evt_1", LEASE).await;
+    let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
+    assert_eq!((&fields["state"][..], &fields["fence"][..]), (&b"0"[..], &b"1"[..]));
+    assert_eq!(fields["owner"], held.owner.as_bytes());
+    let (seconds, _): (u64, u64) = server.tell("TIME").await;
+    let lease_until: u64 = String::from_utf8(fields["lease_until"].clone()).unwrap().parse().unwrap();
+    assert!((seconds + 50..=seconds + 61).contains(&(lease_until / 1000)), "{lease_until}");
+
+    assert!(log.release("evt_1", held).await.unwrap());
+    assert!(log.release("evt_1", held).await.unwrap(), "its first reply may have been lost");
+    let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
+    assert_eq!((&fields["state"][..], fields.get("lease_until")), (&b"2"[..], None));
+
+    let second = acquire(&log, "evt_1", LEASE).await;
+    assert_eq!(second.fence, 2);
+    assert!(log.complete("evt_1", second).await.unwrap());
+    assert!(log.complete("evt_1", second).await.unwrap());
+    let state: String = server.tell("HGET stripe_processed_events:evt_1 state").await;
+    assert_eq!(state, "1");
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn ids_are_names_byte_for_byte() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let ids =
+        ["e", "E", "é", "e\u{301}", "e ", " e", "*", "?", "[e]", "{e}", "e\r\n", "\u{1}", "e:e", "\"e'"];
+    for id in ids {
+        assert!(log.try_mark_processed(id).await.unwrap(), "{id:?}");
+    }
+    for id in ids {
+        assert!(!log.try_mark_processed(id).await.unwrap(), "{id:?}");
+    }
+    assert_eq!(server.tell::<usize>("DBSIZE").await, ids.len());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_prefix_is_any_bytes_and_separates_logs() {
+    let server = Server::start().await;
+    let mut connection = server.connection().await;
+    let log = RedisLog::new(connection.clone()).key_prefix(b"\xff\0*".to_vec());
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(RedisLog::new(connection.clone()).try_mark_processed("evt_1").await.unwrap());
+    assert!(connection.exists::<_, bool>(b"\xff\0*evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn one_event_keeps_its_meaning_when_the_guarantee_changes() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("marked").await.unwrap());
+    assert_eq!(claim(&log, "marked").await, ClaimOutcome::Processed);
+
+    let held = acquire(&log, "claimed", LEASE).await;
+    assert!(!log.try_mark_processed("claimed").await.unwrap());
+    assert!(log.release("claimed", held).await.unwrap());
+    assert!(!log.try_mark_processed("claimed").await.unwrap(), "what was released was seen");
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_hash_of_the_applications_own_counts_as_processed() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let _: usize = server.tell("HSET stripe_processed_events:evt_1 seen yes").await;
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(claim(&log, "evt_1").await, ClaimOutcome::Processed);
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let zombie = acquire(&log, "evt_1", Duration::ZERO).await;
+    let held = acquire(&log, "evt_1", LEASE).await;
+    assert_eq!(held.fence, zombie.fence + 1);
+    assert!(!log.renew("evt_1", zombie, LEASE).await.unwrap());
+    assert!(!log.complete("evt_1", zombie).await.unwrap());
+    assert!(!log.release("evt_1", zombie).await.unwrap());
+    let ClaimOutcome::InProgress { retry_after } = claim(&log, "evt_1").await else { panic!() };
+    assert!(retry_after <= LEASE && retry_after > LEASE / 2, "{retry_after:?}");
+    assert!(log.renew("evt_1", held, LEASE * 2).await.unwrap());
+    let ClaimOutcome::InProgress { retry_after } = claim(&log, "evt_1").await else { panic!() };
+    assert!(retry_after > LEASE, "{retry_after:?}");
+    let again = log.claim(EventRef::new("evt_1").unwrap(), held.owner, LEASE).await.unwrap();
+    assert_eq!(again, ClaimOutcome::Acquired { fence: held.fence });
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_claim_is_held_by_the_pair_of_owner_and_fence() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let held = acquire(&log, "evt_1", LEASE).await;
+    let other_fence = Ownership { fence: held.fence + 1, ..held };
+    let other_owner = Ownership { owner: Owner::random().unwrap(), ..held };
+    for other in [other_fence, other_owner] {
+        assert!(!log.renew("evt_1", other, LEASE).await.unwrap());
+        assert!(!log.release("evt_1", other).await.unwrap());
+        assert!(!log.complete("evt_1", other).await.unwrap());
+    }
+    assert!(log.renew("evt_1", held, LEASE).await.unwrap());
+    assert!(!log.renew("never claimed", held, LEASE).await.unwrap());
+    assert!(!log.complete("never claimed", held).await.unwrap());
+}

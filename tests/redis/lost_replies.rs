@@ -1,0 +1,103 @@
+//! A reply that was lost on the way does not lose the event.
+
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, RedisLog};
+use redis::aio::ConnectionManager;
+
+use super::proxy::Proxy;
+use super::servers::{Server, connect_to, until};
+use super::{LEASE, acquire};
+
+/// A log behind the proxy whose scripts the server knows, so that one reply is one step.
+async fn log_behind_a_proxy(server: &Server) -> (RedisLog<ConnectionManager>, Proxy) {
+    let proxy = Proxy::before(server.port).await;
+    let log = RedisLog::new(connect_to(&format!("redis://127.0.0.1:{}", proxy.port)).await);
+    assert!(log.try_mark_processed("known").await.unwrap());
+    let held = acquire(&log, "known too", LEASE).await;
+    assert!(log.renew("known too", held, LEASE).await.unwrap());
+    assert!(log.release("known too", held).await.unwrap());
+    (log, proxy)
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_mark_whose_replies_are_lost_is_the_first() {
+    let server = Server::start().await;
+    let (log, proxy) = log_behind_a_proxy(&server).await;
+    for losses in 1..=2 {
+        let id = format!("evt_{losses}");
+        proxy.lose_replies(losses);
+        assert!(log.try_mark_processed(&id).await.unwrap());
+        assert_eq!(proxy.replies_to_lose(), 0, "they were lost");
+        assert!(!log.try_mark_processed(&id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn every_step_of_a_claim_survives_a_lost_reply() {
+    let server = Server::start().await;
+    let (log, proxy) = log_behind_a_proxy(&server).await;
+    let claim = async |owner| {
+        proxy.lose_replies(1);
+        let outcome = log.claim(EventRef::new("evt_1").unwrap(), owner, LEASE).await.unwrap();
+        assert_eq!(proxy.replies_to_lose(), 0, "it was lost");
+        outcome
+    };
+    let owner = Owner::random().unwrap();
+    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { fence: 1 });
+    let first = Ownership { owner, fence: 1 };
+    proxy.lose_replies(1);
+    assert!(log.renew("evt_1", first, LEASE).await.unwrap());
+    proxy.lose_replies(1);
+    assert!(log.release("evt_1", first).await.unwrap());
+    let owner = Owner::random().unwrap();
+    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { fence: 2 });
+    proxy.lose_replies(1);
+    assert!(log.complete("evt_1", Ownership { owner, fence: 2 }).await.unwrap());
+    assert_eq!(proxy.replies_to_lose(), 0, "it was lost");
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_mark_that_is_answered_too_late_is_the_first() {
+    let server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("known").await.unwrap());
+    // Longer than redis-rs waits.
+    let _: () = server.tell("CLIENT PAUSE 1200 ALL").await;
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn scripts_are_brought_again_to_a_server_that_forgot_them() {
+    let mut server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let held = acquire(&log, "claimed", LEASE).await;
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    let _: () = server.tell("SCRIPT FLUSH").await;
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    assert!(log.renew("claimed", held, LEASE).await.unwrap());
+
+    server.kill_and_restart().await;
+    assert!(!log.try_mark_processed("evt_1").await.unwrap(), "the file keeps what was acknowledged");
+    assert!(log.complete("claimed", held).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_server_that_is_gone_is_an_error_in_bounded_time() {
+    let mut server = Server::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    server.kill();
+    let asked = tokio::time::timeout(Duration::from_secs(15), log.try_mark_processed("evt_2")).await;
+    let error = asked.expect("a bound").unwrap_err().to_string();
+    assert!(error.starts_with("could not mark the event as processed: "), "{error}");
+
+    server.kill_and_restart().await;
+    until("the log works again", async || log.try_mark_processed("evt_2").await.is_ok()).await;
+}

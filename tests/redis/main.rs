@@ -1,0 +1,30 @@
+//! What only the log in Redis does, on real servers.
+
+mod cluster;
+mod eviction;
+mod expiry;
+mod hash;
+mod lost_replies;
+mod proxy;
+mod refusals;
+mod servers;
+
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership};
+
+const LEASE: Duration = Duration::from_mins(1);
+
+/// A claim that has to be had.
+async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {
+    let owner = Owner::random().unwrap();
+    match log.claim(EventRef::new(id).unwrap(), owner, lease).await.unwrap() {
+        ClaimOutcome::Acquired { fence } => Ownership { owner, fence },
+        refused => panic!("{id} is not to be had: {refused:?}"),
+    }
+}
+
+/// A claim by somebody else.
+async fn claim(log: &impl ClaimLog, id: &str) -> ClaimOutcome {
+    log.claim(EventRef::new(id).unwrap(), Owner::random().unwrap(), LEASE).await.unwrap()
+}
