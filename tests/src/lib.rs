@@ -4,6 +4,7 @@
 mod dropping;
 mod effects;
 mod logs;
+pub mod servers;
 mod waiting;
 
 pub use dropping::{DropCounter, drop_after_polls};
