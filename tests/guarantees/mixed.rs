@@ -36,9 +36,11 @@ async fn fence_and_claim<L: ClaimLog + ProcessedEventLog>(store: Store<L>) {
 
     let held = claimed(log, "released").await;
     assert!(log.release("released", held).await.unwrap());
+    assert!(other.release("released", held).await.unwrap(), "twice is no failure");
     assert!(!other.try_mark_processed("released").await.unwrap(), "it ran once, if not to its end");
     let again = claimed(other, "released").await;
     assert_eq!(again.fence, 2);
+    assert!(!log.release("released", held).await.unwrap(), "it is another's now");
     assert!(
         !log.complete("released", held).await.unwrap() && !log.renew("released", held, LEASE).await.unwrap()
     );

@@ -39,7 +39,7 @@ const COMPLETE: &str = "UPDATE stripe_processed_events \
 
 const RELEASE: &str = "UPDATE stripe_processed_events \
      SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
-     WHERE event_id = ?1 AND owner = ?2 AND fence = ?3 AND state = 0";
+     WHERE event_id = ?1 AND owner = ?2 AND fence = ?3 AND state IN (0, 2)";
 
 /// Written out for one table.
 pub(super) struct Statements {
