@@ -1,0 +1,9 @@
+//! Every log that is shipped keeps every promise that it makes, and every case can tell a log that
+//! does not.
+//!
+//! `cargo run -p ferro-idem-tests --bin conformance_table` prints the table of logs and cases.
+
+mod broken;
+mod faulty;
+mod memory;
+mod sqlite;
