@@ -5,5 +5,6 @@
 
 mod broken;
 mod faulty;
+mod faulty_transaction;
 mod memory;
 mod sqlite;
