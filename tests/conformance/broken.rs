@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ferro_idem::conformance::{self, __run};
+
 use super::faulty::{Defect, Faulty};
 
 /// Without a defect the log keeps every promise: what fails below, fails for the defect.
@@ -20,11 +22,21 @@ fn verdict(run: impl FnOnce()) -> String {
     panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".into())
 }
 
+#[test]
+fn a_random_sequence_that_fails_is_cut_down_to_the_steps_that_matter() {
+    let log = Faulty::new(Defect::NewFenceAfterRelease);
+    let verdict = verdict(|| __run(conformance::claims::random_steps_follow_the_model(&log)));
+    let steps: Vec<_> = verdict.lines().filter(|line| line.starts_with("Step ")).collect();
+    let actions = ["Claim", "Release", "Claim"].map(|action| format!("action: {action} }}"));
+    assert_eq!(steps.len(), actions.len(), "{verdict}");
+    assert!(steps.iter().zip(&actions).all(|(step, action)| step.contains(action.as_str())), "{verdict}");
+}
+
 macro_rules! broken {
     ($($suite:ident { $($case:ident: $($defect:ident)|+,)+ })+) => {$(
         mod $suite {
             use super::*;
-            use ferro_idem::conformance::{__run, $suite};
+            use ferro_idem::conformance::$suite;
 
             $(#[test]
             fn $case() {

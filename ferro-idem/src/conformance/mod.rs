@@ -56,6 +56,9 @@
 //! or does not come within minutes. Where a lease has to run out it is a few milliseconds long and the
 //! case asks until it did; where it must not, it is ten minutes long.
 //!
+//! Several calls are under way on one handle: one of a [`TransactionalLog`](crate::TransactionalLog)
+//! needs at least two connections.
+//!
 //! A case fails with the promise that was broken and with what was seen:
 //!
 //! ```text
@@ -78,6 +81,7 @@ pub use self::breach::run as __run;
 pub use self::dropping::drop_after_polls as __drop_after_polls;
 pub use self::store::Store;
 pub use self::suites::*;
+#[doc(inline)]
 pub use crate::__conformance_tests as tests;
 
 /// One test for each case of the suites that are named.

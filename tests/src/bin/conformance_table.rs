@@ -71,7 +71,8 @@ fn case_and_log(name: &str) -> Option<(&str, &str)> {
 fn table(verdicts: &Verdicts<'_>) -> String {
     let logs: BTreeSet<_> = verdicts.keys().map(|(_, log)| *log).collect();
     let row = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
-    let mut table = row([&["case"], &*Vec::from_iter(logs.iter().copied())].concat());
+    let header = std::iter::once("case").chain(logs.iter().copied());
+    let mut table = row(header.collect());
     table += &row(vec!["---"; logs.len() + 1]);
     for (suite, cases) in SUITES {
         for (case, _) in cases {
