@@ -14,6 +14,18 @@ mod sound {
         fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
         store = Faulty::new(None)
     }
+
+    #[test]
+    fn the_cases_of_a_suite_can_share_one_store() {
+        __run(async {
+            conformance::fence(&Faulty::new(None)).await;
+            conformance::claims(&Faulty::new(None)).await;
+            conformance::transactions(&Faulty::new(None)).await;
+            conformance::fence_with_claims(&Faulty::new(None)).await;
+            conformance::fence_with_transactions(&Faulty::new(None)).await;
+            conformance::claims_with_transactions(&Faulty::new(None)).await;
+        });
+    }
 }
 
 /// What the case says of a log that breaks its promise.

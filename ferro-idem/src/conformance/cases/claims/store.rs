@@ -72,9 +72,9 @@ where
     S::Log: ClaimLog,
 {
     let log = store.open().await;
-    let live = acquire(&log, "live", LONG_LEASE).await?;
-    let done = acquire(&log, "done", LONG_LEASE).await?;
-    check(log.complete("done", done).await?, || "a live claim was not completed".into())?;
+    let live = acquire(&log, "live at the purge", LONG_LEASE).await?;
+    let done = acquire(&log, "done at the purge", LONG_LEASE).await?;
+    check(log.complete("done at the purge", done).await?, || "a live claim was not completed".into())?;
     // Both are as old as the store's clock can tell; when the one that is done goes, the other's age
     // is over the limit too.
     let patience = Patience::for_the("purge of a processed event");
@@ -85,9 +85,9 @@ where
             Some(_) => break,
         }
     }
-    is_held(&log, "live").await?;
-    check(log.renew("live", live, LONG_LEASE).await?, || "the purge took a live claim".into())?;
-    check(log.complete("live", live).await?, || "the purge took a live claim".into())
+    is_held(&log, "live at the purge").await?;
+    check(log.renew("live at the purge", live, LONG_LEASE).await?, || "the purge took a live claim".into())?;
+    check(log.complete("live at the purge", live).await?, || "the purge took a live claim".into())
 }
 
 pub(in crate::conformance) async fn claims_survive_a_restart<S: Store>(store: &S) -> Kept
@@ -95,18 +95,22 @@ where
     S::Log: ClaimLog,
 {
     let log = store.open().await;
-    let live = acquire(&log, "live", LONG_LEASE).await?;
-    let done = acquire(&log, "done", LONG_LEASE).await?;
-    check(log.complete("done", done).await?, || "a live claim was not completed".into())?;
-    let released = acquire(&log, "released", LONG_LEASE).await?;
-    check(log.release("released", released).await?, || "a live claim was not released".into())?;
+    let live = acquire(&log, "live at the restart", LONG_LEASE).await?;
+    let done = acquire(&log, "done at the restart", LONG_LEASE).await?;
+    check(log.complete("done at the restart", done).await?, || "a live claim was not completed".into())?;
+    let released = acquire(&log, "released at the restart", LONG_LEASE).await?;
+    check(log.release("released at the restart", released).await?, || {
+        "a live claim was not released".into()
+    })?;
     drop(log);
     if !store.restart().await {
         return not_promised("to survive a restart");
     }
     let log = store.open().await;
-    is_processed(&log, "done").await?;
-    is_held(&log, "live").await?;
-    check(log.complete("live", live).await?, || "after the restart a live claim was lost".into())?;
-    is_higher(acquire(&log, "released", LONG_LEASE).await?, released)
+    is_processed(&log, "done at the restart").await?;
+    is_held(&log, "live at the restart").await?;
+    check(log.complete("live at the restart", live).await?, || {
+        "after the restart a live claim was lost".into()
+    })?;
+    is_higher(acquire(&log, "released at the restart", LONG_LEASE).await?, released)
 }
