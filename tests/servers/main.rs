@@ -94,7 +94,8 @@ async fn servers_and_folders_go_with_a_process_that_is_killed() {
     assert!(started.iter().all(|&(port, folder)| listens(port) && std::fs::exists(folder).unwrap()));
     run.kill().unwrap();
     run.wait().unwrap();
-    until("servers and folders are gone", async || {
+    let started = &started;
+    until("servers and folders are gone", || async move {
         started.iter().all(|&(port, folder)| !listens(port) && !std::fs::exists(folder).unwrap())
     })
     .await;

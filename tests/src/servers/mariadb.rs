@@ -85,7 +85,8 @@ impl MariaDb {
     }
 
     async fn is_up(&self) {
-        until("MariaDB is up", async || MySqlConnection::connect(&self.url()).await.is_ok()).await;
+        let url = &self.url();
+        until("MariaDB is up", || async move { MySqlConnection::connect(url).await.is_ok() }).await;
     }
 }
 

@@ -13,6 +13,7 @@ pub use process::Server;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// Longer than any server takes to start, on a machine under load.
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// # Panics
 ///
 /// Where it does not.
-pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+pub async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let start = Instant::now();
     while !is_so().await {
         assert!(start.elapsed() < PATIENCE, "in {PATIENCE:?}, never: {what}");

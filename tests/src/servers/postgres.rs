@@ -83,6 +83,7 @@ impl Postgres {
     }
 
     async fn is_up(&self) {
-        until("PostgreSQL is up", async || PgConnection::connect(&self.url()).await.is_ok()).await;
+        let url = &self.url();
+        until("PostgreSQL is up", || async move { PgConnection::connect(url).await.is_ok() }).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use redis::RedisError;
 use redis::aio::ConnectionManager;
 use tokio::sync::OnceCell;
 
@@ -81,13 +82,15 @@ impl Redis {
     }
 
     async fn is_up(&self) {
-        let client = redis::Client::open(self.url()).unwrap();
-        let ping = async || {
+        let client = &redis::Client::open(self.url()).unwrap();
+        let ping = || async move {
             let mut connection = client.get_multiplexed_async_connection().await?;
             redis::cmd("PING").query_async::<String>(&mut connection).await
         };
         // Where it wants a password, it is up.
-        let is_up = async || ping().await.map_or_else(|error| error.code() == Some("NOAUTH"), |_| true);
+        let is_up = || async move {
+            ping().await.map_or_else(|error: RedisError| error.code() == Some("NOAUTH"), |_| true)
+        };
         until("Redis is up", is_up).await;
     }
 }

@@ -42,14 +42,9 @@ impl RedisCluster {
             .status()
             .unwrap();
         assert!(created.success());
-        for node in &nodes {
-            until("the cluster is ok", async || {
-                let info: String = node.tell("CLUSTER INFO").await;
-                info.contains("cluster_state:ok") && info.contains("cluster_size:3")
-            })
-            .await;
-        }
-        Self { nodes }
+        let cluster = Self { nodes };
+        cluster.is_ok().await;
+        cluster
     }
 
     /// One for all tests of this process.
@@ -61,6 +56,24 @@ impl RedisCluster {
     /// Its servers.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
+    }
+
+    /// Starts all nodes again after [`Server::kill`](super::Server::kill), and waits until they agree.
+    pub async fn start_again(&self) {
+        for node in &self.nodes {
+            node.start_again().await;
+        }
+        self.is_ok().await;
+    }
+
+    async fn is_ok(&self) {
+        for node in &self.nodes {
+            until("the cluster is ok", || async move {
+                let info: String = node.tell("CLUSTER INFO").await;
+                info.contains("cluster_state:ok") && info.contains("cluster_size:3")
+            })
+            .await;
+        }
     }
 
     /// A connection that finds the node of each key.
