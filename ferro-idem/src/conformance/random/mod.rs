@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use self::model::Model;
 use super::Store;
 use super::breach::{Breach, Kept};
-use super::delivering::{self, LONG_LEASE, SHORT_LEASE, claim as try_claim, event, take_over_as};
+use super::delivering::{self, LONG_LEASE, Patience, SHORT_LEASE, claim as try_claim, event, take_over_as};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::log::ProcessedEventLog;
 use crate::owner::Owner;
@@ -202,11 +202,28 @@ pub(super) async fn transact<L: TransactionalLog>(log: &L, call: Call) -> Kept<A
     let Call::Transact { id, ending } = call else { return Err(unknown()) };
     let (transaction, outcome) = delivering::mark_in(log, &id).await?;
     match ending {
-        Ending::Drop => drop(transaction),
+        Ending::Drop => {
+            drop(transaction);
+            is_rolled_back(log, &id, outcome).await?;
+        }
         Ending::Commit if outcome == MarkOutcome::First => L::commit(transaction).await?,
         Ending::Commit | Ending::Rollback => L::rollback(transaction).await?,
     }
     Ok(Answer::Marked(outcome))
+}
+
+/// What was dropped is rolled back behind the caller's back: the next step waits for it.
+async fn is_rolled_back<L: TransactionalLog>(log: &L, id: &str, dropped: MarkOutcome) -> Kept {
+    let patience = Patience::for_the("rollback of a dropped transaction");
+    while dropped == MarkOutcome::First {
+        let (transaction, outcome) = delivering::mark_in(log, id).await?;
+        L::rollback(transaction).await?;
+        if outcome == MarkOutcome::First {
+            break;
+        }
+        patience.wait().await?;
+    }
+    Ok(())
 }
 
 fn unknown() -> Breach {
