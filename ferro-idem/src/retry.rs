@@ -49,6 +49,12 @@ impl Attempts {
         Self { deadline: Instant::now() + DEADLINE, made: 0, unanswered: false }
     }
 
+    /// `unanswered`: it was asked before, and may have been carried out.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn after(unanswered: bool) -> Self {
+        Self { unanswered, ..Self::new() }
+    }
+
     /// Whether an earlier attempt may have been carried out: "it is there" can then mean "by me".
     // Redis needs not ask: its scripts look at the nonce every time.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]

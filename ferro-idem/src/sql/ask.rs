@@ -1,5 +1,9 @@
 //! Asking the database until it answers, with the same nonces each time.
 
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
 use sqlx::error::BoxDynError;
 
 use super::dialect::{Asked, Columns, Dialect, Held, Mark, NewClaim, Standing, Step};
@@ -18,6 +22,9 @@ pub(super) trait Question<D: Dialect>: Sync {
     /// Whether it can be repeated where rows do not tell who made them.
     const NEEDS_NO_NONCE: bool = false;
 
+    /// How many events it is about.
+    fn events(&self) -> usize;
+
     /// `again`: an earlier attempt may have been carried out.
     fn put(
         &self,
@@ -27,17 +34,87 @@ pub(super) trait Question<D: Dialect>: Sync {
     ) -> impl Asked<Self::Answer>;
 }
 
+/// Why there is no answer, after all attempts.
+pub(super) struct Unanswered {
+    fault: Fault,
+    operation: &'static str,
+    source: Arc<BoxDynError>,
+}
+
+impl Unanswered {
+    /// Whether another event of the same statement could have gone through by itself.
+    pub(super) fn is_about_one_event(&self) -> bool {
+        self.fault.is_about_one_event
+    }
+
+    /// For each of those who asked.
+    pub(super) fn to_error(&self) -> Error {
+        Error::Store {
+            operation: self.operation.into(),
+            advice: self.fault.advice.clone(),
+            source: Box::new(SharedSource(Arc::clone(&self.source))),
+        }
+    }
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.to_error()
+    }
+}
+
+/// An error of the driver that several callers have.
+struct SharedSource(Arc<BoxDynError>);
+
+impl fmt::Debug for SharedSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl fmt::Display for SharedSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl StdError for SharedSource {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&**self.0)
+    }
+}
+
 impl<D: Dialect> SqlLog<D> {
-    /// Asks, and asks again after a passing error or a lost answer.
+    /// Asks for the events of several callers, in the table of all guarantees.
     ///
-    /// A connection that did not answer in time is closed: its answer may still come, and belongs to
-    /// nobody.
+    /// With none there is nothing to ask.
+    pub(super) async fn ask_for<Q: Question<D>>(&self, question: &Q) -> Result<Q::Answer, Unanswered>
+    where
+        Q::Answer: Default,
+    {
+        match self.table.full.get() {
+            Some(statements) if question.events() > 0 => self.ask(statements, question).await,
+            _ => Ok(Q::Answer::default()),
+        }
+    }
+
+    /// Asks, and asks again after a passing error or a lost answer.
     pub(super) async fn ask<Q: Question<D>>(
         &self,
         statements: &Statements<D>,
         question: &Q,
-    ) -> Result<Q::Answer, Error> {
-        let mut attempts = Attempts::new();
+    ) -> Result<Q::Answer, Unanswered> {
+        self.ask_from(Attempts::new(), statements, question).await
+    }
+
+    /// A connection that did not answer in time is closed: its answer may still come, and belongs to
+    /// nobody.
+    pub(super) async fn ask_from<Q: Question<D>>(
+        &self,
+        mut attempts: Attempts,
+        statements: &Statements<D>,
+        question: &Q,
+    ) -> Result<Q::Answer, Unanswered> {
         loop {
             let again = attempts.may_have_been_carried_out();
             let (mut fault, source): (Fault, BoxDynError) = match self.pool.acquire().await {
@@ -58,21 +135,26 @@ impl<D: Dialect> SqlLog<D> {
             if fault.cause == Cause::Unanswered && !has_nonces {
                 fault.cause = Cause::Permanent;
             }
-            if !attempts.again_after(fault.cause).await {
-                return Err(fault.of(question.operation(), source));
+            let is_shared = question.events() > 1 && fault.is_about_one_event;
+            if is_shared || !attempts.again_after(fault.cause).await {
+                return Err(Unanswered { fault, operation: question.operation(), source: Arc::new(source) });
             }
         }
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Marks<'a>(pub(super) &'a [Mark<'a>]);
+pub(super) struct Marks<'a>(pub(super) &'a [&'a Mark]);
 
 impl<D: Dialect> Question<D> for Marks<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
         "mark the event as processed"
+    }
+
+    fn events(&self) -> usize {
+        self.0.len()
     }
 
     fn put(
@@ -86,13 +168,17 @@ impl<D: Dialect> Question<D> for Marks<'_> {
 }
 
 #[derive(Debug)]
-pub(super) struct NewClaims<'a>(pub(super) &'a [NewClaim<'a>]);
+pub(super) struct NewClaims<'a>(pub(super) &'a [&'a NewClaim]);
 
 impl<D: Dialect> Question<D> for NewClaims<'_> {
     type Answer = Vec<Option<u64>>;
 
     fn operation(&self) -> &'static str {
         "claim the event"
+    }
+
+    fn events(&self) -> usize {
+        self.0.len()
     }
 
     fn put(
@@ -117,6 +203,10 @@ impl<D: Dialect> Question<D> for Looks<'_> {
         "look at the event"
     }
 
+    fn events(&self) -> usize {
+        self.0.len()
+    }
+
     fn put(
         &self,
         connection: &mut D::Connection,
@@ -130,7 +220,7 @@ impl<D: Dialect> Question<D> for Looks<'_> {
 #[derive(Debug)]
 pub(super) struct Settling<'a> {
     pub(super) step: Step,
-    pub(super) held: &'a [Held<'a>],
+    pub(super) held: &'a [&'a Held],
 }
 
 impl<D: Dialect> Question<D> for Settling<'_> {
@@ -144,6 +234,10 @@ impl<D: Dialect> Question<D> for Settling<'_> {
         }
     }
 
+    fn events(&self) -> usize {
+        self.held.len()
+    }
+
     fn put(
         &self,
         connection: &mut D::Connection,
@@ -151,5 +245,30 @@ impl<D: Dialect> Question<D> for Settling<'_> {
         _again: bool,
     ) -> impl Asked<Vec<bool>> {
         D::settle(connection, statements, self.step, self.held)
+    }
+}
+
+/// Takes a mark back that its caller never heard of.
+pub(super) struct Unmark<'a>(pub(super) &'a Mark);
+
+impl<D: Dialect> Question<D> for Unmark<'_> {
+    const NEEDS_NO_NONCE: bool = true;
+    type Answer = ();
+
+    fn operation(&self) -> &'static str {
+        "take the mark back"
+    }
+
+    fn events(&self) -> usize {
+        1
+    }
+
+    fn put(
+        &self,
+        connection: &mut D::Connection,
+        statements: &D::Statements,
+        _again: bool,
+    ) -> impl Asked<()> {
+        D::unmark(connection, statements, self.0)
     }
 }

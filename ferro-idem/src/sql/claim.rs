@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::SqlLog;
 use super::ask::{Looks, NewClaims, Settling};
-use super::dialect::{Dialect, Held, Mark, NewClaim, Standing, Step};
+use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
+use super::group::{Settlement, Told};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
@@ -21,36 +22,52 @@ impl<D: Dialect> SqlLog<D> {
         held: Ownership,
         lease: Duration,
     ) -> Result<bool, Error> {
-        let held = [Held {
-            event_id,
+        let statements = self.claim_statements().await?;
+        let held = Held {
+            id: event_id.to_owned(),
             owner: held.owner,
             fence: i64::try_from(held.fence).unwrap_or(i64::MAX),
             lease_millis: millis(lease),
-        }];
+        };
+        if self.shares {
+            match self.share(Settlement { step, held: held.clone() }).await {
+                Told::Answer(is_settled) => return Ok(is_settled),
+                Told::Failed(error) => return Err(error),
+                Told::Alone { .. } => {}
+            }
+        }
+        Ok(self.ask(statements, &Settling { step, held: &[&held] }).await?.contains(&true))
+    }
+
+    /// Alone, until it is had or another's.
+    async fn claim_alone(&self, claim: &NewClaim) -> Result<ClaimOutcome, Error> {
         let statements = self.claim_statements().await?;
-        Ok(self.ask(statements, &Settling { step, held: &held }).await?.contains(&true))
+        loop {
+            if let Some(&Some(fence)) = self.ask(statements, &NewClaims(&[claim])).await?.first() {
+                return Ok(ClaimOutcome::Acquired { fence });
+            }
+            // In a statement of its own: in one with the claim, it would not see what the claim met.
+            let standing = self.ask(statements, &Looks(&[&claim.mark.id])).await?;
+            if let Some(outcome) = standing.first().and_then(|standing| standing.as_outcome()) {
+                return Ok(outcome);
+            }
+        }
     }
 }
 
 #[async_trait]
 impl<D: Dialect> ClaimLog for SqlLog<D> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        let claims = [NewClaim { mark: Mark { event, owner }, lease_millis: millis(lease) }];
-        let statements = self.claim_statements().await?;
-        loop {
-            if let Some(&Some(fence)) = self.ask(statements, &NewClaims(&claims)).await?.first() {
-                return Ok(ClaimOutcome::Acquired { fence });
-            }
-            // In a statement of its own: in one with the claim, it would not see what the claim met.
-            match self.ask(statements, &Looks(&[event.id()])).await?.first() {
-                Some(Standing::Processed) => return Ok(ClaimOutcome::Processed),
-                Some(&Standing::Claimed { left }) => {
-                    return Ok(ClaimOutcome::InProgress { retry_after: left });
-                }
-                // It was freed meanwhile, and can be claimed now.
-                Some(Standing::Free) | None => {}
+        self.claim_statements().await?;
+        let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
+        if self.shares {
+            match self.share(claim.clone()).await {
+                Told::Answer(outcome) => return Ok(outcome),
+                Told::Failed(error) => return Err(error),
+                Told::Alone { .. } => {}
             }
         }
+        self.claim_alone(&claim).await
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

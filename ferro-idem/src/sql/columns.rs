@@ -14,17 +14,15 @@ pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -
     } else if !has(found, "event_id") {
         format!("the table `{table}` has no column `event_id`: use another table, made with\n{}", schema())
     } else if found.iter().any(|column| is(column, "event_id") && !column.byte_exact) {
-        let exact = "ALTER TABLE stripe_processed_events MODIFY event_id VARBINARY(255) NOT NULL;";
         format!(
             "the column `event_id` of `{table}` takes different ids for one (case, accents or trailing \
              spaces), so that an event would be lost: make it compare bytes with\n{}",
-            table.in_statement::<D>(exact)
+            table.in_statement::<D>(D::COMPARE_BYTES)
         )
     } else if !has(found, "event_type") {
-        let add = "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
         format!(
             "the table `{table}` has no column `event_type`, add it with\n{}",
-            table.in_statement::<D>(add)
+            table.in_statement::<D>(D::ADD_EVENT_TYPE)
         )
     } else if OF_CLAIMS.iter().all(|name| has(found, name)) {
         return Ok(Columns::Full);

@@ -1,5 +1,6 @@
 //! What each database does by itself. Everything else is written once, over this.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -7,18 +8,26 @@ use sqlx::{Database, Pool};
 
 use super::fault::Fault;
 use super::table::TableName;
+use crate::claim::ClaimOutcome;
 use crate::event::EventRef;
 use crate::owner::Owner;
 
 /// A database that [`SqlLog`](super::SqlLog) can be kept in: `sqlx::Sqlite`, `sqlx::Postgres` and
 /// `sqlx::MySql`. Nothing else can implement it.
 ///
-/// Each step takes many events at once and answers in their order. Invariant: no id is twice in
-/// one call.
+/// Each step takes many events at once, in the order of their ids, and answers in that order. Invariant:
+/// no id is twice in one call. None waits long for a lock, because another caller's event may be in the
+/// same statement: it fails as [`Fault::passing`], and is put again.
 #[allow(missing_docs)]
 pub trait Dialect: Database + sealed::Sealed {
     const SCHEMA: &'static str;
     const UPGRADE: &'static str;
+
+    /// For a column `event_id` that takes two ids for one.
+    const COMPARE_BYTES: &'static str;
+
+    /// For a table that has no column `event_type`.
+    const ADD_EVENT_TYPE: &'static str;
 
     /// How long one attempt waits for its answer, where an answer can be lost on the way.
     const ANSWERS_WITHIN: Option<Duration>;
@@ -44,15 +53,22 @@ pub trait Dialect: Database + sealed::Sealed {
     fn mark(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
-        marks: &[Mark<'_>],
+        marks: &[&Mark],
         again: bool,
     ) -> impl Asked<Vec<bool>>;
+
+    /// Takes a mark back that its caller never heard of.
+    fn unmark(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        mark: &Mark,
+    ) -> impl Asked<()>;
 
     /// The fence of each event that is now claimed by its own nonce.
     fn claim(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
-        claims: &[NewClaim<'_>],
+        claims: &[&NewClaim],
     ) -> impl Asked<Vec<Option<u64>>>;
 
     /// How each event stands; [`Standing::Free`] where there is no row.
@@ -67,7 +83,7 @@ pub trait Dialect: Database + sealed::Sealed {
         connection: &mut Self::Connection,
         statements: &Self::Statements,
         step: Step,
-        held: &[Held<'_>],
+        held: &[&Held],
     ) -> impl Asked<Vec<bool>>;
 
     /// Deletes what is old of the next rows behind `after`, in the order of ids. `None`: there are no
@@ -86,14 +102,14 @@ pub trait Dialect: Database + sealed::Sealed {
     fn mark_in(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> impl Asked<Met<Self::Entered>>;
 
     /// A claim that was released, or whose lease is over, becomes processed by this transaction.
     fn take_over(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> impl Asked<bool>;
 
     /// Whether the mark is there, in the transaction that made it.
@@ -135,23 +151,30 @@ pub struct FoundColumn {
 }
 
 /// An event to mark, by one call.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark<'a> {
-    pub(super) event: EventRef<'a>,
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub(super) id: String,
+    pub(super) event_type: String,
     pub(super) owner: Owner,
 }
 
+impl Mark {
+    pub(super) fn new(event: EventRef<'_>, owner: Owner) -> Self {
+        Self { id: event.id().to_owned(), event_type: recorded_type(event), owner }
+    }
+}
+
 /// An event to claim, by one call.
-#[derive(Clone, Copy, Debug)]
-pub struct NewClaim<'a> {
-    pub(super) mark: Mark<'a>,
+#[derive(Clone, Debug)]
+pub struct NewClaim {
+    pub(super) mark: Mark,
     pub(super) lease_millis: i64,
 }
 
 /// An event that is held, by one call.
-#[derive(Clone, Copy, Debug)]
-pub struct Held<'a> {
-    pub(super) event_id: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub(super) id: String,
     pub(super) owner: Owner,
     pub(super) fence: i64,
     /// For [`Step::Renew`].
@@ -189,6 +212,15 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// For a claim that did not get the event. `None`: it can be claimed.
+    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Processed => Some(ClaimOutcome::Processed),
+            Self::Claimed { left } => Some(ClaimOutcome::InProgress { retry_after: left }),
+            Self::Free => None,
+        }
+    }
+
     /// Of a row's state, and the milliseconds that its lease has left.
     pub(super) fn of(state: i64, left: Option<i64>) -> Self {
         match (state, left.and_then(|left| u64::try_from(left).ok())) {
@@ -207,7 +239,7 @@ pub(super) const PURGE_PAGE: i64 = 500;
 
 /// What is written of the event's type. It tells a person what the event was, and decides nothing: so
 /// a type that a database would refuse is cut down to what it takes.
-pub(super) fn recorded_type(event: EventRef<'_>) -> String {
+fn recorded_type(event: EventRef<'_>) -> String {
     const LONGEST: usize = 255;
     let event_type = event.event_type().unwrap_or_default();
     let end = event_type.floor_char_boundary(LONGEST);
@@ -217,6 +249,13 @@ pub(super) fn recorded_type(event: EventRef<'_>) -> String {
 /// A fence as databases count, which have no unsigned integers.
 pub(super) fn fence_of(counted: i64) -> u64 {
     u64::try_from(counted).unwrap_or(0)
+}
+
+/// For each of the ids, whether a statement returned it.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>) -> Vec<bool> {
+    let returned: HashSet<&str> = returned.iter().map(String::as_str).collect();
+    ids.map(|id| returned.contains(id)).collect()
 }
 
 #[cfg(test)]

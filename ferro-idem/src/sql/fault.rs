@@ -14,17 +14,31 @@ use crate::retry::Cause;
 pub struct Fault {
     pub(super) cause: Cause,
     pub(super) advice: Cow<'static, str>,
+    /// Of several events in the statement, it may be about one: the others could go through without it.
+    pub(super) is_about_one_event: bool,
 }
 
 impl Fault {
     /// It may be carried out the next time.
     pub(super) fn passing(advice: &'static str) -> Self {
-        Self { cause: Cause::Passing, advice: advice.into() }
+        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: false }
     }
 
     /// The statement may have been carried out.
     pub(super) fn unanswered(advice: &'static str) -> Self {
-        Self { cause: Cause::Unanswered, advice: advice.into() }
+        Self { cause: Cause::Unanswered, advice: advice.into(), is_about_one_event: false }
+    }
+
+    /// Another transaction has the row of one event.
+    pub(super) fn locked() -> Self {
+        let advice = "a transaction of the application holds the event for long: shorten it";
+        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
+    }
+
+    /// The table does not take what is written of one event.
+    pub(super) fn refused_values() -> Self {
+        let advice = "the table does not take the event: see to its columns' types and constraints";
+        Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: true }
     }
 
     /// The transaction is over before its end.
@@ -45,7 +59,7 @@ impl Fault {
 
     /// Somebody has to do something about it.
     pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { cause: Cause::Permanent, advice: advice.into() }
+        Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: false }
     }
 
     /// The table is not one that a log can be kept in.

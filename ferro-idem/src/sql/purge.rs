@@ -51,6 +51,10 @@ impl<D: Dialect> Question<D> for Page {
         "purge old events"
     }
 
+    fn events(&self) -> usize {
+        1
+    }
+
     fn put(
         &self,
         connection: &mut D::Connection,

@@ -39,7 +39,7 @@ impl<D: Dialect> SqlTransaction<D> {
     async fn try_mark(
         &mut self,
         statements: &Statements<D>,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<MarkOutcome, sqlx::Error> {
         let texts = &statements.texts;
         let (entered, is_row) = match D::mark_in(&mut self.transaction, texts, mark).await? {
@@ -49,7 +49,7 @@ impl<D: Dialect> SqlTransaction<D> {
         };
         self.entered = entered;
         if is_row {
-            let standings = D::look(&mut self.transaction, texts, &[mark.event.id()]).await?;
+            let standings = D::look(&mut self.transaction, texts, &[&mark.id]).await?;
             match standings.first() {
                 Some(Standing::Processed) => return Ok(MarkOutcome::Processed),
                 Some(&Standing::Claimed { left }) => {
@@ -63,7 +63,7 @@ impl<D: Dialect> SqlTransaction<D> {
                 }
             }
         }
-        self.mark = Some((mark.event.id().to_owned(), mark.owner));
+        self.mark = Some((mark.id.clone(), mark.owner));
         Ok(MarkOutcome::First)
     }
 
@@ -163,7 +163,7 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
         event: EventRef<'_>,
     ) -> Result<MarkOutcome, Error> {
         let statements = self.statements().await?;
-        let mark = Mark { event, owner: Owner::random()? };
+        let mark = Mark::new(event, Owner::random()?);
         let mut attempts = Attempts::new();
         loop {
             let marking = transaction.try_mark(statements, &mark);

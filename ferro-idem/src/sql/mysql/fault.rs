@@ -14,9 +14,10 @@ const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     match refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
-        // Deadlock; lock wait timeout; the row changed under `innodb_snapshot_isolation`; cancelled by
+        Some(LOCK_WAIT_TIMEOUT) => Fault::locked(),
+        // Deadlock; the row changed under `innodb_snapshot_isolation`; cancelled by
         // KILL QUERY, by MariaDB's and by MySQL's time limit for statements.
-        Some(1213 | LOCK_WAIT_TIMEOUT | 1020 | 1317 | 1969 | 3024) => Fault::passing(
+        Some(1213 | 1020 | 1317 | 1969 | 3024) => Fault::passing(
             "another transaction was in the way: shorten the application's own transactions on these rows",
         ),
         // Shutdown in progress, connection killed.
@@ -40,6 +41,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
         Some(1054 | 1146) => Fault::of_table::<MySql>(table),
+        // Truncated or out of range, no default, NOT NULL, CHECK.
+        Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 3819 | 4025) => Fault::refused_values(),
         _ => Fault::unknown::<MySql>(),
     }
 }

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
 use self::statements::Statements;
 use super::dialect::{
     Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
-    recorded_type, sealed,
+    sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -65,6 +65,10 @@ impl sealed::Sealed for MySql {}
 impl Dialect for MySql {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
+    const COMPARE_BYTES: &'static str =
+        "ALTER TABLE stripe_processed_events MODIFY event_id VARBINARY(255) NOT NULL;";
+    const ADD_EVENT_TYPE: &'static str =
+        "ALTER TABLE stripe_processed_events ADD COLUMN event_type VARCHAR(255) NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
     const QUOTE: char = '`';
 
@@ -95,7 +99,7 @@ impl Dialect for MySql {
     async fn mark(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        marks: &[Mark<'_>],
+        marks: &[&Mark],
         again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
         if let ([mark], false) = (marks, again) {
@@ -105,39 +109,35 @@ impl Dialect for MySql {
                 Err(error) => Err(error),
             };
         }
-        let mut insert = sqlx::query(AssertSqlSafe(statements.mark.times(marks.len())));
-        for mark in marks {
-            insert = insert
-                .bind(mark.event.id().as_bytes())
-                .bind(recorded_type(mark.event))
-                .bind(bytes(mark.owner));
+        let (text, rows) = statements.mark.with(marks);
+        let mut insert = sqlx::query(AssertSqlSafe(text));
+        for mark in rows {
+            insert = insert.bind(mark.id.as_bytes()).bind(&mark.event_type).bind(bytes(mark.owner));
         }
         insert.execute(&mut *connection).await?;
-        let owners = owners_of(connection, statements, marks.iter().map(|mark| mark.event.id())).await?;
-        Ok(marks
-            .iter()
-            .map(|mark| owners.get(mark.event.id()).is_some_and(|row| row.is_of(mark.owner)))
-            .collect())
+        let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
+        Ok(marks.iter().map(|mark| owners.get(&mark.id).is_some_and(|row| row.is_of(mark.owner))).collect())
     }
 
     async fn claim(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        claims: &[NewClaim<'_>],
+        claims: &[&NewClaim],
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
-        let mut insert = sqlx::query(AssertSqlSafe(statements.claim.times(claims.len())));
-        for claim in claims {
+        let (text, rows) = statements.claim.with(claims);
+        let mut insert = sqlx::query(AssertSqlSafe(text));
+        for claim in rows {
             insert = insert
-                .bind(claim.mark.event.id().as_bytes())
-                .bind(recorded_type(claim.mark.event))
+                .bind(claim.mark.id.as_bytes())
+                .bind(&claim.mark.event_type)
                 .bind(bytes(claim.mark.owner))
                 .bind(micros(claim.lease_millis));
         }
         insert.execute(&mut *connection).await?;
-        let ids = claims.iter().map(|claim| claim.mark.event.id());
+        let ids = claims.iter().map(|claim| &*claim.mark.id);
         let owners = owners_of(connection, statements, ids).await?;
-        let fence = |claim: &NewClaim<'_>| {
-            let row = owners.get(claim.mark.event.id())?;
+        let fence = |claim: &&NewClaim| {
+            let row = owners.get(&claim.mark.id)?;
             (row.state == CLAIMED && row.is_of(claim.mark.owner)).then_some(fence_of(row.fence))
         };
         Ok(claims.iter().map(fence).collect())
@@ -148,8 +148,9 @@ impl Dialect for MySql {
         statements: &Statements,
         ids: &[&str],
     ) -> Result<Vec<Standing>, sqlx::Error> {
-        let mut look = sqlx::query(AssertSqlSafe(statements.look.times(ids.len())));
-        for id in ids {
+        let (text, rows) = statements.look.with(ids);
+        let mut look = sqlx::query(AssertSqlSafe(text));
+        for id in rows {
             look = look.bind(id.as_bytes());
         }
         let rows = look.fetch_all(connection).await?;
@@ -162,12 +163,13 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         statements: &Statements,
         step: Step,
-        held: &[Held<'_>],
+        held: &[&Held],
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let mut update = sqlx::query(AssertSqlSafe(statements.settle(step).times(held.len())));
-        for one in held {
+        let (text, rows) = statements.settle(step).with(held);
+        let mut update = sqlx::query(AssertSqlSafe(text));
+        for one in rows {
             update = update
-                .bind(one.event_id.as_bytes())
+                .bind(one.id.as_bytes())
                 .bind(bytes(one.owner))
                 .bind(one.fence)
                 .bind(micros(one.lease_millis));
@@ -182,9 +184,9 @@ impl Dialect for MySql {
             Step::Complete => PROCESSED,
             Step::Release => RELEASED,
         };
-        let owners = owners_of(connection, statements, held.iter().map(|one| one.event_id)).await?;
-        let is_settled = |one: &Held<'_>| {
-            let row = owners.get(one.event_id);
+        let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
+        let is_settled = |one: &&Held| {
+            let row = owners.get(&one.id);
             row.is_some_and(|row| row.is_of(one.owner) && row.fence == one.fence && row.state == settled)
         };
         Ok(held.iter().map(is_settled).collect())
@@ -220,7 +222,7 @@ impl Dialect for MySql {
     async fn mark_in(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<Met<()>, sqlx::Error> {
         match insert(connection, statements, &statements.insert_without_waiting, mark).await {
             Ok(()) => Ok(Met::Nothing(())),
@@ -230,14 +232,23 @@ impl Dialect for MySql {
         }
     }
 
+    async fn unmark(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
+        unmark.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
+    }
+
     async fn take_over(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
             .bind(bytes(mark.owner))
-            .bind(mark.event.id().as_bytes())
+            .bind(mark.id.as_bytes())
             .execute(connection)
             .await?;
         Ok(taken.rows_affected() == 1)
@@ -267,11 +278,9 @@ async fn insert(
     connection: &mut MySqlConnection,
     statements: &Statements,
     text: &std::sync::Arc<str>,
-    mark: &Mark<'_>,
+    mark: &Mark,
 ) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query(AssertSqlSafe(text.clone()))
-        .bind(mark.event.id().as_bytes())
-        .bind(recorded_type(mark.event));
+    let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&mark.event_type);
     let insert = match statements.columns {
         Columns::Full => insert.bind(bytes(mark.owner)),
         Columns::Plain => insert,
@@ -295,10 +304,12 @@ impl Owned {
 async fn owners_of<'a>(
     connection: &mut MySqlConnection,
     statements: &Statements,
-    ids: impl Iterator<Item = &'a str> + Clone + Send,
+    ids: impl Iterator<Item = &'a str>,
 ) -> Result<HashMap<String, Owned>, sqlx::Error> {
-    let mut select = sqlx::query(AssertSqlSafe(statements.owners.times(ids.clone().count())));
-    for id in ids {
+    let ids: Vec<&str> = ids.collect();
+    let (text, rows) = statements.owners.with(&ids);
+    let mut select = sqlx::query(AssertSqlSafe(text));
+    for id in rows {
         select = select.bind(id.as_bytes());
     }
     let rows = select.fetch_all(connection).await?;

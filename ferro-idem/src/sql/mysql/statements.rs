@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::MySql;
 
 use crate::sql::dialect::{Columns, Step};
+use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
@@ -33,11 +34,6 @@ ALTER TABLE stripe_processed_events ADD COLUMN updated_at DATETIME NOT NULL DEFA
 const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES (?, ?, ?)";
 
 const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, ?)";
-
-/// Does not wait for another transaction that has the event, as far as the server can: MariaDB waits
-/// not at all, MySQL for its shortest time, a second. Each takes the other's words for a comment.
-const WITHOUT_WAITING: &str = "/*M!100100 SET STATEMENT innodb_lock_wait_timeout=0 FOR */ \
-     INSERT /*+ SET_VAR(innodb_lock_wait_timeout=1) */";
 
 /// Leaves a row that is there as it is. How many rows were inserted is not told apart from how many were
 /// there, so [`OWNERS`] says whose they are.
@@ -126,6 +122,10 @@ const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      WHERE event_id = ? AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
 
+/// Only what a mark made: a claim or a transaction has it otherwise.
+const UNMARK: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id = ? AND owner = ? AND state = 1 AND fence = 0";
+
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND ? IS NOT NULL";
@@ -140,35 +140,6 @@ const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
 const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
      WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND";
 
-/// A statement that has a part for each event.
-#[derive(Clone, Debug)]
-pub(super) struct Many<T = &'static str> {
-    head: T,
-    row: &'static str,
-    between: &'static str,
-    tail: T,
-}
-
-impl Many {
-    fn of(&self, table: &TableName) -> Many<String> {
-        let Self { head, row, between, tail } = self;
-        Many {
-            head: table.in_statement::<MySql>(head),
-            row,
-            between,
-            tail: table.in_statement::<MySql>(tail),
-        }
-    }
-}
-
-impl Many<String> {
-    /// For `count` events.
-    pub(super) fn times(&self, count: usize) -> String {
-        let rows = vec![self.row; count].join(self.between);
-        format!("{}{rows}{}", self.head, self.tail)
-    }
-}
-
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
@@ -182,30 +153,46 @@ pub struct Statements {
     renew: Many<String>,
     complete: Many<String>,
     release: Many<String>,
+    pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
 }
 
+/// The same statement, waiting no longer than so many seconds for the row of one event: in MariaDB's
+/// words, and in MySQL's, whose shortest wait is a second. Each takes the other's for a comment.
+fn patient(statement: &str, seconds: u8) -> String {
+    let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
+    format!(
+        "/*M!100100 SET STATEMENT innodb_lock_wait_timeout={seconds} FOR */ \
+         {verb} /*+ SET_VAR(innodb_lock_wait_timeout=1) */ {rest}"
+    )
+}
+
 impl Statements {
     pub(super) fn new(table: &TableName, columns: Columns) -> Self {
-        let written = |statement| table.prepared::<MySql>(statement);
+        let written = |statement: &str| table.prepared::<MySql>(statement);
+        let shared = |many: Many| {
+            let many = many.of::<MySql>(table);
+            Many { head: patient(&many.head, 1), ..many }
+        };
         let (insert, look, own, delete_page) = match columns {
             Columns::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
             Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             columns,
-            insert: written(insert),
-            insert_without_waiting: written(&insert.replacen("INSERT", WITHOUT_WAITING, 1)),
-            mark: MARK.of(table),
-            owners: OWNERS.of(table),
-            claim: CLAIM.of(table),
-            look: look.of(table),
-            renew: RENEW.of(table),
-            complete: COMPLETE.of(table),
-            release: RELEASE.of(table),
+            insert: written(&patient(insert, 1)),
+            insert_without_waiting: written(&patient(insert, 0)),
+            mark: shared(MARK),
+            owners: OWNERS.of::<MySql>(table),
+            claim: shared(CLAIM),
+            look: look.of::<MySql>(table),
+            renew: shared(RENEW),
+            complete: shared(COMPLETE),
+            release: shared(RELEASE),
+            unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),

@@ -9,8 +9,9 @@ use crate::sql::table::TableName;
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let code = refusal.code().unwrap_or_default();
     match &*code {
-        // Serialization failure, deadlock, lock not available, query cancelled (a `statement_timeout`).
-        "40001" | "40P01" | "40000" | "40002" | "55P03" | "57014" => Fault::passing(
+        "55P03" => Fault::locked(),
+        // Serialization failure, deadlock, query cancelled (a `statement_timeout`).
+        "40001" | "40P01" | "40000" | "40002" | "57014" => Fault::passing(
             "another transaction was in the way: shorten the application's own transactions on these rows",
         ),
         "40003" => Fault::unanswered("the server does not say whether it was done, see its log"),
@@ -43,6 +44,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         other if other.starts_with("08") => {
             Fault::unanswered("the connection to the database was lost, see that the server runs")
         }
+        // Data exceptions and constraints.
+        other if other.starts_with("22") || other.starts_with("23") => Fault::refused_values(),
         _ => Fault::unknown::<Postgres>(),
     }
 }

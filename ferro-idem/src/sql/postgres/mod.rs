@@ -3,7 +3,7 @@
 mod fault;
 mod statements;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgRow};
@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::statements::Statements;
 use super::dialect::{
-    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
-    recorded_type, sealed,
+    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, are_in,
+    fence_of, sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -61,6 +61,10 @@ impl sealed::Sealed for Postgres {}
 impl Dialect for Postgres {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
+    const COMPARE_BYTES: &'static str =
+        "ALTER TABLE stripe_processed_events ALTER COLUMN event_id TYPE TEXT COLLATE \"C\";";
+    const ADD_EVENT_TYPE: &'static str =
+        "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
     const QUOTE: char = '"';
 
@@ -92,24 +96,24 @@ impl Dialect for Postgres {
     async fn mark(
         connection: &mut PgConnection,
         statements: &Statements,
-        marks: &[Mark<'_>],
+        marks: &[&Mark],
         again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
         let text = if again { &statements.mark_again } else { &statements.mark };
-        let events = Events::of(marks.iter());
+        let events = Events::of(marks.iter().copied());
         let marked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(text.clone()))
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
             .fetch_all(connection)
             .await?;
-        Ok(are_in(&marked, events.ids))
+        Ok(are_in(&marked, events.ids.into_iter()))
     }
 
     async fn claim(
         connection: &mut PgConnection,
         statements: &Statements,
-        claims: &[NewClaim<'_>],
+        claims: &[&NewClaim],
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
@@ -140,9 +144,9 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         statements: &Statements,
         step: Step,
-        held: &[Held<'_>],
+        held: &[&Held],
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let ids: Vec<&str> = held.iter().map(|one| one.event_id).collect();
+        let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
         let update = sqlx::query_scalar(AssertSqlSafe(statements.settle(step)))
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
@@ -152,7 +156,7 @@ impl Dialect for Postgres {
             Step::Complete | Step::Release => update,
         };
         let settled: Vec<String> = update.fetch_all(connection).await?;
-        Ok(are_in(&settled, ids))
+        Ok(are_in(&settled, ids.into_iter()))
     }
 
     async fn purge_page(
@@ -183,26 +187,35 @@ impl Dialect for Postgres {
     async fn mark_in(
         connection: &mut PgConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<Met<()>, sqlx::Error> {
         let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
-            .bind(format!("{}{}", statements.lock_prefix, mark.event.id()))
+            .bind(format!("{}{}", statements.lock_prefix, mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {
             return Ok(Met::Transaction);
         }
-        let is_first = Self::mark(connection, statements, &[*mark], false).await?.contains(&true);
+        let is_first = Self::mark(connection, statements, &[mark], false).await?.contains(&true);
         Ok(if is_first { Met::Nothing(()) } else { Met::Row(()) })
+    }
+
+    async fn unmark(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
+        unmark.bind(&mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 
     async fn take_over(
         connection: &mut PgConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(mark.event.id())
+            .bind(&mark.id)
             .bind(uuid(mark.owner))
             .execute(connection)
             .await?;
@@ -227,19 +240,16 @@ impl Dialect for Postgres {
 /// Events as the arrays that the statements take.
 struct Events<'a> {
     ids: Vec<&'a str>,
-    types: Vec<String>,
+    types: Vec<&'a str>,
     owners: Vec<Uuid>,
 }
 
 impl<'a> Events<'a> {
-    fn of<'m>(marks: impl Iterator<Item = &'m Mark<'a>>) -> Self
-    where
-        'a: 'm,
-    {
+    fn of(marks: impl Iterator<Item = &'a Mark>) -> Self {
         let mut events = Self { ids: Vec::new(), types: Vec::new(), owners: Vec::new() };
         for mark in marks {
-            events.ids.push(mark.event.id());
-            events.types.push(recorded_type(mark.event));
+            events.ids.push(&mark.id);
+            events.types.push(&mark.event_type);
             events.owners.push(uuid(mark.owner));
         }
         events
@@ -248,9 +258,4 @@ impl<'a> Events<'a> {
 
 fn uuid(owner: Owner) -> Uuid {
     Uuid::from_bytes(*owner.as_bytes())
-}
-
-fn are_in(returned: &[String], ids: Vec<&str>) -> Vec<bool> {
-    let returned: HashSet<&str> = returned.iter().map(String::as_str).collect();
-    ids.into_iter().map(|id| returned.contains(id)).collect()
 }

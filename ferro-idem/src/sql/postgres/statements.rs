@@ -31,8 +31,10 @@ ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
-const MARK: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
-     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) \
+const MARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     INSERT INTO stripe_processed_events (event_id, event_type, owner) \
+     SELECT id, type, owner FROM patience, \
+     unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
      ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
 
 const MARK_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
@@ -40,16 +42,20 @@ const MARK_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_t
      ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
 
 /// A row that an earlier attempt made, by its nonce, is returned as well.
-const MARK_AGAIN: &str = "INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) \
-     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) \
+const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) \
+     SELECT id, type, owner FROM patience, \
+     unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
      ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner \
      RETURNING e.event_id::text";
 
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
-const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
+const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     INSERT INTO stripe_processed_events AS e \
      (event_id, event_type, state, owner, fence, lease_until, updated_at) \
      SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at \
-     FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS b (id, type, owner, lease), \
+     FROM patience, \
+     unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS b (id, type, owner, lease), \
      (SELECT clock_timestamp() AS at) AS clock \
      ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
      fence = e.fence + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
@@ -67,21 +73,24 @@ const LOOK: &str = "SELECT event_id::text, state::bigint, \
 const LOOK_PLAIN: &str = "SELECT event_id::text, 1::bigint, NULL::bigint \
      FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
 
-const RENEW: &str = "UPDATE stripe_processed_events AS e \
+const RENEW: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     UPDATE stripe_processed_events AS e \
      SET lease_until = clock_timestamp() + b.lease * interval '1 millisecond' \
-     FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fence, lease) \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fence, lease) \
      WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state = 0 \
      RETURNING e.event_id::text";
 
-const COMPLETE: &str = "UPDATE stripe_processed_events AS e \
+const COMPLETE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     UPDATE stripe_processed_events AS e \
      SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
      WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1) \
      RETURNING e.event_id::text";
 
-const RELEASE: &str = "UPDATE stripe_processed_events AS e \
+const RELEASE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     UPDATE stripe_processed_events AS e \
      SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
      WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
      RETURNING e.event_id::text";
 
@@ -92,6 +101,10 @@ const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
 const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      SET state = 1, owner = $2, fence = fence + 1, lease_until = NULL, updated_at = clock_timestamp() \
      WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
+
+/// Only what a mark made: a claim or a transaction has it otherwise.
+const UNMARK: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id = $1 AND owner = $2 AND state = 1 AND fence = 0";
 
 const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
 
@@ -121,6 +134,7 @@ pub struct Statements {
     complete: Arc<str>,
     release: Arc<str>,
     pub(super) enter: Arc<str>,
+    pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
     pub(super) page_end: Arc<str>,
@@ -145,6 +159,7 @@ impl Statements {
             complete: written(COMPLETE),
             release: written(RELEASE),
             enter: written(ENTER),
+            unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),

@@ -31,6 +31,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
             "the file cannot be opened: the folder has to exist, and this process has to be allowed to \
              write there",
         ),
+        // Too big, constraint, datatype mismatch.
+        18..=20 => Fault::refused_values(),
         26 => Fault::permanent("the file is not a SQLite database: name another one, it was left untouched"),
         _ => Fault::unknown::<Sqlite>(),
     }

@@ -5,6 +5,7 @@ mod in_flight;
 mod open;
 mod statements;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -13,8 +14,8 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 use self::in_flight::{Entered, InFlight};
 use self::statements::Statements;
 use super::dialect::{
-    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
-    recorded_type, sealed,
+    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, are_in,
+    fence_of, sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -83,6 +84,9 @@ impl sealed::Sealed for Sqlite {}
 impl Dialect for Sqlite {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
+    const COMPARE_BYTES: &'static str = "-- SQLite cannot change a column: make a new table with the statements of `SCHEMA`, and copy the rows";
+    const ADD_EVENT_TYPE: &'static str =
+        "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = None;
     const QUOTE: char = '"';
 
@@ -111,40 +115,47 @@ impl Dialect for Sqlite {
     async fn mark(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        marks: &[Mark<'_>],
+        marks: &[&Mark],
         _again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let mut are_first = Vec::with_capacity(marks.len());
-        for mark in marks {
-            let insert = sqlx::query(AssertSqlSafe(statements.insert.clone()))
-                .bind(mark.event.id())
-                .bind(recorded_type(mark.event));
-            let insert = match statements.columns {
-                Columns::Full => insert.bind(mark.owner.as_bytes().to_vec()),
-                Columns::Plain => insert,
-            };
-            are_first.push(insert.execute(&mut *connection).await?.rows_affected() == 1);
+        let (text, rows) = statements.mark.with(marks);
+        let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
+        for mark in rows {
+            insert = insert.bind(&mark.id).bind(&mark.event_type);
+            if statements.columns == Columns::Full {
+                insert = insert.bind(mark.owner.as_bytes().as_slice());
+            }
         }
-        Ok(are_first)
+        let marked: Vec<String> = insert.fetch_all(connection).await?;
+        Ok(are_in(&marked, marks.iter().map(|mark| &*mark.id)))
+    }
+
+    async fn unmark(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
+        unmark.bind(&mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
     }
 
     async fn claim(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        claims: &[NewClaim<'_>],
+        claims: &[&NewClaim],
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
-        let mut fences = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let fence: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim.clone()))
-                .bind(claim.mark.event.id())
-                .bind(recorded_type(claim.mark.event))
-                .bind(claim.mark.owner.as_bytes().to_vec())
-                .bind(claim.lease_millis)
-                .fetch_optional(&mut *connection)
-                .await?;
-            fences.push(fence.map(fence_of));
+        let (text, rows) = statements.claim.with(claims);
+        let mut insert = sqlx::query_as(AssertSqlSafe(text));
+        for claim in rows {
+            insert = insert
+                .bind(&claim.mark.id)
+                .bind(&claim.mark.event_type)
+                .bind(claim.mark.owner.as_bytes().as_slice())
+                .bind(claim.lease_millis);
         }
-        Ok(fences)
+        let claimed: Vec<(String, i64)> = insert.fetch_all(connection).await?;
+        let fences: HashMap<String, i64> = claimed.into_iter().collect();
+        Ok(claims.iter().map(|claim| fences.get(&claim.mark.id).copied().map(fence_of)).collect())
     }
 
     async fn look(
@@ -152,38 +163,35 @@ impl Dialect for Sqlite {
         statements: &Statements,
         ids: &[&str],
     ) -> Result<Vec<Standing>, sqlx::Error> {
-        let mut standings = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let row = sqlx::query(AssertSqlSafe(statements.look.clone()))
-                .bind(id)
-                .fetch_optional(&mut *connection)
-                .await?;
-            let standing =
-                |row: SqliteRow| Ok::<_, sqlx::Error>(Standing::of(row.try_get(0)?, row.try_get(1)?));
-            standings.push(row.map_or(Ok(Standing::Free), standing)?);
+        let (text, rows) = statements.look.with(ids);
+        let mut look = sqlx::query(AssertSqlSafe(text));
+        for id in rows {
+            look = look.bind(id);
         }
-        Ok(standings)
+        let rows = look.fetch_all(connection).await?;
+        let standing =
+            |row: &SqliteRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
+        let found = rows.iter().map(standing).collect::<Result<HashMap<String, Standing>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(Standing::Free)).collect())
     }
 
     async fn settle(
         connection: &mut SqliteConnection,
         statements: &Statements,
         step: Step,
-        held: &[Held<'_>],
+        held: &[&Held],
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let mut are_settled = Vec::with_capacity(held.len());
-        for one in held {
-            let update = sqlx::query(AssertSqlSafe(statements.settle(step)))
-                .bind(one.event_id)
-                .bind(one.owner.as_bytes().to_vec())
-                .bind(one.fence);
-            let update = match step {
-                Step::Renew => update.bind(one.lease_millis),
-                Step::Complete | Step::Release => update,
-            };
-            are_settled.push(update.execute(&mut *connection).await?.rows_affected() == 1);
+        let (text, rows) = statements.settle(step).with(held);
+        let mut update = sqlx::query_scalar(AssertSqlSafe(text));
+        for one in rows {
+            update = update
+                .bind(&one.id)
+                .bind(one.owner.as_bytes().as_slice())
+                .bind(one.fence)
+                .bind(one.lease_millis);
         }
-        Ok(are_settled)
+        let settled: Vec<String> = update.fetch_all(connection).await?;
+        Ok(are_in(&settled, held.iter().map(|one| &*one.id)))
     }
 
     async fn purge_page(
@@ -215,20 +223,20 @@ impl Dialect for Sqlite {
     async fn mark_in(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<Met<Entered>, sqlx::Error> {
-        let Some(entered) = statements.in_flight.enter(mark.event.id()) else { return Ok(Met::Transaction) };
-        let is_first = Self::mark(connection, statements, &[*mark], false).await?.contains(&true);
+        let Some(entered) = statements.in_flight.enter(&mark.id) else { return Ok(Met::Transaction) };
+        let is_first = Self::mark(connection, statements, &[mark], false).await?.contains(&true);
         Ok(if is_first { Met::Nothing(entered) } else { Met::Row(entered) })
     }
 
     async fn take_over(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        mark: &Mark<'_>,
+        mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(mark.event.id())
+            .bind(&mark.id)
             .bind(mark.owner.as_bytes().to_vec())
             .execute(connection)
             .await?;

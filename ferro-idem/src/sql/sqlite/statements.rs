@@ -9,6 +9,7 @@ use sqlx::Sqlite;
 
 use super::in_flight::InFlight;
 use crate::sql::dialect::{Columns, Step};
+use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
@@ -30,43 +31,82 @@ ALTER TABLE stripe_processed_events ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
 
-const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
-     VALUES (?1, ?2, ?3) ON CONFLICT (event_id) DO NOTHING";
+const MARK: Many = Many {
+    head: "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES ",
+    row: "(?, ?, ?)",
+    between: ", ",
+    tail: " ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
+};
 
-const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
-     VALUES (?1, ?2) ON CONFLICT (event_id) DO NOTHING";
+const MARK_PLAIN: Many = Many {
+    head: "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ",
+    row: "(?, ?)",
+    ..MARK
+};
 
-const CLAIM: &str = "INSERT INTO stripe_processed_events AS e \
-     (event_id, event_type, state, owner, fence, lease_until) \
-     VALUES (?1, ?2, 0, ?3, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4) \
-     ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = excluded.owner, \
-     fence = e.fence + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
-     updated_at = CURRENT_TIMESTAMP \
-     WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2 \
-     OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-     RETURNING fence";
+const CLAIM: Many = Many {
+    head: "INSERT INTO stripe_processed_events AS e \
+         (event_id, event_type, state, owner, fence, lease_until) VALUES ",
+    row: "(?, ?, 0, ?, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?)",
+    between: ", ",
+    tail: " ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = excluded.owner, \
+         fence = e.fence + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
+         updated_at = CURRENT_TIMESTAMP \
+         WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2 \
+         OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
+         RETURNING event_id, fence",
+};
 
-const LOOK: &str = "SELECT state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
-     FROM stripe_processed_events WHERE event_id = ?1";
+const LOOK: Many = Many {
+    head: "SELECT event_id, state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
+         FROM stripe_processed_events WHERE event_id IN (",
+    row: "?",
+    between: ", ",
+    tail: ")",
+};
 
 /// Every row of a plain table is processed.
-const LOOK_PLAIN: &str = "SELECT 1, NULL FROM stripe_processed_events WHERE event_id = ?1";
+const LOOK_PLAIN: Many =
+    Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
 
-const RENEW: &str = "UPDATE stripe_processed_events \
-     SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4 \
-     WHERE event_id = ?1 AND owner = ?2 AND fence = ?3 AND state = 0";
+const SETTLE: Many = Many {
+    head: "WITH b (id, owner, fence, lease) AS (VALUES ",
+    row: "(?, ?, ?, ?)",
+    between: ", ",
+    tail: "",
+};
 
-const COMPLETE: &str = "UPDATE stripe_processed_events \
-     SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
-     WHERE event_id = ?1 AND owner = ?2 AND fence = ?3 AND state IN (0, 1)";
+const RENEW: Many = Many {
+    tail: ") UPDATE stripe_processed_events AS e \
+         SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.lease FROM b \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state = 0 \
+         RETURNING event_id",
+    ..SETTLE
+};
 
-const RELEASE: &str = "UPDATE stripe_processed_events \
-     SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
-     WHERE event_id = ?1 AND owner = ?2 AND fence = ?3 AND state IN (0, 2)";
+const COMPLETE: Many = Many {
+    tail: ") UPDATE stripe_processed_events AS e \
+         SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1) \
+         RETURNING event_id",
+    ..SETTLE
+};
+
+const RELEASE: Many = Many {
+    tail: ") UPDATE stripe_processed_events AS e \
+         SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
+         RETURNING event_id",
+    ..SETTLE
+};
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fence = fence + 1, \
      lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+
+/// Only what a mark made: a claim or a transaction has it otherwise.
+const UNMARK: &str = "DELETE FROM stripe_processed_events \
+     WHERE event_id = ?1 AND owner = ?2 AND state = 1 AND fence = 0";
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 
@@ -87,12 +127,13 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 pub struct Statements {
     pub(super) columns: Columns,
     pub(super) in_flight: InFlight,
-    pub(super) insert: Arc<str>,
-    pub(super) claim: Arc<str>,
-    pub(super) look: Arc<str>,
-    renew: Arc<str>,
-    complete: Arc<str>,
-    release: Arc<str>,
+    pub(super) mark: Many<String>,
+    pub(super) claim: Many<String>,
+    pub(super) look: Many<String>,
+    renew: Many<String>,
+    complete: Many<String>,
+    release: Many<String>,
+    pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
     pub(super) page_end: Arc<str>,
@@ -102,19 +143,20 @@ pub struct Statements {
 impl Statements {
     pub(super) fn new(table: &TableName, columns: Columns, in_flight: InFlight) -> Self {
         let written = |statement| table.prepared::<Sqlite>(statement);
-        let (insert, look, own, delete_page) = match columns {
-            Columns::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
-            Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        let (mark, look, own, delete_page) = match columns {
+            Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
+            Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             columns,
             in_flight,
-            insert: written(insert),
-            claim: written(CLAIM),
-            look: written(look),
-            renew: written(RENEW),
-            complete: written(COMPLETE),
-            release: written(RELEASE),
+            mark: mark.of::<Sqlite>(table),
+            claim: CLAIM.of::<Sqlite>(table),
+            look: look.of::<Sqlite>(table),
+            renew: RENEW.of::<Sqlite>(table),
+            complete: COMPLETE.of::<Sqlite>(table),
+            release: RELEASE.of::<Sqlite>(table),
+            unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),
@@ -122,12 +164,11 @@ impl Statements {
         }
     }
 
-    pub(super) fn settle(&self, step: Step) -> Arc<str> {
-        let statement = match step {
+    pub(super) fn settle(&self, step: Step) -> &Many<String> {
+        match step {
             Step::Renew => &self.renew,
             Step::Complete => &self.complete,
             Step::Release => &self.release,
-        };
-        Arc::clone(statement)
+        }
     }
 }

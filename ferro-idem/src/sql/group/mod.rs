@@ -1,0 +1,201 @@
+//! Group commit: one statement for whatever queued while the last one was under way.
+//!
+//! There is no timer: who finds nobody leading leads at once, so an idle log adds no wait. Whoever
+//! comes meanwhile queues, first in, first out, and is in the next statement.
+//!
+//! Invariants:
+//!
+//! 1. Of each kind (marks, claims, each step of a claim) at most one shared statement is under way.
+//! 2. Whoever queued is answered, or told to ask alone. A leader that is dropped (its runtime shuts down)
+//!    tells everybody by that.
+//! 3. Dropping a caller harms nobody: what a leader began goes on in a task of its own, and what was
+//!    answered to nobody is taken back.
+//! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
+
+mod claims;
+mod marks;
+mod queue;
+mod settling;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::yield_now;
+
+pub(super) use self::marks::Unheard;
+use self::queue::Queue;
+pub(super) use self::settling::Settlement;
+use super::SqlLog;
+use super::ask::Unanswered;
+use super::dialect::{Dialect, Mark, NewClaim};
+use crate::claim::ClaimOutcome;
+use crate::error::Error;
+use crate::see_through::SeeThrough;
+
+/// Events in one statement.
+const MOST: usize = 1024;
+
+/// Callers who queue for one kind of statement.
+const ROOM: usize = 4096;
+
+/// A request that can share a statement with others of its kind.
+pub(super) trait Sharing<D: Dialect>: Send + Sync + Sized + 'static {
+    type Answer: Send + 'static;
+
+    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, Self::Answer>>;
+
+    /// Answers everybody, but for those who are returned: they wait for the next statement.
+    fn carry_out(
+        log: &SqlLog<D>,
+        batch: Vec<Waiter<Self, Self::Answer>>,
+    ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
+}
+
+/// One for each kind of statement.
+pub(super) struct Groups<D: Dialect> {
+    marks: Arc<Group<Mark, Unheard<D>>>,
+    claims: Arc<Group<NewClaim, ClaimOutcome>>,
+    renewals: Arc<Group<Settlement, bool>>,
+    completions: Arc<Group<Settlement, bool>>,
+    releases: Arc<Group<Settlement, bool>>,
+}
+
+impl<D: Dialect> Default for Groups<D> {
+    fn default() -> Self {
+        Self {
+            marks: Arc::default(),
+            claims: Arc::default(),
+            renewals: Arc::default(),
+            completions: Arc::default(),
+            releases: Arc::default(),
+        }
+    }
+}
+
+/// Those who ask for one kind of statement.
+pub(super) struct Group<R, A> {
+    queue: Mutex<Queue<Waiter<R, A>>>,
+    room: Arc<Semaphore>,
+}
+
+impl<R, A> Default for Group<R, A> {
+    fn default() -> Self {
+        Self { queue: Mutex::new(Queue::new()), room: Arc::new(Semaphore::new(ROOM)) }
+    }
+}
+
+impl<R, A> Group<R, A> {
+    /// A panic cannot leave it half-changed.
+    fn queue(&self) -> MutexGuard<'_, Queue<Waiter<R, A>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who waits for an answer.
+pub(super) struct Waiter<R, A> {
+    request: R,
+    answer: oneshot::Sender<Told<A>>,
+    /// Kept until the answer, also when the caller is gone: what is queued is bounded.
+    _room: OwnedSemaphorePermit,
+}
+
+impl<R, A> Waiter<R, A> {
+    fn is_gone(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    /// Where nobody hears it, there is nothing to tell.
+    fn tell(self, told: Told<A>) {
+        drop(self.answer.send(told));
+    }
+}
+
+/// What a caller is told.
+pub(super) enum Told<A> {
+    Answer(A),
+    Failed(Error),
+    /// Ask alone. `again`: it may have been carried out.
+    Alone {
+        again: bool,
+    },
+}
+
+impl<D: Dialect> SqlLog<D> {
+    /// Asks together with others.
+    pub(super) async fn share<R: Sharing<D>>(&self, request: R) -> Told<R::Answer> {
+        let group = Arc::clone(request.group(&self.table.groups));
+        let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
+            return Told::Alone { again: false };
+        };
+        let (answer, told) = oneshot::channel();
+        let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
+        if has_to_lead {
+            let leader = Leader { log: self.clone(), group, has_resigned: false };
+            SeeThrough::new(leader.lead_until_answered()).await;
+        }
+        told.await.unwrap_or(Told::Alone { again: true })
+    }
+}
+
+/// Carries out what is queued, until nothing is.
+struct Leader<D: Dialect, R: Sharing<D>> {
+    log: SqlLog<D>,
+    group: Arc<Group<R, R::Answer>>,
+    has_resigned: bool,
+}
+
+impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
+    /// One statement, with the caller's own request in it. Those who came meanwhile are led by a task of
+    /// their own: the caller has its answer.
+    async fn lead_until_answered(mut self) {
+        self.lead_once().await;
+        if !self.resign() {
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(self.lead_until_nobody_waits())),
+                Err(_) => self.lead_until_nobody_waits().await,
+            }
+        }
+    }
+
+    async fn lead_until_nobody_waits(mut self) {
+        while !self.resign() {
+            self.lead_once().await;
+        }
+    }
+
+    async fn lead_once(&mut self) {
+        // Whoever is about to ask comes along: those just answered, above all.
+        yield_now().await;
+        let batch = self.group.queue().take(MOST);
+        let left = R::carry_out(&self.log, batch).await;
+        self.group.queue().put_back(left);
+    }
+
+    fn resign(&mut self) -> bool {
+        self.has_resigned = self.group.queue().resign();
+        self.has_resigned
+    }
+}
+
+impl<D: Dialect, R: Sharing<D>> Drop for Leader<D, R> {
+    fn drop(&mut self) {
+        if !self.has_resigned {
+            let left = self.group.queue().disband();
+            drop(left);
+        }
+    }
+}
+
+/// Tells everybody why there is no answer; where it may be about one event alone, each is told to ask
+/// for itself.
+fn tell_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: &Unanswered) {
+    for waiter in waiters {
+        waiter.tell(if unanswered.is_about_one_event() {
+            Told::Alone { again: true }
+        } else {
+            Told::Failed(unanswered.to_error())
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! Renewals, completions and releases that share a statement, each kind its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use crate::sql::SqlLog;
+use crate::sql::ask::Settling;
+use crate::sql::dialect::{Dialect, Held, Step};
+
+/// What is done to an event that is held.
+pub(in crate::sql) struct Settlement {
+    pub(in crate::sql) step: Step,
+    pub(in crate::sql) held: Held,
+}
+
+type Waiting = Waiter<Settlement, bool>;
+
+impl<D: Dialect> Sharing<D> for Settlement {
+    type Answer = bool;
+
+    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, bool>> {
+        match self.step {
+            Step::Renew => &groups.renewals,
+            Step::Complete => &groups.completions,
+            Step::Release => &groups.releases,
+        }
+    }
+
+    /// Those who hold one event by different claims do not fit into one statement. Whoever is gone is
+    /// carried out all the same: a lease must not stay for that.
+    async fn carry_out(log: &SqlLog<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
+        let Some(step) = batch.first().map(|waiter| waiter.request.step) else { return batch };
+        let mut events: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut left = Vec::new();
+        for waiter in batch {
+            let waiters = events.entry(waiter.request.held.id.clone()).or_default();
+            match waiters.first() {
+                Some(first) if first.request.held != waiter.request.held => left.push(waiter),
+                _ => waiters.push(waiter),
+            }
+        }
+        let held: Vec<Held> = events
+            .values()
+            .filter_map(|waiters| waiters.first())
+            .map(|first| first.request.held.clone())
+            .collect();
+        match log.ask_for(&Settling { step, held: &held.iter().collect::<Vec<_>>() }).await {
+            Ok(are_settled) => {
+                for (waiters, is_settled) in events.into_values().zip(are_settled) {
+                    for waiter in waiters {
+                        waiter.tell(Told::Answer(is_settled));
+                    }
+                }
+            }
+            Err(unanswered) => tell_all(events.into_values().flatten(), &unanswered),
+        }
+        left
+    }
+}

@@ -1,0 +1,34 @@
+//! Statements that have a part for each event.
+
+use std::iter::repeat_n;
+
+use super::dialect::Dialect;
+use super::table::TableName;
+
+/// A statement that has a part for each event.
+#[derive(Clone, Debug)]
+pub(super) struct Many<T = &'static str> {
+    pub(super) head: T,
+    pub(super) row: &'static str,
+    pub(super) between: &'static str,
+    pub(super) tail: T,
+}
+
+impl Many {
+    /// Written out for one table.
+    pub(super) fn of<D: Dialect>(&self, table: &TableName) -> Many<String> {
+        let Self { head, row, between, tail } = self;
+        Many { head: table.in_statement::<D>(head), row, between, tail: table.in_statement::<D>(tail) }
+    }
+}
+
+impl Many<String> {
+    /// The statement for these, and what to bind: the last one is repeated up to a power of two, which
+    /// changes nothing, so that a connection prepares few statements.
+    pub(super) fn with<'i, T>(&self, items: &'i [T]) -> (String, impl Iterator<Item = &'i T> + use<'i, T>) {
+        let count = items.len().next_power_of_two();
+        let rows = vec![self.row; count].join(self.between);
+        let padding = items.last().into_iter().flat_map(move |last| repeat_n(last, count - items.len()));
+        (format!("{}{rows}{}", self.head, self.tail), items.iter().chain(padding))
+    }
+}
