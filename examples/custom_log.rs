@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --example custom_log
-//! cargo test --example custom_log     # many racers on one id, one winner
+//! cargo test --example custom_log     # every promise of a log, by ferro-idem's conformance kit
 //! ```
 
 use std::error::Error;
@@ -92,31 +92,46 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::Duration;
 
-    use tokio::sync::Barrier;
+    use ferro_idem::conformance::Store;
+    use sqlx::sqlite::SqlitePoolOptions;
+    use tempfile::TempDir;
 
     use super::*;
 
-    const RACERS: usize = 64;
+    /// What the kit tests the log on: a database file. Each handle has a pool of its own, as another
+    /// process has.
+    struct Database(TempDir);
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn of_many_racers_on_one_id_exactly_one_is_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = Arc::new(AppLog { pool: migrated_pool(&folder.path().join("app.db")).await.unwrap() });
-
-        for id in ["evt_1", "evt_2", "evt_3"] {
-            let start = Arc::new(Barrier::new(RACERS));
-            let racers = (0..RACERS).map(|_| {
-                let (log, start) = (Arc::clone(&log), Arc::clone(&start));
-                tokio::spawn(async move {
-                    start.wait().await;
-                    log.try_mark_processed(id).await.unwrap()
-                })
-            });
-            let verdicts = futures_util::future::try_join_all(racers.collect::<Vec<_>>()).await.unwrap();
-            assert_eq!(verdicts.into_iter().filter(|&first| first).count(), 1, "{id}");
+    impl Database {
+        async fn migrated() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            migrated_pool(&folder.path().join("app.db")).await.unwrap().close().await;
+            Self(folder)
         }
+    }
+
+    impl Store for Database {
+        type Log = AppLog;
+
+        async fn open(&self) -> AppLog {
+            let options = SqliteConnectOptions::new()
+                .filename(self.0.path().join("app.db"))
+                .busy_timeout(Duration::from_secs(30));
+            AppLog { pool: SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap() }
+        }
+
+        /// The file is all there is: to restart is to open it again.
+        async fn restart(&self) -> bool {
+            true
+        }
+    }
+
+    // Every promise of a fence, as a test of its own: `cargo test --example custom_log` lists them.
+    ferro_idem::conformance::tests! {
+        fence;
+        store = Database::migrated().await
     }
 
     #[tokio::test]

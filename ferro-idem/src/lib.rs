@@ -63,9 +63,18 @@
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `axum` | replies, rejections and extractors for axum |
+//! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![cfg_attr(
-    not(all(feature = "memory", feature = "redis", feature = "sqlite", feature = "stripe")),
+    not(all(
+        feature = "conformance",
+        feature = "memory",
+        feature = "mysql",
+        feature = "postgres",
+        feature = "redis",
+        feature = "sqlite",
+        feature = "stripe"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(
@@ -89,6 +98,8 @@ mod transaction;
 
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]

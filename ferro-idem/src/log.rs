@@ -33,7 +33,7 @@ pub const RETENTION: Duration = Duration::from_hours(35 * 24);
 /// # A log of your own
 ///
 /// One method is enough. Let the database decide, in one statement: a `SELECT` followed by an
-/// `INSERT` lets two deliveries through.
+/// `INSERT` lets two deliveries through. The feature `conformance` has the tests that prove it.
 ///
 /// ```
 /// use ferro_idem::{Error, ProcessedEventLog, async_trait};

@@ -9,7 +9,7 @@ use ferro_idem::{
 use ferro_idem_tests::write_effect;
 use sqlx::AssertSqlSafe;
 
-use super::stores::{Store, memory, sqlite};
+use super::stores::sqlite;
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -18,41 +18,6 @@ async fn claimed<L: ClaimLog>(log: &L, id: &str) -> Ownership {
     let outcome = log.claim(EventRef::new(id).unwrap(), owner, LEASE).await.unwrap();
     let ClaimOutcome::Acquired { fence } = outcome else { panic!("{outcome:?}") };
     Ownership { owner, fence }
-}
-
-async fn fence_and_claim<L: ClaimLog + ProcessedEventLog>(store: Store<L>) {
-    let [log, other] = &store.handles;
-    assert!(log.try_mark_processed("fenced").await.unwrap());
-    let event = EventRef::new("fenced").unwrap();
-    let outcome = other.claim(event, Owner::random().unwrap(), LEASE).await.unwrap();
-    assert_eq!(outcome, ClaimOutcome::Processed, "a fence's mark is processed");
-
-    let held = claimed(log, "claimed").await;
-    assert!(!other.try_mark_processed("claimed").await.unwrap(), "under a fence, a claim counts as seen");
-    assert!(log.complete("claimed", held).await.unwrap(), "and is still the claim's to complete");
-    assert!(log.complete("claimed", held).await.unwrap(), "twice is no failure");
-    assert!(!other.try_mark_processed("claimed").await.unwrap());
-    assert!(!log.release("claimed", held).await.unwrap(), "processed stays processed");
-
-    let held = claimed(log, "released").await;
-    assert!(log.release("released", held).await.unwrap());
-    assert!(!other.try_mark_processed("released").await.unwrap(), "it ran once, if not to its end");
-    let again = claimed(other, "released").await;
-    assert_eq!(again.fence, 2);
-    assert!(
-        !log.complete("released", held).await.unwrap() && !log.renew("released", held, LEASE).await.unwrap()
-    );
-    assert!(other.renew("released", again, LEASE).await.unwrap());
-}
-
-#[tokio::test]
-async fn fence_and_claim_of_one_event_on_memory() {
-    fence_and_claim(memory()).await;
-}
-
-#[tokio::test]
-async fn fence_and_claim_of_one_event_on_sqlite() {
-    fence_and_claim(sqlite().await).await;
 }
 
 #[idempotent_webhook(transaction(tx))]

@@ -4,10 +4,13 @@
 mod dropping;
 mod effects;
 mod logs;
+pub mod servers;
 mod waiting;
 
-pub use dropping::{DropCounter, drop_after_polls};
+pub use dropping::DropCounter;
 pub use effects::{create_effects, effects, effects_of, open_sqlite, write_effect};
+/// A delivery whose client hangs up.
+pub use ferro_idem::conformance::__drop_after_polls as drop_after_polls;
 pub use logs::{Broken, Stalled, broken};
 pub use waiting::redeliver;
 

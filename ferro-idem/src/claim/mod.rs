@@ -78,6 +78,8 @@ pub trait ClaimLog: Send + Sync {
     /// Gives the event back, so that the next delivery runs at once. `false`: the claim is no longer
     /// this one's.
     ///
+    /// To release again what this claim released is `true`, until another delivery has the event.
+    ///
     /// # Errors
     ///
     /// [`Error::Store`]: whether it was released is unknown; the lease will run out.

@@ -66,7 +66,7 @@ impl Row {
     }
 
     pub(crate) fn release(&mut self, held: Ownership) -> bool {
-        let releases = self.held == held && matches!(self.state, State::Claimed { .. });
+        let releases = self.held == held && self.state != State::Processed;
         if releases {
             self.state = State::Released;
         }
@@ -131,9 +131,12 @@ mod tests {
     fn what_is_released_is_claimed_at_once_under_a_higher_fence() {
         let mut row = claimed_by_a();
         assert!(row.release(OF_A));
-        assert!(!row.release(OF_A) && !row.complete(OF_A) && !row.renew(OF_A, at(1), LEASE));
-        let (_, outcome) = Row::claim(Some(row), B, at(1), LEASE);
+        assert!(row.release(OF_A), "a repeated release of the same claim is no failure");
+        assert!(!row.complete(OF_A) && !row.renew(OF_A, at(1), LEASE));
+        let (mut row, outcome) = Row::claim(Some(row), B, at(1), LEASE);
         assert_eq!(outcome, ClaimOutcome::Acquired { fence: 2 });
+        assert!(!row.release(OF_A), "what it released is another's now");
+        assert!(row.renew(OF_B, at(2), LEASE));
     }
 
     #[test]

@@ -38,6 +38,17 @@ async fn row_22_settling_through_a_renamed_dependency() {
     assert_eq!(transacted(&log, "evt_1").await.unwrap(), Outcome::Duplicate);
 }
 
+mod row_22_the_conformance_kit_of_a_renamed_dependency {
+    idem::conformance::tests! {
+        #[allow(clippy::missing_panics_doc)]
+        fence, claims;
+        store = {
+            let log = idem::MemoryProcessedLog::new();
+            move || std::future::ready(log.clone())
+        }
+    }
+}
+
 #[tokio::test]
 async fn row_22_a_renamed_dependency() {
     let log = MemoryProcessedLog::new();

@@ -1,0 +1,130 @@
+//! At least once, one at a time.
+
+mod lost;
+mod racing;
+mod settled;
+mod store;
+
+use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
+use crate::conformance::breach::{Kept, check};
+use crate::conformance::delivering::{LONG_LEASE, acquire, claim, event};
+use crate::conformance::{Store, ids, random};
+use crate::owner::Owner;
+
+pub(in crate::conformance) use self::lost::*;
+pub(in crate::conformance) use self::racing::*;
+pub(in crate::conformance) use self::settled::*;
+pub(in crate::conformance) use self::store::*;
+
+/// The claim still holds: a stranger is turned away.
+async fn is_held<L: ClaimLog>(log: &L, id: &str) -> Kept {
+    let outcome = claim(log, id, Owner::random()?, LONG_LEASE).await?;
+    check(matches!(outcome, ClaimOutcome::InProgress { .. }), || {
+        format!("{id:?} was another's, and a claim came to {outcome:?}")
+    })
+}
+
+/// Completed: a stranger is told that it is a duplicate.
+async fn is_processed<L: ClaimLog>(log: &L, id: &str) -> Kept {
+    let outcome = claim(log, id, Owner::random()?, LONG_LEASE).await?;
+    check(outcome == ClaimOutcome::Processed, || {
+        format!("{id:?} was processed, and a claim came to {outcome:?}")
+    })
+}
+
+fn is_higher(after: Ownership, before: Ownership) -> Kept {
+    check(after.fence > before.fence, || format!("fence {} came after fence {}", after.fence, before.fence))
+}
+
+async fn each_is_claimed_once<S: Store>(store: &S, ids: impl Iterator<Item = &str> + Clone) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let mut claims = Vec::new();
+    for id in ids {
+        claims.push((id, acquire(&log, id, LONG_LEASE).await?));
+    }
+    for (id, held) in &claims {
+        check(other.renew(id, *held, LONG_LEASE).await?, || format!("the claim of {id:?} was lost"))?;
+        check(other.complete(id, *held).await?, || format!("the claim of {id:?} was lost"))?;
+        is_processed(&log, id).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn near_equal_ids_are_different_events<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    each_is_claimed_once(store, ids::NEAR_EQUAL.into_iter()).await
+}
+
+pub(in crate::conformance) async fn ids_at_the_limits_are_kept<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    each_is_claimed_once(store, ids::at_the_limits().iter().map(String::as_str)).await
+}
+
+pub(in crate::conformance) async fn hostile_ids_are_only_text<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    let log = store.open().await;
+    for id in ids::HOSTILE {
+        let owner = Owner::random()?;
+        let outcome = log.claim(event(id)?.with_type(id), owner, LONG_LEASE).await?;
+        let ClaimOutcome::Acquired { fence } = outcome else {
+            return check(false, || format!("{id:?}, which is new, came to {outcome:?}"));
+        };
+        let held = Ownership { owner, fence };
+        check(log.release(id, held).await?, || format!("the claim of {id:?} was lost"))?;
+        let held = acquire(&log, id, LONG_LEASE).await?;
+        check(log.complete(id, held).await?, || format!("the claim of {id:?} was lost"))?;
+        is_processed(&log, id).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn a_live_claim_is_in_progress<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let held = acquire(&log, "live", LONG_LEASE).await?;
+    check(held.fence == 1, || format!("the first claim of an event came under fence {}", held.fence))?;
+    for log in [&log, &other] {
+        let outcome = claim(log, "live", Owner::random()?, LONG_LEASE).await?;
+        let ClaimOutcome::InProgress { retry_after } = outcome else {
+            return check(false, || format!("while it was claimed, another claim came to {outcome:?}"));
+        };
+        check(!retry_after.is_zero() && retry_after <= LONG_LEASE, || {
+            format!("of a lease of {LONG_LEASE:?}, {retry_after:?} were left")
+        })?;
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn the_same_owner_again_is_the_same_claim<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let held = acquire(&log, "repeated", LONG_LEASE).await?;
+    for log in [&log, &other] {
+        let outcome = claim(log, "repeated", held.owner, LONG_LEASE).await?;
+        check(outcome == (ClaimOutcome::Acquired { fence: held.fence }), || {
+            format!("a claim under fence {} was repeated, and came to {outcome:?}", held.fence)
+        })?;
+    }
+    is_held(&other, "repeated").await?;
+    check(log.complete("repeated", held).await?, || "the repeated claim was lost".into())
+}
+
+pub(in crate::conformance) async fn random_steps_follow_the_model<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    random::follow(store, random::CLAIMS, async |log, call| random::claim(log, call).await).await
+}

@@ -1,0 +1,239 @@
+//! Exactly once, with the effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::conformance::breach::{Breach, Kept, check, not_promised};
+use crate::conformance::delivering::{
+    PATIENCE, ROUNDS, event, handles, mark_in, race, transact, try_mark_in,
+};
+use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
+use crate::conformance::{Store, ids, random};
+use crate::error::Error;
+use crate::transaction::{Beginning, MarkOutcome, TransactionalLog, begin};
+
+pub(in crate::conformance) async fn of_many_racers_one_is_first<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let handles = handles(store).await;
+    for round in 0..ROUNDS {
+        let id = format!("raced_{round}");
+        let outcomes = race(&handles, |_, log| {
+            let id = id.clone();
+            async move { transact(&*log, &id, true).await }
+        });
+        let outcomes = outcomes.await?;
+        let firsts = outcomes.iter().filter(|outcome| **outcome == MarkOutcome::First).count();
+        check(firsts == 1, || {
+            format!("of {} deliveries of {id:?} at once, {firsts} committed", outcomes.len())
+        })?;
+    }
+    Ok(())
+}
+
+/// The next delivery of `id` runs, and commits.
+async fn is_first<L: TransactionalLog>(log: &L, id: &str, what: &str) -> Kept {
+    let outcome = transact(log, id, true).await?;
+    check(outcome == MarkOutcome::First, || format!("{id:?}, {what}, came to {outcome:?}"))
+}
+
+/// The next delivery of `id` is a duplicate.
+async fn is_processed<L: TransactionalLog>(log: &L, id: &str) -> Kept {
+    let outcome = transact(log, id, true).await?;
+    check(outcome == MarkOutcome::Processed, || format!("{id:?} was committed, and came to {outcome:?}"))
+}
+
+async fn each_is_first_once<S: Store>(store: &S, ids: impl Iterator<Item = &str> + Clone) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    for id in ids.clone() {
+        is_first(&log, id, "which is new").await?;
+    }
+    for id in ids {
+        is_processed(&other, id).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn near_equal_ids_are_different_events<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    each_is_first_once(store, ids::NEAR_EQUAL.into_iter()).await
+}
+
+pub(in crate::conformance) async fn ids_at_the_limits_are_kept<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    each_is_first_once(store, ids::at_the_limits().iter().map(String::as_str)).await
+}
+
+pub(in crate::conformance) async fn hostile_ids_are_only_text<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let log = store.open().await;
+    for id in ids::HOSTILE {
+        let (transaction, outcome) = try_mark_in(&log, event(id)?.with_type(id)).await?;
+        check(outcome == MarkOutcome::First, || format!("{id:?}, which is new, came to {outcome:?}"))?;
+        S::Log::commit(transaction).await?;
+        is_processed(&log, id).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn a_commit_keeps_the_event<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    is_first(&log, "committed", "which is new").await?;
+    is_processed(&log, "committed").await?;
+    is_processed(&other, "committed").await
+}
+
+pub(in crate::conformance) async fn a_rollback_frees_the_event<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let outcome = transact(&log, "rolled back", false).await?;
+    check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
+    is_first(&other, "rolled back", "which was rolled back").await
+}
+
+pub(in crate::conformance) async fn a_dropped_transaction_frees_the_event<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let (transaction, outcome) = mark_in(&log, "dropped").await?;
+    check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
+    drop(transaction);
+    is_first(&other, "dropped", "whose transaction was dropped").await
+}
+
+pub(in crate::conformance) async fn a_second_delivery_meanwhile_is_in_progress<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let (open, outcome) = mark_in(&log, "meanwhile").await?;
+    check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
+    for (whose, log) in [("the same", &log), ("an independent", &other)] {
+        let second = tokio::time::timeout(PATIENCE, try_mark_in(log, event("meanwhile")?)).await;
+        let seen = match second {
+            Ok(Ok((transaction, outcome))) => {
+                S::Log::rollback(transaction).await?;
+                if matches!(outcome, MarkOutcome::InProgress { .. }) {
+                    continue;
+                }
+                format!("{outcome:?}")
+            }
+            Ok(Err(error)) => format!("an error ({})", Breach::from(error).0),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        return Err(Breach(format!("over {whose} handle the second delivery came to {seen}")));
+    }
+    S::Log::commit(open).await?;
+    is_processed(&other, "meanwhile").await
+}
+
+/// For how long a delivery is taken to be slow, and not to be waiting for the transaction that is open.
+const ONLY_WRITER: Duration = Duration::from_secs(1);
+
+/// A store with one writer makes the other event wait: it does not refuse it.
+pub(in crate::conformance) async fn another_event_is_not_disturbed<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, Arc::new(store.open().await));
+    let (open, outcome) = mark_in(&log, "open").await?;
+    check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
+    let beside = Arc::clone(&other);
+    let mut beside = tokio::spawn(async move {
+        let (transaction, outcome) = mark_in(&*beside, "beside").await?;
+        if outcome == MarkOutcome::First {
+            S::Log::commit(transaction).await?;
+        }
+        Kept::Ok(outcome)
+    });
+    // Answered while this one is open, unless it has to wait for the only writer.
+    let meanwhile = tokio::time::timeout(ONLY_WRITER, &mut beside).await;
+    S::Log::commit(open).await?;
+    let answered = match meanwhile {
+        Ok(answered) => answered,
+        Err(_) => beside.await,
+    };
+    let outcome = answered.map_err(|panic| Breach(format!("a delivery did not end: {panic}")))??;
+    check(outcome == MarkOutcome::First, || {
+        format!("beside an open transaction, another event came to {outcome:?}")
+    })?;
+    is_processed(&*other, "open").await?;
+    is_processed(&log, "beside").await
+}
+
+/// What `#[idempotent_webhook(transaction(tx))]` makes of a body that does nothing.
+async fn deliver<L: TransactionalLog>(log: &L, id: &str) -> Kept<MarkOutcome> {
+    match begin(log, Ok(event(id)?)).await {
+        Beginning::First(open) => {
+            open.settle(true).await?;
+            Ok(MarkOutcome::First)
+        }
+        Beginning::Duplicate => Ok(MarkOutcome::Processed),
+        Beginning::Failed(Error::InProgress { retry_after, .. }) => {
+            Ok(MarkOutcome::InProgress { retry_after })
+        }
+        Beginning::Failed(error) => Err(error.into()),
+    }
+}
+
+pub(in crate::conformance) async fn a_delivery_dropped_at_any_await_harms_nobody<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    for polls in 0..MOST_POLLS {
+        let id = format!("dropped_{polls}");
+        let finished = drop_after_polls(deliver(&log, &id), polls).await.transpose()?;
+        let next = transact(&other, &id, true).await?;
+        if let Some(outcome) = finished {
+            check(outcome == MarkOutcome::First && next == MarkOutcome::Processed, || {
+                format!("a delivery that was finished came to {outcome:?}, and the next one to {next:?}")
+            })?;
+        }
+        is_processed(&log, &id).await?;
+        for (name, log) in [("beside", &log), ("apart", &other)] {
+            is_first(log, &format!("{name}_{polls}"), "beside a delivery that was dropped").await?;
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::conformance) async fn commits_survive_a_restart<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let log = store.open().await;
+    is_first(&log, "kept", "which is new").await?;
+    let (open, outcome) = mark_in(&log, "undone").await?;
+    check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
+    drop((open, log));
+    if !store.restart().await {
+        return not_promised("to survive a restart");
+    }
+    let log = store.open().await;
+    is_processed(&log, "kept").await?;
+    is_first(&log, "undone", "which was not committed before the restart").await
+}
+
+pub(in crate::conformance) async fn random_steps_follow_the_model<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    random::follow(store, random::TRANSACTIONS, async |log, call| random::transact(log, call).await).await
+}

@@ -1,0 +1,147 @@
+//! For each case a log that breaks its promise: the case fails, and says which.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ferro_idem::conformance::{self, __run};
+
+use super::faulty::{Defect, Faulty};
+
+/// Without a defect the log keeps every promise: what fails below, fails for the defect.
+mod sound {
+    use super::*;
+
+    ferro_idem::conformance::tests! {
+        fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
+        store = Faulty::new(None)
+    }
+
+    #[test]
+    fn the_cases_of_a_suite_can_share_one_store() {
+        __run(async {
+            conformance::fence(&Faulty::new(None)).await;
+            conformance::claims(&Faulty::new(None)).await;
+            conformance::transactions(&Faulty::new(None)).await;
+            conformance::fence_with_claims(&Faulty::new(None)).await;
+            conformance::fence_with_transactions(&Faulty::new(None)).await;
+            conformance::claims_with_transactions(&Faulty::new(None)).await;
+        });
+    }
+}
+
+/// What the case says of a log that breaks its promise.
+fn verdict(run: impl FnOnce()) -> String {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return "the promise was kept".into() };
+    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".into())
+}
+
+#[test]
+fn a_random_sequence_that_fails_is_cut_down_to_the_steps_that_matter() {
+    let log = Faulty::new(Defect::NewFenceAfterRelease);
+    let verdict = verdict(|| __run(conformance::claims::random_steps_follow_the_model(&log)));
+    let steps: Vec<_> = verdict.lines().filter(|line| line.starts_with("Step ")).collect();
+    let actions = ["Claim", "Release", "Claim"].map(|action| format!("action: {action} }}"));
+    assert_eq!(steps.len(), actions.len(), "{verdict}");
+    assert!(steps.iter().zip(&actions).all(|(step, action)| step.contains(action.as_str())), "{verdict}");
+}
+
+macro_rules! broken {
+    ($($suite:ident { $($case:ident: $($defect:ident)|+,)+ })+) => {$(
+        mod $suite {
+            use super::*;
+            use ferro_idem::conformance::$suite;
+
+            $(#[test]
+            fn $case() {
+                let (_, promise) = $suite::CASES.iter().find(|case| case.0 == stringify!($case)).unwrap();
+                for defect in [$(Defect::$defect),+] {
+                    let log = Faulty::new(defect);
+                    let verdict = verdict(|| __run($suite::$case(&log)));
+                    let expected = format!("the log broke its promise: {promise}.\nWhat was seen: ");
+                    assert!(verdict.starts_with(&expected), "{defect:?}: {verdict}");
+                }
+            })+
+
+            #[test]
+            fn every_case_has_a_log_that_breaks_it() {
+                let cases: Vec<_> = $suite::CASES.iter().map(|case| case.0).collect();
+                assert_eq!(cases, [$(stringify!($case)),+]);
+            }
+        }
+    )+};
+}
+
+broken! {
+    fence {
+        of_many_racers_one_is_first: LooksThenWrites,
+        near_equal_ids_are_different_events: FoldsCase,
+        ids_at_the_limits_are_kept: CutsIds,
+        bad_ids_are_refused: TakesAnyId,
+        hostile_ids_are_only_text: BindsByHand,
+        a_type_makes_no_other_event: KeysByType,
+        a_mark_dropped_at_any_await_harms_nobody: LeaksALockOnDrop,
+        marks_survive_a_restart: ForgetsOnRestart,
+        random_steps_follow_the_model: DuplicatesDelete,
+    }
+    claims {
+        of_many_racers_one_acquires: LooksThenWrites,
+        near_equal_ids_are_different_events: FoldsCase,
+        ids_at_the_limits_are_kept: CutsIds,
+        hostile_ids_are_only_text: BindsByHand,
+        a_live_claim_is_in_progress: NoTimeLeft,
+        the_same_owner_again_is_the_same_claim: StrangerToItself,
+        owner_and_fence_together_are_the_claim: FenceAlone | OwnerAlone,
+        a_renewed_claim_lasts_for_the_new_lease: RenewsNothing,
+        a_lease_that_ran_out_is_taken_over_under_a_higher_fence: FenceStays,
+        racers_for_a_lease_that_ran_out_have_one_winner: LooksThenWrites,
+        a_zombie_completes_nothing: CompletesForAnyone,
+        a_zombie_releases_nothing: ReleasesForAnyone,
+        a_zombie_renews_nothing: RenewsForAnyone,
+        a_released_event_is_claimed_at_once: ReleaseKeepsTheLease | FenceStays,
+        what_is_released_cannot_be_renewed_or_completed: CompletesReleased,
+        to_release_again_is_no_failure: SecondReleaseFails,
+        to_complete_again_is_no_failure: SecondCompleteFails,
+        what_is_processed_stays_processed: ReleasesProcessed,
+        an_unknown_event_is_nobodys: CompletesUnknown,
+        a_handle_is_the_same_store: HandleIsAnotherStore,
+        a_call_dropped_at_any_await_harms_nobody: LeaksALockOnDrop,
+        a_purge_spares_live_claims: PurgesLiveClaims,
+        claims_survive_a_restart: ForgetsOnRestart,
+        random_steps_follow_the_model: NewFenceAfterRelease | FenceStays | SecondReleaseFails,
+    }
+    transactions {
+        of_many_racers_one_is_first: LooksThenWrites,
+        near_equal_ids_are_different_events: FoldsCase,
+        ids_at_the_limits_are_kept: CutsIds,
+        hostile_ids_are_only_text: BindsByHand,
+        a_commit_keeps_the_event: CommitLosesTheMark,
+        a_rollback_frees_the_event: RollbackKeepsTheMark,
+        a_dropped_transaction_frees_the_event: DropCommits,
+        a_second_delivery_meanwhile_is_in_progress: IgnoresOpenTransactions,
+        another_event_is_not_disturbed: OneTransactionForAll,
+        a_delivery_dropped_at_any_await_harms_nobody: LeaksALockOnDrop,
+        commits_survive_a_restart: ForgetsOnRestart | DropCommits,
+        random_steps_follow_the_model: RollbackDeletes,
+    }
+    fence_with_claims {
+        a_mark_is_processed_for_a_claim: ClaimsIgnoreMarks,
+        a_claimed_event_is_seen_by_a_fence: MarksIgnoreClaims,
+        a_released_event_is_seen_by_a_fence: MarksIgnoreReleases,
+        a_completed_event_is_seen_by_a_fence: MarksIgnoreCompletions,
+        of_marks_and_claims_at_once_one_has_the_event: LooksThenWrites,
+        random_steps_follow_the_model: MarksIgnoreReleases,
+    }
+    fence_with_transactions {
+        a_mark_is_processed_for_a_transaction: TransactionsIgnoreProcessed,
+        a_commit_is_seen_by_a_fence: CommitLosesTheMark,
+        a_rollback_leaves_the_event_to_a_fence: RollbackKeepsTheMark,
+    }
+    claims_with_transactions {
+        a_live_claim_is_in_progress_for_a_transaction: TransactionsIgnoreClaims,
+        a_released_event_is_taken_over_by_a_transaction: TransactionsIgnoreReleases | TakeoverKeepsTheClaim,
+        a_lease_that_ran_out_is_taken_over_by_a_transaction: TakeoverKeepsTheClaim,
+        a_rollback_leaves_a_released_event_to_the_next_claim: RollbackKeepsTheMark,
+        a_commit_is_processed_for_a_claim: CommitLosesTheMark,
+        a_completed_event_is_processed_for_a_transaction: TransactionsIgnoreProcessed,
+        random_steps_follow_the_model: RollbackDeletes,
+    }
+}

@@ -1,0 +1,122 @@
+//! The transactions of the small log.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use ferro_idem::{Detached, Error, EventRef, MarkOutcome, Owner, Ownership, TransactionalLog};
+
+use super::faulty::{Defect, Faulty, Row, State};
+
+/// Writes nothing before its commit, so that there is nothing to take back.
+pub(crate) struct Transaction {
+    log: Faulty,
+    /// The event, and what its row becomes.
+    marked: Option<(String, Row)>,
+    /// An event that was seen as processed.
+    seen: Option<String>,
+    nothing: (),
+}
+
+impl Deref for Transaction {
+    type Target = ();
+
+    fn deref(&self) -> &() {
+        &self.nothing
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut () {
+        &mut self.nothing
+    }
+}
+
+impl Transaction {
+    fn end(&mut self, write: bool) {
+        let mut table = self.log.table();
+        if let Some((key, row)) = self.marked.take() {
+            table.open.remove(&key);
+            if write {
+                table.rows.insert(key, row);
+            }
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.end(self.log.has(Defect::DropCommits));
+    }
+}
+
+impl TransactionalLog for Faulty {
+    type Transaction = Transaction;
+
+    fn begin(&self) -> Detached<Transaction> {
+        let log = self.clone();
+        Box::pin(async move { Ok(Transaction { log, marked: None, seen: None, nothing: () }) })
+    }
+
+    async fn try_mark_in(
+        &self,
+        transaction: &mut Transaction,
+        event: EventRef<'_>,
+    ) -> Result<MarkOutcome, Error> {
+        let key = self.key(event.id());
+        let looked = self.look(&key).await;
+        let mut table = self.table();
+        let is_open = if self.has(Defect::OneTransactionForAll) {
+            !table.open.is_empty()
+        } else {
+            table.open.contains(&key)
+        };
+        if is_open && !self.has(Defect::IgnoresOpenTransactions) && looked.is_none() {
+            return Ok(MarkOutcome::InProgress { retry_after: Duration::from_millis(1) });
+        }
+        let before = looked.unwrap_or(table.rows.get(&key).copied());
+        match before.map(|row| row.state) {
+            Some(State::Processed) if !self.has(Defect::TransactionsIgnoreProcessed) => {
+                transaction.seen = Some(key);
+                return Ok(MarkOutcome::Processed);
+            }
+            Some(State::Released) if self.has(Defect::TransactionsIgnoreReleases) => {
+                return Ok(MarkOutcome::Processed);
+            }
+            Some(State::Claimed { until })
+                if until > Instant::now() && !self.has(Defect::TransactionsIgnoreClaims) =>
+            {
+                return Ok(MarkOutcome::InProgress { retry_after: until - Instant::now() });
+            }
+            _ => {}
+        }
+        let before = before.and_then(|row| row.held);
+        let held = match before {
+            Some(before) if self.has(Defect::TakeoverKeepsTheClaim) => before,
+            _ => Ownership { owner: Owner::random()?, fence: before.map_or(0, |held| held.fence) + 1 },
+        };
+        table.open.insert(key.clone());
+        transaction.marked = Some((key, Row { state: State::Processed, held: Some(held) }));
+        Ok(MarkOutcome::First)
+    }
+
+    fn commit(mut transaction: Transaction) -> Detached<()> {
+        Box::pin(async move {
+            let keeps = !transaction.log.has(Defect::CommitLosesTheMark);
+            transaction.end(keeps);
+            Ok(())
+        })
+    }
+
+    fn rollback(mut transaction: Transaction) -> Detached<()> {
+        Box::pin(async move {
+            let keeps = transaction.log.has(Defect::RollbackKeepsTheMark);
+            transaction.end(keeps);
+            if let Some(key) =
+                transaction.seen.take().filter(|_| transaction.log.has(Defect::RollbackDeletes))
+            {
+                transaction.log.table().rows.remove(&key);
+            }
+            Ok(())
+        })
+    }
+}

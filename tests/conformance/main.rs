@@ -1,0 +1,14 @@
+//! Every log that is shipped keeps every promise that it makes, and every case can tell a log that
+//! does not.
+//!
+//! `cargo run -p ferro-idem-tests --bin conformance_table` prints the table of logs and cases.
+
+mod broken;
+mod faulty;
+mod faulty_transaction;
+mod memory;
+mod mysql;
+mod postgres;
+mod redis;
+mod redis_cluster;
+mod sqlite;

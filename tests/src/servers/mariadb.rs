@@ -1,0 +1,97 @@
+//! MariaDB.
+
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
+use tokio::sync::OnceCell;
+
+use super::process::{Server, program};
+use super::until;
+
+/// A MariaDB server.
+///
+/// Its log is written at each commit and not synced: what SIGKILL leaves is in the kernel's hands, and no
+/// test cuts the power.
+#[derive(Debug)]
+pub struct MariaDb {
+    server: Server,
+    databases: AtomicU32,
+}
+
+impl MariaDb {
+    /// Starts one.
+    pub async fn start() -> Self {
+        Self::start_with(&["--innodb-flush-log-at-trx-commit=2"]).await
+    }
+
+    /// Starts one with these options beside the usual ones.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let mut server = Server::new(program("mariadbd", "mariadb-server"), Some("mysql"));
+        let data = option("--datadir=", server.folder().join("data"));
+        let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
+        server.run(
+            &program("mariadb-install-db", "mariadb-server"),
+            install.map(OsString::from).into_iter().chain(["--skip-name-resolve".into(), data.clone()]),
+        );
+        let mut arguments: Vec<OsString> = vec!["--no-defaults".into(), "--skip-name-resolve".into(), data];
+        arguments.push(option("--socket=", server.folder().join("socket")));
+        arguments.push(option("--pid-file=", server.folder().join("pid")));
+        arguments.push(format!("--port={}", server.port()).into());
+        arguments.extend(
+            ["--bind-address=127.0.0.1", "--max-connections=300"].iter().chain(options).map(Into::into),
+        );
+        server.start(arguments);
+        let server = Self { server, databases: AtomicU32::new(0) };
+        server.is_up().await;
+        server
+    }
+
+    /// One for all tests of this process.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<MariaDb> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    ///
+    /// Where it cannot be created.
+    pub async fn fresh_database(&self) -> String {
+        let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        format!("mysql://root@127.0.0.1:{}/{name}", self.server.port())
+    }
+
+    /// The URL of its administrative database.
+    pub fn url(&self) -> String {
+        format!("mysql://root@127.0.0.1:{}/mysql", self.server.port())
+    }
+
+    /// Its process.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    pub async fn start_again(&self) {
+        self.server.spawn();
+        self.is_up().await;
+    }
+
+    async fn is_up(&self) {
+        let url = &self.url();
+        until("MariaDB is up", || async move { MySqlConnection::connect(url).await.is_ok() }).await;
+    }
+}
+
+fn option(name: &str, value: impl Into<OsString>) -> OsString {
+    let mut option = OsString::from(name);
+    option.push(value.into());
+    option
+}

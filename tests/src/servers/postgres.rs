@@ -1,0 +1,89 @@
+//! PostgreSQL.
+
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::OnceCell;
+
+use super::process::{Server, program};
+use super::until;
+
+/// A PostgreSQL server.
+///
+/// Without `fsync`: what SIGKILL leaves is in the kernel's hands, and no test cuts the power.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Server,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// Starts one.
+    pub async fn start() -> Self {
+        Self::start_with(&["fsync=off"]).await
+    }
+
+    /// Starts one with these settings beside the usual ones.
+    pub async fn start_with(settings: &[&str]) -> Self {
+        let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
+        let data = server.folder().join("data");
+        let initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
+        server.run(
+            &program("initdb", "postgresql"),
+            initdb.map(OsString::from).into_iter().chain([data.clone().into()]),
+        );
+        let mut arguments: Vec<OsString> =
+            vec!["-D".into(), data.into(), "-k".into(), server.folder().into()];
+        arguments.extend(["-p".into(), server.port().to_string().into()]);
+        for setting in ["listen_addresses=127.0.0.1", "max_connections=300"].iter().chain(settings) {
+            arguments.extend(["-c".into(), setting.into()]);
+        }
+        server.start(arguments);
+        let server = Self { server, databases: AtomicU32::new(0) };
+        server.is_up().await;
+        server
+    }
+
+    /// One for all tests of this process.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Postgres> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    ///
+    /// Where it cannot be created.
+    pub async fn fresh_database(&self) -> String {
+        let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.server.port())
+    }
+
+    /// The URL of its administrative database.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.server.port())
+    }
+
+    /// Its process.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    pub async fn start_again(&self) {
+        self.server.spawn();
+        self.is_up().await;
+    }
+
+    async fn is_up(&self) {
+        let url = &self.url();
+        until("PostgreSQL is up", || async move { PgConnection::connect(url).await.is_ok() }).await;
+    }
+}

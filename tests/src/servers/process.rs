@@ -1,0 +1,158 @@
+//! What every server is: a process, a port and a folder.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use nix::unistd::{User, geteuid};
+
+/// A running server. Dropping it kills it and removes its folder.
+///
+/// # Panics
+///
+/// Every operation, where the machine does not do what it is told: these are tests.
+#[derive(Debug)]
+pub struct Server {
+    port: u16,
+    folder: PathBuf,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// Who it runs as, where this process is root and the server refuses to be.
+    user: Option<&'static str>,
+    child: Mutex<Option<Child>>,
+    /// Its standard input closes with this process, whatever ends it: then the folder goes.
+    watcher: Child,
+}
+
+impl Server {
+    /// A folder and a port, for a server that is not started yet.
+    pub(super) fn new(program: PathBuf, user: Option<&'static str>) -> Self {
+        let folder = tempfile::Builder::new().prefix("ferro-idem-").tempdir().unwrap().keep();
+        let user = user.filter(|_| geteuid().is_root());
+        if let Some(user) = user {
+            let user = User::from_name(user).unwrap().expect("its package makes the user");
+            chown(&folder, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+        let watcher = Command::new("sh")
+            .args(["-c", "cat > /dev/null; sleep 1; rm -rf -- \"$0\""])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            port: free_port(),
+            folder,
+            program,
+            arguments: Vec::new(),
+            user,
+            child: Mutex::default(),
+            watcher,
+        }
+    }
+
+    /// Starts it with these arguments, now and whenever it starts again.
+    pub(super) fn start<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+        self.spawn();
+    }
+
+    /// Runs a program to its end, as the server's user.
+    pub(super) fn run<A: Into<OsString>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) {
+        let mut command = self.command(program, &[]);
+        let output = command.args(arguments.into_iter().map(Into::into)).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            program.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// Its data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it with SIGKILL and waits for its end: a crash of the server, not of the machine.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    /// Starts it again in the same folder, on the same port.
+    pub(super) fn spawn(&self) {
+        let mut command = self.command(&self.program, &["--pdeathsig", "KILL"]);
+        command.args(&self.arguments);
+        *self.child.lock().unwrap() = Some(spawned(command));
+    }
+
+    fn command(&self, program: &Path, options: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(options).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some(user) = self.user {
+            command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
+        }
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.folder.join("stderr.log")).unwrap();
+        command.stderr(log).arg(program);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        drop(std::fs::remove_dir_all(&self.folder));
+        drop(self.watcher.kill());
+        drop(self.watcher.wait());
+    }
+}
+
+/// Spawns from a thread that lives as long as the process: the kernel's "signal when the parent dies"
+/// means the thread that spawned.
+fn spawned(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<Child>);
+    static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (orders, ordered) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, started) in ordered {
+                started.send(command.spawn().unwrap()).unwrap();
+            }
+        });
+        orders
+    });
+    let (started, child) = mpsc::channel();
+    SPAWNER.send((command, started)).unwrap();
+    child.recv().expect("the server's program can be started")
+}
+
+/// A program in `PATH`, or where Debian puts those that have versions.
+pub(super) fn program(name: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
+    versions.sort();
+    std::env::split_paths(&path)
+        .chain(versions.into_iter().rev())
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("`{name}` is missing: tests/run installs Debian's package {package}"))
+}
+
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

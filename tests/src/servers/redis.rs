@@ -1,0 +1,96 @@
+//! Redis.
+
+use std::ffi::OsString;
+
+use redis::RedisError;
+use redis::aio::ConnectionManager;
+use tokio::sync::OnceCell;
+
+use super::process::{Server, program};
+use super::until;
+
+/// A Redis server that has what it acknowledged on disk.
+#[derive(Debug)]
+pub struct Redis {
+    server: Server,
+}
+
+impl Redis {
+    /// Starts one.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one with these options beside the usual ones.
+    pub async fn start_with(options: &[&str]) -> Self {
+        let mut server = Server::new(program("redis-server", "redis-server"), None);
+        let port = server.port().to_string();
+        let usual =
+            ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync"];
+        let mut arguments: Vec<OsString> = usual.map(Into::into).into();
+        arguments.extend(["always".into(), "--dir".into(), server.folder().into()]);
+        arguments.extend(options.iter().map(Into::into));
+        server.start(arguments);
+        let server = Self { server };
+        server.is_up().await;
+        server
+    }
+
+    /// One for all tests of this process.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Redis> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.server.port())
+    }
+
+    /// Its process.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// A connection that connects again when it is lost.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no server.
+    pub async fn connection(&self) -> ConnectionManager {
+        redis::Client::open(self.url()).unwrap().get_connection_manager().await.unwrap()
+    }
+
+    /// Starts it again after [`Server::kill`], and waits until it has read its log.
+    pub async fn start_again(&self) {
+        self.server.spawn();
+        self.is_up().await;
+    }
+
+    /// Asks as the administrator: words separated by spaces.
+    ///
+    /// # Panics
+    ///
+    /// Where it is refused.
+    pub async fn tell<T: redis::FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut command = redis::cmd(words.next().unwrap_or_default());
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        command.query_async(&mut self.connection().await).await.unwrap()
+    }
+
+    async fn is_up(&self) {
+        let client = &redis::Client::open(self.url()).unwrap();
+        let ping = || async move {
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            redis::cmd("PING").query_async::<String>(&mut connection).await
+        };
+        // Where it wants a password, it is up.
+        let is_up = || async move {
+            ping().await.map_or_else(|error: RedisError| error.code() == Some("NOAUTH"), |_| true)
+        };
+        until("Redis is up", is_up).await;
+    }
+}
