@@ -34,6 +34,14 @@ pub(super) trait Question<D: Dialect>: Sync {
     ) -> impl Asked<Self::Answer>;
 }
 
+/// Whom asking again, for one event's sake, makes wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    WithOne,
+    /// Others share the statement, or queue for the next one.
+    WithAll,
+}
+
 /// Why there is no answer, after all attempts.
 pub(super) struct Unanswered {
     fault: Fault,
@@ -93,7 +101,9 @@ impl<D: Dialect> SqlLog<D> {
         Q::Answer: Default,
     {
         match self.table.full.get() {
-            Some(statements) if question.events() > 0 => self.ask(statements, question).await,
+            Some(statements) if question.events() > 0 => {
+                self.ask_from(Attempts::new(), Patience::WithAll, statements, question).await
+            }
             _ => Ok(Q::Answer::default()),
         }
     }
@@ -104,7 +114,7 @@ impl<D: Dialect> SqlLog<D> {
         statements: &Statements<D>,
         question: &Q,
     ) -> Result<Q::Answer, Unanswered> {
-        self.ask_from(Attempts::new(), statements, question).await
+        self.ask_from(Attempts::new(), Patience::WithOne, statements, question).await
     }
 
     /// A connection that did not answer in time is closed: its answer may still come, and belongs to
@@ -112,6 +122,7 @@ impl<D: Dialect> SqlLog<D> {
     pub(super) async fn ask_from<Q: Question<D>>(
         &self,
         mut attempts: Attempts,
+        patience: Patience,
         statements: &Statements<D>,
         question: &Q,
     ) -> Result<Q::Answer, Unanswered> {
@@ -135,8 +146,8 @@ impl<D: Dialect> SqlLog<D> {
             if fault.cause == Cause::Unanswered && !has_nonces {
                 fault.cause = Cause::Permanent;
             }
-            let is_shared = question.events() > 1 && fault.is_about_one_event;
-            if is_shared || !attempts.again_after(fault.cause).await {
+            let keeps_others_waiting = patience == Patience::WithAll && fault.is_about_one_event;
+            if keeps_others_waiting || !attempts.again_after(fault.cause).await {
                 return Err(Unanswered { fault, operation: question.operation(), source: Arc::new(source) });
             }
         }

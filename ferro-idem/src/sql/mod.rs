@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use self::ask::Marks;
+use self::ask::{Marks, Patience};
 use self::dialect::{Columns, Dialect, FoundColumn, Mark};
 use self::fault::Fault;
 use self::group::{Groups, Told, Unheard};
@@ -162,7 +162,7 @@ impl<D: Dialect> SqlLog<D> {
     async fn mark_alone(self, mark: Mark, again: bool) -> Result<Unheard<D>, Error> {
         let statements = self.statements().await?;
         let attempts = Attempts::after(again);
-        let are_first = self.ask_from(attempts, statements, &Marks(&[&mark])).await?;
+        let are_first = self.ask_from(attempts, Patience::WithOne, statements, &Marks(&[&mark])).await?;
         Ok(if are_first.contains(&true) { Unheard::first(&self, mark) } else { Unheard::duplicate() })
     }
 

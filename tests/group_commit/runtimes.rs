@@ -1,0 +1,70 @@
+//! A runtime that shuts down leaves nobody waiting, and the queue is bounded.
+
+use std::time::Duration;
+
+use ferro_idem::{ProcessedEventLog, SqliteLog};
+use ferro_idem_tests::open_sqlite;
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::task::{JoinSet, yield_now};
+
+async fn locked(log: &SqliteLog) -> SqliteConnection {
+    let options = log.pool().connect_options();
+    let mut holder = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    holder
+}
+
+#[test]
+fn who_waits_for_a_leader_whose_runtime_shuts_down_is_answered() {
+    let folder = TempDir::new().unwrap();
+    let (leaders, ours) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+    let log = ours.block_on(open_sqlite(folder.path(), 5));
+    assert!(ours.block_on(log.try_mark_processed("before")).unwrap());
+    let holder = ours.block_on(locked(&log));
+
+    let leader = leaders.spawn({
+        let log = log.clone();
+        async move { log.try_mark_processed("leader").await }
+    });
+    // A connection is in use: the leader's statement waits for the lock.
+    while log.pool().num_idle() == log.pool().size() as usize {
+        std::thread::yield_now();
+    }
+    let waiting: Vec<_> = (0..20)
+        .map(|event| {
+            let log = log.clone();
+            ours.spawn(async move { log.try_mark_processed(&format!("evt_{event}")).await })
+        })
+        .collect();
+    ours.block_on(yield_now());
+    leaders.shutdown_timeout(Duration::from_secs(5));
+    assert!(leader.is_finished());
+    ours.block_on(async move {
+        let mut holder = holder;
+        sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+        for waiting in waiting {
+            assert!(waiting.await.unwrap().unwrap());
+        }
+    });
+}
+
+#[tokio::test]
+async fn more_callers_than_there_is_room_for_wait_and_are_all_answered() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    let mut holder = locked(&log).await;
+    let mut callers = JoinSet::new();
+    for event in 0..10_000 {
+        let log = log.clone();
+        callers.spawn(async move { log.try_mark_processed(&format!("evt_{event}")).await.unwrap() });
+    }
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+    assert_eq!(callers.join_all().await, vec![true; 10_000]);
+}
