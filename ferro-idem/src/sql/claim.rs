@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::SqlLog;
-use super::ask::{Looks, NewClaims, Settling};
 use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
 use super::group::{Settlement, Told};
+use super::line::Line;
+use super::question::{Looks, NewClaims, Settling};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
@@ -22,7 +23,7 @@ impl<D: Dialect> SqlLog<D> {
         held: Ownership,
         lease: Duration,
     ) -> Result<bool, Error> {
-        let statements = self.claim_statements().await?;
+        self.claim_statements().await?;
         let held = Held {
             id: event_id.to_owned(),
             owner: held.owner,
@@ -36,18 +37,20 @@ impl<D: Dialect> SqlLog<D> {
                 Told::Alone { .. } => {}
             }
         }
-        Ok(self.ask(statements, &Settling { step, held: &[&held] }).await?.contains(&true))
+        Ok(Line::of_one(self).ask(&Settling { step, held: &[&held] }).await?.contains(&true))
     }
 
     /// Alone, until it is had or another's.
     async fn claim_alone(&self, claim: &NewClaim) -> Result<ClaimOutcome, Error> {
-        let statements = self.claim_statements().await?;
+        let mut line = Line::of_one(self);
         loop {
-            if let Some(&Some(fence)) = self.ask(statements, &NewClaims(&[claim])).await?.first() {
-                return Ok(ClaimOutcome::Acquired { fence });
+            let claimed =
+                line.ask(&NewClaims(&[claim])).await?.first().and_then(|claimed| claimed.as_outcome());
+            if let Some(outcome) = claimed {
+                return Ok(outcome);
             }
             // In a statement of its own: in one with the claim, it would not see what the claim met.
-            let standing = self.ask(statements, &Looks(&[&claim.mark.id])).await?;
+            let standing = line.ask(&Looks(&[&claim.mark.id])).await?;
             if let Some(outcome) = standing.first().and_then(|standing| standing.as_outcome()) {
                 return Ok(outcome);
             }

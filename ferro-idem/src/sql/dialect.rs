@@ -64,12 +64,12 @@ pub trait Dialect: Database + sealed::Sealed {
         mark: &Mark,
     ) -> impl Asked<()>;
 
-    /// The fence of each event that is now claimed by its own nonce.
+    /// Whether each event is now claimed by its own nonce.
     fn claim(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
         claims: &[&NewClaim],
-    ) -> impl Asked<Vec<Option<u64>>>;
+    ) -> impl Asked<Vec<Claimed>>;
 
     /// How each event stands; [`Standing::Free`] where there is no row.
     fn look(
@@ -198,6 +198,29 @@ pub enum Step {
     Renew,
     Complete,
     Release,
+}
+
+/// What a claim came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// By its own nonce.
+    Acquired {
+        fence: u64,
+    },
+    Not(Standing),
+    /// Not, and how the event stands has to be asked: it may have changed since the statement began.
+    Unknown,
+}
+
+impl Claimed {
+    /// `None`: look, and then claim again.
+    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Acquired { fence } => Some(ClaimOutcome::Acquired { fence }),
+            Self::Not(standing) => standing.as_outcome(),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// How an event stands.

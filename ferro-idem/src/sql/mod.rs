@@ -1,13 +1,14 @@
 //! The logs in SQL databases: one implementation, over what each database does by itself.
 
-mod ask;
 mod claim;
 mod columns;
 mod dialect;
 mod fault;
 mod group;
+mod line;
 mod many;
 mod purge;
+mod question;
 mod table;
 mod transaction;
 
@@ -25,10 +26,11 @@ use async_trait::async_trait;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use self::ask::{Marks, Patience};
 use self::dialect::{Columns, Dialect, FoundColumn, Mark};
 use self::fault::Fault;
 use self::group::{Groups, Told, Unheard};
+use self::line::Line;
+use self::question::Marks;
 use self::table::TableName;
 use crate::error::Error;
 use crate::event::EventRef;
@@ -162,7 +164,7 @@ impl<D: Dialect> SqlLog<D> {
     async fn mark_alone(self, mark: Mark, again: bool) -> Result<Unheard<D>, Error> {
         let statements = self.statements().await?;
         let attempts = Attempts::after(again);
-        let are_first = self.ask_from(attempts, Patience::WithOne, statements, &Marks(&[&mark])).await?;
+        let are_first = Line::of_one(&self).ask_after(attempts, statements, &Marks(&[&mark])).await?;
         Ok(if are_first.contains(&true) { Unheard::first(&self, mark) } else { Unheard::duplicate() })
     }
 

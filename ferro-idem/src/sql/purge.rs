@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::SqlLog;
-use super::ask::Question;
 use super::dialect::{Asked, Dialect, PageEnd};
+use super::line::Line;
+use super::question::Question;
 use crate::error::Error;
+use crate::retry::Attempts;
 
 impl<D: Dialect> SqlLog<D> {
     /// Deletes the events received longer than `older_than` ago, and says how many.
@@ -25,7 +27,8 @@ impl<D: Dialect> SqlLog<D> {
         let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(LONGEST_AGE);
         let mut page = Page { after: PageEnd::new(), older_than };
         let mut deleted = 0;
-        while let Some((end, of_page)) = self.ask(statements, &page).await? {
+        let mut line = Line::of_one(self);
+        while let Some((end, of_page)) = line.ask_after(Attempts::new(), statements, &page).await? {
             deleted += of_page;
             page.after = end;
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
 use crate::claim::ClaimOutcome;
-use crate::sql::SqlLog;
-use crate::sql::ask::{Looks, NewClaims};
-use crate::sql::dialect::{Dialect, NewClaim};
+use crate::sql::dialect::{Claimed, Dialect, NewClaim, Standing};
+use crate::sql::line::Line;
+use crate::sql::question::{Looks, NewClaims};
 
 type Waiting = Waiter<NewClaim, ClaimOutcome>;
 
@@ -19,8 +19,8 @@ impl<D: Dialect> Sharing<D> for NewClaim {
     }
 
     /// Of several claims of one event the first goes into the statement. How the event stands is asked for
-    /// all who did not get it, in a second statement: one with the claim would not see what the claim met.
-    async fn carry_out(log: &SqlLog<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
+    /// all others, in a second statement: one with the claim would not see what the claim met.
+    async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
         let mut events: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
         for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
             events.entry(waiter.request.mark.id.clone()).or_default().push(waiter);
@@ -30,35 +30,40 @@ impl<D: Dialect> Sharing<D> for NewClaim {
             .filter_map(|waiters| waiters.first())
             .map(|first| first.request.clone())
             .collect();
-        let fences = match log.ask_for(&NewClaims(&claims.iter().collect::<Vec<_>>())).await {
-            Ok(fences) => fences,
+        let claimed = match line.ask(&NewClaims(&claims.iter().collect::<Vec<_>>())).await {
+            Ok(claimed) => claimed,
             Err(unanswered) => {
                 tell_all(events.into_values().flatten(), &unanswered);
                 return Vec::new();
             }
         };
         let mut others: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
-        for (((id, waiters), claim), fence) in events.into_iter().zip(&claims).zip(fences) {
+        for (((id, waiters), claim), claimed) in events.into_iter().zip(&claims).zip(claimed) {
             for waiter in waiters {
-                match fence {
-                    Some(fence) if waiter.request.mark.owner == claim.mark.owner => {
+                let is_same = waiter.request.mark.owner == claim.mark.owner;
+                match claimed {
+                    Claimed::Acquired { fence } if is_same => {
                         waiter.tell(Told::Answer(ClaimOutcome::Acquired { fence }));
                     }
+                    Claimed::Not(Standing::Processed) => waiter.tell(Told::Answer(ClaimOutcome::Processed)),
                     _ => others.entry(id.clone()).or_default().push(waiter),
                 }
             }
         }
-        tell_standing(log, others).await
+        tell_standing(line, others).await
     }
 }
 
 /// Returns those whose event was freed meanwhile: they can claim it now.
-async fn tell_standing<D: Dialect>(log: &SqlLog<D>, others: BTreeMap<String, Vec<Waiting>>) -> Vec<Waiting> {
+async fn tell_standing<D: Dialect>(
+    line: &mut Line<D>,
+    others: BTreeMap<String, Vec<Waiting>>,
+) -> Vec<Waiting> {
     let ids: Vec<&str> = others.keys().map(String::as_str).collect();
     if ids.is_empty() {
         return Vec::new();
     }
-    let standings = match log.ask_for(&Looks(&ids)).await {
+    let standings = match line.ask(&Looks(&ids)).await {
         Ok(standings) => standings,
         Err(unanswered) => {
             tell_all(others.into_values().flatten(), &unanswered);

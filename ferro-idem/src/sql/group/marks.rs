@@ -7,8 +7,9 @@ use tokio::runtime::Handle;
 
 use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
 use crate::sql::SqlLog;
-use crate::sql::ask::{Marks, Unmark};
 use crate::sql::dialect::{Dialect, Mark};
+use crate::sql::line::Line;
+use crate::sql::question::{Marks, Unmark};
 
 impl<D: Dialect> Sharing<D> for Mark {
     type Answer = Unheard<D>;
@@ -20,7 +21,7 @@ impl<D: Dialect> Sharing<D> for Mark {
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one
     /// event the first that is still there is first.
     async fn carry_out(
-        log: &SqlLog<D>,
+        line: &mut Line<D>,
         batch: Vec<Waiter<Self, Unheard<D>>>,
     ) -> Vec<Waiter<Self, Unheard<D>>> {
         let mut events: BTreeMap<String, Vec<Waiter<Self, Unheard<D>>>> = BTreeMap::new();
@@ -32,11 +33,12 @@ impl<D: Dialect> Sharing<D> for Mark {
             .filter_map(|waiters| waiters.first())
             .map(|first| first.request.clone())
             .collect();
-        match log.ask_for(&Marks(&marks.iter().collect::<Vec<_>>())).await {
+        match line.ask(&Marks(&marks.iter().collect::<Vec<_>>())).await {
             Ok(are_first) => {
                 for ((mark, is_first), waiters) in marks.into_iter().zip(are_first).zip(events.into_values())
                 {
-                    let unheard = if is_first { Unheard::first(log, mark) } else { Unheard::duplicate() };
+                    let unheard =
+                        if is_first { Unheard::first(line.log(), mark) } else { Unheard::duplicate() };
                     tell_first(unheard, waiters);
                 }
             }
@@ -84,7 +86,7 @@ impl<D: Dialect> Drop for Unheard<D> {
         if let Some((log, mark)) = self.first.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(async move { drop(log.ask_for(&Unmark(&mark)).await) });
+            runtime.spawn(async move { drop(Line::of_one(&log).ask(&Unmark(&mark)).await) });
         }
     }
 }

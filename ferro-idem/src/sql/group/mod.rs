@@ -28,8 +28,8 @@ pub(super) use self::marks::Unheard;
 use self::queue::Queue;
 pub(super) use self::settling::Settlement;
 use super::SqlLog;
-use super::ask::Unanswered;
 use super::dialect::{Dialect, Mark, NewClaim};
+use super::line::{Line, Unanswered};
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
 use crate::see_through::SeeThrough;
@@ -48,7 +48,7 @@ pub(super) trait Sharing<D: Dialect>: Send + Sync + Sized + 'static {
 
     /// Answers everybody, but for those who are returned: they wait for the next statement.
     fn carry_out(
-        log: &SqlLog<D>,
+        line: &mut Line<D>,
         batch: Vec<Waiter<Self, Self::Answer>>,
     ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
 }
@@ -132,7 +132,7 @@ impl<D: Dialect> SqlLog<D> {
         let (answer, told) = oneshot::channel();
         let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
         if has_to_lead {
-            let leader = Leader { log: self.clone(), group, has_resigned: false };
+            let leader = Leader { line: Line::of_many(self), group, has_resigned: false };
             SeeThrough::new(leader.lead_until_answered()).await;
         }
         told.await.unwrap_or(Told::Alone { again: true })
@@ -141,36 +141,45 @@ impl<D: Dialect> SqlLog<D> {
 
 /// Carries out what is queued, until nothing is.
 struct Leader<D: Dialect, R: Sharing<D>> {
-    log: SqlLog<D>,
+    line: Line<D>,
     group: Arc<Group<R, R::Answer>>,
     has_resigned: bool,
 }
 
 impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
-    /// One statement, with the caller's own request in it. Those who came meanwhile are led by a task of
-    /// their own: the caller has its answer.
+    /// One statement, with the caller's own request in it. Where others are about, a task goes on leading:
+    /// the caller has its answer.
     async fn lead_until_answered(mut self) {
-        self.lead_once().await;
-        if !self.resign() {
-            match Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(self.lead_until_nobody_waits())),
-                Err(_) => self.lead_until_nobody_waits().await,
-            }
+        let was_alone = self.lead_once().await == 1;
+        if was_alone && self.resign() {
+            return;
+        }
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(self.lead_until_nobody_waits())),
+            Err(_) => self.lead_until_nobody_waits().await,
         }
     }
 
     async fn lead_until_nobody_waits(mut self) {
-        while !self.resign() {
+        loop {
+            // Those just answered may be about to ask again.
+            yield_now().await;
+            if self.resign() {
+                return;
+            }
             self.lead_once().await;
         }
     }
 
-    async fn lead_once(&mut self) {
-        // Whoever is about to ask comes along: those just answered, above all.
+    /// How many were in it.
+    async fn lead_once(&mut self) -> usize {
+        // Whoever is about to ask comes along.
         yield_now().await;
         let batch = self.group.queue().take(MOST);
-        let left = R::carry_out(&self.log, batch).await;
+        let size = batch.len();
+        let left = R::carry_out(&mut self.line, batch).await;
         self.group.queue().put_back(left);
+        size
     }
 
     fn resign(&mut self) -> bool {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
-use crate::sql::SqlLog;
-use crate::sql::ask::Settling;
 use crate::sql::dialect::{Dialect, Held, Step};
+use crate::sql::line::Line;
+use crate::sql::question::Settling;
 
 /// What is done to an event that is held.
 pub(in crate::sql) struct Settlement {
@@ -29,7 +29,7 @@ impl<D: Dialect> Sharing<D> for Settlement {
 
     /// Those who hold one event by different claims do not fit into one statement. Whoever is gone is
     /// carried out all the same: a lease must not stay for that.
-    async fn carry_out(log: &SqlLog<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
+    async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
         let Some(step) = batch.first().map(|waiter| waiter.request.step) else { return batch };
         let mut events: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
         let mut left = Vec::new();
@@ -45,7 +45,7 @@ impl<D: Dialect> Sharing<D> for Settlement {
             .filter_map(|waiters| waiters.first())
             .map(|first| first.request.held.clone())
             .collect();
-        match log.ask_for(&Settling { step, held: &held.iter().collect::<Vec<_>>() }).await {
+        match line.ask(&Settling { step, held: &held.iter().collect::<Vec<_>>() }).await {
             Ok(are_settled) => {
                 for (waiters, is_settled) in events.into_values().zip(are_settled) {
                     for waiter in waiters {

@@ -11,8 +11,8 @@ use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
 
 use self::statements::Statements;
 use super::dialect::{
-    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, fence_of,
-    sealed,
+    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
+    fence_of, sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -123,7 +123,7 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+    ) -> Result<Vec<Claimed>, sqlx::Error> {
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for claim in rows {
@@ -136,11 +136,14 @@ impl Dialect for MySql {
         insert.execute(&mut *connection).await?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
         let owners = owners_of(connection, statements, ids).await?;
-        let fence = |claim: &&NewClaim| {
-            let row = owners.get(&claim.mark.id)?;
-            (row.state == CLAIMED && row.is_of(claim.mark.owner)).then_some(fence_of(row.fence))
+        let claimed = |claim: &&NewClaim| match owners.get(&claim.mark.id) {
+            Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
+                Claimed::Acquired { fence: fence_of(row.fence) }
+            }
+            Some(row) if row.state == PROCESSED => Claimed::Not(Standing::Processed),
+            _ => Claimed::Unknown,
         };
-        Ok(claims.iter().map(fence).collect())
+        Ok(claims.iter().map(claimed).collect())
     }
 
     async fn look(

@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::statements::Statements;
 use super::dialect::{
-    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, are_in,
-    fence_of, sealed,
+    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
+    are_in, fence_of, sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -99,6 +99,11 @@ impl Dialect for Postgres {
         marks: &[&Mark],
         again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
+        if let ([mark], false) = (marks, again) {
+            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()));
+            let insert = insert.bind(&mark.id).bind(&mark.event_type).bind(uuid(mark.owner));
+            return Ok(vec![insert.execute(connection).await?.rows_affected() == 1]);
+        }
         let text = if again { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
         let marked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(text.clone()))
@@ -114,18 +119,23 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+    ) -> Result<Vec<Claimed>, sqlx::Error> {
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
-        let claimed: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
+        let rows: Vec<(String, Option<i64>)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
             .bind(leases)
             .fetch_all(connection)
             .await?;
-        let fences: HashMap<String, i64> = claimed.into_iter().collect();
-        Ok(events.ids.iter().map(|&id| fences.get(id).copied().map(fence_of)).collect())
+        let rows: HashMap<String, Option<i64>> = rows.into_iter().collect();
+        let claimed = |&id: &&str| match rows.get(id) {
+            Some(&Some(fence)) => Claimed::Acquired { fence: fence_of(fence) },
+            Some(None) => Claimed::Not(Standing::Processed),
+            None => Claimed::Unknown,
+        };
+        Ok(events.ids.iter().map(claimed).collect())
     }
 
     async fn look(

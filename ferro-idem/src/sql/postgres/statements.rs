@@ -1,4 +1,4 @@
-//! PostgreSQL's statements. Each takes arrays, so that one statement serves one event or many.
+//! PostgreSQL's statements. They take arrays, so that one statement serves one event or many.
 //!
 //! Times are `clock_timestamp()`: `now()` stands still while a statement waits for a lock, and a lease
 //! would come out short.
@@ -31,14 +31,17 @@ ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
+/// For one event: half the work of [`MARK`] for the server.
+const MARK_ONE: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
+     VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
+
+const MARK_ONE_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
+     SELECT $1, $2 WHERE $3::uuid IS NOT NULL ON CONFLICT (event_id) DO NOTHING";
+
 const MARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
      INSERT INTO stripe_processed_events (event_id, event_type, owner) \
      SELECT id, type, owner FROM patience, \
      unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
-     ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
-
-const MARK_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
-     SELECT id, type FROM unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
      ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
 
 /// A row that an earlier attempt made, by its nonce, is returned as well.
@@ -49,9 +52,12 @@ const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock
      ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner \
      RETURNING e.event_id::text";
 
+/// What was processed before the statement began stays processed, and is returned without a fence: a
+/// duplicate costs no second statement.
+///
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
-const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     INSERT INTO stripe_processed_events AS e \
+const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)), \
+     claimed AS (INSERT INTO stripe_processed_events AS e \
      (event_id, event_type, state, owner, fence, lease_until, updated_at) \
      SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at \
      FROM patience, \
@@ -63,7 +69,9 @@ const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_time
      updated_at = clock_timestamp() \
      WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
      OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) \
-     RETURNING e.event_id::text, e.fence";
+     RETURNING e.event_id::text AS id, e.fence) \
+     SELECT id, fence FROM claimed UNION ALL \
+     SELECT event_id::text, NULL FROM stripe_processed_events WHERE event_id = ANY($1::text[]) AND state = 1";
 
 const LOOK: &str = "SELECT event_id::text, state::bigint, \
      (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint \
@@ -126,6 +134,7 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 pub struct Statements {
     /// What tells this table's events from those of other tables in the same database.
     pub(super) lock_prefix: String,
+    pub(super) mark_one: Arc<str>,
     pub(super) mark: Arc<str>,
     pub(super) mark_again: Arc<str>,
     pub(super) claim: Arc<str>,
@@ -144,14 +153,15 @@ pub struct Statements {
 impl Statements {
     pub(super) fn new(table: &TableName, columns: Columns) -> Self {
         let written = |statement| table.prepared::<Postgres>(statement);
-        // A plain table never asks again: it could not tell whose a row is.
-        let (mark, look, own, delete_page) = match columns {
-            Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
-            Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        // A plain table is asked for one event, and never again: it could not tell whose a row is.
+        let (mark_one, look, own, delete_page) = match columns {
+            Columns::Full => (MARK_ONE, LOOK, OWN, DELETE_PAGE),
+            Columns::Plain => (MARK_ONE_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             lock_prefix: format!("ferro-idem:{table}:"),
-            mark: written(mark),
+            mark_one: written(mark_one),
+            mark: written(MARK),
             mark_again: written(MARK_AGAIN),
             claim: written(CLAIM),
             look: written(look),

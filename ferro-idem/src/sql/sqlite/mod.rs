@@ -14,8 +14,8 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 use self::in_flight::{Entered, InFlight};
 use self::statements::Statements;
 use super::dialect::{
-    Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step, are_in,
-    fence_of, sealed,
+    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
+    are_in, fence_of, sealed,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -143,7 +143,7 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
+    ) -> Result<Vec<Claimed>, sqlx::Error> {
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query_as(AssertSqlSafe(text));
         for claim in rows {
@@ -155,7 +155,11 @@ impl Dialect for Sqlite {
         }
         let claimed: Vec<(String, i64)> = insert.fetch_all(connection).await?;
         let fences: HashMap<String, i64> = claimed.into_iter().collect();
-        Ok(claims.iter().map(|claim| fences.get(&claim.mark.id).copied().map(fence_of)).collect())
+        let claimed = |claim: &&NewClaim| match fences.get(&claim.mark.id) {
+            Some(&fence) => Claimed::Acquired { fence: fence_of(fence) },
+            None => Claimed::Unknown,
+        };
+        Ok(claims.iter().map(claimed).collect())
     }
 
     async fn look(

@@ -1,0 +1,180 @@
+//! Asking the database until it answers, with the same nonces each time.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::error::BoxDynError;
+use sqlx::pool::PoolConnection;
+
+use super::dialect::{Columns, Dialect};
+use super::fault::Fault;
+use super::question::Question;
+use super::{SqlLog, Statements};
+use crate::error::Error;
+use crate::retry::{Attempts, Cause};
+
+/// A line to the database.
+pub(super) struct Line<D: Dialect> {
+    log: SqlLog<D>,
+    /// For those who lead: the next statement is a moment away, and a pool asks the server whenever a
+    /// connection is taken or returned.
+    kept: Option<PoolConnection<D>>,
+    patience: Patience,
+}
+
+/// Whom asking again, for one event's sake, makes wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    WithOne,
+    /// Others share the statement, or queue for the next one.
+    WithAll,
+}
+
+impl<D: Dialect> Line<D> {
+    /// For one caller.
+    pub(super) fn of_one(log: &SqlLog<D>) -> Self {
+        Self { log: log.clone(), kept: None, patience: Patience::WithOne }
+    }
+
+    /// For the callers who share statements.
+    pub(super) fn of_many(log: &SqlLog<D>) -> Self {
+        Self { patience: Patience::WithAll, ..Self::of_one(log) }
+    }
+
+    pub(super) fn log(&self) -> &SqlLog<D> {
+        &self.log
+    }
+
+    /// Asks in the table of all guarantees.
+    pub(super) async fn ask<Q>(&mut self, question: &Q) -> Result<Q::Answer, Unanswered>
+    where
+        Q: Question<D>,
+        Q::Answer: Default,
+    {
+        let table = Arc::clone(&self.log.table);
+        match table.full.get() {
+            Some(statements) if question.events() > 0 => {
+                self.ask_after(Attempts::new(), statements, question).await
+            }
+            _ => Ok(Q::Answer::default()),
+        }
+    }
+
+    /// Asks, and asks again after a passing error or a lost answer.
+    ///
+    /// A connection that did not answer in time is closed: its answer may still come, and belongs to
+    /// nobody.
+    pub(super) async fn ask_after<Q: Question<D>>(
+        &mut self,
+        mut attempts: Attempts,
+        statements: &Statements<D>,
+        question: &Q,
+    ) -> Result<Q::Answer, Unanswered> {
+        loop {
+            let again = attempts.may_have_been_carried_out();
+            let (mut fault, source): (Fault, BoxDynError) = match self.connection().await {
+                Err(error) => (self.log.fault_of(&error), error.into()),
+                Ok(mut connection) => {
+                    let put = question.put(&mut connection, &statements.texts, again);
+                    match attempts.attempt(self.answers_within(question.events()), put).await {
+                        Ok(Ok(answer)) => {
+                            self.keep(connection);
+                            return Ok(answer);
+                        }
+                        Ok(Err(error)) => (self.log.fault_of(&error), error.into()),
+                        Err(late) => {
+                            connection.close_on_drop();
+                            let is_about_one_event = question.events() == 1;
+                            (Fault { is_about_one_event, ..Fault::late() }, late.into())
+                        }
+                    }
+                }
+            };
+            let has_nonces = statements.columns == Columns::Full || Q::NEEDS_NO_NONCE;
+            if fault.cause == Cause::Unanswered && !has_nonces {
+                fault.cause = Cause::Permanent;
+            }
+            let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;
+            if keeps_others_waiting || !attempts.again_after(fault.cause).await {
+                return Err(Unanswered { fault, operation: question.operation(), source: Arc::new(source) });
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> Result<PoolConnection<D>, sqlx::Error> {
+        match self.kept.take() {
+            Some(connection) => Ok(connection),
+            None => self.log.pool.acquire().await,
+        }
+    }
+
+    /// Where others may wait for a connection, it goes back to the pool.
+    fn keep(&mut self, connection: PoolConnection<D>) {
+        let pool = &self.log.pool;
+        let has_others = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+        if self.patience == Patience::WithAll && has_others {
+            self.kept = Some(connection);
+        }
+    }
+
+    /// How long a statement for so many events may take. For one it is put in the simplest words,
+    /// which wait for a lock as long as the server does.
+    fn answers_within(&self, events: usize) -> Option<Duration> {
+        match self.patience {
+            Patience::WithAll if events == 1 => D::ANSWERS_WITHIN.map(|within| within / 2),
+            Patience::WithAll | Patience::WithOne => D::ANSWERS_WITHIN,
+        }
+    }
+}
+
+/// Why there is no answer, after all attempts.
+pub(super) struct Unanswered {
+    fault: Fault,
+    operation: &'static str,
+    source: Arc<BoxDynError>,
+}
+
+impl Unanswered {
+    /// Whether another event of the same statement could have gone through by itself.
+    pub(super) fn is_about_one_event(&self) -> bool {
+        self.fault.is_about_one_event
+    }
+
+    /// For each of those who asked.
+    pub(super) fn to_error(&self) -> Error {
+        Error::Store {
+            operation: self.operation.into(),
+            advice: self.fault.advice.clone(),
+            source: Box::new(SharedSource(Arc::clone(&self.source))),
+        }
+    }
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.to_error()
+    }
+}
+
+/// An error of the driver that several callers have.
+struct SharedSource(Arc<BoxDynError>);
+
+impl fmt::Debug for SharedSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl fmt::Display for SharedSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl StdError for SharedSource {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&**self.0)
+    }
+}
