@@ -39,6 +39,7 @@
 //! | before the log is asked | the next delivery runs | the next delivery runs | the next delivery runs |
 //! | the log was asked, its answer is lost | a duplicate if the mark was made | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
+//! | in the body: a statement fails and is passed over, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
 //! | in the body: crash | never runs again | runs when the lease is over, under a higher fence | rolled back: the next delivery runs |
 //! | the process stands still longer than the lease | goes on | the body is stopped, another delivery has the event | goes on, in its transaction |
 //! | behind the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
@@ -46,6 +47,9 @@
 //!
 //! Under claim and transaction, a 2xx means that the event is processed; under the fence, that it was
 //! seen: an event whose body failed is answered as a duplicate from then on.
+//!
+//! That a log's own store crashes, or fails over, is not in the table: each log says what of its marks is
+//! left then, and which settings of the server that depends on.
 //!
 //! # Features
 //!

@@ -43,8 +43,8 @@ pub use self::lease::{Claim, DEFAULT_LEASE, SHORTEST_LEASE};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot claim events",
     label = "not a `ClaimLog`",
-    note = "the logs that can claim are `MemoryProcessedLog` and `SqliteLog`, or implement \
-            `ferro_idem::ClaimLog` for `{Self}`",
+    note = "the logs that can claim are `MemoryProcessedLog`, `SqliteLog`, `PostgresLog`, `MySqlLog` and \
+            `RedisLog`, or implement `ferro_idem::ClaimLog` for `{Self}`",
     note = "without `claim`, the attribute is a plain fence: at most once, over any `ProcessedEventLog`"
 )]
 #[async_trait]

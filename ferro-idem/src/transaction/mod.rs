@@ -29,6 +29,11 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// A commit that was applied and reported as failed leads to a duplicate at the next delivery, never
 /// to a second effect.
 ///
+/// A database can roll a transaction back by itself: a deadlock, a full disk, in PostgreSQL any
+/// statement that fails. Where a body passes over that error and reports success, nothing of it is
+/// left to commit; [`commit`](Self::commit) looks for its mark first, and is then an error, so that the
+/// sender delivers again.
+///
 /// # Cancel safety
 ///
 /// [`begin`](Self::begin) and [`commit`](Self::commit) return futures that borrow nothing:
@@ -37,7 +42,8 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no transactions",
     label = "not a `TransactionalLog`",
-    note = "the log that has them is `SqliteLog`, or implement `ferro_idem::TransactionalLog` for `{Self}`",
+    note = "the logs that have them are `SqliteLog`, `PostgresLog` and `MySqlLog`, or implement \
+            `ferro_idem::TransactionalLog` for `{Self}`",
     note = "where effects are in other systems, use `claim`; for at most once, leave the argument out"
 )]
 pub trait TransactionalLog: Send + Sync {
@@ -59,7 +65,12 @@ pub trait TransactionalLog: Send + Sync {
         event: EventRef<'_>,
     ) -> impl Future<Output = Result<MarkOutcome, Error>> + Send;
 
-    /// Commits mark and effects.
+    /// Commits mark and effects. An implementation must not report success where the mark is no longer
+    /// in the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]: nothing was committed, or whether it was is unknown.
     fn commit(transaction: Self::Transaction) -> Detached<()>;
 
     /// Takes mark and effects back.

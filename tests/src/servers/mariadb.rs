@@ -86,7 +86,11 @@ impl MariaDb {
 
     async fn is_up(&self) {
         let url = &self.url();
-        until("MariaDB is up", || async move { MySqlConnection::connect(url).await.is_ok() }).await;
+        until("MariaDB is up", || async move {
+            self.server.keep_up();
+            MySqlConnection::connect(url).await.is_ok()
+        })
+        .await;
     }
 }
 

@@ -84,6 +84,10 @@ impl Postgres {
 
     async fn is_up(&self) {
         let url = &self.url();
-        until("PostgreSQL is up", || async move { PgConnection::connect(url).await.is_ok() }).await;
+        until("PostgreSQL is up", || async move {
+            self.server.keep_up();
+            PgConnection::connect(url).await.is_ok()
+        })
+        .await;
     }
 }

@@ -118,6 +118,18 @@ impl Server {
         *self.child.lock().unwrap() = Some(spawned(command));
     }
 
+    /// Starts it again where it ended by itself: PostgreSQL does as long as a process of the one before
+    /// is still ending.
+    pub(super) fn keep_up(&self) {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended =
+            child.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_some()));
+        drop(child);
+        if has_ended {
+            self.spawn();
+        }
+    }
+
     fn command(&self, program: &Path, options: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         command.args(options).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());

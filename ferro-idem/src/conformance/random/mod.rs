@@ -214,16 +214,18 @@ pub(super) async fn transact<L: TransactionalLog>(log: &L, call: Call) -> Kept<A
 
 /// What was dropped is rolled back behind the caller's back: the next step waits for it.
 async fn is_rolled_back<L: TransactionalLog>(log: &L, id: &str, dropped: MarkOutcome) -> Kept {
+    if dropped != MarkOutcome::First {
+        return Ok(());
+    }
     let patience = Patience::for_the("rollback of a dropped transaction");
-    while dropped == MarkOutcome::First {
+    loop {
         let (transaction, outcome) = delivering::mark_in(log, id).await?;
         L::rollback(transaction).await?;
         if outcome == MarkOutcome::First {
-            break;
+            return Ok(());
         }
         patience.wait().await?;
     }
-    Ok(())
 }
 
 fn unknown() -> Breach {
