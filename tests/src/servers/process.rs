@@ -66,13 +66,9 @@ impl Server {
     /// Runs a program to its end, as the server's user.
     pub(super) fn run<A: Into<OsString>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) {
         let mut command = self.command(program, &[]);
-        let output = command.args(arguments.into_iter().map(Into::into)).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            program.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let status = command.args(arguments.into_iter().map(Into::into)).status().unwrap();
+        let said = || std::fs::read_to_string(self.folder.join("stderr.log")).unwrap_or_default();
+        assert!(status.success(), "{}: {}", program.display(), said());
     }
 
     /// Its data.
