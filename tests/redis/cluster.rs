@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, ProcessedEventLog, RedisLog};
+use ferro_idem_tests::servers::RedisCluster;
 
-use super::servers::Cluster;
 use super::{LEASE, acquire, claim};
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn every_step_works_on_every_node() {
-    let cluster = Cluster::start_with(&[]).await;
+    let cluster = RedisCluster::start().await;
     let log = RedisLog::new(cluster.connection().await);
     for number in 0..100 {
         let id = format!("fenced {number}");
@@ -27,7 +27,7 @@ async fn every_step_works_on_every_node() {
         assert!(log.complete(&id, second).await.unwrap());
         assert_eq!(claim(&log, &id).await, ClaimOutcome::Processed);
     }
-    for node in &cluster.nodes {
+    for node in cluster.nodes() {
         assert!(node.tell::<usize>("DBSIZE").await > 30, "no node is left out");
     }
 }
@@ -35,12 +35,12 @@ async fn every_step_works_on_every_node() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_script_that_one_node_does_not_know_is_brought_to_it_while_another_stands_still() {
-    let cluster = Cluster::start_with(&[]).await;
+    let cluster = RedisCluster::start().await;
     let owner = cluster.owner_of("stripe_processed_events:evt_1").await;
     let log = RedisLog::new(cluster.connection().await);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
-    let _: () = cluster.nodes[owner].tell("SCRIPT FLUSH").await;
-    cluster.nodes[(owner + 1) % 3].stand_still();
+    let _: () = cluster.nodes()[owner].tell("SCRIPT FLUSH").await;
+    cluster.nodes()[(owner + 1) % 3].server().pause();
     // redis-rs waits 500 ms for a node that does not answer.
     let asked = tokio::time::timeout(Duration::from_millis(400), log.try_mark_processed("evt_1")).await;
     assert!(!asked.expect("only the event's own node is asked").unwrap());
@@ -49,10 +49,10 @@ async fn a_script_that_one_node_does_not_know_is_brought_to_it_while_another_sta
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_client_that_resends_by_itself_makes_no_duplicate_of_the_first_delivery() {
-    let cluster = Cluster::start_with(&[]).await;
+    let cluster = RedisCluster::start().await;
     let log = RedisLog::new(cluster.connection().await);
     assert!(log.try_mark_processed("known").await.unwrap());
-    for node in &cluster.nodes {
+    for node in cluster.nodes() {
         // Longer than redis-rs waits: the mark is made by a call that has no one to answer to.
         let _: () = node.tell("CLIENT PAUSE 1200 ALL").await;
     }
@@ -63,7 +63,7 @@ async fn a_client_that_resends_by_itself_makes_no_duplicate_of_the_first_deliver
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Redis: run tests/run"]
 async fn of_many_marks_at_once_one_is_the_first() {
-    let cluster = Cluster::start_with(&[]).await;
+    let cluster = RedisCluster::start().await;
     let log = RedisLog::new(cluster.connection().await);
     for round in 0..10 {
         let marks = (0..50).map(|_| {

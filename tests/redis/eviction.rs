@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
+use ferro_idem_tests::servers::{Redis, RedisCluster};
 
-use super::servers::{Cluster, Server, connect_to};
-use super::{LEASE, acquire};
+use super::{LEASE, acquire, connect_to};
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_evicts_is_refused_and_nothing_is_written() {
-    let server = Server::start_with(&["--maxmemory-policy", "volatile-lru"]).await;
+    let server = Redis::start_with(&["--maxmemory-policy", "volatile-lru"]).await;
     let log = RedisLog::new(server.connection().await);
     let refused = log.try_mark_processed("evt_1").await.unwrap_err().to_string();
     assert!(refused.contains("`maxmemory-policy` is `volatile-lru`"), "{refused}");
@@ -26,7 +26,7 @@ async fn a_server_that_evicts_is_refused_and_nothing_is_written() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_evicts_is_used_when_told() {
-    let server = Server::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
+    let server = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
     let log = RedisLog::new(server.connection().await).accept_eviction();
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     acquire(&log, "evt_2", LEASE).await;
@@ -35,9 +35,9 @@ async fn a_server_that_evicts_is_used_when_told() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_does_not_say_is_refused_and_used_when_told() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let _: () = server.tell("ACL SETUSER app on >secret ~* +@all -info").await;
-    let connection = connect_to(&format!("redis://app:secret@127.0.0.1:{}", server.port)).await;
+    let connection = connect_to(&format!("redis://app:secret@127.0.0.1:{}", server.server().port())).await;
     let refused =
         RedisLog::new(connection.clone()).try_mark_processed("evt_1").await.unwrap_err().to_string();
     assert!(refused.contains("allow `INFO`") && refused.contains("accept_eviction()"), "{refused}");
@@ -48,7 +48,7 @@ async fn a_server_that_does_not_say_is_refused_and_used_when_told() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_begins_to_evict_is_refused_within_a_minute_and_claims_are_still_settled() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
     let _: () = server.tell("CONFIG SET maxmemory-policy allkeys-lru").await;
@@ -63,9 +63,9 @@ async fn a_server_that_begins_to_evict_is_refused_within_a_minute_and_claims_are
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
-    let cluster = Cluster::start_with(&[]).await;
+    let cluster = RedisCluster::start().await;
     let connection = cluster.connection().await;
-    for node in &cluster.nodes {
+    for node in cluster.nodes() {
         let _: () = node.tell("CONFIG SET maxmemory-policy allkeys-random").await;
         for id in 0..6 {
             let log = RedisLog::new(connection.clone());
@@ -80,14 +80,14 @@ async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_used_later_on() {
-    let mut cluster = Cluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
+    let cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
     // With the tag, all events are on one node: not the one that goes down.
     let prefix = "{on_one_node}";
     let owner = cluster.owner_of(prefix).await;
     let asked_before = RedisLog::new(cluster.connection().await).key_prefix(prefix);
     assert!(asked_before.try_mark_processed("evt_1").await.unwrap());
 
-    cluster.nodes[(owner + 1) % 3].kill();
+    cluster.nodes()[(owner + 1) % 3].server().kill();
     let connection = cluster.connection().await;
     let never_asked = RedisLog::new(connection.clone()).key_prefix(prefix);
     let refused = never_asked.try_mark_processed("evt_2").await.unwrap_err().to_string();

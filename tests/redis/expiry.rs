@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, ProcessedEventLog, RETENTION, RedisLog};
+use ferro_idem_tests::servers::{Redis, until};
 
-use super::servers::{Server, until};
 use super::{LEASE, acquire, claim};
 
-async fn time_to_live(server: &Server, id: &str) -> Duration {
+async fn time_to_live(server: &Redis, id: &str) -> Duration {
     Duration::from_millis(server.tell(&format!("PTTL stripe_processed_events:{id}")).await)
 }
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn an_event_is_remembered_for_35_days_after_its_last_change() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let about = RETENTION.checked_sub(Duration::from_secs(30)).unwrap()..=RETENTION;
     assert!(log.try_mark_processed("marked").await.unwrap());
@@ -39,17 +39,17 @@ async fn an_event_is_remembered_for_35_days_after_its_last_change() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn after_the_retention_an_event_is_new() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await).retention(Duration::from_secs(1));
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
-    until("the event is new", async || log.try_mark_processed("evt_1").await.unwrap()).await;
+    until("the event is new", || async { log.try_mark_processed("evt_1").await.unwrap() }).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await).retention(Duration::from_millis(1));
     let held = acquire(&log, "evt_1", LEASE).await;
     assert!(time_to_live(&server, "evt_1").await > LEASE / 2);
@@ -61,7 +61,7 @@ async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn the_longest_durations_are_taken() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await).retention(Duration::MAX);
     assert!(log.try_mark_processed("marked").await.unwrap());
     let held = acquire(&log, "claimed", Duration::MAX).await;

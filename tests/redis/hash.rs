@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, RedisLog};
+use ferro_idem_tests::servers::Redis;
 use redis::AsyncCommands;
 
-use super::servers::Server;
 use super::{LEASE, acquire, claim};
 
 type Fields = HashMap<String, Vec<u8>>;
@@ -14,7 +14,7 @@ type Fields = HashMap<String, Vec<u8>>;
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_mark_is_the_documented_hash_with_its_type() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let event = EventRef::new("evt_1").unwrap().with_type("invoice.paid");
     assert!(log.try_mark_event(event).await.unwrap());
@@ -29,7 +29,7 @@ async fn a_mark_is_the_documented_hash_with_its_type() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_claim_is_the_documented_hash_until_it_is_settled() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
     let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
@@ -55,7 +55,7 @@ async fn a_claim_is_the_documented_hash_until_it_is_settled() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn ids_are_names_byte_for_byte() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let ids =
         ["e", "E", "é", "e\u{301}", "e ", " e", "*", "?", "[e]", "{e}", "e\r\n", "\u{1}", "e:e", "\"e'"];
@@ -71,7 +71,7 @@ async fn ids_are_names_byte_for_byte() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_prefix_is_any_bytes_and_separates_logs() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let mut connection = server.connection().await;
     let log = RedisLog::new(connection.clone()).key_prefix(b"\xff\0*".to_vec());
     assert!(log.try_mark_processed("evt_1").await.unwrap());
@@ -82,7 +82,7 @@ async fn a_prefix_is_any_bytes_and_separates_logs() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn one_event_keeps_its_meaning_when_the_guarantee_changes() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     assert!(log.try_mark_processed("marked").await.unwrap());
     assert_eq!(claim(&log, "marked").await, ClaimOutcome::Processed);
@@ -96,7 +96,7 @@ async fn one_event_keeps_its_meaning_when_the_guarantee_changes() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_hash_of_the_applications_own_counts_as_processed() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let _: usize = server.tell("HSET stripe_processed_events:evt_1 seen yes").await;
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
@@ -106,7 +106,7 @@ async fn a_hash_of_the_applications_own_counts_as_processed() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let zombie = acquire(&log, "evt_1", Duration::ZERO).await;
     let held = acquire(&log, "evt_1", LEASE).await;
@@ -126,7 +126,7 @@ async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_claim_is_held_by_the_pair_of_owner_and_fence() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
     let other_fence = Ownership { fence: held.fence + 1, ..held };

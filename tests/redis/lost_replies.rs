@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, RedisLog};
+use ferro_idem_tests::servers::{Redis, until};
 use redis::aio::ConnectionManager;
 
 use super::proxy::Proxy;
-use super::servers::{Server, connect_to, until};
-use super::{LEASE, acquire};
+use super::{LEASE, acquire, connect_to};
 
 /// A log behind the proxy whose scripts the server knows, so that one reply is one step.
-async fn log_behind_a_proxy(server: &Server) -> (RedisLog<ConnectionManager>, Proxy) {
-    let proxy = Proxy::before(server.port).await;
+async fn log_behind_a_proxy(server: &Redis) -> (RedisLog<ConnectionManager>, Proxy) {
+    let proxy = Proxy::before(server.server().port()).await;
     let log = RedisLog::new(connect_to(&format!("redis://127.0.0.1:{}", proxy.port)).await);
     assert!(log.try_mark_processed("known").await.unwrap());
     let held = acquire(&log, "known too", LEASE).await;
@@ -23,7 +23,7 @@ async fn log_behind_a_proxy(server: &Server) -> (RedisLog<ConnectionManager>, Pr
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_mark_whose_replies_are_lost_is_the_first() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let (log, proxy) = log_behind_a_proxy(&server).await;
     for losses in 1..=2 {
         let id = format!("evt_{losses}");
@@ -37,7 +37,7 @@ async fn a_mark_whose_replies_are_lost_is_the_first() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn every_step_of_a_claim_survives_a_lost_reply() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let (log, proxy) = log_behind_a_proxy(&server).await;
     let claim = async |owner| {
         proxy.lose_replies(1);
@@ -62,7 +62,7 @@ async fn every_step_of_a_claim_survives_a_lost_reply() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_mark_that_is_answered_too_late_is_the_first() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     assert!(log.try_mark_processed("known").await.unwrap());
     // Longer than redis-rs waits.
@@ -74,7 +74,7 @@ async fn a_mark_that_is_answered_too_late_is_the_first() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn scripts_are_brought_again_to_a_server_that_forgot_them() {
-    let mut server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "claimed", LEASE).await;
     assert!(log.try_mark_processed("evt_1").await.unwrap());
@@ -82,7 +82,8 @@ async fn scripts_are_brought_again_to_a_server_that_forgot_them() {
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
     assert!(log.renew("claimed", held, LEASE).await.unwrap());
 
-    server.kill_and_restart().await;
+    server.server().kill();
+    server.start_again().await;
     assert!(!log.try_mark_processed("evt_1").await.unwrap(), "the file keeps what was acknowledged");
     assert!(log.complete("claimed", held).await.unwrap());
 }
@@ -90,14 +91,14 @@ async fn scripts_are_brought_again_to_a_server_that_forgot_them() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_is_gone_is_an_error_in_bounded_time() {
-    let mut server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
-    server.kill();
+    server.server().kill();
     let asked = tokio::time::timeout(Duration::from_secs(15), log.try_mark_processed("evt_2")).await;
     let error = asked.expect("a bound").unwrap_err().to_string();
     assert!(error.starts_with("could not mark the event as processed: "), "{error}");
 
-    server.kill_and_restart().await;
-    until("the log works again", async || log.try_mark_processed("evt_2").await.is_ok()).await;
+    server.start_again().await;
+    until("the log works again", || async { log.try_mark_processed("evt_2").await.is_ok() }).await;
 }

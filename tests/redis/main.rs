@@ -7,13 +7,18 @@ mod hash;
 mod lost_replies;
 mod proxy;
 mod refusals;
-mod servers;
 
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership};
+use redis::aio::ConnectionManager;
 
 const LEASE: Duration = Duration::from_mins(1);
+
+/// As another user, or by another way, than the server's own connections.
+async fn connect_to(url: &str) -> ConnectionManager {
+    redis::Client::open(url).unwrap().get_connection_manager().await.unwrap()
+}
 
 /// A claim that has to be had.
 async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {

@@ -4,10 +4,10 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use ferro_idem::{ClaimLog, Error, ProcessedEventLog, RedisLog};
+use ferro_idem_tests::servers::Redis;
 use redis::aio::ConnectionLike;
 
-use super::servers::{Server, connect_to};
-use super::{LEASE, acquire};
+use super::{LEASE, acquire, connect_to};
 
 /// The error of a mark that is refused at once.
 async fn refused<C>(log: &RedisLog<C>, id: &str) -> Error
@@ -24,7 +24,7 @@ where
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_key_that_is_no_hash_is_left_alone() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let _: () = server.tell("SET stripe_processed_events:evt_1 mine").await;
     let error = refused(&log, "evt_1").await.to_string();
@@ -35,7 +35,7 @@ async fn a_key_that_is_no_hash_is_left_alone() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn a_full_memory_says_to_make_room_and_loses_nothing() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let _: () = server.tell("CONFIG SET maxmemory 1").await;
     let error = refused(&log, "evt_1").await.to_string();
@@ -47,11 +47,11 @@ async fn a_full_memory_says_to_make_room_and_loses_nothing() {
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn the_rights_that_the_documentation_lists_are_enough_and_one_less_is_not() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let rights = "+evalsha +eval +exists +hget +hmget +hset +hsetnx +hdel +pexpire +time +info";
     let _: () =
         server.tell(&format!("ACL SETUSER app on >secret ~stripe_processed_events:* -@all {rights}")).await;
-    let url = format!("redis://app:secret@127.0.0.1:{}", server.port);
+    let url = format!("redis://app:secret@127.0.0.1:{}", server.server().port());
     let log = RedisLog::new(connect_to(&url).await);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
@@ -82,9 +82,9 @@ async fn the_rights_that_the_documentation_lists_are_enough_and_one_less_is_not(
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
 async fn no_secret_is_told() {
-    let server = Server::start().await;
+    let server = Redis::start().await;
     let _: () = server.tell("ACL SETUSER app on >s3cr3t ~* +@all").await;
-    let connection = connect_to(&format!("redis://app:s3cr3t@127.0.0.1:{}", server.port)).await;
+    let connection = connect_to(&format!("redis://app:s3cr3t@127.0.0.1:{}", server.server().port())).await;
     let log = RedisLog::new(connection);
     assert_eq!(
         format!("{log:?}"),

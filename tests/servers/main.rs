@@ -66,6 +66,19 @@ async fn redis_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
+async fn a_paused_server_keeps_its_connections_and_answers_when_it_goes_on() {
+    let server = Redis::start().await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    server.server().pause();
+    let ping = redis::cmd("PING");
+    assert!(ping.query_async::<String>(&mut connection).await.unwrap_err().is_timeout());
+    server.server().resume();
+    assert_eq!(ping.query_async::<String>(&mut connection).await.unwrap(), "PONG");
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
 async fn a_cluster_shares_the_keys() {
     let cluster = RedisCluster::start().await;
     let mut connection = cluster.connection().await;

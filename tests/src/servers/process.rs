@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use nix::unistd::{User, geteuid};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::{Pid, User, geteuid};
 
 /// A running server. Dropping it kills it and removes its folder.
 ///
@@ -65,13 +66,9 @@ impl Server {
     /// Runs a program to its end, as the server's user.
     pub(super) fn run<A: Into<OsString>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) {
         let mut command = self.command(program, &[]);
-        let output = command.args(arguments.into_iter().map(Into::into)).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            program.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let status = command.args(arguments.into_iter().map(Into::into)).status().unwrap();
+        let said = || std::fs::read_to_string(self.folder.join("stderr.log")).unwrap_or_default();
+        assert!(status.success(), "{}: {}", program.display(), said());
     }
 
     /// Its data.
@@ -90,6 +87,24 @@ impl Server {
             drop(child.kill());
             drop(child.wait());
         }
+    }
+
+    /// It keeps its connections and answers nothing, as on a machine that stands still.
+    ///
+    /// Only the process itself: the children of a PostgreSQL server go on.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// It goes on after [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let child = self.child.lock().unwrap();
+        let process = child.as_ref().expect("it is running").id();
+        signal::kill(Pid::from_raw(process.try_into().unwrap()), signal).unwrap();
     }
 
     /// Starts it again in the same folder, on the same port.

@@ -58,6 +58,12 @@ impl RedisCluster {
         &self.nodes
     }
 
+    /// Which of [`nodes`](Self::nodes) has the key: redis-cli gives each a third of the slots, in order.
+    pub async fn owner_of(&self, key: &str) -> usize {
+        let slot: usize = self.nodes[0].tell(&format!("CLUSTER KEYSLOT {key}")).await;
+        (slot * 3 / 16384).min(2)
+    }
+
     /// Starts all nodes again after [`Server::kill`](super::Server::kill), and waits until they agree.
     pub async fn start_again(&self) {
         for node in &self.nodes {
