@@ -37,7 +37,7 @@
 //! | where | fence | claim | transaction |
 //! |---|---|---|---|
 //! | before the log is asked | the next delivery runs | the next delivery runs | the next delivery runs |
-//! | the log was asked, its answer is lost | a duplicate if the mark was made | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
+//! | the log was asked, its answer is lost | crash: a duplicate if the mark was made. Dropped: the SQL logs take the mark back | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
 //! | in the body: a statement fails and is passed over, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
 //! | in the body: crash | never runs again | runs when the lease is over, under a higher fence | rolled back: the next delivery runs |

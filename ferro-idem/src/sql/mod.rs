@@ -69,10 +69,19 @@ pub use self::transaction::SqlTransaction;
 /// is [`Error::Store`]. In a plain table there is no nonce, so a mark whose reply was lost is an
 /// [`Error::Store`] at once, and its event counts as seen.
 ///
+/// # Group commit
+///
+/// Calls that come while a statement is under way share the next one: a burst costs a statement for
+/// hundreds of deliveries, and a single call waits for nobody. Nobody's call fails for another's: an
+/// event that the table refuses, or that a transaction of the application holds, is asked for alone.
+/// [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A plain
+/// table has no group commit.
+///
 /// # Cancel safety
 ///
-/// A dropped call leaves the table consistent and the pool whole. Its mark may have been made all
-/// the same.
+/// A dropped call leaves the table consistent and the pool whole, and harms no other call. A mark that
+/// was made for a caller who went before the answer is taken back, so that the next delivery runs; where
+/// the process crashes there, or in a plain table, it stays.
 pub struct SqlLog<D: Dialect> {
     pool: Pool<D>,
     table: Arc<Table<D>>,
