@@ -51,6 +51,10 @@ impl Body {
 pub(crate) trait Rig: Send + Sync + Sized + 'static {
     const NAME: &'static str;
     const PROTOCOL: Protocol;
+
+    /// Whether the log gives a connection up that does not answer. That of Redis is the application's,
+    /// and redis-rs keeps it until the operating system calls it broken.
+    const CAN_LEAVE_A_CONNECTION: bool = true;
     type Log: ClaimLog + ProcessedEventLog;
 
     fn fresh() -> impl Future<Output = Self> + Send;
@@ -206,6 +210,7 @@ pub(crate) struct OnRedis {
 impl Rig for OnRedis {
     const NAME: &'static str = "Redis";
     const PROTOCOL: Protocol = Protocol::Redis;
+    const CAN_LEAVE_A_CONNECTION: bool = false;
     type Log = RedisLog<ConnectionManager>;
 
     async fn fresh() -> Self {
