@@ -1,6 +1,7 @@
 //! Asking the database until it answers, with the same nonces each time.
 
 use sqlx::error::BoxDynError;
+use sqlx::pool::PoolConnection;
 
 use super::dialect::{Asked, Columns, Dialect, Held, Mark, NewClaim, Standing, Step};
 use super::fault::Fault;
@@ -27,7 +28,33 @@ pub(super) trait Question<D: Dialect>: Sync {
     ) -> impl Asked<Self::Answer>;
 }
 
+/// What an attempt failed by.
+pub(super) type Failed = (Fault, BoxDynError);
+
 impl<D: Dialect> SqlLog<D> {
+    /// A connection of the pool.
+    ///
+    /// sqlx tries an idle one before it hands it out, and would wait for that answer as long as for a free
+    /// connection: one that is dead without saying so would hold the call up for half a minute.
+    pub(super) async fn connected(&self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
+        match attempts.attempt(D::ANSWERS_WITHIN, self.pool.acquire()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => {
+                let (mut fault, source) = self.failed(error);
+                // Nothing was asked.
+                if fault.cause == Cause::Unanswered {
+                    fault.cause = Cause::Passing;
+                }
+                Err((fault, source))
+            }
+            Err(late) => Err((Fault::no_connection(), late.into())),
+        }
+    }
+
+    pub(super) fn failed(&self, error: sqlx::Error) -> Failed {
+        (self.fault_of(&error), error.into())
+    }
+
     /// Asks, and asks again after a passing error or a lost answer.
     ///
     /// A connection that did not answer in time is closed: its answer may still come, and belongs to
@@ -40,13 +67,13 @@ impl<D: Dialect> SqlLog<D> {
         let mut attempts = Attempts::new();
         loop {
             let again = attempts.may_have_been_carried_out();
-            let (mut fault, source): (Fault, BoxDynError) = match self.pool.acquire().await {
-                Err(error) => (self.fault_of(&error), error.into()),
+            let (mut fault, source) = match self.connected(&attempts).await {
+                Err(failed) => failed,
                 Ok(mut connection) => {
                     let put = question.put(&mut connection, &statements.texts, again);
                     match attempts.attempt(D::ANSWERS_WITHIN, put).await {
                         Ok(Ok(answer)) => return Ok(answer),
-                        Ok(Err(error)) => (self.fault_of(&error), error.into()),
+                        Ok(Err(error)) => self.failed(error),
                         Err(late) => {
                             connection.close_on_drop();
                             (Fault::late(), late.into())
