@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long one call asks its store, all attempts together.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one attempt waits for its answer, over a network. A reply that was lost on the way never
 /// comes.
@@ -37,6 +37,17 @@ pub(crate) struct Attempts {
     unanswered: bool,
 }
 
+/// Waits for one answer. `None`: for as long as it takes.
+pub(crate) async fn answer<T>(
+    within: Option<Duration>,
+    asked: impl Future<Output = T>,
+) -> Result<T, Unanswered> {
+    match within {
+        Some(within) => timeout(within, asked).await.map_err(|_| Unanswered { within }),
+        None => Ok(asked.await),
+    }
+}
+
 /// The answer did not come in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {within:?}")]
@@ -62,21 +73,19 @@ impl Attempts {
         self.unanswered
     }
 
-    /// One attempt, for no longer than an answer is waited for, where it can be lost.
+    /// One step of an attempt, for no longer than an answer is waited for, where it can be lost.
     pub(crate) async fn attempt<T>(
-        &mut self,
+        &self,
         within: Option<Duration>,
         asked: impl Future<Output = T>,
     ) -> Result<T, Unanswered> {
-        self.made += 1;
-        match within.map(|within| within.min(self.deadline.saturating_duration_since(Instant::now()))) {
-            Some(within) => timeout(within, asked).await.map_err(|_| Unanswered { within }),
-            None => Ok(asked.await),
-        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        answer(within.map(|within| within.min(left)), asked).await
     }
 
     /// Waits before the next attempt. `false`: there is none, answer with the error.
     pub(crate) async fn again_after(&mut self, cause: Cause) -> bool {
+        self.made += 1;
         self.unanswered |= cause == Cause::Unanswered;
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.made.saturating_sub(1));
         if cause == Cause::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {

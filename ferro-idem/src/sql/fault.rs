@@ -57,6 +57,14 @@ impl Fault {
         )
     }
 
+    /// Nothing was asked.
+    pub(super) fn no_connection() -> Self {
+        Self::passing(
+            "no connection became free or answered in time: see that the server runs and can be reached, \
+             raise the pool's `max_connections`, or hold connections for a shorter time",
+        )
+    }
+
     /// Somebody has to do something about it.
     pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
         Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: false }

@@ -74,8 +74,8 @@ impl<D: Dialect> Line<D> {
     ) -> Result<Q::Answer, Unanswered> {
         loop {
             let again = attempts.may_have_been_carried_out();
-            let (mut fault, source): (Fault, BoxDynError) = match self.connection().await {
-                Err(error) => (self.log.fault_of(&error), error.into()),
+            let (mut fault, source) = match self.connection(&attempts).await {
+                Err(failed) => failed,
                 Ok(mut connection) => {
                     let put = question.put(&mut connection, &statements.texts, again);
                     match attempts.attempt(self.answers_within(question.events()), put).await {
@@ -83,7 +83,7 @@ impl<D: Dialect> Line<D> {
                             self.keep(connection);
                             return Ok(answer);
                         }
-                        Ok(Err(error)) => (self.log.fault_of(&error), error.into()),
+                        Ok(Err(error)) => self.log.failed(error),
                         Err(late) => {
                             connection.close_on_drop();
                             let is_about_one_event = question.events() == 1;
@@ -103,10 +103,10 @@ impl<D: Dialect> Line<D> {
         }
     }
 
-    async fn connection(&mut self) -> Result<PoolConnection<D>, sqlx::Error> {
+    async fn connection(&mut self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
         match self.kept.take() {
             Some(connection) => Ok(connection),
-            None => self.log.pool.acquire().await,
+            None => self.log.connected(attempts).await,
         }
     }
 
@@ -126,6 +126,34 @@ impl<D: Dialect> Line<D> {
             Patience::WithAll if events == 1 => D::ANSWERS_WITHIN.map(|within| within / 2),
             Patience::WithAll | Patience::WithOne => D::ANSWERS_WITHIN,
         }
+    }
+}
+
+/// What an attempt failed by.
+pub(super) type Failed = (Fault, BoxDynError);
+
+impl<D: Dialect> SqlLog<D> {
+    /// A connection of the pool.
+    ///
+    /// sqlx tries an idle one before it hands it out, and would wait for that answer as long as for a free
+    /// connection: one that is dead without saying so would hold the call up for half a minute.
+    pub(super) async fn connected(&self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
+        match attempts.attempt(D::ANSWERS_WITHIN, self.pool.acquire()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => {
+                let (mut fault, source) = self.failed(error);
+                // Nothing was asked.
+                if fault.cause == Cause::Unanswered {
+                    fault.cause = Cause::Passing;
+                }
+                Err((fault, source))
+            }
+            Err(late) => Err((Fault::no_connection(), late.into())),
+        }
+    }
+
+    pub(super) fn failed(&self, error: sqlx::Error) -> Failed {
+        (self.fault_of(&error), error.into())
     }
 }
 

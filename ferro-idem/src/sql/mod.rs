@@ -218,11 +218,26 @@ impl<D: Dialect> SqlLog<D> {
     }
 
     async fn look_at_table(&self) -> Result<Vec<FoundColumn>, Error> {
-        let operation = "look at the table's columns";
-        let mut connection = self.connection(operation).await?;
-        D::look_at_table(&mut connection, &self.table.name)
-            .await
-            .map_err(|error| self.explained(operation, error))
+        let mut attempts = Attempts::new();
+        loop {
+            let (fault, source) = match self.connected(&attempts).await {
+                Err(failed) => failed,
+                Ok(mut connection) => {
+                    let look = D::look_at_table(&mut connection, &self.table.name);
+                    match attempts.attempt(D::ANSWERS_WITHIN, look).await {
+                        Ok(Ok(found)) => return Ok(found),
+                        Ok(Err(error)) => self.failed(error),
+                        Err(late) => {
+                            connection.close_on_drop();
+                            (Fault::late(), late.into())
+                        }
+                    }
+                }
+            };
+            if !attempts.again_after(fault.cause).await {
+                return Err(fault.of("look at the table's columns", source));
+            }
+        }
     }
 
     async fn connection(&self, operation: &'static str) -> Result<PoolConnection<D>, Error> {

@@ -1,6 +1,7 @@
 //! Mark and effects in one transaction.
 
 use std::fmt;
+use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{SqlLog, Statements};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
-use crate::retry::{Attempts, Cause};
+use crate::retry::{Attempts, Cause, DEADLINE, answer};
 use crate::see_through::SeeThrough;
 use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
@@ -85,21 +86,43 @@ impl<D: Dialect> SqlTransaction<D> {
             .map_err(|error| self.log.explained(COMMIT, error))
     }
 
+    /// An answer that is lost leaves open whether it was committed: the next delivery finds the mark, or
+    /// runs again.
     async fn commit(mut self) -> Result<(), Error> {
-        if !self.holds_its_mark().await? {
-            return Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"));
-        }
-        let Self { transaction, log, entered, .. } = self;
-        let committed = transaction.commit().await;
-        drop(entered);
-        committed.map_err(|error| log.explained(COMMIT, error))
+        let within = D::ANSWERS_WITHIN.map(|_| DEADLINE);
+        let log = self.log.clone();
+        let committing = async move {
+            if !self.holds_its_mark().await? {
+                return Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"));
+            }
+            let Self { transaction, log, entered, .. } = self;
+            let committed = transaction.commit().await;
+            drop(entered);
+            committed.map_err(|error| log.explained(COMMIT, error))
+        };
+        log.answered(COMMIT, within, committing).await
     }
 
     async fn roll_back(self) -> Result<(), Error> {
         let Self { transaction, log, entered, .. } = self;
-        let rolled_back = transaction.rollback().await;
-        drop(entered);
-        rolled_back.map_err(|error| log.explained(ROLL_BACK, error))
+        let rolling_back = async {
+            let rolled_back = transaction.rollback().await;
+            drop(entered);
+            rolled_back.map_err(|error| log.explained(ROLL_BACK, error))
+        };
+        log.answered(ROLL_BACK, D::ANSWERS_WITHIN, rolling_back).await
+    }
+}
+
+impl<D: Dialect> SqlLog<D> {
+    /// What cannot be asked again, because its transaction is gone with its connection.
+    async fn answered(
+        &self,
+        operation: &'static str,
+        within: Option<Duration>,
+        asked: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        answer(within, asked).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
     }
 }
 
@@ -175,7 +198,9 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
             if fault.cause != Cause::Passing || !attempts.again_after(fault.cause).await {
                 return Err(fault.of(MARK, source));
             }
-            transaction.restart().await.map_err(|error| self.explained(MARK, error))?;
+            let restarting =
+                async { transaction.restart().await.map_err(|error| self.explained(MARK, error)) };
+            self.answered(MARK, D::ANSWERS_WITHIN, restarting).await?;
         }
     }
 
