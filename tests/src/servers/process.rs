@@ -99,6 +99,12 @@ impl Server {
         *self.child.lock().unwrap() = Some(spawned(command));
     }
 
+    /// Whether it is not running, by its own decision or by [`kill`](Self::kill).
+    pub(super) fn has_ended(&self) -> bool {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     fn command(&self, program: &Path, options: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         command.args(options).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());
