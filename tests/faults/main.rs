@@ -5,3 +5,4 @@ mod killed;
 mod lost_replies;
 mod naive;
 mod rig;
+mod upgrade;
