@@ -84,6 +84,9 @@ impl Postgres {
     }
 
     /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    ///
+    /// It refuses to start while a backend of the killed one still has their shared memory, so it is
+    /// started until it does.
     pub async fn start_again(&self) {
         self.server.spawn();
         self.is_up().await;
