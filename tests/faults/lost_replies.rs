@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use super::naive::OnPostgresNaively;
 use super::rig::{Body, OnMariaDb, OnPostgres, OnRedis, Operation, Rig, deliver};
 
-/// Longer than a call asks its server.
-const BOUND: Duration = Duration::from_secs(15);
+/// Longer than a begin and a commit ask their server.
+const BOUND: Duration = Duration::from_secs(25);
 
 #[derive(Clone, Copy, Debug)]
 struct Loss {
@@ -104,7 +104,8 @@ impl Loss {
             tokio::spawn(async move { self.of_message(&*rig, nth).await })
         });
         let seen: Vec<Seen> = join_all(cases).await.into_iter().map(Result::unwrap).collect();
-        assert!(seen.iter().filter(|seen| seen.lost).count() + 2 >= messages, "{self:?}: too few were lost");
+        // What the pool says meanwhile is counted too, so the last ones may not be reached.
+        assert!(2 * seen.iter().filter(|seen| seen.lost).count() > messages, "{self:?}: too few were lost");
         seen.into_iter().filter_map(|seen| seen.wrong).collect()
     }
 }

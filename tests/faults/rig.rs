@@ -12,6 +12,7 @@ use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
 use redis::aio::ConnectionManager;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
+use tokio::time::timeout;
 
 pub(crate) type Delivered = Result<Outcome<()>, Error>;
 
@@ -115,7 +116,18 @@ async fn release<L: ClaimLog>(log: &L, event: &str, body: &Body) -> Delivered {
     Ok(Outcome::Processed(()))
 }
 
-const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
+/// A body waits no longer for its own statements, which the log knows nothing of.
+const OF_A_BODY: Duration = Duration::from_secs(2);
+
+fn written<T>(answer: Result<Result<T, sqlx::Error>, tokio::time::error::Elapsed>) -> Result<(), Error> {
+    match answer {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Error::store("write the effect", error)),
+        Err(late) => Err(Error::store("write the effect", late)),
+    }
+}
+
+pub(crate) const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
 
 pub(crate) struct OnPostgres {
     pub(crate) url: String,
@@ -123,8 +135,8 @@ pub(crate) struct OnPostgres {
 
 #[idempotent_webhook(transaction(tx))]
 pub(crate) async fn write_in_postgres(log: &PostgresLog, event: &str) -> Delivered {
-    let written = sqlx::query("INSERT INTO effects VALUES ($1)").bind(event).execute(&mut *tx).await;
-    written.map_err(|error| Error::store("write the effect", error))?;
+    let write = sqlx::query("INSERT INTO effects VALUES ($1)").bind(event).execute(&mut *tx);
+    written(timeout(OF_A_BODY, write).await)?;
     Ok(Outcome::Processed(()))
 }
 
@@ -166,8 +178,8 @@ pub(crate) struct OnMariaDb {
 
 #[idempotent_webhook(transaction(tx))]
 pub(crate) async fn write_in_mariadb(log: &MySqlLog, event: &str) -> Delivered {
-    let written = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(&mut *tx).await;
-    written.map_err(|error| Error::store("write the effect", error))?;
+    let write = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(&mut *tx);
+    written(timeout(OF_A_BODY, write).await)?;
     Ok(Outcome::Processed(()))
 }
 

@@ -29,12 +29,19 @@ impl MariaDb {
     pub async fn start_with(options: &[&str]) -> Self {
         let mut server = Server::new(program("mariadbd", "mariadb-server"), Some("mysql"));
         let data = option("--datadir=", server.folder().join("data"));
+        // One that starts deletes the temporary tables of all others in the same folder.
+        let temporary = option("--tmpdir=", server.folder());
         let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
         server.run(
             &program("mariadb-install-db", "mariadb-server"),
-            install.map(OsString::from).into_iter().chain(["--skip-name-resolve".into(), data.clone()]),
+            install.map(OsString::from).into_iter().chain([
+                "--skip-name-resolve".into(),
+                data.clone(),
+                temporary.clone(),
+            ]),
         );
-        let mut arguments: Vec<OsString> = vec!["--no-defaults".into(), "--skip-name-resolve".into(), data];
+        let mut arguments: Vec<OsString> =
+            vec!["--no-defaults".into(), "--skip-name-resolve".into(), data, temporary];
         arguments.push(option("--socket=", server.folder().join("socket")));
         arguments.push(option("--pid-file=", server.folder().join("pid")));
         arguments.push(format!("--port={}", server.port()).into());

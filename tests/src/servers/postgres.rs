@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
@@ -27,6 +28,8 @@ impl Postgres {
     /// Starts one with these settings beside the usual ones.
     pub async fn start_with(settings: &[&str]) -> Self {
         let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
+        // An immediate shutdown, which gives its shared memory back.
+        server.ends_by(Signal::SIGQUIT);
         let data = server.folder().join("data");
         let initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
         server.run(
@@ -36,7 +39,11 @@ impl Postgres {
         let mut arguments: Vec<OsString> =
             vec!["-D".into(), data.into(), "-k".into(), server.folder().into()];
         arguments.extend(["-p".into(), server.port().to_string().into()]);
-        for setting in ["listen_addresses=127.0.0.1", "max_connections=300"].iter().chain(settings) {
+        for setting in
+            ["listen_addresses=127.0.0.1", "max_connections=300", "dynamic_shared_memory_type=mmap"]
+                .iter()
+                .chain(settings)
+        {
             arguments.extend(["-c".into(), setting.into()]);
         }
         server.start(arguments);
@@ -77,6 +84,9 @@ impl Postgres {
     }
 
     /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    ///
+    /// It refuses to start while a backend of the killed one still has their shared memory, so it is
+    /// started until it does.
     pub async fn start_again(&self) {
         self.server.spawn();
         self.is_up().await;

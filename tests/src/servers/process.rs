@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::{Pid, User, geteuid};
@@ -24,6 +26,8 @@ pub struct Server {
     arguments: Vec<OsString>,
     /// Who it runs as, where this process is root and the server refuses to be.
     user: Option<&'static str>,
+    /// What ends it at once, without leaving anything behind in the system.
+    farewell: Signal,
     child: Mutex<Option<Child>>,
     /// Its standard input closes with this process, whatever ends it: then the folder goes.
     watcher: Child,
@@ -52,9 +56,15 @@ impl Server {
             program,
             arguments: Vec::new(),
             user,
+            farewell: Signal::SIGKILL,
             child: Mutex::default(),
             watcher,
         }
+    }
+
+    /// How it is ended for good, in place of SIGKILL.
+    pub(super) fn ends_by(&mut self, farewell: Signal) {
+        self.farewell = farewell;
     }
 
     /// Starts it with these arguments, now and whenever it starts again.
@@ -109,7 +119,7 @@ impl Server {
 
     /// Starts it again in the same folder, on the same port.
     pub(super) fn spawn(&self) {
-        let mut command = self.command(&self.program, &["--pdeathsig", "KILL"]);
+        let mut command = self.command(&self.program, &["--pdeathsig", self.farewell.as_str()]);
         command.args(&self.arguments);
         *self.child.lock().unwrap() = Some(spawned(command));
     }
@@ -141,6 +151,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.farewell != Signal::SIGKILL
+            && let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+            && let Ok(id) = i32::try_from(child.id())
+            && signal::kill(Pid::from_raw(id), self.farewell).is_ok()
+        {
+            let start = Instant::now();
+            while matches!(child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(2) {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
         self.kill();
         drop(std::fs::remove_dir_all(&self.folder));
         drop(self.watcher.kill());
@@ -180,6 +200,17 @@ pub(super) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("`{name}` is missing: tests/run installs Debian's package {package}"))
 }
 
+/// A port below those that the system gives to outgoing connections: a client that tries to reach a server
+/// that was killed could be given that server's own.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes run at the same time: each begins elsewhere.
+    let start = u16::try_from(std::process::id() % 1_000).unwrap_or(0) * 12;
+    (0..PORTS.end - PORTS.start)
+        .map(|_| {
+            PORTS.start + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start)
+        })
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        .expect("a port is free")
 }
