@@ -1,6 +1,7 @@
 //! What a shipped log does beyond the contract: `tests/conformance` proves what all of them promise.
 
 mod memory;
+mod mysql_table;
 mod pointers;
 mod sqlite_faults;
 mod sqlite_purge;
