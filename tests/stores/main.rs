@@ -3,6 +3,7 @@
 mod memory;
 mod mysql_table;
 mod pointers;
+mod postgres_traps;
 mod sqlite_faults;
 mod sqlite_purge;
 mod sqlite_table;
