@@ -38,8 +38,10 @@ async fn no_connection_waits_for_another_deliverys_transaction() {
     PostgresLog::commit(first).await.unwrap();
 }
 
-#[idempotent_webhook(transaction(_tx))]
+#[idempotent_webhook(transaction(tx))]
 async fn process(log: &PostgresLog, event: &str) -> Result<Outcome<()>, Error> {
+    let asked = sqlx::query("SELECT 1").execute(tx).await;
+    asked.map_err(|error| Error::store("ask in the body", error))?;
     Ok(Outcome::Processed(()))
 }
 
