@@ -118,9 +118,10 @@ async fn each_message_of<R: Rig>(operation: Operation) {
         for from in [From::Server, From::Client] {
             let loss = Loss { operation, warm, from, then: Then::Close };
             let (messages, closed) = loss.of_each(&rig).await;
-            let hanging = match R::CAN_LEAVE_A_CONNECTION {
-                true => Loss { then: Then::Hang, ..loss }.of_each_at_once(&rig, messages).await,
-                false => Vec::new(),
+            let hanging = if R::CAN_LEAVE_A_CONNECTION {
+                Loss { then: Then::Hang, ..loss }.of_each_at_once(&rig, messages).await
+            } else {
+                Vec::new()
             };
             let side = if warm { "warm" } else { "new" };
             write!(summary, ", {messages} {side} from the {from:?}").unwrap();
@@ -195,6 +196,6 @@ async fn without_a_nonce_a_lost_reply_loses_the_event() {
     let loss = Loss { operation: Operation::Fence, warm: true, from: From::Server, then: Then::Close };
     let (messages, wrong) = loss.of_each(&rig).await;
     println!("by hand: {} of {messages} lost replies lost the event", wrong.len());
-    let lost = |wrong: &String| wrong.contains("Ok(Duplicate), Ok(Duplicate), Ok(Duplicate), 0 runs");
-    assert!(!wrong.is_empty() && wrong.iter().all(lost), "{wrong:?}");
+    let is_lost = |wrong: &String| wrong.contains("Ok(Duplicate), Ok(Duplicate), Ok(Duplicate), 0 runs");
+    assert!(!wrong.is_empty() && wrong.iter().all(is_lost), "{wrong:?}");
 }

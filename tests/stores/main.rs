@@ -1,7 +1,9 @@
 //! What a shipped log does beyond the contract: `tests/conformance` proves what all of them promise.
 
 mod memory;
+mod mysql_table;
 mod pointers;
+mod postgres_traps;
 mod sqlite_faults;
 mod sqlite_purge;
 mod sqlite_table;

@@ -1,6 +1,7 @@
 //! Which table this is, by the columns that it has.
 
 use super::dialect::{Columns, Dialect, FoundColumn};
+use super::fault::Fault;
 use super::table::TableName;
 use crate::error::Error;
 
@@ -19,6 +20,8 @@ pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -
              spaces), so that an event would be lost: make it compare bytes with\n{}",
             table.in_statement::<D>(D::COMPARE_BYTES)
         )
+    } else if found.iter().any(|column| is(column, "event_id") && !column.unique) {
+        Fault::of_table::<D>(table).advice.into_owned()
     } else if !has(found, "event_type") {
         format!(
             "the table `{table}` has no column `event_type`, add it with\n{}",
@@ -67,7 +70,10 @@ mod tests {
     use super::*;
 
     fn found(names: &[&str]) -> Vec<FoundColumn> {
-        names.iter().map(|&name| FoundColumn { name: name.to_owned(), byte_exact: true }).collect()
+        names
+            .iter()
+            .map(|&name| FoundColumn { name: name.to_owned(), byte_exact: true, unique: true })
+            .collect()
     }
 
     fn columns(names: &[&str]) -> Result<Columns, String> {

@@ -148,6 +148,9 @@ pub struct FoundColumn {
     pub(super) name: String,
     /// Whether it tells all ids apart, were it `event_id`.
     pub(super) byte_exact: bool,
+    /// Whether the table has each value of it once. `true` also where the database refuses the mark's
+    /// statement if it has not.
+    pub(super) unique: bool,
 }
 
 /// An event to mark, by one call.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 
-use super::dialect::{Dialect, Mark, Met, Standing};
+use super::dialect::{Columns, Dialect, Mark, Met, Standing};
 use super::fault::Fault;
 use super::{SqlLog, Statements};
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub struct SqlTransaction<D: Dialect> {
     transaction: sqlx::Transaction<'static, D>,
     log: SqlLog<D>,
     /// What this transaction marked.
-    mark: Option<(String, Owner)>,
+    mark: Option<(String, Owner, Columns)>,
     /// Behind the transaction, so that the next delivery is let in when the rollback is on the way.
     entered: Option<D::Entered>,
 }
@@ -64,7 +64,7 @@ impl<D: Dialect> SqlTransaction<D> {
                 }
             }
         }
-        self.mark = Some((mark.id.clone(), mark.owner));
+        self.mark = Some((mark.id.clone(), mark.owner, statements.columns));
         Ok(MarkOutcome::First)
     }
 
@@ -79,8 +79,13 @@ impl<D: Dialect> SqlTransaction<D> {
     /// in PostgreSQL any statement that failed) took it along; if the body passed over that error, a commit
     /// would report an event as processed that left no trace.
     async fn holds_its_mark(&mut self) -> Result<bool, Error> {
-        let Some((event_id, owner)) = &self.mark else { return Ok(true) };
-        let statements = self.log.statements().await?;
+        let Some((event_id, owner, columns)) = &self.mark else { return Ok(true) };
+        // By the statements that it was made with: a mark from before an upgrade has no nonce.
+        let written = match columns {
+            Columns::Plain => &self.log.table.plain,
+            Columns::Full => &self.log.table.full,
+        };
+        let Some(statements) = written.get() else { return Ok(false) };
         D::is_marked(&mut self.transaction, &statements.texts, event_id, *owner)
             .await
             .map_err(|error| self.log.explained(COMMIT, error))

@@ -86,14 +86,24 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        let found: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT CAST(column_name AS CHAR), CAST(collation_name IS NULL AS SIGNED) \
+        // An insert into a table without a key goes through each time, so the keys are looked at here.
+        let found: Vec<(String, i64, i64)> = sqlx::query_as(
+            "SELECT CAST(column_name AS CHAR), CAST(collation_name IS NULL AS SIGNED), \
+             CAST(column_name IN (SELECT MIN(column_name) FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
+             GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED) \
              FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?",
         )
         .bind(table.as_str())
+        .bind(table.as_str())
         .fetch_all(connection)
         .await?;
-        Ok(found.into_iter().map(|(name, binary)| FoundColumn { name, byte_exact: binary == 1 }).collect())
+        let column = |(name, byte_exact, unique)| FoundColumn {
+            name,
+            byte_exact: byte_exact == 1,
+            unique: unique == 1,
+        };
+        Ok(found.into_iter().map(column).collect())
     }
 
     async fn mark(

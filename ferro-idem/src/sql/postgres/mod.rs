@@ -90,7 +90,10 @@ impl Dialect for Postgres {
         .bind(format!("\"{table}\""))
         .fetch_all(connection)
         .await?;
-        Ok(found.into_iter().map(|(name, byte_exact)| FoundColumn { name, byte_exact }).collect())
+        Ok(found
+            .into_iter()
+            .map(|(name, byte_exact)| FoundColumn { name, byte_exact, unique: true })
+            .collect())
     }
 
     async fn mark(

@@ -109,7 +109,7 @@ impl Dialect for Sqlite {
             .bind(table.as_str())
             .fetch_all(connection)
             .await?;
-        Ok(names.into_iter().map(|name| FoundColumn { name, byte_exact: true }).collect())
+        Ok(names.into_iter().map(|name| FoundColumn { name, byte_exact: true, unique: true }).collect())
     }
 
     async fn mark(

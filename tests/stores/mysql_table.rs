@@ -1,0 +1,39 @@
+//! Tables that a fence can and cannot be kept in, in MariaDB.
+
+use ferro_idem::{EventRef, MySqlLog, ProcessedEventLog};
+use ferro_idem_tests::servers::MariaDb;
+use sqlx::{AssertSqlSafe, MySqlPool};
+
+async fn pool() -> MySqlPool {
+    MySqlPool::connect(&MariaDb::shared().await.fresh_database().await).await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
+    for key in ["KEY (event_id)", "PRIMARY KEY (event_id, event_type)", "UNIQUE (event_id(8))"] {
+        let pool = pool().await;
+        let table = format!(
+            "CREATE TABLE stripe_processed_events (event_id VARBINARY(255) NOT NULL, \
+             event_type VARCHAR(255) NOT NULL, {key})"
+        );
+        sqlx::raw_sql(AssertSqlSafe(table)).execute(&pool).await.unwrap();
+        let refused = MySqlLog::new(pool).try_mark_processed("evt_1").await;
+        let message = refused.map_err(|error| error.to_string()).expect_err(key);
+        assert!(message.contains("`event_id` needs a PRIMARY KEY or UNIQUE constraint"), "{message}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn ids_that_most_collations_take_for_one_are_told_apart_and_no_type_is_refused() {
+    let log = MySqlLog::new(pool().await);
+    log.create_table().await.unwrap();
+    for id in ["evt_a", "EVT_A", "evt_a ", "evt_é", "evt_e", "evt_e\u{301}"] {
+        let event = EventRef::new(id).unwrap();
+        for kind in ["é".repeat(300), "in\0voice".to_owned()] {
+            let first = log.try_mark_event(event.with_type(&*kind)).await.unwrap();
+            assert_eq!(first, kind.len() > 300, "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What PostgreSQL does to those who fence by hand, seen through the log.
+
+use std::time::{Duration, Instant};
+
+use ferro_idem::{Error, MarkOutcome, Outcome, PostgresLog, ProcessedEventLog, RETENTION, TransactionalLog};
+use ferro_idem::{EventRef, idempotent_webhook};
+use ferro_idem_tests::redeliver;
+use ferro_idem_tests::servers::Postgres;
+use futures_util::future::join_all;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+async fn log(connections: u32, settings: &[(&'static str, &'static str)]) -> PostgresLog {
+    let url = Postgres::shared().await.fresh_database().await;
+    let options: PgConnectOptions = url.parse().unwrap();
+    let pool = PgPoolOptions::new().max_connections(connections);
+    let log = PostgresLog::new(pool.connect_with(options.options(settings.iter().copied())).await.unwrap());
+    log.create_table().await.unwrap();
+    log
+}
+
+fn event(id: &str) -> EventRef<'_> {
+    EventRef::new(id).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn no_connection_waits_for_another_deliverys_transaction() {
+    let log = log(2, &[]).await;
+    let mut first = log.begin().await.unwrap();
+    assert_eq!(log.try_mark_in(&mut first, event("evt_1")).await.unwrap(), MarkOutcome::First);
+    let start = Instant::now();
+    let mut second = log.begin().await.unwrap();
+    let outcome = log.try_mark_in(&mut second, event("evt_1")).await.unwrap();
+    assert!(matches!(outcome, MarkOutcome::InProgress { .. }), "{outcome:?}");
+    PostgresLog::rollback(second).await.unwrap();
+    assert!(log.try_mark_processed("evt_2").await.unwrap(), "another event goes on meanwhile");
+    assert!(start.elapsed() < Duration::from_secs(1), "at once: {:?}", start.elapsed());
+    PostgresLog::commit(first).await.unwrap();
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn process(log: &PostgresLog, event: &str) -> Result<Outcome<()>, Error> {
+    let asked = sqlx::query("SELECT 1").execute(tx).await;
+    asked.map_err(|error| Error::store("ask in the body", error))?;
+    Ok(Outcome::Processed(()))
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn pass_over_a_failure(log: &PostgresLog, event: &str) -> Result<Outcome<()>, Error> {
+    drop(sqlx::query("SELECT 1/0").execute(tx).await);
+    Ok(Outcome::Processed(()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn races_under_stricter_isolation_are_answered() {
+    for isolation in ["repeatable read", "serializable"] {
+        let log = log(8, &[("default_transaction_isolation", isolation)]).await;
+        for round in 0..10 {
+            let id = &format!("evt_{round}");
+            let marks = join_all((0..8).map(|_| log.try_mark_processed(id))).await;
+            let first = marks.into_iter().filter(|marked| *marked.as_ref().unwrap()).count();
+            assert_eq!(first, 1, "{isolation}");
+            let id = &format!("tx_{round}");
+            let processed = join_all((0..8).map(|_| redeliver(|| process(&log, id)))).await;
+            let first = processed.into_iter().filter(|it| *it.as_ref().unwrap() == Outcome::Processed(()));
+            assert_eq!(first.count(), 1, "{isolation}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_body_that_passes_over_a_failed_statement_is_not_reported_as_processed() {
+    let log = log(2, &[]).await;
+    let error = pass_over_a_failure(&log, "evt_1").await.unwrap_err().to_string();
+    assert!(error.contains("rolled the transaction back"), "{error}");
+    assert_eq!(process(&log, "evt_1").await.unwrap(), Outcome::Processed(()));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_purge_deletes_what_is_old_and_nothing_else() {
+    let log = log(2, &[]).await;
+    let rows = "INSERT INTO stripe_processed_events (event_id, event_type, received_at, state, lease_until) \
+         SELECT 'evt_' || n, '', now() - CASE WHEN n % 2 = 0 THEN interval '36 days' ELSE interval '34 days' END, \
+         CASE n WHEN 2 THEN 0 ELSE 1 END, CASE n WHEN 2 THEN now() + interval '1 minute' END \
+         FROM generate_series(1, 2000) AS n";
+    sqlx::raw_sql(rows).execute(log.pool()).await.unwrap();
+    assert_eq!(log.purge(RETENTION).await.unwrap(), 999, "the old ones, and not the live claim");
+    for kept in ["evt_1", "evt_2"] {
+        assert!(!log.try_mark_processed(kept).await.unwrap());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_begin_that_is_dropped_leaves_no_transaction_to_the_next_borrower() {
+    let log = log(1, &[]).await;
+
+    for round in 0..100 {
+        drop(ferro_idem_tests::drop_after_polls(log.begin(), 1 + round % 4).await);
+        assert!(log.try_mark_processed(&format!("evt_{round}")).await.unwrap());
+        let open: Option<String> = sqlx::query_scalar("SELECT pg_current_xact_id_if_assigned()::text")
+            .fetch_one(log.pool())
+            .await
+            .unwrap();
+        assert_eq!(open, None, "the mark is committed");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn refusals_say_what_to_do_and_no_password() {
+    let admin = log(1, &[]).await;
+    let rights = "DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN PASSWORD 'canary'; \
+         GRANT SELECT ON stripe_processed_events TO reader";
+    sqlx::raw_sql(rights).execute(admin.pool()).await.unwrap();
+    let options = (*admin.pool().connect_options()).clone();
+    let reader = options.clone().username("reader").password("canary");
+    for (options, advice) in [
+        (reader, "GRANT SELECT, INSERT, UPDATE, DELETE"),
+        (options.clone().options([("default_transaction_read_only", "on")]), "read-only"),
+        (options.clone().database("nowhere").password("canary"), "no such database"),
+        (options.username("nobody").password("canary"), "refused the user or the password"),
+    ] {
+        let log = PostgresLog::new(PgPoolOptions::new().connect_lazy_with(options));
+        let error = log.try_mark_processed("evt_1").await.unwrap_err();
+        assert!(error.to_string().contains(advice), "{error}");
+        assert!(!format!("{error:?} {log:?}").contains("canary"));
+    }
+    let _held = admin.pool().acquire().await.unwrap();
+    let error = admin.try_mark_processed("evt_1").await.unwrap_err();
+    assert!(error.to_string().contains("max_connections"), "{error}");
+}
