@@ -173,8 +173,12 @@ impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
 
     /// How many were in it.
     async fn lead_once(&mut self) -> usize {
-        // Whoever is about to ask comes along.
-        yield_now().await;
+        // Whoever is about to ask comes along: as long as the queue grows by it, others run first.
+        let mut waiting = 0;
+        while waiting < self.group.queue().len() {
+            waiting = self.group.queue().len();
+            yield_now().await;
+        }
         let batch = self.group.queue().take(MOST);
         let size = batch.len();
         let left = R::carry_out(&mut self.line, batch).await;

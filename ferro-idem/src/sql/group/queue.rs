@@ -23,6 +23,10 @@ impl<W> Queue<W> {
         !std::mem::replace(&mut self.is_led, true)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The leader's next batch.
     pub(crate) fn take(&mut self, most: usize) -> Vec<W> {
         let batch = self.waiting.len().min(most);
