@@ -1,0 +1,423 @@
+//! What can happen to the deliveries of one event, in any order.
+//!
+//! Events share nothing, so one is enough. A pause is any order in which others go first.
+
+use std::collections::BTreeSet;
+
+use stateright::{Model, Property};
+
+use super::super::{ClaimOutcome, Ownership};
+use super::store::{Rules, Store};
+use crate::owner::Owner;
+
+/// How often one delivery claims. More of them could take the event from each other for ever.
+const MOST_CLAIMS: u8 = 2;
+
+/// How many deliveries are under way at once, and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claims {
+    pub(super) rules: Rules,
+    pub(super) workers: usize,
+    pub(super) deliveries: usize,
+    /// Whether a request that was given up as lost can reach the store after all.
+    pub(super) late: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    store: Store,
+    deliveries: Vec<Delivery>,
+    /// The claim that the store last granted, since the row was made.
+    granted: Option<Ownership>,
+    /// Under which fences the effect was had, since the row was made: a bit each.
+    effects: u16,
+    breaches: BTreeSet<Breach>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Delivery {
+    stage: Stage,
+    /// How often the store carried its claim out.
+    claims: u8,
+    late: Late,
+}
+
+/// A claim that was given up as lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Late {
+    Never,
+    OnItsWay,
+    Arrived,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    Unsent,
+    /// `again`: an attempt before may have been carried out.
+    Asking {
+        again: bool,
+    },
+    /// Somebody else got it: the next statement says how the event stands.
+    Looking,
+    Holding(Hold),
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Hold {
+    held: Ownership,
+    step: Step,
+    /// By its own clock, which ends the lease no later than the store's.
+    believes: bool,
+    /// The row that it was of is purged.
+    forgotten: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    /// The answer is on its way.
+    Unheard,
+    Working,
+    /// The effect was had.
+    Done,
+    GaveUp,
+}
+
+/// Of a promise about a step: what can be seen in a state needs no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Breach {
+    ZombieSettled,
+    Unprocessed,
+    FenceNotHigher,
+    SameFenceTwice,
+    AcknowledgedWithoutEffect,
+    InItsOwnWay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    Heard,
+    Lost,
+}
+
+/// Each is of the delivery that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Deliver(usize),
+    /// The store carries the claim out.
+    Claim(usize),
+    /// The answer to it arrives, or never does.
+    Answer(usize, Reply),
+    /// Group commit: another delivery's claim went into the statement in place of this one's.
+    GoAlong(usize),
+    Look(usize),
+    GiveUpAsLost(usize),
+    ArriveLate(usize),
+    Effect(usize),
+    Renew(usize),
+    Complete(usize, Reply),
+    Release(usize),
+    /// Or a hang-up whose release never reaches the store.
+    Crash(usize),
+    Expire,
+    Purge,
+}
+
+impl Claims {
+    fn owner(&self, delivery: usize, claims: u8) -> Owner {
+        let mut bytes = [0; 16];
+        bytes[0] = u8::try_from(delivery).unwrap();
+        bytes[1] = if self.rules == Rules::RetryHasANewNonce { claims } else { 0 };
+        Owner::from_bytes(bytes)
+    }
+
+    /// From anywhere: once leases have run out, the next delivery finds the event processed, or can
+    /// process it.
+    fn can_finish(&self, world: &World) -> bool {
+        let mut store = world.store;
+        store.expire();
+        let owner = Owner::from_bytes([0xff; 16]);
+        match store.claim(self.rules, owner) {
+            ClaimOutcome::Acquired { fence } => store.complete(self.rules, Ownership { owner, fence }),
+            ClaimOutcome::Processed => world.effects != 0,
+            ClaimOutcome::InProgress { .. } => false,
+        }
+    }
+}
+
+impl World {
+    fn holds(&self) -> impl Iterator<Item = Hold> {
+        self.deliveries.iter().filter_map(|delivery| match delivery.stage {
+            Stage::Holding(hold) => Some(hold),
+            _ => None,
+        })
+    }
+
+    fn is_under_way(delivery: &Delivery) -> bool {
+        match delivery.stage {
+            Stage::Unsent | Stage::Ended => false,
+            Stage::Asking { .. } | Stage::Looking => true,
+            Stage::Holding(hold) => hold.step != Step::GaveUp,
+        }
+    }
+
+    /// What the store does for a claim. Nobody need be there to hear it.
+    fn claim(&mut self, rules: Rules, owner: Owner) -> ClaimOutcome {
+        let outcome = self.store.claim(rules, owner);
+        if let ClaimOutcome::Acquired { fence } = outcome {
+            let held = Ownership { owner, fence };
+            if self.granted.is_some_and(|before| before != held && before.fence >= fence) {
+                self.breaches.insert(Breach::FenceNotHigher);
+            }
+            self.granted = Some(held);
+        }
+        outcome
+    }
+
+    /// What a delivery does that did not get the event.
+    fn refuse(&mut self, delivery: usize, outcome: ClaimOutcome) {
+        let holder = self.store.0.map(|row| usize::from(row.held.owner.as_bytes()[0]));
+        let is_busy = matches!(outcome, ClaimOutcome::InProgress { .. });
+        // A late claim of its own may well be in its way: the lease ends.
+        if is_busy && holder == Some(delivery) && self.deliveries[delivery].late != Late::Arrived {
+            self.breaches.insert(Breach::InItsOwnWay);
+        }
+        if outcome == ClaimOutcome::Processed && self.effects == 0 {
+            self.breaches.insert(Breach::AcknowledgedWithoutEffect);
+        }
+        self.deliveries[delivery].stage = Stage::Ended;
+    }
+
+    /// One of the steps that a claim takes at the store.
+    fn settle(&mut self, hold: Hold, step: impl FnOnce(&mut Store) -> bool) -> bool {
+        let before = self.store;
+        let settled = step(&mut self.store);
+        if self.granted != Some(hold.held) && (settled || self.store != before) {
+            self.breaches.insert(Breach::ZombieSettled);
+        }
+        if before.is_processed() && !self.store.is_processed() {
+            self.breaches.insert(Breach::Unprocessed);
+        }
+        settled
+    }
+
+    fn stop_believing(&mut self, is_over: impl Fn(&Hold) -> bool) {
+        for delivery in &mut self.deliveries {
+            if let Stage::Holding(hold) = &mut delivery.stage
+                && is_over(hold)
+            {
+                hold.believes = false;
+            }
+        }
+    }
+}
+
+impl Model for Claims {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        let unsent = Delivery { stage: Stage::Unsent, claims: 0, late: Late::Never };
+        vec![World {
+            store: Store(None),
+            deliveries: vec![unsent; self.deliveries],
+            granted: None,
+            effects: 0,
+            breaches: BTreeSet::new(),
+        }]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        let under_way = world.deliveries.iter().filter(|delivery| World::is_under_way(delivery)).count();
+        let next = world.deliveries.iter().position(|delivery| delivery.stage == Stage::Unsent);
+        actions.extend(next.filter(|_| under_way < self.workers).map(Action::Deliver));
+        for (i, delivery) in world.deliveries.iter().enumerate() {
+            if World::is_under_way(delivery) {
+                actions.push(Action::Crash(i));
+            }
+            if delivery.late == Late::OnItsWay {
+                actions.push(Action::ArriveLate(i));
+            }
+            match delivery.stage {
+                Stage::Unsent | Stage::Ended => {}
+                Stage::Asking { again } => {
+                    if delivery.claims < MOST_CLAIMS {
+                        actions.push(Action::Claim(i));
+                    }
+                    if !again {
+                        actions.push(Action::GoAlong(i));
+                    }
+                    if self.late && delivery.late == Late::Never {
+                        actions.push(Action::GiveUpAsLost(i));
+                    }
+                }
+                Stage::Looking => actions.push(Action::Look(i)),
+                Stage::Holding(Hold { step, .. }) => match step {
+                    Step::Unheard => {
+                        actions.extend([Action::Answer(i, Reply::Heard), Action::Answer(i, Reply::Lost)]);
+                    }
+                    Step::Working => {
+                        actions.extend([Action::Effect(i), Action::Renew(i), Action::Release(i)]);
+                    }
+                    Step::Done => actions.extend([
+                        Action::Renew(i),
+                        Action::Complete(i, Reply::Heard),
+                        Action::Complete(i, Reply::Lost),
+                        Action::Release(i),
+                    ]),
+                    // Again, and the wrong way round: whoever released must not complete.
+                    Step::GaveUp => {
+                        actions.push(Action::Release(i));
+                        if delivery.late != Late::Arrived {
+                            actions.push(Action::Complete(i, Reply::Heard));
+                        }
+                    }
+                },
+            }
+        }
+        if world.store.is_live() {
+            actions.push(Action::Expire);
+        }
+        if world.store.may_be_purged(self.rules) {
+            actions.push(Action::Purge);
+        }
+    }
+
+    fn next_state(&self, before: &World, action: Action) -> Option<World> {
+        let mut world = before.clone();
+        let hold_of = |i: usize| match before.deliveries[i].stage {
+            Stage::Holding(hold) => Some(hold),
+            _ => None,
+        };
+        match action {
+            Action::Deliver(i) => world.deliveries[i].stage = Stage::Asking { again: false },
+            Action::Claim(i) => {
+                let owner = self.owner(i, before.deliveries[i].claims);
+                world.deliveries[i].claims += 1;
+                world.deliveries[i].stage = match world.claim(self.rules, owner) {
+                    ClaimOutcome::Acquired { fence } => Stage::Holding(Hold {
+                        held: Ownership { owner, fence },
+                        step: Step::Unheard,
+                        believes: true,
+                        forgotten: false,
+                    }),
+                    _ => Stage::Looking,
+                };
+            }
+            Action::GoAlong(i) => world.deliveries[i].stage = Stage::Looking,
+            Action::Answer(i, Reply::Heard) => {
+                world.deliveries[i].stage = Stage::Holding(Hold { step: Step::Working, ..hold_of(i)? });
+            }
+            Action::Answer(i, Reply::Lost) => {
+                world.deliveries[i].stage = Stage::Asking { again: true };
+            }
+            Action::Look(i) => match world.store.look() {
+                Some(outcome) => world.refuse(i, outcome),
+                None => world.deliveries[i].stage = Stage::Asking { again: false },
+            },
+            Action::GiveUpAsLost(i) => {
+                world.deliveries[i].stage = Stage::Asking { again: true };
+                world.deliveries[i].late = Late::OnItsWay;
+            }
+            Action::ArriveLate(i) => {
+                world.deliveries[i].late = Late::Arrived;
+                world.claim(self.rules, self.owner(i, 0));
+            }
+            Action::Effect(i) => {
+                let hold = hold_of(i)?;
+                if !hold.forgotten {
+                    let bit = 1 << hold.held.fence;
+                    if world.effects & bit != 0 {
+                        world.breaches.insert(Breach::SameFenceTwice);
+                    }
+                    world.effects |= bit;
+                }
+                world.deliveries[i].stage = Stage::Holding(Hold { step: Step::Done, ..hold });
+            }
+            Action::Renew(i) => {
+                let hold = hold_of(i)?;
+                if !world.settle(hold, |store| store.renew(self.rules, hold.held)) {
+                    world.deliveries[i].stage = Stage::Ended;
+                }
+            }
+            Action::Complete(i, reply) => {
+                let hold = hold_of(i)?;
+                let completed = world.settle(hold, |store| store.complete(self.rules, hold.held));
+                if completed && world.effects == 0 {
+                    world.breaches.insert(Breach::AcknowledgedWithoutEffect);
+                }
+                if reply == Reply::Heard {
+                    world.deliveries[i].stage = Stage::Ended;
+                }
+            }
+            Action::Release(i) => {
+                let hold = hold_of(i)?;
+                world.settle(hold, |store| store.release(self.rules, hold.held));
+                world.deliveries[i].stage =
+                    Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..hold });
+            }
+            Action::Crash(i) => world.deliveries[i].stage = Stage::Ended,
+            Action::Expire => {
+                let over = world.store.0?.held;
+                world.stop_believing(|hold| hold.held == over);
+                world.store.expire();
+            }
+            Action::Purge => {
+                if world.store.is_processed() {
+                    world.stop_believing(|_| true);
+                }
+                world.store = Store(None);
+                (world.granted, world.effects) = (None, 0);
+                for delivery in &mut world.deliveries {
+                    // A retention is longer than any request is on its way.
+                    delivery.late = Late::Never;
+                    if let Stage::Holding(hold) = &mut delivery.stage {
+                        hold.forgotten = true;
+                    }
+                }
+            }
+        }
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("at most one delivery believes that it holds the event", |_, world: &World| {
+                world.holds().filter(|hold| hold.believes).count() <= 1
+            }),
+            Property::always("who believes that it holds the event holds it", |_, world: &World| {
+                world.holds().filter(|hold| hold.believes).all(|hold| {
+                    world.store.0.is_some_and(|row| row.held == hold.held)
+                        && (world.store.is_live() || world.store.is_processed())
+                })
+            }),
+            Property::always("at most one delivery may act on the store", |model: &Self, world: &World| {
+                let may_act = |hold: &Hold| world.store.clone().complete(model.rules, hold.held);
+                world.holds().filter(may_act).count() <= 1
+            }),
+            Property::always("what a zombie settles changes nothing", |_, world: &World| {
+                !world.breaches.contains(&Breach::ZombieSettled)
+            }),
+            Property::always("what is processed stays processed", |_, world: &World| {
+                !world.breaches.contains(&Breach::Unprocessed)
+            }),
+            Property::always("what is acknowledged has had its effect", |_, world: &World| {
+                !world.breaches.contains(&Breach::AcknowledgedWithoutEffect)
+            }),
+            Property::always("no event is lost: it can always be finished", Self::can_finish),
+            Property::always("a fence only grows", |_, world: &World| {
+                !world.breaches.contains(&Breach::FenceNotHigher)
+            }),
+            Property::always("every second effect is under a fence of its own", |_, world: &World| {
+                !world.breaches.contains(&Breach::SameFenceTwice)
+            }),
+            Property::always("no delivery is in its own way", |_, world: &World| {
+                !world.breaches.contains(&Breach::InItsOwnWay)
+            }),
+            // What would be left out if the model could not get there.
+            Property::sometimes("an event is processed after a takeover", |_, world: &World| {
+                world.store.is_processed() && world.effects.count_ones() > 1
+            }),
+        ]
+    }
+}
