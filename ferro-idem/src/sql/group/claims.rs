@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::claim::ClaimOutcome;
 use crate::sql::SqlLog;
 use crate::sql::ask::{Looks, NewClaims};
@@ -11,11 +11,11 @@ use crate::sql::dialect::{Dialect, NewClaim};
 
 type Waiting = Waiter<NewClaim, ClaimOutcome>;
 
-impl<D: Dialect> Sharing<D> for NewClaim {
+impl<D: Dialect> Sharing<SqlLog<D>> for NewClaim {
     type Answer = ClaimOutcome;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, ClaimOutcome>> {
-        &groups.claims
+    fn group<'g>(&self, log: &'g SqlLog<D>) -> &'g Arc<Group<Self, ClaimOutcome>> {
+        &log.table.groups.claims
     }
 
     /// Of several claims of one event the first goes into the statement. How the event stands is asked for

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::sql::SqlLog;
 use crate::sql::ask::{Marks, Unmark};
 use crate::sql::dialect::{Dialect, Mark};
 
-impl<D: Dialect> Sharing<D> for Mark {
+impl<D: Dialect> Sharing<SqlLog<D>> for Mark {
     type Answer = Unheard<D>;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, Unheard<D>>> {
-        &groups.marks
+    fn group<'g>(&self, log: &'g SqlLog<D>) -> &'g Arc<Group<Self, Unheard<D>>> {
+        &log.table.groups.marks
     }
 
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one

@@ -13,13 +13,20 @@
 //! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
 
 mod claims;
+#[cfg(test)]
+mod interleavings;
 mod marks;
 mod queue;
 mod settling;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(test))]
+use std::sync::{Mutex, MutexGuard};
 
+/// Tests try the orders in which tasks can take it.
+#[cfg(test)]
+use shuttle::sync::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::yield_now;
@@ -27,7 +34,6 @@ use tokio::task::yield_now;
 pub(super) use self::marks::Unheard;
 use self::queue::Queue;
 pub(super) use self::settling::Settlement;
-use super::SqlLog;
 use super::ask::Unanswered;
 use super::dialect::{Dialect, Mark, NewClaim};
 use crate::claim::ClaimOutcome;
@@ -40,15 +46,15 @@ const MOST: usize = 1024;
 /// Callers who queue for one kind of statement.
 const ROOM: usize = 4096;
 
-/// A request that can share a statement with others of its kind.
-pub(super) trait Sharing<D: Dialect>: Send + Sync + Sized + 'static {
+/// A request that can share a statement to the log `L` with others of its kind.
+pub(super) trait Sharing<L>: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, Self::Answer>>;
+    fn group<'g>(&self, log: &'g L) -> &'g Arc<Group<Self, Self::Answer>>;
 
     /// Answers everybody, but for those who are returned: they wait for the next statement.
     fn carry_out(
-        log: &SqlLog<D>,
+        log: &L,
         batch: Vec<Waiter<Self, Self::Answer>>,
     ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
 }
@@ -122,31 +128,37 @@ pub(super) enum Told<A> {
     },
 }
 
-impl<D: Dialect> SqlLog<D> {
-    /// Asks together with others.
-    pub(super) async fn share<R: Sharing<D>>(&self, request: R) -> Told<R::Answer> {
-        let group = Arc::clone(request.group(&self.table.groups));
-        let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
-            return Told::Alone { again: false };
-        };
-        let (answer, told) = oneshot::channel();
-        let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
-        if has_to_lead {
-            let leader = Leader { log: self.clone(), group, has_resigned: false };
-            SeeThrough::new(leader.lead_until_answered()).await;
-        }
-        told.await.unwrap_or(Told::Alone { again: true })
+/// Asks together with others.
+pub(super) async fn share<L, R>(log: &L, request: R) -> Told<R::Answer>
+where
+    L: Clone + Send + Sync + 'static,
+    R: Sharing<L>,
+{
+    let group = Arc::clone(request.group(log));
+    let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
+        return Told::Alone { again: false };
+    };
+    let (answer, told) = oneshot::channel();
+    let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
+    if has_to_lead {
+        let leader = Leader { log: log.clone(), group, has_resigned: false };
+        SeeThrough::new(leader.lead_until_answered()).await;
     }
+    told.await.unwrap_or(Told::Alone { again: true })
 }
 
 /// Carries out what is queued, until nothing is.
-struct Leader<D: Dialect, R: Sharing<D>> {
-    log: SqlLog<D>,
+struct Leader<L, R: Sharing<L>> {
+    log: L,
     group: Arc<Group<R, R::Answer>>,
     has_resigned: bool,
 }
 
-impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
+impl<L, R> Leader<L, R>
+where
+    L: Send + Sync + 'static,
+    R: Sharing<L>,
+{
     /// One statement, with the caller's own request in it. Those who came meanwhile are led by a task of
     /// their own: the caller has its answer.
     async fn lead_until_answered(mut self) {
@@ -179,7 +191,7 @@ impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
     }
 }
 
-impl<D: Dialect, R: Sharing<D>> Drop for Leader<D, R> {
+impl<L, R: Sharing<L>> Drop for Leader<L, R> {
     fn drop(&mut self) {
         if !self.has_resigned {
             let left = self.group.queue().disband();

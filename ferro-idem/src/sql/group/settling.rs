@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::sql::SqlLog;
 use crate::sql::ask::Settling;
 use crate::sql::dialect::{Dialect, Held, Step};
@@ -16,14 +16,14 @@ pub(in crate::sql) struct Settlement {
 
 type Waiting = Waiter<Settlement, bool>;
 
-impl<D: Dialect> Sharing<D> for Settlement {
+impl<D: Dialect> Sharing<SqlLog<D>> for Settlement {
     type Answer = bool;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, bool>> {
+    fn group<'g>(&self, log: &'g SqlLog<D>) -> &'g Arc<Group<Self, bool>> {
         match self.step {
-            Step::Renew => &groups.renewals,
-            Step::Complete => &groups.completions,
-            Step::Release => &groups.releases,
+            Step::Renew => &log.table.groups.renewals,
+            Step::Complete => &log.table.groups.completions,
+            Step::Release => &log.table.groups.releases,
         }
     }
 
