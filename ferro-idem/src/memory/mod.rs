@@ -1,6 +1,8 @@
 //! The log that lives in the process.
 
 mod claims;
+#[cfg(test)]
+mod histories;
 mod key;
 mod retained;
 mod sweep;

@@ -34,7 +34,7 @@ pub(super) struct World {
     breaches: BTreeSet<Breach>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Delivery {
     stage: Stage,
     /// How often the store carried its claim out.
@@ -43,14 +43,14 @@ struct Delivery {
 }
 
 /// A claim that was given up as lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Late {
     Never,
     OnItsWay,
     Arrived,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Stage {
     Unsent,
     /// `again`: an attempt before may have been carried out.
@@ -63,9 +63,10 @@ enum Stage {
     Ended,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Hold {
-    held: Ownership,
+    nonce: u8,
+    fence: u64,
     step: Step,
     /// By its own clock, which ends the lease no later than the store's.
     believes: bool,
@@ -73,7 +74,7 @@ struct Hold {
     forgotten: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Step {
     /// The answer is on its way.
     Unheard,
@@ -124,11 +125,9 @@ pub(super) enum Action {
 }
 
 impl Claims {
-    fn owner(&self, delivery: usize, claims: u8) -> Owner {
-        let mut bytes = [0; 16];
-        bytes[0] = u8::try_from(delivery).unwrap();
-        bytes[1] = if self.rules == Rules::RetryHasANewNonce { claims } else { 0 };
-        Owner::from_bytes(bytes)
+    /// Of a delivery that claimed so often.
+    fn nonce_after(&self, claims: u8) -> u8 {
+        if self.rules == Rules::RetryHasANewNonce { claims } else { 0 }
     }
 
     /// From anywhere: once leases have run out, the next delivery finds the event processed, or can
@@ -145,12 +144,33 @@ impl Claims {
     }
 }
 
+/// The owner that a delivery is, by one of its nonces.
+fn owner_of(delivery: usize, nonce: u8) -> Owner {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&[u8::try_from(delivery).unwrap(), nonce]);
+    Owner::from_bytes(bytes)
+}
+
+fn delivery_of(owner: Owner) -> usize {
+    usize::from(owner.as_bytes()[0])
+}
+
 impl World {
-    fn holds(&self) -> impl Iterator<Item = Hold> {
-        self.deliveries.iter().filter_map(|delivery| match delivery.stage {
-            Stage::Holding(hold) => Some(hold),
+    fn hold_of(&self, delivery: usize) -> Option<(Ownership, Hold)> {
+        match self.deliveries[delivery].stage {
+            Stage::Holding(hold) => {
+                Some((Ownership { owner: owner_of(delivery, hold.nonce), fence: hold.fence }, hold))
+            }
             _ => None,
-        })
+        }
+    }
+
+    fn holds(&self) -> impl Iterator<Item = (Ownership, Hold)> {
+        (0..self.deliveries.len()).filter_map(|delivery| self.hold_of(delivery))
+    }
+
+    fn beliefs(&self) -> impl Iterator<Item = Ownership> {
+        self.holds().filter(|(_, hold)| hold.believes).map(|(held, _)| held)
     }
 
     fn is_under_way(delivery: &Delivery) -> bool {
@@ -176,7 +196,7 @@ impl World {
 
     /// What a delivery does that did not get the event.
     fn refuse(&mut self, delivery: usize, outcome: ClaimOutcome) {
-        let holder = self.store.0.map(|row| usize::from(row.held.owner.as_bytes()[0]));
+        let holder = self.store.0.map(|row| delivery_of(row.held.owner));
         let is_busy = matches!(outcome, ClaimOutcome::InProgress { .. });
         // A late claim of its own may well be in its way: the lease ends.
         if is_busy && holder == Some(delivery) && self.deliveries[delivery].late != Late::Arrived {
@@ -189,10 +209,10 @@ impl World {
     }
 
     /// One of the steps that a claim takes at the store.
-    fn settle(&mut self, hold: Hold, step: impl FnOnce(&mut Store) -> bool) -> bool {
+    fn settle(&mut self, held: Ownership, step: impl FnOnce(&mut Store) -> bool) -> bool {
         let before = self.store;
         let settled = step(&mut self.store);
-        if self.granted != Some(hold.held) && (settled || self.store != before) {
+        if self.granted != Some(held) && (settled || self.store != before) {
             self.breaches.insert(Breach::ZombieSettled);
         }
         if before.is_processed() && !self.store.is_processed() {
@@ -201,15 +221,43 @@ impl World {
         settled
     }
 
-    fn stop_believing(&mut self, is_over: impl Fn(&Hold) -> bool) {
-        for delivery in &mut self.deliveries {
+    /// A lease is over, by the clock of whoever holds it first.
+    fn stop_believing(&mut self, over: Ownership) {
+        for (i, delivery) in self.deliveries.iter_mut().enumerate() {
             if let Stage::Holding(hold) = &mut delivery.stage
-                && is_over(hold)
+                && (over == Ownership { owner: owner_of(i, hold.nonce), fence: hold.fence })
             {
                 hold.believes = false;
             }
         }
     }
+}
+
+/// The same world for all that can still happen, but for its names and numbers.
+pub(super) fn representative(world: &World) -> World {
+    let mut order: Vec<usize> = (0..world.deliveries.len()).collect();
+    let is_of = |held: Option<Ownership>, i| held.is_some_and(|held| delivery_of(held.owner) == i);
+    let held = world.store.0.map(|row| row.held);
+    order.sort_by_key(|&i| (world.deliveries[i], is_of(held, i), is_of(world.granted, i)));
+    let rename = |held: &mut Ownership| {
+        let [delivery, nonce, ..] = *held.owner.as_bytes();
+        let place = order.iter().position(|&i| i == usize::from(delivery)).unwrap();
+        held.owner = owner_of(place, nonce);
+    };
+    let mut same = world.clone();
+    same.deliveries = order.iter().map(|&i| world.deliveries[i]).collect();
+    for delivery in &mut same.deliveries {
+        if delivery.stage == Stage::Ended {
+            delivery.claims = 0;
+        }
+    }
+    same.store.0.iter_mut().for_each(|row| rename(&mut row.held));
+    same.granted.iter_mut().for_each(rename);
+    // What counts: whether there was an effect, and one under a fence that somebody has or may get again.
+    let fences = world.holds().map(|(held, _)| held.fence).chain(world.granted.map(|held| held.fence));
+    let counts = fences.fold(0, |bits, fence| bits | (1 << fence));
+    same.effects = (world.effects & counts) | u16::from(world.effects != 0);
+    same
 }
 
 impl Model for Claims {
@@ -285,18 +333,15 @@ impl Model for Claims {
 
     fn next_state(&self, before: &World, action: Action) -> Option<World> {
         let mut world = before.clone();
-        let hold_of = |i: usize| match before.deliveries[i].stage {
-            Stage::Holding(hold) => Some(hold),
-            _ => None,
-        };
         match action {
             Action::Deliver(i) => world.deliveries[i].stage = Stage::Asking { again: false },
             Action::Claim(i) => {
-                let owner = self.owner(i, before.deliveries[i].claims);
+                let nonce = self.nonce_after(before.deliveries[i].claims);
                 world.deliveries[i].claims += 1;
-                world.deliveries[i].stage = match world.claim(self.rules, owner) {
+                world.deliveries[i].stage = match world.claim(self.rules, owner_of(i, nonce)) {
                     ClaimOutcome::Acquired { fence } => Stage::Holding(Hold {
-                        held: Ownership { owner, fence },
+                        nonce,
+                        fence,
                         step: Step::Unheard,
                         believes: true,
                         forgotten: false,
@@ -306,7 +351,8 @@ impl Model for Claims {
             }
             Action::GoAlong(i) => world.deliveries[i].stage = Stage::Looking,
             Action::Answer(i, Reply::Heard) => {
-                world.deliveries[i].stage = Stage::Holding(Hold { step: Step::Working, ..hold_of(i)? });
+                world.deliveries[i].stage =
+                    Stage::Holding(Hold { step: Step::Working, ..before.hold_of(i)?.1 });
             }
             Action::Answer(i, Reply::Lost) => {
                 world.deliveries[i].stage = Stage::Asking { again: true };
@@ -321,12 +367,12 @@ impl Model for Claims {
             }
             Action::ArriveLate(i) => {
                 world.deliveries[i].late = Late::Arrived;
-                world.claim(self.rules, self.owner(i, 0));
+                world.claim(self.rules, owner_of(i, 0));
             }
             Action::Effect(i) => {
-                let hold = hold_of(i)?;
+                let (_, hold) = before.hold_of(i)?;
                 if !hold.forgotten {
-                    let bit = 1 << hold.held.fence;
+                    let bit = 1 << hold.fence;
                     if world.effects & bit != 0 {
                         world.breaches.insert(Breach::SameFenceTwice);
                     }
@@ -335,14 +381,14 @@ impl Model for Claims {
                 world.deliveries[i].stage = Stage::Holding(Hold { step: Step::Done, ..hold });
             }
             Action::Renew(i) => {
-                let hold = hold_of(i)?;
-                if !world.settle(hold, |store| store.renew(self.rules, hold.held)) {
+                let (held, _) = before.hold_of(i)?;
+                if !world.settle(held, |store| store.renew(self.rules, held)) {
                     world.deliveries[i].stage = Stage::Ended;
                 }
             }
             Action::Complete(i, reply) => {
-                let hold = hold_of(i)?;
-                let completed = world.settle(hold, |store| store.complete(self.rules, hold.held));
+                let (held, _) = before.hold_of(i)?;
+                let completed = world.settle(held, |store| store.complete(self.rules, held));
                 if completed && world.effects == 0 {
                     world.breaches.insert(Breach::AcknowledgedWithoutEffect);
                 }
@@ -351,20 +397,19 @@ impl Model for Claims {
                 }
             }
             Action::Release(i) => {
-                let hold = hold_of(i)?;
-                world.settle(hold, |store| store.release(self.rules, hold.held));
+                let (held, hold) = before.hold_of(i)?;
+                world.settle(held, |store| store.release(self.rules, held));
                 world.deliveries[i].stage =
                     Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..hold });
             }
             Action::Crash(i) => world.deliveries[i].stage = Stage::Ended,
             Action::Expire => {
-                let over = world.store.0?.held;
-                world.stop_believing(|hold| hold.held == over);
+                world.stop_believing(world.store.0?.held);
                 world.store.expire();
             }
             Action::Purge => {
                 if world.store.is_processed() {
-                    world.stop_believing(|_| true);
+                    world.stop_believing(world.store.0?.held);
                 }
                 world.store = Store(None);
                 (world.granted, world.effects) = (None, 0);
@@ -383,16 +428,17 @@ impl Model for Claims {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("at most one delivery believes that it holds the event", |_, world: &World| {
-                world.holds().filter(|hold| hold.believes).count() <= 1
+                world.beliefs().count() <= 1
             }),
             Property::always("who believes that it holds the event holds it", |_, world: &World| {
-                world.holds().filter(|hold| hold.believes).all(|hold| {
-                    world.store.0.is_some_and(|row| row.held == hold.held)
+                world.beliefs().all(|held| {
+                    world.store.0.is_some_and(|row| row.held == held)
                         && (world.store.is_live() || world.store.is_processed())
                 })
             }),
             Property::always("at most one delivery may act on the store", |model: &Self, world: &World| {
-                let may_act = |hold: &Hold| world.store.clone().complete(model.rules, hold.held);
+                let may_act =
+                    |(held, _): &(Ownership, Hold)| world.store.clone().complete(model.rules, *held);
                 world.holds().filter(may_act).count() <= 1
             }),
             Property::always("what a zombie settles changes nothing", |_, world: &World| {
@@ -416,7 +462,7 @@ impl Model for Claims {
             }),
             // What would be left out if the model could not get there.
             Property::sometimes("an event is processed after a takeover", |_, world: &World| {
-                world.store.is_processed() && world.effects.count_ones() > 1
+                world.store.0.is_some_and(|row| row.held.fence > 1) && world.store.is_processed()
             }),
         ]
     }
