@@ -2,8 +2,10 @@
 //!
 //! Neither loom nor shuttle: the locks are dashmap's own, which neither of them sees, and a map put in its place
 //! would be another program. So these are real threads over the real log, and stateright looks for an
-//! order of each history that the steps of [`Row`] explain, real time included.
+//! order of each history that the steps of [`Row`] explain, real time included. The threads dawdle before each
+//! lock, so that they meet between two.
 
+use std::cell::Cell;
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
@@ -20,6 +22,24 @@ use crate::owner::Owner;
 const ROUNDS: usize = 3_000;
 const THREADS: usize = 3;
 const LONG: Duration = Duration::from_hours(1);
+
+thread_local! {
+    /// Zero: this thread does not dawdle.
+    static RANDOM: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lets other threads go first, for a while.
+pub(super) fn dawdle() {
+    RANDOM.with(|random| {
+        let mut next = random.get();
+        // Marsaglia's xorshift.
+        next ^= next << 13;
+        next ^= next >> 17;
+        next ^= next << 5;
+        random.set(next);
+        (0..next % 4).for_each(|_| std::thread::yield_now());
+    });
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Ask {
@@ -138,6 +158,7 @@ fn marks_and_claims_of_one_event_at_once_are_as_if_one_after_another() {
         for thread in 0..THREADS {
             let (rounds, start) = (&rounds, &start);
             scope.spawn(move || {
+                RANDOM.set(u32::try_from(thread).unwrap() + 1);
                 for (round, (log, history)) in rounds.iter().enumerate() {
                     start.wait();
                     for asked in asks(round, thread) {
