@@ -283,3 +283,22 @@ impl<D: Dialect> Question<D> for Unmark<'_> {
         D::unmark(connection, statements, self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_who_shared_the_statement_gets_the_driver_s_error() {
+        let lost = std::io::Error::other("connection reset");
+        let unanswered =
+            Unanswered { fault: Fault::late(), operation: "claim the event", source: Arc::new(lost.into()) };
+        for error in [unanswered.to_error(), unanswered.to_error(), unanswered.into()] {
+            assert!(error.to_string().starts_with("could not claim the event: the database did not answer"));
+            let shared = error.source().unwrap();
+            assert_eq!(shared.to_string(), "connection reset");
+            let driver_s = shared.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+            assert_eq!(driver_s.unwrap().to_string(), "connection reset");
+        }
+    }
+}
