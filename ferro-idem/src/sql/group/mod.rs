@@ -14,6 +14,8 @@
 
 mod claims;
 #[cfg(test)]
+mod handing_over;
+#[cfg(test)]
 mod interleavings;
 mod marks;
 mod queue;
