@@ -125,7 +125,7 @@ mod tests {
     async fn a_store_that_never_answers_is_given_up_at_the_deadline() {
         let (made, took) = fail(&mut Attempts::new(), Duration::MAX, Cause::Unanswered).await;
         assert!(took <= DEADLINE + Duration::from_millis(10), "{took:?}");
-        assert!(took > DEADLINE - ANSWER_WITHIN, "{took:?}");
+        assert!(took + ANSWER_WITHIN > DEADLINE, "{took:?}");
         assert_eq!(made, 5, "each of them waits for its answer, but for the last");
     }
 

@@ -235,22 +235,22 @@ impl World {
 
 /// The same world for all that can still happen, but for its names and numbers.
 pub(super) fn representative(world: &World) -> World {
-    let mut order: Vec<usize> = (0..world.deliveries.len()).collect();
-    let is_of = |held: Option<Ownership>, i| held.is_some_and(|held| delivery_of(held.owner) == i);
-    let held = world.store.0.map(|row| row.held);
-    order.sort_by_key(|&i| (world.deliveries[i], is_of(held, i), is_of(world.granted, i)));
-    let rename = |held: &mut Ownership| {
-        let [delivery, nonce, ..] = *held.owner.as_bytes();
-        let place = order.iter().position(|&i| i == usize::from(delivery)).unwrap();
-        held.owner = owner_of(place, nonce);
-    };
     let mut same = world.clone();
-    same.deliveries = order.iter().map(|&i| world.deliveries[i]).collect();
     for delivery in &mut same.deliveries {
         if delivery.stage == Stage::Ended {
             delivery.claims = 0;
         }
     }
+    let mut order: Vec<usize> = (0..world.deliveries.len()).collect();
+    let is_of = |held: Option<Ownership>, i| held.is_some_and(|held| delivery_of(held.owner) == i);
+    let held = world.store.0.map(|row| row.held);
+    order.sort_by_key(|&i| (same.deliveries[i], is_of(held, i), is_of(world.granted, i)));
+    let rename = |held: &mut Ownership| {
+        let [delivery, nonce, ..] = *held.owner.as_bytes();
+        let place = order.iter().position(|&i| i == usize::from(delivery)).unwrap();
+        held.owner = owner_of(place, nonce);
+    };
+    same.deliveries = order.iter().map(|&i| same.deliveries[i]).collect();
     same.store.0.iter_mut().for_each(|row| rename(&mut row.held));
     same.granted.iter_mut().for_each(rename);
     // What counts: whether there was an effect, and one under a fence that somebody has or may get again.
@@ -397,10 +397,10 @@ impl Model for Claims {
                 }
             }
             Action::Release(i) => {
-                let (held, hold) = before.hold_of(i)?;
+                let (held, released) = before.hold_of(i)?;
                 world.settle(held, |store| store.release(self.rules, held));
                 world.deliveries[i].stage =
-                    Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..hold });
+                    Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..released });
             }
             Action::Crash(i) => world.deliveries[i].stage = Stage::Ended,
             Action::Expire => {
