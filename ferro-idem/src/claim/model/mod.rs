@@ -6,13 +6,15 @@
 //! their nonce; leases that run out at any moment; requests that arrive after they were given up as
 //! lost; purging; group commit, which asks how the event stands for all but one of a batch.
 
+mod happenings;
 mod store;
 mod world;
 
 use stateright::{Checker, Model};
 
+use self::happenings::Claims;
 use self::store::Rules;
-use self::world::{Claims, representative};
+use self::world::representative;
 
 /// Holds everywhere, or the shortest way to where it does not.
 fn holds_everywhere(claims: Claims) {
