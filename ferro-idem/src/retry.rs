@@ -95,3 +95,66 @@ impl Attempts {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    /// Attempts that take so long and fail like that: how many there are, and how long they take.
+    async fn fail(attempts: &mut Attempts, each: Duration, cause: Cause) -> (u32, Duration) {
+        let start = Instant::now();
+        let mut made = 0;
+        loop {
+            drop(attempts.attempt(Some(ANSWER_WITHIN), sleep(each)).await);
+            made += 1;
+            if !attempts.again_after(cause).await {
+                return (made, start.elapsed());
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permanent_error_is_answered_at_once() {
+        let failed = fail(&mut Attempts::new(), Duration::ZERO, Cause::Permanent).await;
+        assert_eq!(failed, (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_asked_eight_times_with_pauses_that_double() {
+        let (made, took) = fail(&mut Attempts::new(), Duration::ZERO, Cause::Passing).await;
+        let pauses = FIRST_PAUSE * (1 + 2 + 4 + 8 + 16 + 32 + 64);
+        assert_eq!(made, ATTEMPTS);
+        // Tokio's timers count whole milliseconds, and round up.
+        assert!((pauses..pauses + Duration::from_millis(10)).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_never_answers_is_given_up_at_the_deadline() {
+        let (made, took) = fail(&mut Attempts::new(), Duration::MAX, Cause::Unanswered).await;
+        assert!(took <= DEADLINE + Duration::from_millis(10), "{took:?}");
+        assert!(took + ANSWER_WITHIN > DEADLINE, "{took:?}");
+        assert_eq!(made, 5, "each of them waits for its answer, but for the last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_no_answer_can_be_lost_an_attempt_waits_as_long_as_it_takes() {
+        let start = Instant::now();
+        let answer = Attempts::new().attempt(None, sleep(DEADLINE * 2)).await;
+        assert!(answer.is_ok() && start.elapsed() >= DEADLINE * 2);
+        let late = Attempts::new().attempt(Some(ANSWER_WITHIN), pending::<()>()).await;
+        assert_eq!(late.unwrap_err().to_string(), "no answer within 2s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_unanswered_it_may_have_been_carried_out_whatever_comes_later() {
+        let mut attempts = Attempts::new();
+        assert!(!attempts.may_have_been_carried_out());
+        assert!(attempts.again_after(Cause::Passing).await);
+        assert!(!attempts.may_have_been_carried_out());
+        assert!(attempts.again_after(Cause::Unanswered).await);
+        assert!(attempts.again_after(Cause::Passing).await);
+        assert!(attempts.may_have_been_carried_out());
+    }
+}

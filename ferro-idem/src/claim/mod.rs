@@ -3,6 +3,8 @@
 #[allow(missing_debug_implementations)]
 mod guard;
 mod lease;
+#[cfg(all(test, feature = "memory"))]
+mod model;
 #[cfg(feature = "memory")]
 pub(crate) mod row;
 

@@ -1,6 +1,8 @@
 //! The log that lives in the process.
 
 mod claims;
+#[cfg(test)]
+mod histories;
 mod key;
 mod retained;
 mod sweep;
@@ -100,6 +102,8 @@ impl Seen {
     /// whether it is processed now.
     #[inline]
     fn if_unseen<T>(&self, id: &str, decide: impl FnOnce() -> (bool, T)) -> Option<T> {
+        #[cfg(test)]
+        histories::dawdle();
         match self {
             Self::Forever(seen) => match seen.entry(Key::new(id)) {
                 Entry::Occupied(_) => None,

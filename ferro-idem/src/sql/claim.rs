@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::SqlLog;
 use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
-use super::group::{Settlement, Told};
+use super::group::{Settlement, Told, share};
 use super::line::Line;
 use super::question::{Looks, NewClaims, Settling};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
@@ -31,7 +31,7 @@ impl<D: Dialect> SqlLog<D> {
             lease_millis: millis(lease),
         };
         if self.shares {
-            match self.share(Settlement { step, held: held.clone() }).await {
+            match share(Line::of_many(self), Settlement { step, held: held.clone() }).await {
                 Told::Answer(is_settled) => return Ok(is_settled),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { .. } => {}
@@ -64,7 +64,7 @@ impl<D: Dialect> ClaimLog for SqlLog<D> {
         self.claim_statements().await?;
         let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
         if self.shares {
-            match self.share(claim.clone()).await {
+            match share(Line::of_many(self), claim.clone()).await {
                 Told::Answer(outcome) => return Ok(outcome),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { .. } => {}

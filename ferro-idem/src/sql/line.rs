@@ -1,7 +1,6 @@
 //! Asking the database until it answers, with the same nonces each time.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +97,7 @@ impl<D: Dialect> Line<D> {
             }
             let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;
             if keeps_others_waiting || !attempts.again_after(fault.cause).await {
-                return Err(Unanswered { fault, operation: question.operation(), source: Arc::new(source) });
+                return Err(Unanswered { fault, operation: question.operation(), source });
             }
         }
     }
@@ -161,7 +160,7 @@ impl<D: Dialect> SqlLog<D> {
 pub(super) struct Unanswered {
     fault: Fault,
     operation: &'static str,
-    source: Arc<BoxDynError>,
+    source: BoxDynError,
 }
 
 impl Unanswered {
@@ -171,38 +170,44 @@ impl Unanswered {
     }
 
     /// For each of those who asked.
-    pub(super) fn to_error(&self) -> Error {
-        Error::Store {
-            operation: self.operation.into(),
-            advice: self.fault.advice.clone(),
-            source: Box::new(SharedSource(Arc::clone(&self.source))),
+    pub(super) fn shared(self) -> impl Fn() -> Error {
+        let Self { fault: Fault { advice, .. }, operation, source } = self;
+        let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
+        move || Error::Store {
+            operation: operation.into(),
+            advice: advice.clone(),
+            source: Box::new(Arc::clone(&source)),
         }
     }
 }
 
 impl From<Unanswered> for Error {
     fn from(unanswered: Unanswered) -> Self {
-        unanswered.to_error()
+        unanswered.fault.of(unanswered.operation, unanswered.source)
     }
 }
 
-/// An error of the driver that several callers have.
-struct SharedSource(Arc<BoxDynError>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Debug for SharedSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+    fn unanswered() -> Unanswered {
+        let lost = std::io::Error::other("connection reset");
+        Unanswered { fault: Fault::late(), operation: "claim the event", source: lost.into() }
     }
-}
 
-impl fmt::Display for SharedSource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+    #[test]
+    fn everybody_who_shared_the_statement_gets_the_driver_s_error() {
+        let for_each = unanswered().shared();
+        for error in [for_each(), for_each()] {
+            assert!(error.to_string().starts_with("could not claim the event: the database did not answer"));
+            assert_eq!(error.source().unwrap().to_string(), "connection reset");
+        }
     }
-}
 
-impl StdError for SharedSource {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&**self.0)
+    #[test]
+    fn who_asked_alone_gets_the_driver_s_error_itself() {
+        let error = Error::from(unanswered());
+        assert!(error.source().unwrap().downcast_ref::<std::io::Error>().is_some());
     }
 }

@@ -32,3 +32,23 @@ impl Many<String> {
         (format!("{}{rows}{}", self.head, self.tail), items.iter().chain(padding))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_event_is_repeated_up_to_a_power_of_two() {
+        let insert = Many { head: "VALUES ".to_owned(), row: "(?)", between: ", ", tail: ";".to_owned() };
+        for (events, statement, bound) in [
+            (&[1][..], "VALUES (?);", &[1][..]),
+            (&[1, 2], "VALUES (?), (?);", &[1, 2]),
+            (&[1, 2, 3], "VALUES (?), (?), (?), (?);", &[1, 2, 3, 3]),
+            (&[1, 2, 3, 4, 5], "VALUES (?), (?), (?), (?), (?), (?), (?), (?);", &[1, 2, 3, 4, 5, 5, 5, 5]),
+        ] {
+            let (written, items) = insert.with(events);
+            assert_eq!(written, statement);
+            assert_eq!(items.copied().collect::<Vec<_>>(), bound);
+        }
+    }
+}

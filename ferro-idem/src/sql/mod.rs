@@ -28,7 +28,7 @@ use sqlx::pool::PoolConnection;
 
 use self::dialect::{Columns, Dialect, FoundColumn, Mark};
 use self::fault::Fault;
-use self::group::{Groups, Told, Unheard};
+use self::group::{Groups, Told, Unheard, share};
 use self::line::Line;
 use self::question::Marks;
 use self::table::TableName;
@@ -161,7 +161,7 @@ impl<D: Dialect> SqlLog<D> {
         let mark = Mark::new(event, Owner::random()?);
         let mut again = false;
         if self.shares && self.statements().await?.columns == Columns::Full {
-            match self.share(mark.clone()).await {
+            match share(Line::of_many(self), mark.clone()).await {
                 Told::Answer(unheard) => return Ok(unheard.into_is_first()),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { again: may_be_there } => again = may_be_there,

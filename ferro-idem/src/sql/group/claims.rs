@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::claim::ClaimOutcome;
 use crate::sql::dialect::{Claimed, Dialect, NewClaim, Standing};
 use crate::sql::line::Line;
@@ -11,11 +11,11 @@ use crate::sql::question::{Looks, NewClaims};
 
 type Waiting = Waiter<NewClaim, ClaimOutcome>;
 
-impl<D: Dialect> Sharing<D> for NewClaim {
+impl<D: Dialect> Sharing<Line<D>> for NewClaim {
     type Answer = ClaimOutcome;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, ClaimOutcome>> {
-        &groups.claims
+    fn group<'g>(&self, line: &'g Line<D>) -> &'g Arc<Group<Self, ClaimOutcome>> {
+        &line.log().table.groups.claims
     }
 
     /// Of several claims of one event the first goes into the statement. How the event stands is asked for
@@ -33,7 +33,7 @@ impl<D: Dialect> Sharing<D> for NewClaim {
         let claimed = match line.ask(&NewClaims(&claims.iter().collect::<Vec<_>>())).await {
             Ok(claimed) => claimed,
             Err(unanswered) => {
-                tell_all(events.into_values().flatten(), &unanswered);
+                tell_all(events.into_values().flatten(), unanswered);
                 return Vec::new();
             }
         };
@@ -66,7 +66,7 @@ async fn tell_standing<D: Dialect>(
     let standings = match line.ask(&Looks(&ids)).await {
         Ok(standings) => standings,
         Err(unanswered) => {
-            tell_all(others.into_values().flatten(), &unanswered);
+            tell_all(others.into_values().flatten(), unanswered);
             return Vec::new();
         }
     };

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
 use crate::sql::line::Line;
 use crate::sql::question::{Marks, Unmark};
 
-impl<D: Dialect> Sharing<D> for Mark {
+impl<D: Dialect> Sharing<Line<D>> for Mark {
     type Answer = Unheard<D>;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, Unheard<D>>> {
-        &groups.marks
+    fn group<'g>(&self, line: &'g Line<D>) -> &'g Arc<Group<Self, Unheard<D>>> {
+        &line.log().table.groups.marks
     }
 
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one
@@ -42,7 +42,7 @@ impl<D: Dialect> Sharing<D> for Mark {
                     tell_first(unheard, waiters);
                 }
             }
-            Err(unanswered) => tell_all(events.into_values().flatten(), &unanswered),
+            Err(unanswered) => tell_all(events.into_values().flatten(), unanswered),
         }
         Vec::new()
     }

@@ -13,13 +13,22 @@
 //! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
 
 mod claims;
+#[cfg(test)]
+mod handing_over;
+#[cfg(test)]
+mod interleavings;
 mod marks;
 mod queue;
 mod settling;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(test))]
+use std::sync::{Mutex, MutexGuard};
 
+/// Tests try the orders in which tasks can take it.
+#[cfg(test)]
+use shuttle::sync::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::yield_now;
@@ -27,9 +36,8 @@ use tokio::task::yield_now;
 pub(super) use self::marks::Unheard;
 use self::queue::Queue;
 pub(super) use self::settling::Settlement;
-use super::SqlLog;
 use super::dialect::{Dialect, Mark, NewClaim};
-use super::line::{Line, Unanswered};
+use super::line::Unanswered;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
 use crate::see_through::SeeThrough;
@@ -40,15 +48,15 @@ const MOST: usize = 1024;
 /// Callers who queue for one kind of statement.
 const ROOM: usize = 4096;
 
-/// A request that can share a statement with others of its kind.
-pub(super) trait Sharing<D: Dialect>: Send + Sync + Sized + 'static {
+/// A request that can share a statement, over a line `L`, with others of its kind.
+pub(super) trait Sharing<L>: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, Self::Answer>>;
+    fn group<'g>(&self, line: &'g L) -> &'g Arc<Group<Self, Self::Answer>>;
 
     /// Answers everybody, but for those who are returned: they wait for the next statement.
     fn carry_out(
-        line: &mut Line<D>,
+        line: &mut L,
         batch: Vec<Waiter<Self, Self::Answer>>,
     ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
 }
@@ -122,31 +130,37 @@ pub(super) enum Told<A> {
     },
 }
 
-impl<D: Dialect> SqlLog<D> {
-    /// Asks together with others.
-    pub(super) async fn share<R: Sharing<D>>(&self, request: R) -> Told<R::Answer> {
-        let group = Arc::clone(request.group(&self.table.groups));
-        let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
-            return Told::Alone { again: false };
-        };
-        let (answer, told) = oneshot::channel();
-        let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
-        if has_to_lead {
-            let leader = Leader { line: Line::of_many(self), group, has_resigned: false };
-            SeeThrough::new(leader.lead_until_answered()).await;
-        }
-        told.await.unwrap_or(Told::Alone { again: true })
+/// Asks together with others.
+pub(super) async fn share<L, R>(line: L, request: R) -> Told<R::Answer>
+where
+    L: Send + 'static,
+    R: Sharing<L>,
+{
+    let group = Arc::clone(request.group(&line));
+    let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
+        return Told::Alone { again: false };
+    };
+    let (answer, told) = oneshot::channel();
+    let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
+    if has_to_lead {
+        let leader = Leader { line, group, has_resigned: false };
+        SeeThrough::new(leader.lead_until_answered()).await;
     }
+    told.await.unwrap_or(Told::Alone { again: true })
 }
 
 /// Carries out what is queued, until nothing is.
-struct Leader<D: Dialect, R: Sharing<D>> {
-    line: Line<D>,
+struct Leader<L, R: Sharing<L>> {
+    line: L,
     group: Arc<Group<R, R::Answer>>,
     has_resigned: bool,
 }
 
-impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
+impl<L, R> Leader<L, R>
+where
+    L: Send + 'static,
+    R: Sharing<L>,
+{
     /// One statement, with the caller's own request in it. Where others are about, a task goes on leading:
     /// the caller has its answer.
     async fn lead_until_answered(mut self) {
@@ -192,7 +206,7 @@ impl<D: Dialect, R: Sharing<D>> Leader<D, R> {
     }
 }
 
-impl<D: Dialect, R: Sharing<D>> Drop for Leader<D, R> {
+impl<L, R: Sharing<L>> Drop for Leader<L, R> {
     fn drop(&mut self) {
         if !self.has_resigned {
             let left = self.group.queue().disband();
@@ -203,12 +217,10 @@ impl<D: Dialect, R: Sharing<D>> Drop for Leader<D, R> {
 
 /// Tells everybody why there is no answer; where it may be about one event alone, each is told to ask
 /// for itself.
-fn tell_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: &Unanswered) {
+fn tell_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: Unanswered) {
+    let is_about_one_event = unanswered.is_about_one_event();
+    let for_each = unanswered.shared();
     for waiter in waiters {
-        waiter.tell(if unanswered.is_about_one_event() {
-            Told::Alone { again: true }
-        } else {
-            Told::Failed(unanswered.to_error())
-        });
+        waiter.tell(if is_about_one_event { Told::Alone { again: true } } else { Told::Failed(for_each()) });
     }
 }

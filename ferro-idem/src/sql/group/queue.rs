@@ -51,3 +51,58 @@ impl<W> Queue<W> {
         std::mem::take(&mut self.waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl<W> Queue<W> {
+        pub(crate) fn is_idle(&self) -> bool {
+            self.waiting.is_empty() && !self.is_led
+        }
+    }
+
+    fn led_by_the_first_of(waiters: std::ops::Range<u8>) -> Queue<u8> {
+        let mut queue = Queue::new();
+        for waiter in waiters {
+            assert_eq!(queue.join(waiter), waiter == 0, "the first one leads, and no other");
+        }
+        queue
+    }
+
+    #[test]
+    fn a_batch_is_those_who_waited_longest_in_order() {
+        let mut queue = led_by_the_first_of(0..5);
+        assert_eq!(queue.take(2), [0, 1]);
+        assert_eq!(queue.take(10), [2, 3, 4]);
+        assert!(queue.take(10).is_empty());
+    }
+
+    #[test]
+    fn who_is_put_back_goes_before_those_who_came_meanwhile_in_the_same_order() {
+        let mut queue = led_by_the_first_of(0..3);
+        let batch = queue.take(3);
+        assert!(!queue.join(3));
+        queue.put_back(batch.into_iter().skip(1).collect());
+        assert_eq!(queue.take(10), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_leader_cannot_resign_while_somebody_waits() {
+        let mut queue = led_by_the_first_of(0..2);
+        assert!(!queue.resign());
+        assert!(!queue.join(2), "it still leads");
+        drop(queue.take(10));
+        assert!(queue.resign());
+        assert!(queue.join(3), "nobody leads");
+    }
+
+    #[test]
+    fn when_a_leader_is_gone_everybody_is_handed_out_and_the_next_one_leads() {
+        let mut queue = led_by_the_first_of(0..3);
+        drop(queue.take(1));
+        assert_eq!(queue.disband(), [1, 2]);
+        assert!(queue.is_idle());
+        assert!(queue.join(3));
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Groups, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::sql::dialect::{Dialect, Held, Step};
 use crate::sql::line::Line;
 use crate::sql::question::Settling;
@@ -16,10 +16,11 @@ pub(in crate::sql) struct Settlement {
 
 type Waiting = Waiter<Settlement, bool>;
 
-impl<D: Dialect> Sharing<D> for Settlement {
+impl<D: Dialect> Sharing<Line<D>> for Settlement {
     type Answer = bool;
 
-    fn group<'g>(&self, groups: &'g Groups<D>) -> &'g Arc<Group<Self, bool>> {
+    fn group<'g>(&self, line: &'g Line<D>) -> &'g Arc<Group<Self, bool>> {
+        let groups = &line.log().table.groups;
         match self.step {
             Step::Renew => &groups.renewals,
             Step::Complete => &groups.completions,
@@ -53,7 +54,7 @@ impl<D: Dialect> Sharing<D> for Settlement {
                     }
                 }
             }
-            Err(unanswered) => tell_all(events.into_values().flatten(), &unanswered),
+            Err(unanswered) => tell_all(events.into_values().flatten(), unanswered),
         }
         left
     }

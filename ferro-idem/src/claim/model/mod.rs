@@ -1,0 +1,116 @@
+//! The claim protocol, checked exhaustively: every order of what can happen, up to a number of
+//! deliveries.
+//!
+//! The steps at the store are [`Row`](super::row::Row)'s own, those that the memory log runs. What is
+//! modelled beside them: deliveries that crash, pause, hear an answer late or never and ask again with
+//! their nonce; leases that run out at any moment; requests that arrive after they were given up as
+//! lost; purging; group commit, which asks how the event stands for all but one of a batch.
+
+mod happenings;
+mod store;
+mod world;
+
+use stateright::{Checker, Model};
+
+use self::happenings::Claims;
+use self::store::Rules;
+use self::world::representative;
+
+/// Holds everywhere, or the shortest way to where it does not.
+fn holds_everywhere(claims: Claims) {
+    let checked = claims.checker().symmetry_fn(representative).threads(2).spawn_dfs().join();
+    println!("{claims:?}: {} states, depth {}", checked.unique_state_count(), checked.max_depth());
+    checked.assert_properties();
+}
+
+const SMALL: Claims = Claims { rules: Rules::All, workers: 2, deliveries: 2, late: true };
+
+#[test]
+fn every_promise_holds_for_two_deliveries_whose_requests_may_be_late() {
+    holds_everywhere(SMALL);
+}
+
+#[test]
+fn every_promise_holds_for_three_deliveries() {
+    holds_everywhere(Claims { workers: 3, deliveries: 3, late: false, ..SMALL });
+}
+
+#[test]
+#[ignore = "half a minute optimized, see tests/run"]
+fn every_promise_holds_for_three_deliveries_whose_requests_may_be_late() {
+    holds_everywhere(Claims { workers: 3, deliveries: 3, ..SMALL });
+}
+
+#[test]
+#[ignore = "half a minute optimized, see tests/run"]
+fn every_promise_holds_for_three_workers_and_four_deliveries() {
+    holds_everywhere(Claims { workers: 3, deliveries: 4, late: false, ..SMALL });
+}
+
+/// A protocol without one of its rules breaks these promises. Prints a shortest way to each.
+fn breaks(rules: Rules, promises: &[&'static str]) {
+    for promise in promises {
+        let broken = (1..20).find_map(|depth| {
+            let claims = Claims { rules, deliveries: 3, late: false, ..SMALL };
+            let checked = claims.checker().target_max_depth(depth).spawn_bfs().join();
+            checked.discovery(promise).map(|path| (checked.unique_state_count(), path.into_actions()))
+        });
+        match broken {
+            Some((states, path)) => println!("{rules:?} breaks \"{promise}\" ({states} states): {path:?}"),
+            None => panic!("{rules:?} keeps \"{promise}\""),
+        }
+    }
+}
+
+#[test]
+fn a_release_that_deletes_the_row_gives_its_fence_away_again() {
+    breaks(
+        Rules::ReleaseDeletesTheRow,
+        &["a fence only grows", "every second effect is under a fence of its own"],
+    );
+}
+
+#[test]
+fn a_release_of_what_is_processed_runs_it_again() {
+    breaks(Rules::ReleaseTakesProcessed, &["what is processed stays processed"]);
+}
+
+#[test]
+fn a_fence_without_its_owner_lets_a_zombie_settle_what_was_claimed_after_a_purge() {
+    breaks(
+        Rules::FenceIsTheToken,
+        &["what a zombie settles changes nothing", "at most one delivery may act on the store"],
+    );
+}
+
+#[test]
+fn a_takeover_under_the_same_fence_has_two_effects_that_nobody_can_tell_apart() {
+    breaks(
+        Rules::TakeoverKeepsTheFence,
+        &["a fence only grows", "every second effect is under a fence of its own"],
+    );
+}
+
+#[test]
+fn a_retry_with_a_new_nonce_meets_its_own_claim() {
+    breaks(Rules::RetryHasANewNonce, &["no delivery is in its own way"]);
+}
+
+#[test]
+fn a_purge_of_a_live_claim_lets_a_second_delivery_in() {
+    breaks(
+        Rules::PurgeTakesLiveClaims,
+        &[
+            "who believes that it holds the event holds it",
+            "at most one delivery believes that it holds the event",
+        ],
+    );
+}
+
+#[test]
+fn a_complete_of_what_was_released_loses_the_event() {
+    breaks(
+        Rules::CompleteTakesReleased,
+        &["what is acknowledged has had its effect", "no event is lost: it can always be finished"],
+    );
+}

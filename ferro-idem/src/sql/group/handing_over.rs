@@ -1,0 +1,268 @@
+//! A shared mark in every order of what can happen: replies are lost, callers go away at any moment, marks
+//! that nobody heard of are taken back while the next delivery comes.
+//!
+//! One event, several deliveries; by hand, after `marks.rs`: what a statement does is the database's. A crash
+//! is left out, because a plain fence loses what a crash interrupts.
+
+use stateright::{Checker, Model, Property};
+
+/// Which rule is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rules {
+    All,
+    /// The one whose mark it was is gone, and the others are told that they are duplicates.
+    NoHandOver,
+    NothingIsTakenBack,
+    /// A mark is taken back by its event, not by its nonce.
+    TakenBackByEvent,
+    /// A statement whose reply was lost is sent again with other nonces.
+    NewNonceAgain,
+}
+
+#[derive(Clone, Debug)]
+struct Marks {
+    rules: Rules,
+    deliveries: usize,
+    /// Asks for more than a plain fence promises.
+    nothing_is_lost: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Caller {
+    Unsent,
+    Queued,
+    InStatement,
+    /// The answer is in its channel.
+    Told {
+        is_first: bool,
+    },
+    Runs,
+    Duplicate,
+    Gone,
+    /// Gone while its request is in the statement.
+    GoneInStatement,
+}
+
+type Nonce = usize;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    row: Option<Nonce>,
+    callers: Vec<Caller>,
+    /// With which nonce, and whether it may have been carried out.
+    statement: Option<(Nonce, bool)>,
+    /// The statement's reply.
+    is_first: Option<bool>,
+    taking_back: Vec<Nonce>,
+    had_to_be_first: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Deliver(usize),
+    HangUp(usize),
+    Send,
+    CarryOut,
+    LoseReply,
+    Tell,
+    Hear(usize),
+    TakeBack { reply_is_lost: bool },
+}
+
+impl World {
+    fn take_back(&mut self, rules: Rules, nonce: Nonce) {
+        if rules != Rules::NothingIsTakenBack {
+            self.taking_back.push(nonce);
+            self.taking_back.sort_unstable();
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let waits = |caller: &Caller| {
+            matches!(
+                caller,
+                Caller::Queued | Caller::InStatement | Caller::Told { .. } | Caller::GoneInStatement
+            )
+        };
+        self.taking_back.is_empty() && !self.callers.iter().any(waits)
+    }
+
+    fn runs(&self) -> usize {
+        self.callers.iter().filter(|&&caller| caller == Caller::Runs).count()
+    }
+}
+
+impl Model for Marks {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World {
+            row: None,
+            callers: vec![Caller::Unsent; self.deliveries],
+            statement: None,
+            is_first: None,
+            taking_back: Vec::new(),
+            had_to_be_first: false,
+        }]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        let next = world.callers.iter().position(|&caller| caller == Caller::Unsent);
+        actions.extend(next.map(Action::Deliver));
+        for (i, caller) in world.callers.iter().enumerate() {
+            match caller {
+                Caller::Queued | Caller::InStatement => actions.push(Action::HangUp(i)),
+                Caller::Told { .. } => actions.extend([Action::Hear(i), Action::HangUp(i)]),
+                _ => {}
+            }
+        }
+        match (world.statement, world.is_first) {
+            (None, _) if world.callers.contains(&Caller::Queued) => actions.push(Action::Send),
+            (Some(_), None) => actions.extend([Action::CarryOut, Action::LoseReply]),
+            (Some(_), Some(_)) => actions.push(Action::Tell),
+            _ => {}
+        }
+        if !world.taking_back.is_empty() {
+            actions.extend([true, false].map(|reply_is_lost| Action::TakeBack { reply_is_lost }));
+        }
+    }
+
+    fn next_state(&self, before: &World, action: Action) -> Option<World> {
+        let mut world = before.clone();
+        match action {
+            Action::Deliver(i) => world.callers[i] = Caller::Queued,
+            Action::HangUp(i) => {
+                if before.callers[i] == (Caller::Told { is_first: true }) {
+                    world.take_back(self.rules, before.row?);
+                }
+                world.callers[i] = match before.callers[i] {
+                    Caller::InStatement => Caller::GoneInStatement,
+                    _ => Caller::Gone,
+                };
+            }
+            Action::Send => {
+                world.statement =
+                    before.callers.iter().position(|&it| it == Caller::Queued).map(|it| (it, false));
+                for caller in &mut world.callers {
+                    if *caller == Caller::Queued {
+                        *caller = Caller::InStatement;
+                    }
+                }
+            }
+            Action::CarryOut | Action::LoseReply => {
+                let (nonce, again) = before.statement?;
+                let is_first = before.row.is_none() || again && before.row == Some(nonce);
+                world.row = before.row.or(Some(nonce));
+                if action == Action::CarryOut {
+                    world.is_first = Some(is_first);
+                } else if self.rules == Rules::NewNonceAgain {
+                    world.statement = Some((nonce + self.deliveries, true));
+                    // Once is enough to show it.
+                    world.is_first = Some(world.row == Some(nonce + self.deliveries));
+                } else {
+                    world.statement = Some((nonce, true));
+                }
+            }
+            Action::Tell => {
+                let (nonce, _) = before.statement?;
+                let mut unheard = before.is_first?;
+                for (i, caller) in before.callers.iter().enumerate() {
+                    match caller {
+                        Caller::InStatement => {
+                            let is_its_own = self.rules != Rules::NoHandOver || i == nonce;
+                            let is_first = unheard && is_its_own;
+                            world.had_to_be_first |= unheard && !is_first;
+                            world.callers[i] = Caller::Told { is_first };
+                            unheard &= !is_first;
+                        }
+                        Caller::GoneInStatement => world.callers[i] = Caller::Gone,
+                        _ => {}
+                    }
+                }
+                if unheard {
+                    world.take_back(self.rules, nonce);
+                }
+                (world.statement, world.is_first) = (None, None);
+            }
+            Action::Hear(i) => {
+                let is_first = before.callers[i] == (Caller::Told { is_first: true });
+                world.callers[i] = if is_first { Caller::Runs } else { Caller::Duplicate };
+            }
+            Action::TakeBack { reply_is_lost } => {
+                let nonce = *before.taking_back.last()?;
+                if !reply_is_lost {
+                    world.taking_back.pop();
+                }
+                if world.row == Some(nonce) || self.rules == Rules::TakenBackByEvent {
+                    world.row = None;
+                }
+            }
+        }
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always("at most one delivery runs", |_, world: &World| world.runs() <= 1),
+            Property::always("a mark that nobody heard of is taken back", |_, world: &World| {
+                !world.is_quiet() || world.row.is_none() || world.runs() > 0
+            }),
+            Property::always("a mark is handed over to whoever is still there", |_, world: &World| {
+                !world.had_to_be_first
+            }),
+            Property::sometimes("a delivery runs by the mark of another", |_, world: &World| {
+                world.row.and_then(|nonce| world.callers.get(nonce)) == Some(&Caller::Gone)
+                    && world.runs() == 1
+            }),
+        ];
+        if self.nothing_is_lost {
+            properties.push(Property::always("a duplicate has somebody who runs", |_, world: &World| {
+                !world.is_quiet() || !world.callers.contains(&Caller::Duplicate) || world.runs() > 0
+            }));
+        }
+        properties
+    }
+}
+
+#[test]
+fn every_promise_holds_for_four_deliveries() {
+    let checked =
+        Marks { rules: Rules::All, deliveries: 4, nothing_is_lost: false }.checker().spawn_bfs().join();
+    println!("{} states", checked.unique_state_count());
+    checked.assert_properties();
+}
+
+fn breaks(rules: Rules, promise: &'static str) {
+    let broken = (1..20).find_map(|depth| {
+        let marks = Marks { rules, deliveries: 3, nothing_is_lost: true };
+        marks.checker().target_max_depth(depth).spawn_bfs().join().discovery(promise)
+    });
+    println!("{rules:?}: {:?}", broken.expect("a rule less breaks the promise").into_actions());
+}
+
+#[test]
+fn without_a_hand_over_who_is_still_there_is_told_that_it_is_a_duplicate() {
+    breaks(Rules::NoHandOver, "a mark is handed over to whoever is still there");
+}
+
+#[test]
+fn without_taking_back_a_mark_stays_that_nobody_heard_of() {
+    breaks(Rules::NothingIsTakenBack, "a mark that nobody heard of is taken back");
+}
+
+#[test]
+fn taking_back_by_event_takes_another_delivery_s_mark() {
+    breaks(Rules::TakenBackByEvent, "at most one delivery runs");
+}
+
+#[test]
+fn a_statement_sent_again_with_new_nonces_meets_its_own_mark() {
+    breaks(Rules::NewNonceAgain, "a mark that nobody heard of is taken back");
+}
+
+#[test]
+fn a_delivery_that_comes_before_a_mark_is_taken_back_is_a_duplicate_of_nothing() {
+    // The fence's price, "at most once", and why `claim` is there.
+    breaks(Rules::All, "a duplicate has somebody who runs");
+}
