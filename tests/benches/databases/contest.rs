@@ -1,15 +1,17 @@
-//! Handlers side by side: in one process, in turns, over several rounds.
+//! Handlers side by side: in one process, each in a table of its own, in short turns.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ferro_idem::{ClaimLog, ProcessedEventLog};
 
-use crate::load::{Handler, Timing, deliver, deliveries, new_events};
+use crate::load::{Handler, Round, count, deliveries, new_events};
 use crate::ours::{Attribute, Claim, Fence};
 use crate::report::median;
 
 const ROUNDS: usize = 3;
+/// Of each handler in a round: what else the machine does meets all of them.
+const TURNS: usize = 4;
 
 pub(crate) type Ready<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
@@ -22,11 +24,13 @@ pub(crate) trait Database: Sync {
 
     fn log(&self) -> Self::Log;
     fn log_alone(&self) -> Self::Log;
+    /// The statement that everybody writes.
     fn fence_by_hand(&self) -> Arc<dyn Handler>;
+    /// The same, and an update when the work is done.
     fn claim_by_hand(&self) -> Arc<dyn Handler>;
     /// Empties the tables.
     fn clear(&self) -> Ready<'_, ()>;
-    /// Marks all of these new events at once. Seconds.
+    /// Marks all of these new events at once, in a table of their own. Seconds.
     fn bulk<'f>(&'f self, ids: &'f [&'f str]) -> Ready<'f, f64>;
 }
 
@@ -76,85 +80,114 @@ pub(crate) struct Figure {
 pub(crate) struct Cell {
     pub(crate) in_flight: usize,
     pub(crate) figures: Vec<Figure>,
-    /// New events a second, of the last handler, over those of one bulk insert of the same.
+    /// New events a second of the last handler, over those of the limit.
     pub(crate) of_the_limit: f64,
 }
 
 impl Cell {
-    /// How many times as fast as the first.
+    pub(crate) fn by_hand(&self) -> &Figure {
+        &self.figures[0]
+    }
+
+    pub(crate) fn ours(&self) -> &Figure {
+        &self.figures[self.figures.len() - 1]
+    }
+
+    /// How many times as fast as by hand.
     pub(crate) fn times(&self, figure: &Figure) -> f64 {
-        figure.per_second / self.figures[0].per_second
+        figure.per_second / self.by_hand().per_second
     }
 }
 
-/// Each handler gets deliveries for about so many seconds: as many in every round.
+/// One handler, and how far it is in its deliveries.
+struct Entrant {
+    name: &'static str,
+    handler: Arc<dyn Handler>,
+    delivered: usize,
+    /// Deliveries in each turn.
+    work: usize,
+    rounds: Vec<Round>,
+}
+
+impl Entrant {
+    /// Finds how much work takes so long.
+    async fn warm_up(&mut self, in_flight: usize, seconds: f64) {
+        // The second run is the one to judge by: connections and statements are there.
+        let mut rate = 0.0;
+        for _ in 0..2 {
+            let mut round = Round::default();
+            let ids = self.next(in_flight * 6 + 100);
+            round.deliver(&self.handler, &ids, in_flight).await;
+            rate = round.per_second();
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
+        let work = (rate * seconds) as usize;
+        self.work = work.max(in_flight * 2).max(20).next_multiple_of(2);
+    }
+
+    /// Its next deliveries.
+    fn next(&mut self, work: usize) -> Arc<[String]> {
+        let ids = deliveries(self.delivered..self.delivered + work);
+        self.delivered += work;
+        ids
+    }
+}
+
+/// Each handler gets deliveries for about so many seconds a round, as many in every round.
 pub(crate) async fn hold<D: Database>(
     database: &D,
     contest: &Contest,
     in_flight: usize,
     seconds: f64,
 ) -> Cell {
-    let mut works = Vec::new();
-    for (_, handler) in &contest.handlers {
-        database.clear().await;
-        let warm_up = deliver(handler, &deliveries(in_flight * 8 + 200), in_flight).await;
-        database.clear().await;
-        // The second run is the one to judge by: connections and statements are there.
-        let rate = deliver(handler, &deliveries(warm_up.deliveries), in_flight).await.per_second();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
-        works.push(deliveries((rate * seconds) as usize + in_flight * 4));
+    database.clear().await;
+    let mut entrants = Vec::new();
+    for (name, handler) in &contest.handlers {
+        let handler = Arc::clone(handler);
+        let mut entrant = Entrant { name, handler, delivered: 0, work: 0, rounds: Vec::new() };
+        entrant.warm_up(in_flight, seconds / count(TURNS)).await;
+        entrants.push(entrant);
     }
-    let mut timings: Vec<Vec<Timing>> = vec![Vec::new(); contest.handlers.len()];
     let mut of_the_limit = Vec::new();
     for _ in 0..ROUNDS {
-        for (((_, handler), work), timings) in contest.handlers.iter().zip(&works).zip(&mut timings) {
-            database.clear().await;
-            timings.push(deliver(handler, work, in_flight).await);
+        entrants.iter_mut().for_each(|entrant| entrant.rounds.push(Round::default()));
+        let mut limit = 0.0;
+        for _ in 0..TURNS {
+            let mut last = Vec::new().into();
+            for entrant in &mut entrants {
+                last = entrant.next(entrant.work);
+                let Some(round) = entrant.rounds.last_mut() else { continue };
+                round.deliver(&entrant.handler, &last, in_flight).await;
+            }
+            limit += database.bulk(&new_events(&last)).await;
         }
-        if let (Some(work), Some(timing)) = (works.last(), timings.last().and_then(|last| last.last())) {
-            database.clear().await;
-            of_the_limit.push(database.bulk(&new_events(work)).await / timing.seconds);
-        }
+        let ours = entrants.last().and_then(|entrant| entrant.rounds.last());
+        of_the_limit.extend(ours.map(|ours| limit / ours.seconds));
     }
-    let figure = |(name, timings): (&'static str, Vec<Timing>)| {
-        let median_of = |read: fn(&Timing) -> f64| median(timings.iter().map(read).collect());
-        Figure {
-            name,
-            per_second: median_of(Timing::per_second),
-            p50: median_of(|timing| timing.p50),
-            p99: median_of(|timing| timing.p99),
-        }
-    };
-    let names = contest.handlers.iter().map(|(name, _)| *name);
-    let figures = names.zip(timings).map(figure).collect();
+    let figures = entrants.into_iter().map(figure).collect();
     Cell { in_flight, figures, of_the_limit: median(of_the_limit) }
 }
 
+fn figure(Entrant { name, mut rounds, .. }: Entrant) -> Figure {
+    let per_second = median(rounds.iter().map(Round::per_second).collect());
+    let (p50, p99) = rounds.iter_mut().map(Round::percentiles).map(|[p50, p99]| (p50, p99)).unzip();
+    Figure { name, per_second, p50: median(p50), p99: median(p99) }
+}
+
 pub(crate) fn print_head<D: Database>(contest: &Contest) {
-    println!("\n{}, {}: deliveries a second, half of them duplicates\n", D::NAME, contest.what);
-    println!(
-        "in flight   {:<20} {:>10} {:>9} {:>9} {:>8}   of the limit ({})",
-        "",
-        "a second",
-        "p50 ms",
-        "p99 ms",
-        "times",
-        D::LIMIT
-    );
+    println!("\n{}, {}: half of the deliveries are duplicates", D::NAME, contest.what);
+    println!("limit: {} of the same new events\n", D::LIMIT);
+    println!("in flight   handler                a second    p50 ms    p99 ms    times   of the limit");
 }
 
 pub(crate) fn print(cell: &Cell) {
-    for (position, figure) in cell.figures.iter().enumerate() {
-        let is_last = position + 1 == cell.figures.len();
-        let limit = if is_last { format!("{:>8.2}", cell.of_the_limit) } else { String::new() };
-        println!(
-            "{:>9}   {:<20} {:>10.0} {:>9.2} {:>9.2} {:>8.2}   {limit}",
-            cell.in_flight,
-            figure.name,
-            figure.per_second,
-            figure.p50,
-            figure.p99,
-            cell.times(figure)
-        );
+    for figure in &cell.figures {
+        let Figure { name, per_second, p50, p99 } = figure;
+        print!("{:>9}   {name:<20} {per_second:>10.0} {p50:>9.2} {p99:>9.2}", cell.in_flight);
+        print!(" {:>8.2}", cell.times(figure));
+        if std::ptr::eq(figure, cell.ours()) {
+            print!(" {:>14.2}", cell.of_the_limit);
+        }
+        println!();
     }
 }

@@ -14,6 +14,7 @@ use crate::ours::TYPE;
 
 pub(crate) struct PostgreSql {
     log: PostgresLog,
+    alone: PostgresLog,
     /// Stops it when dropped.
     _server: Postgres,
 }
@@ -24,7 +25,10 @@ impl PostgreSql {
         let pool = PgPoolOptions::new().min_connections(16).max_connections(16);
         let pool = pool.connect(&server.fresh_database().await).await.expect("the server is up");
         let log = PostgresLog::new(pool);
-        log.create_table().await.expect("the table can be created");
+        let alone = log.clone().without_group_commit().table("alone").expect("a valid name");
+        for log in [&log, &alone, &log.clone().table("bulk").expect("a valid name")] {
+            log.create_table().await.expect("the table can be created");
+        }
         sqlx::raw_sql(
             "CREATE TABLE by_hand (event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL, \
              received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, \
@@ -33,7 +37,7 @@ impl PostgreSql {
         .execute(log.pool())
         .await
         .expect("the table can be created");
-        Self { log, _server: server }
+        Self { log, alone, _server: server }
     }
 }
 
@@ -47,7 +51,7 @@ impl Database for PostgreSql {
     }
 
     fn log_alone(&self) -> PostgresLog {
-        self.log.clone().without_group_commit()
+        self.alone.clone()
     }
 
     fn fence_by_hand(&self) -> Arc<dyn Handler> {
@@ -59,11 +63,9 @@ impl Database for PostgreSql {
     }
 
     fn clear(&self) -> Ready<'_, ()> {
-        Box::pin(async move {
-            sqlx::raw_sql("TRUNCATE by_hand, stripe_processed_events; CHECKPOINT")
-                .execute(self.log.pool())
-                .await
-                .expect("the tables are there");
+        Box::pin(async {
+            let clear = "TRUNCATE by_hand, alone, stripe_processed_events, bulk; CHECKPOINT";
+            sqlx::raw_sql(clear).execute(self.log.pool()).await.expect("the tables are there");
         })
     }
 
@@ -71,7 +73,7 @@ impl Database for PostgreSql {
         Box::pin(async move {
             let start = Instant::now();
             let inserted = sqlx::query(
-                "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
+                "INSERT INTO bulk (event_id, event_type, owner) \
                  SELECT id, $2, gen_random_uuid() FROM unnest($1::text[]) AS b (id) \
                  ON CONFLICT (event_id) DO NOTHING",
             )
@@ -86,7 +88,6 @@ impl Database for PostgreSql {
     }
 }
 
-/// What everybody writes.
 struct Fence(PgPool);
 
 impl Handler for Fence {
@@ -100,7 +101,6 @@ impl Handler for Fence {
     }
 }
 
-/// The same, and an update when the work is done.
 struct Claim(PgPool);
 
 impl Handler for Claim {
