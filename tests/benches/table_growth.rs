@@ -114,14 +114,14 @@ async fn on_sqlite(sizes: &[u32]) -> Result<Vec<f64>, Box<dyn StdError>> {
         log.create_table().await?;
         log.pool().close().await;
         let mut filling = SqliteConnection::connect(&file.to_string_lossy()).await?;
-        let fill = format!(
+        let insert = format!(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
              INSERT INTO stripe_processed_events (event_id, event_type, owner) \
              WITH numbers AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {rows}) \
              SELECT {}, 'invoice.paid', randomblob(16) FROM numbers",
             id_of_row("lower(hex(randomblob(3))) || printf('%02d', n % 100)")
         );
-        sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut filling).await?;
+        sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut filling).await?;
         filling.close().await?;
         let log = SqliteLog::open(&file).await?;
         let anywhere = "SELECT (SELECT event_id FROM stripe_processed_events WHERE event_id >= value \

@@ -74,6 +74,8 @@ pub(crate) struct Figure {
     pub(crate) per_second: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Microseconds of processor a delivery, here and in the server.
+    cpu: [f64; 2],
 }
 
 /// The figures of one contest with so many in flight.
@@ -150,7 +152,9 @@ pub(crate) async fn hold<D: Database>(
     }
     let mut of_the_limit = Vec::new();
     for _ in 0..ROUNDS {
-        entrants.iter_mut().for_each(|entrant| entrant.rounds.push(Round::default()));
+        for entrant in &mut entrants {
+            entrant.rounds.push(Round::default());
+        }
         let mut limit = 0.0;
         for _ in 0..TURNS {
             let mut last = Vec::new().into();
@@ -171,20 +175,23 @@ pub(crate) async fn hold<D: Database>(
 fn figure(Entrant { name, mut rounds, .. }: Entrant) -> Figure {
     let per_second = median(rounds.iter().map(Round::per_second).collect());
     let (p50, p99) = rounds.iter_mut().map(Round::percentiles).map(|[p50, p99]| (p50, p99)).unzip();
-    Figure { name, per_second, p50: median(p50), p99: median(p99) }
+    let cpu = [0, 1].map(|side| median(rounds.iter().map(|round| round.cpu()[side]).collect()));
+    Figure { name, per_second, p50: median(p50), p99: median(p99), cpu }
 }
 
 pub(crate) fn print_head<D: Database>(contest: &Contest) {
     println!("\n{}, {}: half of the deliveries are duplicates", D::NAME, contest.what);
     println!("limit: {} of the same new events\n", D::LIMIT);
-    println!("in flight   handler                a second    p50 ms    p99 ms    times   of the limit");
+    println!(
+        "in flight   handler                a second    p50 ms    p99 ms   cpu us: here, server    times   of the limit"
+    );
 }
 
 pub(crate) fn print(cell: &Cell) {
     for figure in &cell.figures {
-        let Figure { name, per_second, p50, p99 } = figure;
+        let Figure { name, per_second, p50, p99, cpu: [client, server] } = figure;
         print!("{:>9}   {name:<20} {per_second:>10.0} {p50:>9.2} {p99:>9.2}", cell.in_flight);
-        print!(" {:>8.2}", cell.times(figure));
+        print!(" {client:>14.1} {server:>8.1} {:>8.2}", cell.times(figure));
         if std::ptr::eq(figure, cell.ours()) {
             print!(" {:>14.2}", cell.of_the_limit);
         }

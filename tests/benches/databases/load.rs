@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::cpu::Cpu;
 use crate::stripe_ids::stripe_event_id;
 
 /// Whether this delivery of the event was the first.
@@ -36,6 +37,7 @@ pub(crate) fn new_events(deliveries: &[String]) -> Vec<&str> {
 #[derive(Default)]
 pub(crate) struct Round {
     pub(crate) seconds: f64,
+    cpu: Cpu,
     latencies: Vec<Duration>,
 }
 
@@ -48,6 +50,7 @@ impl Round {
         in_flight: usize,
     ) {
         let next = Arc::new(AtomicUsize::new(0));
+        let cpu = Cpu::now();
         let start = Instant::now();
         let senders: Vec<_> = (0..in_flight)
             .map(|_| tokio::spawn(send(Arc::clone(handler), Arc::clone(ids), Arc::clone(&next))))
@@ -59,11 +62,17 @@ impl Round {
             firsts += first;
         }
         self.seconds += start.elapsed().as_secs_f64();
+        self.cpu += Cpu::now() - cpu;
         assert_eq!(firsts, ids.len() / 2, "each event is first once");
     }
 
     pub(crate) fn per_second(&self) -> f64 {
         count(self.latencies.len()) / self.seconds
+    }
+
+    /// Microseconds of processor a delivery, here and in the server.
+    pub(crate) fn cpu(&self) -> [f64; 2] {
+        [self.cpu.client, self.cpu.server].map(|ticks| f64::from(ticks) * 1e4 / count(self.latencies.len()))
     }
 
     /// Milliseconds a delivery: the median, and what 99 of 100 stay below.

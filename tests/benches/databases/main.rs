@@ -5,6 +5,7 @@
 //! --seconds 1` measures a part of it. All of it also draws the plots in `docs/benchmarks`.
 
 mod contest;
+mod cpu;
 mod load;
 mod mariadb;
 mod ours;

@@ -64,7 +64,7 @@ fn svg(charts: &[Chart]) -> Result<String, fmt::Error> {
 fn draw(svg: &mut String, chart: &Chart) -> fmt::Result {
     let points = || chart.lines.iter().flat_map(|(_, points)| points);
     let across = Scale::of(points().map(|point| point.0), LEFT, INNER_WIDTH);
-    let up = Scale::of(points().map(|point| point.1), TOP + INNER_HEIGHT, -INNER_HEIGHT);
+    let up = Scale::of(points().map(|point| point.1), TOP + INNER_HEIGHT, -INNER_HEIGHT).in_decades();
     let (middle, below) = (LEFT + INNER_WIDTH / 2.0, TOP + INNER_HEIGHT);
     writeln!(
         svg,
@@ -100,7 +100,7 @@ fn draw(svg: &mut String, chart: &Chart) -> fmt::Result {
     Ok(())
 }
 
-/// Values onto a length, by their logarithms, from a whole power of ten to a whole power of ten.
+/// Values onto a length, by their logarithms.
 struct Scale {
     first: f64,
     last: f64,
@@ -110,11 +110,16 @@ struct Scale {
 
 impl Scale {
     fn of(values: impl Iterator<Item = f64>, start: f64, length: f64) -> Self {
-        let (least, most) = values
+        let (first, last) = values
             .map(f64::log10)
             .fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)));
-        let first = least.floor();
-        Self { first, last: most.ceil().max(first + 1.0), start, length }
+        Self { first, last, start, length }
+    }
+
+    /// From a whole power of ten to another.
+    fn in_decades(self) -> Self {
+        let first = self.first.floor();
+        Self { first, last: self.last.ceil().max(first + 1.0), ..self }
     }
 
     fn at(&self, value: f64) -> f64 {

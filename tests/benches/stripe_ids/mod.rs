@@ -17,7 +17,9 @@ pub(crate) fn stripe_event_id(number: u64) -> String {
         *digit = seconds;
         seconds /= 62;
     }
-    time.into_iter().for_each(|digit| push(&mut id, digit));
+    for digit in time {
+        push(&mut id, digit);
+    }
     id.push_str("2eZvKYlo2C");
     let mut random = scramble(number);
     for _ in 0..8 {
