@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use ferro_idem::{EventRef, MemoryProcessedLog, ProcessedEventLog};
-use idempotent::store::memory::MemoryStore;
 use idempotent::fingerprint::{DefaultFingerprintStrategy, FingerprintStrategy};
+use idempotent::store::memory::MemoryStore;
 use idempotent::store::{IdempotencyStore as _, InsertResult};
 use idempotent::{IdempotencyEntry, IdempotencyKey};
 use tideway::webhooks::IdempotencyStore as _;
