@@ -4,6 +4,7 @@
 mod dropping;
 mod effects;
 mod logs;
+pub mod proxy;
 pub mod servers;
 mod waiting;
 

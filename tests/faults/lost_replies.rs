@@ -1,0 +1,189 @@
+//! Each message of a delivery gets lost in turn, the connection closed or hanging, and the sender delivers
+//! again until it succeeds.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ferro_idem::Outcome;
+use ferro_idem_tests::proxy::{From, Proxy, Then};
+use ferro_idem_tests::redeliver;
+use futures_util::future::join_all;
+
+use super::naive::OnPostgresNaively;
+use super::rig::{Body, OnMariaDb, OnPostgres, OnRedis, Operation, Rig, deliver};
+
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    operation: Operation,
+    /// Whether the log was used before, so that it has connections and knows its table.
+    warm: bool,
+    from: From,
+    then: Then,
+}
+
+/// What a loss came to.
+struct Seen {
+    lost: bool,
+    /// What is wrong.
+    wrong: Option<String>,
+}
+
+impl Loss {
+    /// Leases that a renewal can outlive a loss in.
+    fn lease(self) -> Duration {
+        match self.then {
+            Then::Close => Duration::from_millis(1500),
+            Then::Hang => Duration::from_secs(8),
+        }
+    }
+
+    async fn of_message<R: Rig>(self, rig: &R, nth: usize) -> Seen {
+        let Self { operation, from, then, .. } = self;
+        let proxy = Proxy::before(R::PROTOCOL, rig.server_port()).await;
+        let log = rig.open(Some(&proxy)).await;
+        if self.warm {
+            let warm = format!("warm {self:?} {nth}");
+            let body = Body::new(Duration::from_millis(600));
+            drop(deliver::<R>(&log, operation, &warm, &body).await);
+        }
+        let event = format!("evt {self:?} {nth}");
+        let body = Body::new(self.lease());
+        proxy.lose(nth, from, then);
+        let first = deliver::<R>(&log, operation, &event, &body).await;
+        let lost = proxy.has_lost();
+        let retried = redeliver(|| deliver::<R>(&log, operation, &event, &body)).await;
+        let again = redeliver(|| deliver::<R>(&log, operation, &event, &body)).await;
+        let runs = body.runs.load(Ordering::SeqCst);
+        let processed =
+            matches!(first, Ok(Outcome::Processed(()))) && matches!(retried, Ok(Outcome::Duplicate));
+        let is_right = match operation {
+            Operation::Fence | Operation::Complete | Operation::Renew => processed && runs == 1,
+            // The release came through, so that the lease was not waited for.
+            Operation::Release => {
+                first.is_err() && matches!(retried, Ok(Outcome::Processed(()))) && runs == 2
+            }
+            // An applied commit whose reply is lost is an error, and then a duplicate.
+            Operation::Transaction => {
+                let log = rig.open(None).await;
+                (first.is_err() || processed) && retried.is_ok() && R::effects(&log, &event).await == 1
+            }
+        } && matches!(again, Ok(Outcome::Duplicate));
+        let wrong = || format!("{self:?}, message {nth}: {first:?}, {retried:?}, {again:?}, {runs} runs");
+        Seen { lost, wrong: (!is_right).then(wrong) }
+    }
+
+    /// One message after the other, until there is none left to lose: how many there were, and what
+    /// went wrong.
+    async fn of_each<R: Rig>(self, rig: &Arc<R>) -> (usize, Vec<String>) {
+        let mut wrong = Vec::new();
+        for nth in 0.. {
+            let seen = self.of_message(&**rig, nth).await;
+            wrong.extend(seen.wrong);
+            if !seen.lost {
+                assert!(nth > 0, "{self:?}: nothing was lost");
+                return (nth, wrong);
+            }
+        }
+        unreachable!()
+    }
+
+    /// The same side by side, because each hangs for as long as an answer is waited for.
+    async fn of_each_at_once<R: Rig>(self, rig: &Arc<R>, messages: usize) -> Vec<String> {
+        let cases = (0..messages).map(|nth| {
+            let rig = Arc::clone(rig);
+            tokio::spawn(async move { self.of_message(&*rig, nth).await })
+        });
+        let seen: Vec<Seen> = join_all(cases).await.into_iter().map(Result::unwrap).collect();
+        assert!(seen.iter().filter(|seen| seen.lost).count() + 2 >= messages, "{self:?}: too few were lost");
+        seen.into_iter().filter_map(|seen| seen.wrong).collect()
+    }
+}
+
+/// Both sides, closed and hanging, with a log that is warm and with one that is new.
+async fn each_message_of<R: Rig>(operation: Operation) {
+    let rig = Arc::new(R::fresh().await);
+    let (mut wrong, mut summary) = (Vec::new(), String::new());
+    for warm in [true, false] {
+        for from in [From::Server, From::Client] {
+            let loss = Loss { operation, warm, from, then: Then::Close };
+            // Connections to Redis are made before there is a log.
+            let (messages, closed) = loss.of_each(&rig).await;
+            let hanging = Loss { then: Then::Hang, ..loss }.of_each_at_once(&rig, messages).await;
+            let side = if warm { "warm" } else { "new" };
+            write!(summary, ", {messages} {side} from the {from:?}").unwrap();
+            wrong.extend(closed.into_iter().chain(hanging));
+        }
+    }
+    println!("{}, {operation:?}: each message lost in turn, closed and hanging{summary}", R::NAME);
+    assert!(wrong.is_empty(), "{} losses went wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+macro_rules! on_every_server {
+    ($($test:ident: $operation:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs PostgreSQL: run tests/run"]
+            async fn $test() {
+                super::each_message_of::<super::OnPostgres>(super::Operation::$operation).await;
+            })*
+        }
+
+        mod on_mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs MariaDB: run tests/run"]
+            async fn $test() {
+                super::each_message_of::<super::OnMariaDb>(super::Operation::$operation).await;
+            })*
+        }
+    };
+}
+
+on_every_server! {
+    a_fenced_event_runs_once: Fence,
+    a_claimed_event_is_completed_once: Complete,
+    a_lease_is_renewed: Renew,
+    a_released_event_runs_at_once: Release,
+    an_effect_in_a_transaction_is_there_once: Transaction,
+}
+
+mod on_redis {
+    use super::{OnRedis, Operation, each_message_of};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Redis: run tests/run"]
+    async fn a_fenced_event_runs_once() {
+        each_message_of::<OnRedis>(Operation::Fence).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Redis: run tests/run"]
+    async fn a_claimed_event_is_completed_once() {
+        each_message_of::<OnRedis>(Operation::Complete).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Redis: run tests/run"]
+    async fn a_lease_is_renewed() {
+        each_message_of::<OnRedis>(Operation::Renew).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Redis: run tests/run"]
+    async fn a_released_event_runs_at_once() {
+        each_message_of::<OnRedis>(Operation::Release).await;
+    }
+}
+
+/// The control: the statement that everybody writes by hand, repeated after an error, loses the event here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn without_a_nonce_a_lost_reply_loses_the_event() {
+    let rig = Arc::new(OnPostgresNaively::fresh().await);
+    let loss = Loss { operation: Operation::Fence, warm: true, from: From::Server, then: Then::Close };
+    let (messages, wrong) = loss.of_each(&rig).await;
+    println!("by hand: {} of {messages} lost replies lost the event", wrong.len());
+    let lost = |wrong: &String| wrong.contains("Ok(Duplicate), Ok(Duplicate), Ok(Duplicate), 0 runs");
+    assert!(!wrong.is_empty() && wrong.iter().all(lost), "{wrong:?}");
+}

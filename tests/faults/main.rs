@@ -1,0 +1,6 @@
+//! What goes wrong between a log and its server, and at the server: no event is lost by it, and none runs
+//! twice.
+
+mod lost_replies;
+mod naive;
+mod rig;

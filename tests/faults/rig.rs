@@ -1,0 +1,236 @@
+//! A log on a real server, by way of a proxy, and what a handler does behind it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, Error, MySqlLog, Outcome, PostgresLog, ProcessedEventLog, RedisLog, idempotent_webhook,
+};
+use ferro_idem_tests::broken;
+use ferro_idem_tests::proxy::{Protocol, Proxy};
+use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
+use redis::aio::ConnectionManager;
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+
+pub(crate) type Delivered = Result<Outcome<()>, Error>;
+
+/// What a delivery does, from its first message to its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A mark.
+    Fence,
+    /// A claim, completed.
+    Complete,
+    /// A claim whose body stays until its lease was renewed, completed.
+    Renew,
+    /// A claim whose body fails once.
+    Release,
+    /// A transaction with an effect in it.
+    Transaction,
+}
+
+/// An event's handler: how often it ran, and how it is to go.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) runs: AtomicUsize,
+    pub(crate) lease: Duration,
+}
+
+impl Body {
+    pub(crate) fn new(lease: Duration) -> Self {
+        Self { runs: AtomicUsize::new(0), lease }
+    }
+
+    fn run(&self) -> usize {
+        self.runs.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+/// A database of its own on a server that is shared.
+pub(crate) trait Rig: Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+    const PROTOCOL: Protocol;
+    type Log: ClaimLog + ProcessedEventLog;
+
+    fn fresh() -> impl Future<Output = Self> + Send;
+
+    fn server_port(&self) -> u16;
+
+    /// A log with connections of its own, by way of the proxy where there is one.
+    fn open(&self, proxy: Option<&Proxy>) -> impl Future<Output = Self::Log> + Send;
+
+    /// A delivery in a transaction, and how many effects an event has.
+    fn transaction(log: &Self::Log, event: &str) -> impl Future<Output = Delivered> + Send;
+    fn effects(log: &Self::Log, event: &str) -> impl Future<Output = i64> + Send;
+}
+
+pub(crate) async fn deliver<R: Rig>(
+    log: &R::Log,
+    operation: Operation,
+    event: &str,
+    body: &Body,
+) -> Delivered {
+    match operation {
+        Operation::Fence => fence(log, event, body).await,
+        Operation::Complete => complete(log, event, body).await,
+        Operation::Renew => renew(log, event, body).await,
+        Operation::Release => release(log, event, body).await,
+        Operation::Transaction => R::transaction(log, event).await,
+    }
+}
+
+#[idempotent_webhook]
+pub(crate) async fn fence<L: ProcessedEventLog>(log: &L, event: &str, body: &Body) -> Delivered {
+    body.run();
+    Ok(Outcome::Processed(()))
+}
+
+#[idempotent_webhook(claim(_c, lease = body.lease))]
+async fn complete<L: ClaimLog>(log: &L, event: &str, body: &Body) -> Delivered {
+    body.run();
+    Ok(Outcome::Processed(()))
+}
+
+#[idempotent_webhook(claim(c, lease = body.lease))]
+async fn renew<L: ClaimLog>(log: &L, event: &str, body: &Body) -> Delivered {
+    body.run();
+    let mut left = c.lease_remaining();
+    while c.lease_remaining() <= left {
+        left = c.lease_remaining();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(Outcome::Processed(()))
+}
+
+#[idempotent_webhook(claim(_c, lease = body.lease))]
+async fn release<L: ClaimLog>(log: &L, event: &str, body: &Body) -> Delivered {
+    if body.run() == 0 {
+        return Err(broken());
+    }
+    Ok(Outcome::Processed(()))
+}
+
+const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
+
+pub(crate) struct OnPostgres {
+    pub(crate) url: String,
+}
+
+#[idempotent_webhook(transaction(tx))]
+pub(crate) async fn write_in_postgres(log: &PostgresLog, event: &str) -> Delivered {
+    let written = sqlx::query("INSERT INTO effects VALUES ($1)").bind(event).execute(&mut *tx).await;
+    written.map_err(|error| Error::store("write the effect", error))?;
+    Ok(Outcome::Processed(()))
+}
+
+impl Rig for OnPostgres {
+    const NAME: &'static str = "PostgreSQL";
+    const PROTOCOL: Protocol = Protocol::Postgres;
+    type Log = PostgresLog;
+
+    async fn fresh() -> Self {
+        let rig = Self { url: Postgres::shared().await.fresh_database().await };
+        let log = rig.open(None).await;
+        log.create_table().await.unwrap();
+        sqlx::query(EFFECTS).execute(log.pool()).await.unwrap();
+        rig
+    }
+
+    fn server_port(&self) -> u16 {
+        port_in(&self.url)
+    }
+
+    async fn open(&self, proxy: Option<&Proxy>) -> PostgresLog {
+        let url = proxy.map_or_else(|| self.url.clone(), |proxy| proxy.url(&self.url));
+        PostgresLog::new(PgPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap())
+    }
+
+    async fn transaction(log: &PostgresLog, event: &str) -> Delivered {
+        write_in_postgres(log, event).await
+    }
+
+    async fn effects(log: &PostgresLog, event: &str) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = $1").bind(event);
+        count.fetch_one(log.pool()).await.unwrap()
+    }
+}
+
+pub(crate) struct OnMariaDb {
+    pub(crate) url: String,
+}
+
+#[idempotent_webhook(transaction(tx))]
+pub(crate) async fn write_in_mariadb(log: &MySqlLog, event: &str) -> Delivered {
+    let written = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(&mut *tx).await;
+    written.map_err(|error| Error::store("write the effect", error))?;
+    Ok(Outcome::Processed(()))
+}
+
+impl Rig for OnMariaDb {
+    const NAME: &'static str = "MariaDB";
+    const PROTOCOL: Protocol = Protocol::MySql;
+    type Log = MySqlLog;
+
+    async fn fresh() -> Self {
+        let rig = Self { url: MariaDb::shared().await.fresh_database().await };
+        let log = rig.open(None).await;
+        log.create_table().await.unwrap();
+        sqlx::query(EFFECTS).execute(log.pool()).await.unwrap();
+        rig
+    }
+
+    fn server_port(&self) -> u16 {
+        port_in(&self.url)
+    }
+
+    async fn open(&self, proxy: Option<&Proxy>) -> MySqlLog {
+        let url = proxy.map_or_else(|| self.url.clone(), |proxy| proxy.url(&self.url));
+        MySqlLog::new(MySqlPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap())
+    }
+
+    async fn transaction(log: &MySqlLog, event: &str) -> Delivered {
+        write_in_mariadb(log, event).await
+    }
+
+    async fn effects(log: &MySqlLog, event: &str) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?").bind(event);
+        count.fetch_one(log.pool()).await.unwrap()
+    }
+}
+
+pub(crate) struct OnRedis {
+    pub(crate) url: String,
+}
+
+impl Rig for OnRedis {
+    const NAME: &'static str = "Redis";
+    const PROTOCOL: Protocol = Protocol::Redis;
+    type Log = RedisLog<ConnectionManager>;
+
+    async fn fresh() -> Self {
+        Self { url: Redis::shared().await.url() }
+    }
+
+    fn server_port(&self) -> u16 {
+        port_in(&self.url)
+    }
+
+    async fn open(&self, proxy: Option<&Proxy>) -> Self::Log {
+        let url = proxy.map_or_else(|| self.url.clone(), |proxy| proxy.url(&self.url));
+        RedisLog::new(redis::Client::open(url).unwrap().get_connection_manager().await.unwrap())
+    }
+
+    async fn transaction(_: &Self::Log, _: &str) -> Delivered {
+        unreachable!("Redis has no transactions")
+    }
+
+    async fn effects(_: &Self::Log, _: &str) -> i64 {
+        unreachable!("Redis has no transactions")
+    }
+}
+
+fn port_in(url: &str) -> u16 {
+    let digits = url.rsplit(':').next().unwrap().split('/').next().unwrap();
+    digits.parse().unwrap()
+}

@@ -1,0 +1,210 @@
+//! A way to a server on which a message gets lost, exactly the one that a test names.
+
+mod frames;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use self::frames::message_length;
+
+/// What is spoken, and so where a message ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    /// PostgreSQL's, without TLS.
+    Postgres,
+    /// That of MySQL and MariaDB, without TLS.
+    MySql,
+    /// RESP 2 and 3.
+    Redis,
+}
+
+/// Who says the message that is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The client: the server does not do what it was asked.
+    Client,
+    /// The server: it did, and the client is not told.
+    Server,
+}
+
+/// What becomes of the connection whose message was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It is closed, and both sides see that.
+    Close,
+    /// It stays open, and nothing comes any more, in neither direction.
+    Hang,
+}
+
+/// Hands on what is said, message by message, until it is told to lose one.
+///
+/// Dropping it cuts all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    plan: Arc<Mutex<Plan>>,
+    cut: watch::Sender<()>,
+}
+
+/// What is to be lost.
+#[derive(Debug, Default)]
+struct Plan {
+    loss: Option<(From, Then)>,
+    /// Messages before it.
+    to_pass: usize,
+}
+
+impl Plan {
+    /// Whether this message is the one to lose.
+    fn loses(&mut self, from: From) -> Option<Then> {
+        let (side, then) = self.loss?;
+        if side != from {
+            return None;
+        }
+        if let Some(left) = self.to_pass.checked_sub(1) {
+            self.to_pass = left;
+            return None;
+        }
+        self.loss = None;
+        Some(then)
+    }
+}
+
+impl Proxy {
+    /// Before the server on this port of 127.0.0.1, which need not be up.
+    ///
+    /// # Panics
+    ///
+    /// Where it can have no port.
+    pub async fn before(protocol: Protocol, server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let plan = Arc::<Mutex<Plan>>::default();
+        let (cut, mut cuts) = watch::channel(());
+        let losing = Arc::clone(&plan);
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    changed = cuts.changed() => if changed.is_ok() { continue } else { return },
+                };
+                let Ok((client, _)) = accepted else { return };
+                let way = Way { protocol, plan: Arc::clone(&losing), hangs: AtomicBool::new(false) };
+                let mut cuts = cuts.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = way.hand_on(client, server) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, plan, cut }
+    }
+
+    /// Its own port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a server, by way of this.
+    ///
+    /// # Panics
+    ///
+    /// Where the URL has no port.
+    pub fn url(&self, of_server: &str) -> String {
+        let (before, after) = of_server.split_once("127.0.0.1:").expect("a server of this machine");
+        let path = after.trim_start_matches(|character: char| character.is_ascii_digit());
+        format!("{before}127.0.0.1:{}{path}", self.port)
+    }
+
+    /// From now on, on all connections together: `nth` messages of this side pass, and the next is lost.
+    pub fn lose(&self, nth: usize, from: From, then: Then) {
+        *self.plan() = Plan { loss: Some((from, then)), to_pass: nth };
+    }
+
+    /// Loses nothing more. Whether the message was lost.
+    pub fn has_lost(&self) -> bool {
+        let plan = std::mem::take(&mut *self.plan());
+        plan.loss.is_none()
+    }
+
+    /// Closes every connection that is open now.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
+
+    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection.
+struct Way {
+    protocol: Protocol,
+    plan: Arc<Mutex<Plan>>,
+    hangs: AtomicBool,
+}
+
+impl Way {
+    async fn hand_on(&self, client: TcpStream, server: u16) {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+        for side in [&client, &server] {
+            drop(side.set_nodelay(true));
+        }
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        tokio::select! {
+            () = self.one_way(From::Client, &mut from_client, &mut to_server) => {}
+            () = async {
+                self.one_way(From::Server, &mut from_server, &mut to_client).await;
+                // The client of a connection that hangs does not see that the server closed it.
+                if self.hangs() {
+                    std::future::pending::<()>().await;
+                }
+            } => {}
+        }
+    }
+
+    /// Returns where this direction ends: with it the connection does.
+    async fn one_way(
+        &self,
+        from: From,
+        read: &mut (impl AsyncRead + Unpin),
+        write: &mut (impl AsyncWrite + Unpin),
+    ) {
+        let (mut said, mut opening) = (Vec::new(), true);
+        while let Ok(1..) = read.read_buf(&mut said).await {
+            let mut end = 0;
+            while let Some(length) = message_length(self.protocol, from, &mut opening, &said[end..]) {
+                let then = self.plan.lock().unwrap_or_else(PoisonError::into_inner).loses(from);
+                if then == Some(Then::Hang) {
+                    self.hangs.store(true, Ordering::SeqCst);
+                }
+                if self.hangs() {
+                    break;
+                }
+                if then == Some(Then::Close) {
+                    drop(write.write_all(&said[..end]).await);
+                    return;
+                }
+                end += length;
+            }
+            let passed: Vec<u8> = said.drain(..end).collect();
+            if self.hangs() {
+                said.clear();
+            }
+            if write.write_all(&passed).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::SeqCst)
+    }
+}
