@@ -1,6 +1,6 @@
 //! What every server is: a process, a port and a folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use std::thread;
 
 use nix::unistd::{User, geteuid};
 
+use super::folder::Folder;
+
 /// A running server. Dropping it kills it and removes its folder.
 ///
 /// # Panics
@@ -18,42 +20,24 @@ use nix::unistd::{User, geteuid};
 #[derive(Debug)]
 pub struct Server {
     port: u16,
-    folder: PathBuf,
+    folder: Folder,
     program: PathBuf,
     arguments: Vec<OsString>,
     /// Who it runs as, where this process is root and the server refuses to be.
     user: Option<&'static str>,
     child: Mutex<Option<Child>>,
-    /// Its standard input closes with this process, whatever ends it: then the folder goes.
-    watcher: Child,
 }
 
 impl Server {
     /// A folder and a port, for a server that is not started yet.
     pub(super) fn new(program: PathBuf, user: Option<&'static str>) -> Self {
-        let folder = tempfile::Builder::new().prefix("ferro-idem-").tempdir().unwrap().keep();
+        let folder = Folder::new();
         let user = user.filter(|_| geteuid().is_root());
         if let Some(user) = user {
             let user = User::from_name(user).unwrap().expect("its package makes the user");
-            chown(&folder, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
-        let watcher = Command::new("sh")
-            .args(["-c", "cat > /dev/null; sleep 1; rm -rf -- \"$0\""])
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            port: free_port(),
-            folder,
-            program,
-            arguments: Vec::new(),
-            user,
-            child: Mutex::default(),
-            watcher,
-        }
+        Self { port: free_port(), folder, program, arguments: Vec::new(), user, child: Mutex::default() }
     }
 
     /// Starts it with these arguments, now and whenever it starts again.
@@ -76,7 +60,7 @@ impl Server {
 
     /// Its data.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The port on 127.0.0.1.
@@ -113,12 +97,15 @@ impl Server {
 
     fn command(&self, program: &Path, options: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(options).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(options).current_dir(self.folder()).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(user) = self.user {
             command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
         }
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.folder.join("stderr.log")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder().join("stderr.log"))
+            .unwrap();
         command.stderr(log).arg(program);
         command
     }
@@ -127,10 +114,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
-        drop(std::fs::remove_dir_all(&self.folder));
-        drop(self.watcher.kill());
-        drop(self.watcher.wait());
     }
+}
+
+/// A program that is killed when this process ends, however it ends.
+///
+/// # Panics
+///
+/// Where it cannot be started.
+pub fn spawn_until_killed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Child {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    spawned(command)
 }
 
 /// Spawns from a thread that lives as long as the process: the kernel's "signal when the parent dies"
