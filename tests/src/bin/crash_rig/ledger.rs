@@ -163,14 +163,13 @@ impl Ledger {
     /// One line, for a machine.
     pub(crate) fn line(&self) -> String {
         let Args { log, guarantee, length, seed } = self.args;
-        let counts: String = self.counts.iter().map(|(name, _, count)| format!(" {name}={count}")).collect();
-        format!(
-            "crash_rig log={} guarantee={} seconds={} seed={seed}{counts} verdict={}",
-            log.name(),
-            guarantee.name(),
-            length.as_secs(),
-            self.verdict()
-        )
+        let words = [
+            format!("crash_rig log={} guarantee={}", log.name(), guarantee.name()),
+            format!("seconds={} seed={seed}", length.as_secs()),
+        ];
+        let counts = self.counts.iter().map(|(name, _, count)| format!("{name}={count}"));
+        let verdict = format!("verdict={}", self.verdict());
+        words.into_iter().chain(counts).chain([verdict]).collect::<Vec<_>>().join(" ")
     }
 }
 
