@@ -11,17 +11,21 @@ use sqlx::SqlitePool;
 
 /// Each guarantee has the defect that is most often written.
 #[derive(Clone, Debug)]
-pub(crate) struct Naive(SqliteLog);
+pub(crate) struct Naive {
+    log: SqliteLog,
+    /// Where it looks and marks: who does both with one pool waits for the transactions that wait for them.
+    marks: SqlitePool,
+}
 
 impl Naive {
     pub(crate) async fn open(path: &str) -> Result<Self, Error> {
-        SqliteLog::open(path).await.map(Self)
+        Ok(Self { log: SqliteLog::open(path).await?, marks: SqliteLog::open(path).await?.pool().clone() })
     }
 
     async fn is_marked(&self, event_id: &str) -> Result<bool, Error> {
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM stripe_processed_events WHERE event_id = ?)")
             .bind(event_id)
-            .fetch_one(self.0.pool())
+            .fetch_one(&self.marks)
             .await
             .map_err(|error| Error::store("look", error))
     }
@@ -42,7 +46,7 @@ impl ProcessedEventLog for Naive {
         if self.is_marked(event_id).await? {
             return Ok(false);
         }
-        run(self.0.pool(), MARK, event_id).await?;
+        run(&self.marks, MARK, event_id).await?;
         Ok(true)
     }
 }
@@ -51,19 +55,19 @@ impl ProcessedEventLog for Naive {
 #[async_trait]
 impl ClaimLog for Naive {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        self.0.claim(event, owner, lease).await
+        self.log.claim(event, owner, lease).await
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
-        self.0.renew(event_id, held, lease).await
+        self.log.renew(event_id, held, lease).await
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.0.complete(event_id, held).await
+        self.log.complete(event_id, held).await
     }
 
     async fn release(&self, event_id: &str, _: Ownership) -> Result<bool, Error> {
-        run(self.0.pool(), "DELETE FROM stripe_processed_events WHERE event_id = ? AND state = 0", event_id)
+        run(&self.marks, "DELETE FROM stripe_processed_events WHERE event_id = ? AND state = 0", event_id)
             .await?;
         Ok(true)
     }
@@ -99,7 +103,7 @@ impl TransactionalLog for Naive {
     type Transaction = NaiveTransaction;
 
     fn begin(&self) -> Detached<NaiveTransaction> {
-        let (log, beginning) = (self.clone(), self.0.begin());
+        let (log, beginning) = (self.clone(), self.log.begin());
         Box::pin(async move {
             Ok(NaiveTransaction { transaction: beginning.await?, log, event_id: String::new() })
         })
@@ -118,7 +122,7 @@ impl TransactionalLog for Naive {
         let NaiveTransaction { transaction, log, event_id } = transaction;
         Box::pin(async move {
             SqliteLog::commit(transaction).await?;
-            run(log.0.pool(), MARK, &event_id).await
+            run(&log.marks, MARK, &event_id).await
         })
     }
 

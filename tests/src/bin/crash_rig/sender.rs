@@ -87,18 +87,16 @@ impl Sender {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut deliveries = JoinSet::new();
         let (mut known, mut late) = (0_u64, Vec::new());
-        while Instant::now() < end && known < MOST_EVENTS {
+        'storm: while known < MOST_EVENTS {
             for delivery in self.batch(&mut rng, &mut known, &mut late) {
-                let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+                let permit = timeout_at(end, Arc::clone(&in_flight).acquire_owned()).await;
+                let (Ok(Ok(permit)), true) = (permit, Instant::now() < end) else { break 'storm };
                 let (sender, rng) = (Arc::clone(self), StdRng::seed_from_u64(rng.random()));
                 deliveries.spawn(async move {
                     sender.deliver(&delivery, rng).await;
                     drop(permit);
                 });
                 while deliveries.try_join_next().is_some() {}
-                if Instant::now() >= end {
-                    break;
-                }
             }
         }
         while let Ok(Some(_)) = timeout_at(patience, deliveries.join_next()).await {}
