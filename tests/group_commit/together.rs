@@ -78,8 +78,7 @@ async fn claims_are_settled_in_bursts<D: Database>() {
         match outcome {
             ClaimOutcome::Acquired { fence: 1 } => held.push((id, Ownership { owner, fence: 1 })),
             other => {
-                assert!(matches!(other, ClaimOutcome::InProgress { retry_after } if retry_after <= LEASE))
-            }
+                assert!(matches!(other, X
         }
     }
     assert_eq!(held.len(), 200);
@@ -97,10 +96,10 @@ async fn claims_are_settled_in_bursts<D: Database>() {
             .any(Result::unwrap)
     );
     // Completed and released at once, by their owner and by a stranger.
-    let (completed, released) = held.split_at(100);
+    let (first_half, second_half) = held.split_at(100);
     let both = |held: Ownership| [held, stranger];
-    let completions = completed.iter().flat_map(|&(id, held)| both(held).map(|held| log.complete(id, held)));
-    let releases = released.iter().flat_map(|&(id, held)| both(held).map(|held| log.release(id, held)));
+    let completions = first_half.iter().flat_map(|&(id, held)| both(held).map(|held| log.complete(id, held)));
+    let releases = second_half.iter().flat_map(|&(id, held)| both(held).map(|held| log.release(id, held)));
     let (completions, releases) =
         tokio::join!(join_all(completions.collect::<Vec<_>>()), join_all(releases.collect::<Vec<_>>()));
     for [by_owner, by_stranger] in completions.into_iter().chain(releases).array_chunks_of_two() {

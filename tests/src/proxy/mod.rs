@@ -4,10 +4,12 @@ mod frames;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use self::frames::message_length;
 
@@ -56,6 +58,7 @@ struct Plan {
     loss: Option<(From, Then)>,
     /// Messages before it.
     to_pass: usize,
+    stalled_until: Option<Instant>,
 }
 
 impl Plan {
@@ -124,13 +127,18 @@ impl Proxy {
 
     /// From now on, on all connections together: `nth` messages of this side pass, and the next is lost.
     pub fn lose(&self, nth: usize, from: From, then: Then) {
-        *self.plan() = Plan { loss: Some((from, then)), to_pass: nth };
+        *self.plan() = Plan { loss: Some((from, then)), to_pass: nth, stalled_until: None };
     }
 
     /// Loses nothing more. Whether the message was lost.
     pub fn has_lost(&self) -> bool {
         let plan = std::mem::take(&mut *self.plan());
         plan.loss.is_none()
+    }
+
+    /// Holds back what is said from now on, for so long: nothing is lost.
+    pub fn stall(&self, length: Duration) {
+        self.plan().stalled_until = Some(Instant::now() + length);
     }
 
     /// Closes every connection that is open now.
@@ -197,6 +205,10 @@ impl Way {
             let passed: Vec<u8> = said.drain(..end).collect();
             if self.hangs() {
                 said.clear();
+            }
+            let stalled_until = self.plan.lock().unwrap_or_else(PoisonError::into_inner).stalled_until;
+            if let Some(until) = stalled_until {
+                sleep_until(until).await;
             }
             if write.write_all(&passed).await.is_err() {
                 return;

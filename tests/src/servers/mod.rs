@@ -1,15 +1,17 @@
 //! Throw-away servers, from the machine's own binaries: each on a free port of 127.0.0.1, in a folder of
 //! its own, and gone with the process that started it, however that ends.
 
+mod folder;
 mod mariadb;
 mod postgres;
 mod process;
 mod redis;
 mod redis_cluster;
 
+pub use folder::Folder;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
-pub use process::Server;
+pub use process::{Server, spawn_until_killed};
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 

@@ -10,6 +10,10 @@ use tokio::sync::OnceCell;
 use super::process::{Server, program};
 use super::until;
 
+/// Shared memory is in its folder, which goes: what a killed server has in the machine's, stays.
+const USUAL: [&str; 3] =
+    ["listen_addresses=127.0.0.1", "max_connections=300", "dynamic_shared_memory_type=mmap"];
+
 /// A PostgreSQL server.
 ///
 /// Without `fsync`: what SIGKILL leaves is in the kernel's hands, and no test cuts the power.
@@ -39,11 +43,7 @@ impl Postgres {
         let mut arguments: Vec<OsString> =
             vec!["-D".into(), data.into(), "-k".into(), server.folder().into()];
         arguments.extend(["-p".into(), server.port().to_string().into()]);
-        for setting in
-            ["listen_addresses=127.0.0.1", "max_connections=300", "dynamic_shared_memory_type=mmap"]
-                .iter()
-                .chain(settings)
-        {
+        for setting in USUAL.iter().chain(settings) {
             arguments.extend(["-c".into(), setting.into()]);
         }
         server.start(arguments);

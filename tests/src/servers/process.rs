@@ -1,6 +1,6 @@
 //! What every server is: a process, a port and a folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::{Pid, User, geteuid};
 
+use super::folder::Folder;
+
 /// A running server. Dropping it kills it and removes its folder.
 ///
 /// # Panics
@@ -21,7 +23,7 @@ use nix::unistd::{Pid, User, geteuid};
 #[derive(Debug)]
 pub struct Server {
     port: u16,
-    folder: PathBuf,
+    folder: Folder,
     program: PathBuf,
     arguments: Vec<OsString>,
     /// Who it runs as, where this process is root and the server refuses to be.
@@ -29,27 +31,17 @@ pub struct Server {
     /// What ends it at once, without leaving anything behind in the system.
     farewell: Signal,
     child: Mutex<Option<Child>>,
-    /// Its standard input closes with this process, whatever ends it: then the folder goes.
-    watcher: Child,
 }
 
 impl Server {
     /// A folder and a port, for a server that is not started yet.
     pub(super) fn new(program: PathBuf, user: Option<&'static str>) -> Self {
-        let folder = tempfile::Builder::new().prefix("ferro-idem-").tempdir().unwrap().keep();
+        let folder = Folder::new();
         let user = user.filter(|_| geteuid().is_root());
         if let Some(user) = user {
             let user = User::from_name(user).unwrap().expect("its package makes the user");
-            chown(&folder, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
-        let watcher = Command::new("sh")
-            .args(["-c", "cat > /dev/null; sleep 1; rm -rf -- \"$0\""])
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
         Self {
             port: free_port(),
             folder,
@@ -58,7 +50,6 @@ impl Server {
             user,
             farewell: Signal::SIGKILL,
             child: Mutex::default(),
-            watcher,
         }
     }
 
@@ -77,13 +68,13 @@ impl Server {
     pub(super) fn run<A: Into<OsString>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) {
         let mut command = self.command(program, &[]);
         let status = command.args(arguments.into_iter().map(Into::into)).status().unwrap();
-        let said = || std::fs::read_to_string(self.folder.join("stderr.log")).unwrap_or_default();
+        let said = || std::fs::read_to_string(self.folder().join("stderr.log")).unwrap_or_default();
         assert!(status.success(), "{}: {}", program.display(), said());
     }
 
     /// Its data.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The port on 127.0.0.1.
@@ -138,12 +129,15 @@ impl Server {
 
     fn command(&self, program: &Path, options: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(options).current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(options).current_dir(self.folder()).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(user) = self.user {
             command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
         }
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.folder.join("stderr.log")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder().join("stderr.log"))
+            .unwrap();
         command.stderr(log).arg(program);
         command
     }
@@ -162,10 +156,19 @@ impl Drop for Server {
             }
         }
         self.kill();
-        drop(std::fs::remove_dir_all(&self.folder));
-        drop(self.watcher.kill());
-        drop(self.watcher.wait());
     }
+}
+
+/// A program that is killed when this process ends, however it ends.
+///
+/// # Panics
+///
+/// Where it cannot be started.
+pub fn spawn_until_killed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Child {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    spawned(command)
 }
 
 /// Spawns from a thread that lives as long as the process: the kernel's "signal when the parent dies"

@@ -1,0 +1,100 @@
+//! Kills, stops and cuts, until the storm is over. Each of its hands draws from its own numbers, so that how
+//! long one takes changes nothing for the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::{Instant, sleep};
+
+use crate::handlers::LEASE;
+use crate::store::Store;
+use crate::workers::{WORKERS, Workers};
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    pub(crate) worker_kills: AtomicU64,
+    pub(crate) worker_stops: AtomicU64,
+    /// Without a server: all workers at once.
+    pub(crate) database_kills: AtomicU64,
+    pub(crate) cuts: AtomicU64,
+    pub(crate) stalls: AtomicU64,
+}
+
+pub(crate) struct Executioner<'a> {
+    pub(crate) workers: &'a Arc<Workers>,
+    pub(crate) store: &'a Store,
+    pub(crate) executed: &'a Executed,
+    pub(crate) end: Instant,
+}
+
+impl Executioner<'_> {
+    /// Returns when the storm is over and everything is up and connected again.
+    pub(crate) async fn execute(&self, rng: &mut StdRng) {
+        let mut hand = || StdRng::seed_from_u64(rng.random());
+        let hands = (hand(), hand(), hand(), hand());
+        tokio::join!(
+            self.kill_workers(hands.0),
+            self.stop_workers(hands.1),
+            self.crash_databases(hands.2),
+            self.disturb_connections(hands.3),
+        );
+    }
+
+    /// Waits for so many milliseconds. `false`: the storm is over.
+    async fn waits(&self, rng: &mut StdRng, milliseconds: std::ops::Range<u64>) -> bool {
+        sleep(Duration::from_millis(rng.random_range(milliseconds))).await;
+        Instant::now() < self.end
+    }
+
+    async fn kill_workers(&self, mut rng: StdRng) {
+        while self.waits(&mut rng, 100..300).await {
+            if self.workers.restart(rng.random_range(0..WORKERS)) {
+                count(&self.executed.worker_kills);
+            }
+        }
+    }
+
+    async fn stop_workers(&self, mut rng: StdRng) {
+        while self.waits(&mut rng, 300..1_500).await {
+            let index = rng.random_range(0..WORKERS);
+            self.workers.stop(index, true);
+            sleep(LEASE.mul_f64(rng.random_range(1.1..2.5))).await;
+            self.workers.stop(index, false);
+            count(&self.executed.worker_stops);
+        }
+    }
+
+    async fn crash_databases(&self, mut rng: StdRng) {
+        while self.waits(&mut rng, 600..1_200).await {
+            if !self.store.crash().await {
+                for index in 0..WORKERS {
+                    if self.workers.restart(index) {
+                        count(&self.executed.worker_kills);
+                    }
+                }
+            }
+            count(&self.executed.database_kills);
+        }
+    }
+
+    async fn disturb_connections(&self, mut rng: StdRng) {
+        let Some(proxy) = &self.store.proxy else { return };
+        while self.waits(&mut rng, 100..700).await {
+            if rng.random_bool(0.5) {
+                proxy.cut();
+                count(&self.executed.cuts);
+            } else {
+                proxy.stall(Duration::from_millis(rng.random_range(20..250)));
+                count(&self.executed.stalls);
+            }
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

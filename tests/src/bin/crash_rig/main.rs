@@ -1,0 +1,82 @@
+//! The crash rig: handlers under the real attribute in processes that are killed, stopped and cut off, over
+//! a database that is killed, and a sender that goes on until each event is acknowledged. Then it counts.
+//!
+//! `cargo run -p ferro-idem-tests --release --bin crash_rig -- --log postgres --guarantee claim --seconds 60`
+//!
+//! Every choice is drawn from the seed. How processes and kills meet is the operating system's choice, so a
+//! seed repeats the plan, and not the outcome of each event.
+
+mod args;
+mod effects;
+mod executioner;
+mod handlers;
+mod ledger;
+mod naive;
+mod progress;
+mod sender;
+mod store;
+mod worker;
+mod workers;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
+
+use crate::args::{Args, USAGE};
+use crate::executioner::{Executed, Executioner};
+use crate::ledger::Ledger;
+use crate::sender::Sender;
+use crate::store::Store;
+use crate::workers::Workers;
+
+/// How long after the storm an event may take to be acknowledged.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("worker", arguments)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let Err(error) = worker::run(arguments).await else { return ExitCode::SUCCESS };
+        eprintln!("worker: {error}");
+        return ExitCode::FAILURE;
+    }
+    match Args::parse(arguments, effects::now()) {
+        Ok(args) => {
+            let ledger = run(args).await;
+            println!("{}\n{ledger}", ledger.line());
+            if ledger.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(wrong) => {
+            eprintln!("{wrong}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(args: Args) -> Ledger {
+    eprintln!("{} of {}, seed {}", args.guarantee.name(), args.log.name(), args.seed);
+    let store = Store::start(&args).await;
+    let effects_file = store.effects_file();
+    let worker = ["worker", args.log.name(), args.guarantee.name(), &store.url()];
+    let worker = worker.into_iter().map(Into::into).chain([effects_file.into()]);
+    let workers = Workers::start(worker.collect());
+    let sender = Sender::new(workers.clone(), &args);
+    let executed = Executed::default();
+
+    let mut rng = StdRng::seed_from_u64(args.seed);
+    let senders = StdRng::seed_from_u64(rng.random());
+    let end = Instant::now() + args.length;
+    let executioner = Executioner { workers: &workers, store: &store, executed: &executed, end };
+    tokio::select! {
+        _ = async { tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut rng)) } => {}
+        () = progress::show(&sender, &executed) => {}
+    }
+
+    workers.end();
+    let effects = store.effects().await;
+    let acknowledged = sender.acknowledged();
+    Ledger::new(args, &sender.tally, &executed, &acknowledged, &effects)
+}

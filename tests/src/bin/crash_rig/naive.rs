@@ -1,0 +1,132 @@
+//! The negative control: a log as one writes it in a hurry. The rig has to find each of its defects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, ClaimOutcome, Detached, Error, EventRef, MarkOutcome, Owner, Ownership, ProcessedEventLog,
+    SqliteLog, SqliteTransaction, TransactionalLog, async_trait,
+};
+use sqlx::SqlitePool;
+
+/// Each guarantee has the defect that is most often written.
+#[derive(Clone, Debug)]
+pub(crate) struct Naive {
+    log: SqliteLog,
+    /// Where it looks and marks: who does both with one pool waits for the transactions that wait for them.
+    marks: SqlitePool,
+}
+
+impl Naive {
+    pub(crate) async fn open(path: &str) -> Result<Self, Error> {
+        Ok(Self { log: SqliteLog::open(path).await?, marks: SqliteLog::open(path).await?.pool().clone() })
+    }
+
+    async fn is_marked(&self, event_id: &str) -> Result<bool, Error> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM stripe_processed_events WHERE event_id = ?)")
+            .bind(event_id)
+            .fetch_one(&self.marks)
+            .await
+            .map_err(|error| Error::store("look", error))
+    }
+}
+
+async fn run(pool: &SqlitePool, sql: &'static str, event_id: &str) -> Result<(), Error> {
+    let run = sqlx::query(sql).bind(event_id).execute(pool).await;
+    run.map(drop).map_err(|error| Error::store("write", error))
+}
+
+const MARK: &str =
+    "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, '') ON CONFLICT DO NOTHING";
+
+/// Looks first and marks then: two deliveries get through together.
+#[async_trait]
+impl ProcessedEventLog for Naive {
+    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
+        if self.is_marked(event_id).await? {
+            return Ok(false);
+        }
+        run(&self.marks, MARK, event_id).await?;
+        Ok(true)
+    }
+}
+
+/// Releasing deletes the row, so that the next fence is the same again.
+#[async_trait]
+impl ClaimLog for Naive {
+    async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
+        self.log.claim(event, owner, lease).await
+    }
+
+    async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
+        self.log.renew(event_id, held, lease).await
+    }
+
+    async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.log.complete(event_id, held).await
+    }
+
+    async fn release(&self, event_id: &str, _: Ownership) -> Result<bool, Error> {
+        run(&self.marks, "DELETE FROM stripe_processed_events WHERE event_id = ? AND state = 0", event_id)
+            .await?;
+        Ok(true)
+    }
+
+    fn handle(&self) -> Arc<dyn ClaimLog> {
+        Arc::new(self.clone())
+    }
+}
+
+/// Looks, has the effects, and marks when they are committed.
+#[derive(Debug)]
+pub(crate) struct NaiveTransaction {
+    transaction: SqliteTransaction,
+    log: Naive,
+    event_id: String,
+}
+
+impl std::ops::Deref for NaiveTransaction {
+    type Target = sqlx::SqliteConnection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.transaction
+    }
+}
+
+impl std::ops::DerefMut for NaiveTransaction {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.transaction
+    }
+}
+
+impl TransactionalLog for Naive {
+    type Transaction = NaiveTransaction;
+
+    fn begin(&self) -> Detached<NaiveTransaction> {
+        let (log, beginning) = (self.clone(), self.log.begin());
+        Box::pin(async move {
+            Ok(NaiveTransaction { transaction: beginning.await?, log, event_id: String::new() })
+        })
+    }
+
+    async fn try_mark_in(
+        &self,
+        transaction: &mut NaiveTransaction,
+        event: EventRef<'_>,
+    ) -> Result<MarkOutcome, Error> {
+        event.id().clone_into(&mut transaction.event_id);
+        Ok(if self.is_marked(event.id()).await? { MarkOutcome::Processed } else { MarkOutcome::First })
+    }
+
+    fn commit(transaction: NaiveTransaction) -> Detached<()> {
+        let NaiveTransaction { transaction, log, event_id } = transaction;
+        Box::pin(async move {
+            SqliteLog::commit(transaction).await?;
+            run(&log.marks, MARK, &event_id).await
+        })
+    }
+
+    fn rollback(transaction: NaiveTransaction) -> Detached<()> {
+        SqliteLog::rollback(transaction.transaction)
+    }
+}

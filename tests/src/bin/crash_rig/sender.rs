@@ -1,0 +1,181 @@
+//! A sender like Stripe: delivers until a 2xx, hangs up, delivers twice, in no order.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::args::{Args, Guarantee};
+use crate::effects::now;
+use crate::handlers::{Delivery, LEASE};
+use crate::workers::Workers;
+
+/// Deliveries that are not settled.
+const IN_FLIGHT: usize = 400;
+
+/// New events at a time, shuffled.
+const BATCH: usize = 100;
+
+/// What a run keeps in memory has an end.
+const MOST_EVENTS: u64 = 1_000_000;
+
+/// Longer than a lease: who waits so long for an answer meets whoever took the event over.
+const TIMEOUT: Duration = LEASE.saturating_mul(2);
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+
+/// Backoff doubles so often.
+const DOUBLINGS: u32 = 5;
+
+/// What deliveries were answered.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Attempts, redeliveries included.
+    pub(crate) deliveries: AtomicU64,
+    pub(crate) processed: AtomicU64,
+    pub(crate) duplicates: AtomicU64,
+    pub(crate) in_progress: AtomicU64,
+    pub(crate) unavailable: AtomicU64,
+    pub(crate) other: AtomicU64,
+    /// The worker was killed, or stopped, or away.
+    pub(crate) unanswered: AtomicU64,
+    pub(crate) hung_up: AtomicU64,
+}
+
+/// What is known of an event's first 2xx: when it was heard.
+pub(crate) type Acknowledged = HashMap<String, Option<u64>>;
+
+pub(crate) struct Sender {
+    client: Client<HttpConnector, Body>,
+    workers: Arc<Workers>,
+    pub(crate) tally: Tally,
+    acknowledged: Mutex<Acknowledged>,
+    /// A handler under the plain fence that fails has lost its event by design: there, none does.
+    has_failures: bool,
+    /// Of a handler's work, each way. SQLite has one writer, who waits for it.
+    longest_work: Duration,
+}
+
+impl Sender {
+    pub(crate) fn new(workers: Arc<Workers>, args: &Args) -> Arc<Self> {
+        Arc::new(Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            workers,
+            tally: Tally::default(),
+            acknowledged: Mutex::default(),
+            has_failures: args.guarantee != Guarantee::Fence,
+            longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
+        })
+    }
+
+    /// Sends new events until `end`, then goes on until all are settled. What is left over at `patience` is
+    /// never acknowledged.
+    pub(crate) async fn storm(self: &Arc<Self>, mut rng: StdRng, end: Instant, patience: Instant) {
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+        let mut deliveries = JoinSet::new();
+        let (mut known, mut late) = (0_u64, Vec::new());
+        'storm: while known < MOST_EVENTS {
+            for delivery in self.batch(&mut rng, &mut known, &mut late) {
+                let permit = timeout_at(end, Arc::clone(&in_flight).acquire_owned()).await;
+                let (Ok(Ok(permit)), true) = (permit, Instant::now() < end) else { break 'storm };
+                let (sender, rng) = (Arc::clone(self), StdRng::seed_from_u64(rng.random()));
+                deliveries.spawn(async move {
+                    sender.deliver(&delivery, rng).await;
+                    drop(permit);
+                });
+                while deliveries.try_join_next().is_some() {}
+            }
+        }
+        while let Ok(Some(_)) = timeout_at(patience, deliveries.join_next()).await {}
+    }
+
+    /// Some new events, some of them twice at once, and some that were delivered long ago.
+    fn batch(&self, rng: &mut StdRng, known: &mut u64, late: &mut Vec<Delivery>) -> Vec<Delivery> {
+        let mut batch = std::mem::take(late);
+        for _ in 0..BATCH {
+            *known += 1;
+            let delivery = Delivery {
+                id: format!("evt_{known:08}"),
+                before: self.longest_work.mul_f64(rng.random()),
+                after: self.longest_work.mul_f64(rng.random()),
+                fails: false,
+            };
+            if rng.random_bool(0.1) {
+                late.push(delivery.clone());
+            }
+            batch.push(delivery);
+        }
+        batch.shuffle(rng);
+        // Twice at once: side by side in the order.
+        batch.into_iter().flat_map(|delivery| vec![delivery; 1 + usize::from(rng.random_bool(0.1))]).collect()
+    }
+
+    /// One event, until a 2xx.
+    async fn deliver(&self, delivery: &Delivery, mut rng: StdRng) {
+        self.acknowledged().entry(delivery.id.clone()).or_default();
+        for attempt in 0.. {
+            let fails = self.has_failures && rng.random_bool(0.03);
+            if self.attempt(&Delivery { fails, ..delivery.clone() }, &mut rng).await {
+                let heard = now();
+                self.acknowledged().entry(delivery.id.clone()).or_default().get_or_insert(heard);
+                return;
+            }
+            let backoff = FIRST_BACKOFF * 2_u32.pow(attempt.min(DOUBLINGS));
+            sleep(backoff.mul_f64(rng.random_range(0.5..1.5))).await;
+        }
+    }
+
+    /// Whether it was answered 2xx.
+    async fn attempt(&self, delivery: &Delivery, rng: &mut StdRng) -> bool {
+        let hangs_up = rng.random_bool(0.1).then(|| self.longest_work.mul_f64(2.0 * rng.random::<f64>()));
+        let Some(port) = self.workers.one_that_listens(rng) else { return false };
+        let tally = &self.tally;
+        count(&tally.deliveries);
+        let request = Request::post(format!("http://127.0.0.1:{port}/"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(serde_json::to_vec(delivery).expect("it is JSON").into())
+            .expect("it is a request");
+        let answered = timeout(hangs_up.unwrap_or(TIMEOUT), self.client.request(request)).await;
+        let status = match answered {
+            Ok(Ok(response)) => response.status(),
+            Err(_) if hangs_up.is_some() => {
+                count(&tally.hung_up);
+                return false;
+            }
+            Ok(Err(_)) | Err(_) => {
+                count(&tally.unanswered);
+                return false;
+            }
+        };
+        count(match status {
+            StatusCode::CREATED => &tally.processed,
+            StatusCode::OK => &tally.duplicates,
+            StatusCode::CONFLICT => &tally.in_progress,
+            StatusCode::SERVICE_UNAVAILABLE => &tally.unavailable,
+            _ => &tally.other,
+        });
+        status.is_success()
+    }
+
+    /// Every event that was sent.
+    pub(crate) fn acknowledged(&self) -> std::sync::MutexGuard<'_, Acknowledged> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,129 @@
+//! The store under test, and everything that is kept for a run.
+
+use std::path::PathBuf;
+
+use ferro_idem::{MySqlLog, PostgresLog, SqliteLog};
+use ferro_idem_tests::proxy::{Protocol, Proxy};
+use ferro_idem_tests::servers::{Folder, MariaDb, Postgres, Redis};
+use sqlx::{MySqlPool, PgPool};
+
+use crate::args::{Args, Guarantee, Log};
+use crate::effects::{CREATE_TABLE, EVENTS_IN_TABLE, Effect, read_file};
+
+enum Database {
+    Sqlite(PathBuf),
+    Postgres(Postgres, String),
+    MySql(MariaDb, String),
+    Redis(Redis),
+}
+
+/// A database, the way to it, and the effects.
+pub(crate) struct Store {
+    database: Database,
+    /// None before a file.
+    pub(crate) proxy: Option<Proxy>,
+    folder: Folder,
+    guarantee: Guarantee,
+}
+
+impl Store {
+    /// Starts the server and creates the tables.
+    pub(crate) async fn start(args: &Args) -> Self {
+        let folder = Folder::new();
+        let (database, way) = match args.log {
+            Log::Sqlite | Log::Naive => {
+                let path = folder.path().join("events.db");
+                let log = SqliteLog::open(&path).await.expect("the database can be created");
+                sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                (Database::Sqlite(path), None)
+            }
+            Log::Postgres => {
+                let server = Postgres::start().await;
+                let url = server.fresh_database().await;
+                let log = PostgresLog::new(PgPool::connect(&url).await.expect("the server is up"));
+                log.create_table().await.expect("the table can be created");
+                sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                let way = (Protocol::Postgres, server.server().port());
+                (Database::Postgres(server, url), Some(way))
+            }
+            Log::MySql => {
+                let server = MariaDb::start().await;
+                let url = server.fresh_database().await;
+                let log = MySqlLog::new(MySqlPool::connect(&url).await.expect("the server is up"));
+                log.create_table().await.expect("the table can be created");
+                sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                let way = (Protocol::MySql, server.server().port());
+                (Database::MySql(server, url), Some(way))
+            }
+            Log::Redis => {
+                let server = Redis::start().await;
+                let way = (Protocol::Redis, server.server().port());
+                (Database::Redis(server), Some(way))
+            }
+        };
+        let proxy = match way {
+            Some((protocol, port)) => Some(Proxy::before(protocol, port).await),
+            None => None,
+        };
+        Self { database, proxy, folder, guarantee: args.guarantee }
+    }
+
+    /// Where the workers find it: by way of the proxy.
+    pub(crate) fn url(&self) -> String {
+        let url = match &self.database {
+            Database::Sqlite(path) => path.display().to_string(),
+            Database::Postgres(_, url) | Database::MySql(_, url) => url.clone(),
+            Database::Redis(server) => server.url(),
+        };
+        self.proxy.as_ref().map_or_else(|| url.clone(), |proxy| proxy.url(&url))
+    }
+
+    /// Kills the server, and starts it again. `false`: there is none.
+    pub(crate) async fn crash(&self) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => return false,
+            Database::Postgres(server, _) => {
+                server.server().kill();
+                server.start_again().await;
+            }
+            Database::MySql(server, _) => {
+                server.server().kill();
+                server.start_again().await;
+            }
+            Database::Redis(server) => {
+                server.server().kill();
+                server.start_again().await;
+            }
+        }
+        true
+    }
+
+    /// The file that effects outside of the database are in.
+    pub(crate) fn effects_file(&self) -> PathBuf {
+        self.folder.path().join("effects")
+    }
+
+    /// Everything that handlers did.
+    pub(crate) async fn effects(&self) -> Vec<Effect> {
+        if self.guarantee != Guarantee::Transaction {
+            return read_file(&self.effects_file());
+        }
+        let events: Result<Vec<String>, sqlx::Error> = match &self.database {
+            Database::Sqlite(path) => {
+                let log = SqliteLog::open(path).await.expect("the database can be opened");
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(log.pool()).await
+            }
+            Database::Postgres(_, url) => {
+                let pool = PgPool::connect(url).await.expect("the server is up");
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&pool).await
+            }
+            Database::MySql(_, url) => {
+                let pool = MySqlPool::connect(url).await.expect("the server is up");
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&pool).await
+            }
+            Database::Redis(_) => Ok(Vec::new()),
+        };
+        let events = events.expect("the effects can be read");
+        events.into_iter().map(|event| Effect { event, fence: 0, at: None }).collect()
+    }
+}
