@@ -1,5 +1,6 @@
 //! Who made a mark or a claim.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use crate::error::Error;
@@ -18,10 +19,7 @@ impl Owner {
     ///
     /// [`Error::Store`] where the operating system has none to give.
     pub fn random() -> Result<Self, Error> {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce)
-            .map_err(|error| Error::store("draw a random nonce from the operating system", error))?;
-        Ok(Self(nonce))
+        DRAWN.with_borrow_mut(Drawn::next).map(Self)
     }
 
     /// The same owner from its bytes, as a store keeps them.
@@ -35,9 +33,51 @@ impl Owner {
     }
 }
 
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { nonces: [[0; 16]; DRAWN_AT_ONCE], left: 0 }) };
+}
+
+/// To ask the operating system takes as long as all else that a mark does on this side.
+const DRAWN_AT_ONCE: usize = 32;
+
+/// Nonces that were drawn and not used yet. Each is given out once.
+struct Drawn {
+    nonces: [[u8; 16]; DRAWN_AT_ONCE],
+    left: usize,
+}
+
+impl Drawn {
+    fn next(&mut self) -> Result<[u8; 16], Error> {
+        if self.left == 0 {
+            getrandom::fill(self.nonces.as_flattened_mut())
+                .map_err(|error| Error::store("draw a random nonce from the operating system", error))?;
+            self.left = DRAWN_AT_ONCE;
+        }
+        self.left -= 1;
+        Ok(self.nonces.get(self.left).copied().unwrap_or_default())
+    }
+}
+
 impl fmt::Debug for Owner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;
         write!(formatter, "Owner({a:02x}{b:02x}{c:02x}{d:02x}..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{DRAWN_AT_ONCE, Owner};
+
+    #[test]
+    fn no_two_are_alike_on_one_thread_or_several() {
+        let draw = || (0..3 * DRAWN_AT_ONCE).map(|_| Owner::random().unwrap()).collect::<Vec<_>>();
+        let others: Vec<_> = (0..2).map(|_| std::thread::spawn(draw)).collect();
+        let mut all: HashSet<Owner> = draw().into_iter().collect();
+        all.extend(others.into_iter().flat_map(|thread| thread.join().unwrap()));
+        assert_eq!(all.len(), 3 * 3 * DRAWN_AT_ONCE);
+        assert!(!all.contains(&Owner::from_bytes([0; 16])));
     }
 }

@@ -25,7 +25,7 @@ impl<D: Dialect> SqlLog<D> {
     ) -> Result<bool, Error> {
         self.claim_statements().await?;
         let held = Held {
-            id: event_id.to_owned(),
+            id: event_id.into(),
             owner: held.owner,
             fence: i64::try_from(held.fence).unwrap_or(i64::MAX),
             lease_millis: millis(lease),

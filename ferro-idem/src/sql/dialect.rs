@@ -1,7 +1,9 @@
 //! What each database does by itself. Everything else is written once, over this.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Database, Pool};
@@ -153,17 +155,17 @@ pub struct FoundColumn {
     pub(super) unique: bool,
 }
 
-/// An event to mark, by one call.
+/// An event to mark, by one call. Cheap to clone: who waits for a shared statement keeps it as well.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    pub(super) id: String,
-    pub(super) event_type: String,
+    pub(super) id: Arc<str>,
+    pub(super) event_type: Arc<str>,
     pub(super) owner: Owner,
 }
 
 impl Mark {
     pub(super) fn new(event: EventRef<'_>, owner: Owner) -> Self {
-        Self { id: event.id().to_owned(), event_type: recorded_type(event), owner }
+        Self { id: event.id().into(), event_type: recorded_type(event).as_ref().into(), owner }
     }
 }
 
@@ -177,7 +179,7 @@ pub struct NewClaim {
 /// An event that is held, by one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(super) owner: Owner,
     pub(super) fence: i64,
     /// For [`Step::Renew`].
@@ -265,11 +267,12 @@ pub(super) const PURGE_PAGE: i64 = 500;
 
 /// What is written of the event's type. It tells a person what the event was, and decides nothing: so
 /// a type that a database would refuse is cut down to what it takes.
-fn recorded_type(event: EventRef<'_>) -> String {
+fn recorded_type(event: EventRef<'_>) -> Cow<'_, str> {
     const LONGEST: usize = 255;
     let event_type = event.event_type().unwrap_or_default();
     let end = event_type.floor_char_boundary(LONGEST);
-    event_type.get(..end).unwrap_or_default().replace('\0', "")
+    let cut = event_type.get(..end).unwrap_or_default();
+    if cut.contains('\0') { cut.replace('\0', "").into() } else { cut.into() }
 }
 
 /// A fence as databases count, which have no unsigned integers.
@@ -290,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_type_that_no_database_takes_is_cut_down_and_not_refused() {
-        let recorded = |kind: &str| recorded_type(EventRef::new("evt_1").unwrap().with_type(kind));
+        let recorded =
+            |kind: &str| recorded_type(EventRef::new("evt_1").unwrap().with_type(kind)).into_owned();
         assert_eq!(recorded("invoice.paid"), "invoice.paid");
         assert_eq!(recorded("in\0voice"), "invoice");
         assert_eq!(recorded(&"é".repeat(200)), "é".repeat(127));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
@@ -31,7 +32,7 @@ pub struct SqlTransaction<D: Dialect> {
     transaction: sqlx::Transaction<'static, D>,
     log: SqlLog<D>,
     /// What this transaction marked.
-    mark: Option<(String, Owner, Columns)>,
+    mark: Option<(Arc<str>, Owner, Columns)>,
     /// Behind the transaction, so that the next delivery is let in when the rollback is on the way.
     entered: Option<D::Entered>,
 }
@@ -64,7 +65,7 @@ impl<D: Dialect> SqlTransaction<D> {
                 }
             }
         }
-        self.mark = Some((mark.id.clone(), mark.owner, statements.columns));
+        self.mark = Some((Arc::clone(&mark.id), mark.owner, statements.columns));
         Ok(MarkOutcome::First)
     }
 

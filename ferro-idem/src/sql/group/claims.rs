@@ -21,9 +21,9 @@ impl<D: Dialect> Sharing<Line<D>> for NewClaim {
     /// Of several claims of one event the first goes into the statement. How the event stands is asked for
     /// all others, in a second statement: one with the claim would not see what the claim met.
     async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
-        let mut events: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut events: BTreeMap<Arc<str>, Vec<Waiting>> = BTreeMap::new();
         for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
-            events.entry(waiter.request.mark.id.clone()).or_default().push(waiter);
+            events.entry(Arc::clone(&waiter.request.mark.id)).or_default().push(waiter);
         }
         let claims: Vec<NewClaim> = events
             .values()
@@ -37,7 +37,7 @@ impl<D: Dialect> Sharing<Line<D>> for NewClaim {
                 return Vec::new();
             }
         };
-        let mut others: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut others: BTreeMap<Arc<str>, Vec<Waiting>> = BTreeMap::new();
         for (((id, waiters), claim), claimed) in events.into_iter().zip(&claims).zip(claimed) {
             for waiter in waiters {
                 let is_same = waiter.request.mark.owner == claim.mark.owner;
@@ -46,7 +46,7 @@ impl<D: Dialect> Sharing<Line<D>> for NewClaim {
                         waiter.tell(Told::Answer(ClaimOutcome::Acquired { fence }));
                     }
                     Claimed::Not(Standing::Processed) => waiter.tell(Told::Answer(ClaimOutcome::Processed)),
-                    _ => others.entry(id.clone()).or_default().push(waiter),
+                    _ => others.entry(Arc::clone(&id)).or_default().push(waiter),
                 }
             }
         }
@@ -57,9 +57,9 @@ impl<D: Dialect> Sharing<Line<D>> for NewClaim {
 /// Returns those whose event was freed meanwhile: they can claim it now.
 async fn tell_standing<D: Dialect>(
     line: &mut Line<D>,
-    others: BTreeMap<String, Vec<Waiting>>,
+    others: BTreeMap<Arc<str>, Vec<Waiting>>,
 ) -> Vec<Waiting> {
-    let ids: Vec<&str> = others.keys().map(String::as_str).collect();
+    let ids: Vec<&str> = others.keys().map(|id| &**id).collect();
     if ids.is_empty() {
         return Vec::new();
     }

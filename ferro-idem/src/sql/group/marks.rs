@@ -24,9 +24,9 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
         line: &mut Line<D>,
         batch: Vec<Waiter<Self, Unheard<D>>>,
     ) -> Vec<Waiter<Self, Unheard<D>>> {
-        let mut events: BTreeMap<String, Vec<Waiter<Self, Unheard<D>>>> = BTreeMap::new();
+        let mut events: BTreeMap<Arc<str>, Vec<Waiter<Self, Unheard<D>>>> = BTreeMap::new();
         for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
-            events.entry(waiter.request.id.clone()).or_default().push(waiter);
+            events.entry(Arc::clone(&waiter.request.id)).or_default().push(waiter);
         }
         let marks: Vec<Mark> = events
             .values()

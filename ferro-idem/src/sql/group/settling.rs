@@ -32,10 +32,10 @@ impl<D: Dialect> Sharing<Line<D>> for Settlement {
     /// carried out all the same: a lease must not stay for that.
     async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
         let Some(step) = batch.first().map(|waiter| waiter.request.step) else { return batch };
-        let mut events: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut events: BTreeMap<Arc<str>, Vec<Waiting>> = BTreeMap::new();
         let mut left = Vec::new();
         for waiter in batch {
-            let waiters = events.entry(waiter.request.held.id.clone()).or_default();
+            let waiters = events.entry(Arc::clone(&waiter.request.held.id)).or_default();
             match waiters.first() {
                 Some(first) if first.request.held != waiter.request.held => left.push(waiter),
                 _ => waiters.push(waiter),

@@ -122,11 +122,11 @@ impl Dialect for MySql {
         let (text, rows) = statements.mark.with(marks);
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for mark in rows {
-            insert = insert.bind(mark.id.as_bytes()).bind(&mark.event_type).bind(bytes(mark.owner));
+            insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type).bind(bytes(mark.owner));
         }
         insert.execute(&mut *connection).await?;
         let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
-        Ok(marks.iter().map(|mark| owners.get(&mark.id).is_some_and(|row| row.is_of(mark.owner))).collect())
+        Ok(marks.iter().map(|mark| owners.get(&*mark.id).is_some_and(|row| row.is_of(mark.owner))).collect())
     }
 
     async fn claim(
@@ -139,14 +139,14 @@ impl Dialect for MySql {
         for claim in rows {
             insert = insert
                 .bind(claim.mark.id.as_bytes())
-                .bind(&claim.mark.event_type)
+                .bind(&*claim.mark.event_type)
                 .bind(bytes(claim.mark.owner))
                 .bind(micros(claim.lease_millis));
         }
         insert.execute(&mut *connection).await?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
         let owners = owners_of(connection, statements, ids).await?;
-        let claimed = |claim: &&NewClaim| match owners.get(&claim.mark.id) {
+        let claimed = |claim: &&NewClaim| match owners.get(&*claim.mark.id) {
             Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
                 Claimed::Acquired { fence: fence_of(row.fence) }
             }
@@ -199,7 +199,7 @@ impl Dialect for MySql {
         };
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
         let is_settled = |one: &&Held| {
-            let row = owners.get(&one.id);
+            let row = owners.get(&*one.id);
             row.is_some_and(|row| row.is_of(one.owner) && row.fence == one.fence && row.state == settled)
         };
         Ok(held.iter().map(is_settled).collect())
@@ -293,7 +293,7 @@ async fn insert(
     text: &std::sync::Arc<str>,
     mark: &Mark,
 ) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&mark.event_type);
+    let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&*mark.event_type);
     let insert = match statements.columns {
         Columns::Full => insert.bind(bytes(mark.owner)),
         Columns::Plain => insert,

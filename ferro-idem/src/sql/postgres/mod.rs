@@ -104,7 +104,7 @@ impl Dialect for Postgres {
     ) -> Result<Vec<bool>, sqlx::Error> {
         if let ([mark], false) = (marks, again) {
             let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()));
-            let insert = insert.bind(&mark.id).bind(&mark.event_type).bind(uuid(mark.owner));
+            let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
             return Ok(vec![insert.execute(connection).await?.rows_affected() == 1]);
         }
         let text = if again { &statements.mark_again } else { &statements.mark };
@@ -219,7 +219,7 @@ impl Dialect for Postgres {
         mark: &Mark,
     ) -> Result<(), sqlx::Error> {
         let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
-        unmark.bind(&mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
+        unmark.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 
     async fn take_over(
@@ -228,7 +228,7 @@ impl Dialect for Postgres {
         mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(&mark.id)
+            .bind(&*mark.id)
             .bind(uuid(mark.owner))
             .execute(connection)
             .await?;

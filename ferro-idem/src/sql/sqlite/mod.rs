@@ -121,7 +121,7 @@ impl Dialect for Sqlite {
         let (text, rows) = statements.mark.with(marks);
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {
-            insert = insert.bind(&mark.id).bind(&mark.event_type);
+            insert = insert.bind(&*mark.id).bind(&*mark.event_type);
             if statements.columns == Columns::Full {
                 insert = insert.bind(mark.owner.as_bytes().as_slice());
             }
@@ -136,7 +136,7 @@ impl Dialect for Sqlite {
         mark: &Mark,
     ) -> Result<(), sqlx::Error> {
         let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
-        unmark.bind(&mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
+        unmark.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
     }
 
     async fn claim(
@@ -148,14 +148,14 @@ impl Dialect for Sqlite {
         let mut insert = sqlx::query_as(AssertSqlSafe(text));
         for claim in rows {
             insert = insert
-                .bind(&claim.mark.id)
-                .bind(&claim.mark.event_type)
+                .bind(&*claim.mark.id)
+                .bind(&*claim.mark.event_type)
                 .bind(claim.mark.owner.as_bytes().as_slice())
                 .bind(claim.lease_millis);
         }
         let claimed: Vec<(String, i64)> = insert.fetch_all(connection).await?;
         let fences: HashMap<String, i64> = claimed.into_iter().collect();
-        let claimed = |claim: &&NewClaim| match fences.get(&claim.mark.id) {
+        let claimed = |claim: &&NewClaim| match fences.get(&*claim.mark.id) {
             Some(&fence) => Claimed::Acquired { fence: fence_of(fence) },
             None => Claimed::Unknown,
         };
@@ -189,7 +189,7 @@ impl Dialect for Sqlite {
         let mut update = sqlx::query_scalar(AssertSqlSafe(text));
         for one in rows {
             update = update
-                .bind(&one.id)
+                .bind(&*one.id)
                 .bind(one.owner.as_bytes().as_slice())
                 .bind(one.fence)
                 .bind(one.lease_millis);
@@ -240,7 +240,7 @@ impl Dialect for Sqlite {
         mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(&mark.id)
+            .bind(&*mark.id)
             .bind(mark.owner.as_bytes().to_vec())
             .execute(connection)
             .await?;
