@@ -2,7 +2,7 @@
 //! clock, so these tests wait for nothing.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -196,4 +196,68 @@ fn without_a_runtime_a_dropped_delivery_leaves_its_event_to_the_lease() {
     assert!(on_another_executor(1, "evt_1").is_none());
     let second = on_another_executor(1, "evt_1").unwrap();
     assert!(matches!(second, Err(Error::InProgress { .. })), "{second:?}");
+}
+
+/// A memory log that answers claims late.
+#[derive(Clone)]
+struct Late {
+    log: MemoryProcessedLog,
+    /// How long each claim takes; the last one for all that follow.
+    answers_after: Arc<Mutex<Vec<Duration>>>,
+}
+
+#[async_trait]
+impl ClaimLog for Late {
+    async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
+        let outcome = self.log.claim(event, owner, lease).await;
+        let late = {
+            let mut answers_after = self.answers_after.lock().unwrap();
+            if answers_after.len() > 1 { answers_after.remove(0) } else { answers_after[0] }
+        };
+        sleep(late).await;
+        outcome
+    }
+
+    async fn renew(&self, id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
+        self.log.renew(id, held, lease).await
+    }
+
+    async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.log.complete(event_id, held).await
+    }
+
+    async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.log.release(event_id, held).await
+    }
+
+    fn handle(&self) -> Arc<dyn ClaimLog> {
+        Arc::new(self.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_begins_with_a_lease_that_the_claim_itself_used_up() {
+    #[idempotent_webhook(claim(c, lease = LEASE))]
+    async fn begin(log: &Late, event: &str, begun: &DropCounter) -> Result<Outcome<u64>, Error> {
+        drop(begun.clone());
+        assert!(c.lease_remaining() > LEASE / 2);
+        Ok(Outcome::Processed(c.attempt()))
+    }
+    let slow = |answers_after: &[Duration]| Late {
+        log: MemoryProcessedLog::new(),
+        answers_after: Arc::new(Mutex::new(answers_after.to_vec())),
+    };
+    let begun = DropCounter::default();
+
+    let once = slow(&[LEASE * 3, Duration::ZERO]);
+    assert_eq!(begin(&once, "evt_1", &begun).await.unwrap(), Outcome::Processed(1), "the claim is renewed");
+    assert_eq!(begun.drops(), 1);
+
+    let always = slow(&[LEASE * 3]);
+    let refused = begin(&always, "evt_1", &begun).await;
+    assert!(matches!(refused, Err(Error::LeaseLost { .. })), "{refused:?}");
+    assert_eq!(begun.drops(), 1, "the body did not begin");
+    assert_eq!(begin(&once, "evt_2", &begun).await.unwrap(), Outcome::Processed(1));
+    let outcome = always.log.claim(EventRef::new("evt_1").unwrap(), Owner::random().unwrap(), LEASE).await;
+    assert_eq!(outcome.unwrap(), ClaimOutcome::Acquired { fence: 2 }, "and the event is free");
 }

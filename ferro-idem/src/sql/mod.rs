@@ -80,8 +80,8 @@ pub use self::transaction::SqlTransaction;
 /// # Cancel safety
 ///
 /// A dropped call leaves the table consistent and the pool whole, and harms no other call. A mark that
-/// was made for a caller who went before the answer is taken back, so that the next delivery runs; where
-/// the process crashes there, or in a plain table, it stays.
+/// was made for a caller who went before the answer is taken back, so that the next delivery runs (one that
+/// asked in between was a duplicate); where the process crashes there, or in a plain table, it stays.
 pub struct SqlLog<D: Dialect> {
     pool: Pool<D>,
     table: Arc<Table<D>>,

@@ -60,8 +60,8 @@ fn tell_first<D: Dialect>(mut unheard: Unheard<D>, waiters: Vec<Waiter<Mark, Unh
 
 /// Whether a mark is first, and its caller has not heard of it yet.
 ///
-/// Dropped unheard, the mark is taken back: an event whose body never had the chance to run is not
-/// lost.
+/// Dropped unheard, the mark is taken back, so that the next delivery of an event whose body never had
+/// the chance to run is first. One that asked in between was told that it is a duplicate.
 pub(in crate::sql) struct Unheard<D: Dialect> {
     first: Option<(SqlLog<D>, Mark)>,
 }
