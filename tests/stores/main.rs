@@ -2,6 +2,7 @@
 
 mod memory;
 mod mysql_table;
+mod mysql_traps;
 mod pointers;
 mod postgres_table;
 mod postgres_traps;
