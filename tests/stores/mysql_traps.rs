@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, Error, EventRef, MySqlLog, Outcome, Owner, ProcessedEventLog, RETENTION,
-    idempotent_webhook,
+    ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, MySqlLog, Outcome, Owner, ProcessedEventLog,
+    RETENTION, TransactionalLog, idempotent_webhook,
 };
 use ferro_idem_tests::servers::{MariaDb, until};
 use futures_util::future::join_all;
@@ -131,6 +131,20 @@ async fn races_under_every_isolation_are_answered() {
             assert_eq!(effects(log).await, round + 1, "{setting}");
         }
     }
+}
+
+/// Under `innodb_snapshot_isolation`, MariaDB's default from 11.6 on, the mark is refused (1020).
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_transaction_that_read_before_the_event_was_marked_begins_again_instead_of_failing() {
+    let log = &log_with("SET SESSION innodb_snapshot_isolation = ON").await;
+    let mut transaction = log.begin().await.unwrap();
+    let read = "SELECT COUNT(*) FROM stripe_processed_events";
+    sqlx::query(read).execute(&mut *transaction).await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap(), "the snapshot is stale now");
+    let outcome = log.try_mark_in(&mut transaction, EventRef::new("evt_1").unwrap()).await.unwrap();
+    assert_eq!(outcome, MarkOutcome::Processed);
+    MySqlLog::rollback(transaction).await.unwrap();
 }
 
 #[tokio::test]
