@@ -57,7 +57,7 @@ async fn deadlocks(pool: &MySqlPool) -> i64 {
 async fn racers_behind_a_rollback<T>(
     log: &MySqlLog,
     id: &str,
-    racer: impl AsyncFn() -> Result<T, Error>,
+    deliver: impl AsyncFn() -> Result<T, Error>,
 ) -> Vec<T> {
     let mut holder = log.pool().begin().await.unwrap();
     let insert = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, '')";
@@ -66,7 +66,7 @@ async fn racers_behind_a_rollback<T>(
         until_waiting(log.pool(), 5).await;
         holder.rollback().await.unwrap();
     };
-    let (raced, ()) = tokio::join!(join_all((0..20).map(|_| racer())), let_go);
+    let (raced, ()) = tokio::join!(join_all((0..20).map(|_| deliver())), let_go);
     raced.into_iter().map(Result::unwrap).collect()
 }
 
