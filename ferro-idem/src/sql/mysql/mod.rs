@@ -31,12 +31,16 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
 /// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
-/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it.
+/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it. So is one of an
+/// engine without transactions (`MyISAM`, `Aria`): it keeps the mark of a delivery that was rolled back.
 ///
 /// # Transactions
 ///
 /// A second delivery of an event whose transaction is open is told so at once on MariaDB, and after a
 /// second on MySQL, the shortest time that it can wait.
+///
+/// A deadlock in the body rolls all of it back, and what the body writes after that is committed at once: return
+/// the error. A body that passes over it is answered with [`Error::Store`](crate::Error::Store).
 ///
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
 /// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
