@@ -2,8 +2,11 @@
 
 mod memory;
 mod mysql_table;
+mod mysql_traps;
 mod pointers;
+mod postgres_table;
 mod postgres_traps;
 mod sqlite_faults;
 mod sqlite_purge;
 mod sqlite_table;
+mod sqlite_traps;

@@ -1,6 +1,6 @@
 //! Tables that a fence can and cannot be kept in, in MariaDB.
 
-use ferro_idem::{EventRef, MySqlLog, ProcessedEventLog};
+use ferro_idem::{EventRef, MySqlLog, ProcessedEventLog, TransactionalLog};
 use ferro_idem_tests::servers::MariaDb;
 use sqlx::{AssertSqlSafe, MySqlPool};
 
@@ -35,5 +35,22 @@ async fn ids_that_most_collations_take_for_one_are_told_apart_and_no_type_is_ref
             let first = log.try_mark_event(event.with_type(&*kind)).await.unwrap();
             assert_eq!(first, kind.len() > 300, "{id:?}");
         }
+    }
+}
+
+/// Such an engine rolls nothing back, and forgets in a crash what it said that it had.
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_table_of_an_engine_without_transactions_is_refused_with_the_statement_that_mends_it() {
+    for engine in ["MyISAM", "Aria", "MEMORY"] {
+        let pool = pool().await;
+        let table = MySqlLog::SCHEMA.replace("ENGINE=InnoDB", &format!("ENGINE={engine}"));
+        sqlx::raw_sql(AssertSqlSafe(table)).execute(&pool).await.unwrap();
+        let log = MySqlLog::new(pool);
+        let refused = log.begin().await.map(drop).map_err(|error| error.to_string()).expect_err(engine);
+        assert!(refused.contains("an engine without transactions"), "{refused}");
+        let statement = refused.split_once("with\n").unwrap().1.to_owned();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(log.pool()).await.unwrap();
+        MySqlLog::rollback(log.begin().await.unwrap()).await.unwrap();
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ferro_idem::{Error, MarkOutcome, Outcome, PostgresLog, ProcessedEventLog, RETENTION, TransactionalLog};
-use ferro_idem::{EventRef, idempotent_webhook};
+use ferro_idem::{
+    ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, Outcome, Owner, PostgresLog, ProcessedEventLog,
+    RETENTION, TransactionalLog, idempotent_webhook,
+};
 use ferro_idem_tests::redeliver;
-use ferro_idem_tests::servers::Postgres;
+use ferro_idem_tests::servers::{Postgres, until};
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -17,6 +19,8 @@ async fn log(connections: u32, settings: &[(&'static str, &'static str)]) -> Pos
     log.create_table().await.unwrap();
     log
 }
+
+const LEASE: Duration = Duration::from_mins(1);
 
 fn event(id: &str) -> EventRef<'_> {
     EventRef::new(id).unwrap()
@@ -54,13 +58,20 @@ async fn pass_over_a_failure(log: &PostgresLog, event: &str) -> Result<Outcome<(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn races_under_stricter_isolation_are_answered() {
+    // Alone, so that the racers meet in the server and not in a statement that they share.
     for isolation in ["repeatable read", "serializable"] {
-        let log = log(8, &[("default_transaction_isolation", isolation)]).await;
+        let log = log(8, &[("default_transaction_isolation", isolation)]).await.without_group_commit();
         for round in 0..10 {
             let id = &format!("evt_{round}");
             let marks = join_all((0..8).map(|_| log.try_mark_processed(id))).await;
             let first = marks.into_iter().filter(|marked| *marked.as_ref().unwrap()).count();
             assert_eq!(first, 1, "{isolation}");
+            let id = &format!("claim_{round}");
+            let claims =
+                join_all((0..8).map(|_| log.claim(event(id), Owner::random().unwrap(), LEASE))).await;
+            let held = claims.iter().filter(|it| matches!(it, Ok(ClaimOutcome::Acquired { fence: 1 })));
+            let told = claims.iter().filter(|it| matches!(it, Ok(ClaimOutcome::InProgress { .. })));
+            assert_eq!((held.count(), told.count()), (1, 7), "{isolation}: {claims:?}");
             let id = &format!("tx_{round}");
             let processed = join_all((0..8).map(|_| redeliver(|| process(&log, id)))).await;
             let first = processed.into_iter().filter(|it| *it.as_ref().unwrap() == Outcome::Processed(()));
@@ -76,6 +87,38 @@ async fn a_body_that_passes_over_a_failed_statement_is_not_reported_as_processed
     let error = pass_over_a_failure(&log, "evt_1").await.unwrap_err().to_string();
     assert!(error.contains("rolled the transaction back"), "{error}");
     assert_eq!(process(&log, "evt_1").await.unwrap(), Outcome::Processed(()));
+}
+
+/// Counted by `now()`, the time of the wait would be missing.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_lease_begins_when_the_claim_had_the_row_and_not_when_it_began_to_wait() {
+    let log = log(4, &[]).await;
+    let claim = || log.claim(event("evt_1"), Owner::random().unwrap(), LEASE);
+    assert_eq!(claim().await.unwrap(), ClaimOutcome::Acquired { fence: 1 });
+    let expire = "UPDATE stripe_processed_events SET lease_until = clock_timestamp()";
+    sqlx::query(expire).execute(log.pool()).await.unwrap();
+
+    let mut holder = log.pool().begin().await.unwrap();
+    let hold = "SELECT 1 FROM stripe_processed_events FOR UPDATE";
+    sqlx::query(hold).execute(&mut *holder).await.unwrap();
+    let let_go = async {
+        until("the claim waits for the row", || async {
+            let waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            sqlx::query_scalar(waiting).fetch_one(log.pool()).await.unwrap()
+        })
+        .await;
+        sqlx::query("CREATE TABLE let_go AS SELECT clock_timestamp() AS at")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (claimed, ()) = tokio::join!(claim(), let_go);
+    assert_eq!(claimed.unwrap(), ClaimOutcome::Acquired { fence: 2 });
+    let is_whole = "SELECT lease_until >= at + interval '1 minute' FROM stripe_processed_events, let_go";
+    assert!(sqlx::query_scalar::<_, bool>(is_whole).fetch_one(log.pool()).await.unwrap());
 }
 
 #[tokio::test]

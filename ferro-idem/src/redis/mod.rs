@@ -61,6 +61,12 @@ use crate::retry::{ANSWER_WITHIN, Attempts};
 /// is then an [`Error::Store`]. A client that resends by itself, as redis-rs does on a cluster, is as safe:
 /// the server knows the nonce again. redis-rs waits 500 ms for a reply by default, which suits this.
 ///
+/// A server that is gone without a word (a pulled cable, a firewall that drops packets) makes every call an
+/// [`Error::Store`] until TCP gives the connection up, on Linux after a quarter of an hour by default: a
+/// `ConnectionManager` connects anew when its connection breaks, and not while replies only time out. Set
+/// [`TcpSettings::set_user_timeout`](https://docs.rs/redis/1.8/redis/io/tcp/struct.TcpSettings.html) to some
+/// seconds (`ConnectionInfo::set_tcp_settings`), and it breaks after those.
+///
 /// # Keys
 ///
 /// One hash an event, named by [`key_prefix`](Self::key_prefix) and the id, and every script touches only

@@ -22,6 +22,12 @@ pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -
         )
     } else if found.iter().any(|column| is(column, "event_id") && !column.unique) {
         Fault::of_table::<D>(table).advice.into_owned()
+    } else if found.iter().any(|column| !column.rolls_back) {
+        format!(
+            "the table `{table}` is kept by an engine without transactions, which would keep the mark of a \
+             delivery that was rolled back: move it with\n{}",
+            table.in_statement::<D>("ALTER TABLE stripe_processed_events ENGINE=InnoDB;")
+        )
     } else if !has(found, "event_type") {
         format!(
             "the table `{table}` has no column `event_type`, add it with\n{}",
@@ -72,7 +78,12 @@ mod tests {
     fn found(names: &[&str]) -> Vec<FoundColumn> {
         names
             .iter()
-            .map(|&name| FoundColumn { name: name.to_owned(), byte_exact: true, unique: true })
+            .map(|&name| FoundColumn {
+                name: name.to_owned(),
+                byte_exact: true,
+                unique: true,
+                rolls_back: true,
+            })
             .collect()
     }
 

@@ -153,6 +153,8 @@ pub struct FoundColumn {
     /// Whether the table has each value of it once. `true` also where the database refuses the mark's
     /// statement if it has not.
     pub(super) unique: bool,
+    /// Whether what is written to it is rolled back with its transaction.
+    pub(super) rolls_back: bool,
 }
 
 /// An event to mark, by one call. Cheap to clone: who waits for a shared statement keeps it as well.

@@ -31,12 +31,16 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
 /// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
-/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it.
+/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it. So is one of an
+/// engine without transactions (`MyISAM`, `Aria`): it keeps the mark of a delivery that was rolled back.
 ///
 /// # Transactions
 ///
 /// A second delivery of an event whose transaction is open is told so at once on MariaDB, and after a
 /// second on MySQL, the shortest time that it can wait.
+///
+/// A deadlock in the body rolls all of it back, and what the body writes after that is committed at once: return
+/// the error. A body that passes over it is answered with [`Error::Store`](crate::Error::Store).
 ///
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
 /// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
@@ -86,22 +90,28 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        // An insert into a table without a key goes through each time, so the keys are looked at here.
-        let found: Vec<(String, i64, i64)> = sqlx::query_as(
+        // An insert into a table without a key goes through each time, so the keys are looked at here. So is
+        // the engine: one without transactions takes a rollback with no more than a warning.
+        let found: Vec<(String, i64, i64, i64)> = sqlx::query_as(
             "SELECT CAST(column_name AS CHAR), CAST(collation_name IS NULL AS SIGNED), \
              CAST(column_name IN (SELECT MIN(column_name) FROM information_schema.statistics \
              WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
-             GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED) \
+             GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED), \
+             CAST(EXISTS (SELECT 1 FROM information_schema.tables AS t \
+             JOIN information_schema.engines AS e ON e.engine = t.engine AND e.transactions = 'YES' \
+             WHERE t.table_schema = DATABASE() AND t.table_name = ?) AS SIGNED) \
              FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?",
         )
         .bind(table.as_str())
         .bind(table.as_str())
+        .bind(table.as_str())
         .fetch_all(connection)
         .await?;
-        let column = |(name, byte_exact, unique)| FoundColumn {
+        let column = |(name, byte_exact, unique, rolls_back)| FoundColumn {
             name,
             byte_exact: byte_exact == 1,
             unique: unique == 1,
+            rolls_back: rolls_back == 1,
         };
         Ok(found.into_iter().map(column).collect())
     }

@@ -90,10 +90,8 @@ impl Dialect for Postgres {
         .bind(format!("\"{table}\""))
         .fetch_all(connection)
         .await?;
-        Ok(found
-            .into_iter()
-            .map(|(name, byte_exact)| FoundColumn { name, byte_exact, unique: true })
-            .collect())
+        let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
+        Ok(found.into_iter().map(column).collect())
     }
 
     async fn mark(

@@ -109,7 +109,8 @@ impl Dialect for Sqlite {
             .bind(table.as_str())
             .fetch_all(connection)
             .await?;
-        Ok(names.into_iter().map(|name| FoundColumn { name, byte_exact: true, unique: true }).collect())
+        let column = |name| FoundColumn { name, byte_exact: true, unique: true, rolls_back: true };
+        Ok(names.into_iter().map(column).collect())
     }
 
     async fn mark(

@@ -1,0 +1,77 @@
+//! Tables that a fence can and cannot be kept in, in PostgreSQL.
+
+use std::time::Duration;
+
+use ferro_idem::{ClaimLog, EventRef, Owner, PostgresLog, ProcessedEventLog, TransactionalLog};
+use ferro_idem_tests::servers::Postgres;
+use sqlx::{AssertSqlSafe, PgPool};
+
+async fn pool() -> PgPool {
+    PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap()
+}
+
+async fn run(pool: &PgPool, statements: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(pool).await.unwrap();
+}
+
+/// What each guarantee says of the table.
+async fn refusals(log: &PostgresLog) -> [String; 3] {
+    let event = EventRef::new("evt_1").unwrap();
+    let marked = log.try_mark_event(event).await.unwrap_err();
+    let claimed = log.claim(event, Owner::random().unwrap(), Duration::from_mins(1)).await.unwrap_err();
+    let in_transaction = match log.begin().await {
+        Ok(mut transaction) => log.try_mark_in(&mut transaction, event).await.unwrap_err(),
+        Err(error) => error,
+    };
+    [marked, claimed, in_transaction].map(|error| error.to_string())
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
+    for key in ["", "PRIMARY KEY (event_id, event_type)"] {
+        let pool = pool().await;
+        run(&pool, PostgresLog::SCHEMA).await;
+        run(&pool, "ALTER TABLE stripe_processed_events DROP CONSTRAINT stripe_processed_events_pkey").await;
+        if !key.is_empty() {
+            run(&pool, &format!("ALTER TABLE stripe_processed_events ADD {key}")).await;
+        }
+        for refusal in refusals(&PostgresLog::new(pool)).await {
+            assert!(refusal.contains("`event_id` needs a PRIMARY KEY or UNIQUE constraint"), "{refusal}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_log_over_the_applications_pool_creates_nothing_and_says_what_to_create() {
+    let log = PostgresLog::new(pool().await);
+    for refusal in refusals(&log).await {
+        let (said, statement) = refusal.split_once("create it with\n").unwrap();
+        assert!(said.contains("there is no table `stripe_processed_events`"), "{said}");
+        // As an application that is told three times would.
+        run(log.pool(), statement).await;
+        run(log.pool(), "DROP TABLE stripe_processed_events").await;
+    }
+    log.create_table().await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_collation_that_takes_two_ids_for_one_is_refused_with_the_statement_that_mends_it() {
+    let pool = pool().await;
+    let ignoring_case =
+        "CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+    run(&pool, ignoring_case).await;
+    run(&pool, &PostgresLog::SCHEMA.replace("COLLATE \"C\"", "COLLATE ignoring_case")).await;
+    let log = PostgresLog::new(pool);
+    for refusal in refusals(&log).await {
+        assert!(refusal.contains("takes different ids for one"), "{refusal}");
+    }
+    let [refusal, ..] = refusals(&log).await;
+    run(log.pool(), refusal.split_once("with\n").unwrap().1).await;
+    for id in ["evt_a", "EVT_A", "evt_a ", "evt_é", "evt_e", "evt_e\u{301}"] {
+        assert!(log.try_mark_processed(id).await.unwrap(), "{id:?}");
+    }
+}

@@ -1,0 +1,95 @@
+//! What SQLite does to those who fence by hand, seen through the log.
+
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, Outcome, Owner, Ownership, ProcessedEventLog,
+    SqliteLog, TransactionalLog, idempotent_webhook,
+};
+use ferro_idem_tests::{create_effects, effects_of, open_sqlite, write_effect};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use tempfile::TempDir;
+
+const LEASE: Duration = Duration::from_mins(1);
+
+async fn run(connection: &mut SqliteConnection, statement: &'static str) -> Result<(), Error> {
+    let run = sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await;
+    run.map(drop).map_err(|error| Error::store("run in the body", error))
+}
+
+/// Writes its effect, and says what follows it.
+#[idempotent_webhook(transaction(tx))]
+async fn handle(log: &SqliteLog, event: &str, then: &'static str) -> Result<Outcome<()>, Error> {
+    write_effect(tx, event).await?;
+    run(tx, then).await?;
+    Ok(Outcome::Processed(()))
+}
+
+#[tokio::test]
+async fn a_body_that_rolls_back_by_itself_is_not_reported_as_processed() {
+    for then in ["ROLLBACK", "ROLLBACK; BEGIN"] {
+        let folder = TempDir::new().unwrap();
+        let log = open_sqlite(folder.path(), 2).await;
+        create_effects(&log).await;
+        let refused = handle(&log, "evt_1", then).await;
+        assert!(matches!(refused, Err(Error::Store { .. })), "{then}: {refused:?}");
+        assert_eq!(effects_of(&log, "evt_1").await, 0, "{then}");
+        assert_eq!(handle(&log, "evt_1", "").await.unwrap(), Outcome::Processed(()), "{then}");
+        assert_eq!(effects_of(&log, "evt_1").await, 1, "{then}");
+    }
+}
+
+/// What an application does in a transaction of its own before it marks.
+#[tokio::test]
+async fn a_transaction_that_read_before_another_wrote_begins_again_instead_of_failing() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    create_effects(&log).await;
+    let event = EventRef::new("evt_1").unwrap();
+    let mut transaction = log.begin().await.unwrap();
+    run(&mut transaction, "SELECT count(*) FROM effects").await.unwrap();
+    assert!(log.try_mark_processed("evt_2").await.unwrap(), "its snapshot is stale now");
+    let mut by_hand = log.pool().begin().await.unwrap();
+    run(&mut by_hand, "SELECT count(*) FROM effects").await.unwrap();
+    assert!(log.try_mark_processed("evt_3").await.unwrap());
+    let refused = write_effect(&mut by_hand, "evt_1").await.unwrap_err();
+    assert!(format!("{refused:?}").contains("517"), "SQLITE_BUSY_SNAPSHOT is what is met: {refused:?}");
+    by_hand.rollback().await.unwrap();
+
+    let outcome = log.try_mark_in(&mut transaction, event).await.unwrap();
+    assert_eq!(outcome, MarkOutcome::First);
+    write_effect(&mut transaction, "evt_1").await.unwrap();
+    SqliteLog::commit(transaction).await.unwrap();
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}
+
+/// `INSERT OR IGNORE` would pass over it as if the event were there.
+#[tokio::test]
+async fn a_failed_check_is_an_error_and_not_a_duplicate() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 2).await;
+    let checked = SqliteLog::SCHEMA.replacen(
+        "event_type  TEXT NOT NULL",
+        "event_type  TEXT NOT NULL CHECK (event_type <> 'refused')",
+        1,
+    );
+    assert_ne!(checked, SqliteLog::SCHEMA);
+    let statements = format!("DROP TABLE stripe_processed_events; {checked}");
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(log.pool()).await.unwrap();
+    let event = EventRef::new("evt_1").unwrap();
+    let refused = event.with_type("refused");
+    let owner = Owner::random().unwrap();
+    let mut transaction = log.begin().await.unwrap();
+    let errors = [
+        log.try_mark_event(refused).await.unwrap_err(),
+        log.claim(refused, owner, LEASE).await.unwrap_err(),
+        log.try_mark_in(&mut transaction, refused).await.unwrap_err(),
+    ];
+    SqliteLog::rollback(transaction).await.unwrap();
+    for error in errors {
+        assert!(error.to_string().contains("the table does not take the event"), "{error}");
+    }
+    let claimed = log.claim(event, owner, LEASE).await.unwrap();
+    assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 }, "nothing was left behind");
+    assert!(log.complete("evt_1", Ownership { owner, fence: 1 }).await.unwrap());
+}
