@@ -1,7 +1,6 @@
 //! What each database does by itself. Everything else is written once, over this.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,7 +284,7 @@ pub(super) fn fence_of(counted: i64) -> u64 {
 /// For each of the ids, whether a statement returned it.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(super) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>) -> Vec<bool> {
-    let returned: HashSet<&str> = returned.iter().map(String::as_str).collect();
+    let returned: std::collections::HashSet<&str> = returned.iter().map(String::as_str).collect();
     ids.map(|id| returned.contains(id)).collect()
 }
 

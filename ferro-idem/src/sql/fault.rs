@@ -30,6 +30,7 @@ impl Fault {
     }
 
     /// Another transaction has the row of one event.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) fn locked() -> Self {
         let advice = "a transaction of the application holds the event for long: shorten it";
         Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }

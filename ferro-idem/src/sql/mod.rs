@@ -6,6 +6,7 @@ mod dialect;
 mod fault;
 mod group;
 mod line;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod many;
 mod purge;
 mod question;
