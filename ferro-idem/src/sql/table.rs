@@ -37,6 +37,7 @@ impl TableName {
         self.in_statement::<D>(statement).into()
     }
 
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
