@@ -164,6 +164,9 @@ where
     /// One statement, with the caller's own request in it. Where others are about, a task goes on leading:
     /// the caller has its answer.
     async fn lead_until_answered(mut self) {
+        if self.group.queue().was_shared() {
+            self.gather().await;
+        }
         let was_alone = self.lead_once().await == 1;
         if was_alone && self.resign() {
             return;
@@ -181,18 +184,22 @@ where
             if self.resign() {
                 return;
             }
+            self.gather().await;
             self.lead_once().await;
         }
     }
 
-    /// How many were in it.
-    async fn lead_once(&mut self) -> usize {
-        // Whoever is about to ask comes along: as long as the queue grows by it, others run first.
+    /// Lets those run who are about to ask, as long as the queue grows by it.
+    async fn gather(&mut self) {
         let mut waiting = 0;
         while waiting < self.group.queue().len() {
             waiting = self.group.queue().len();
             yield_now().await;
         }
+    }
+
+    /// How many were in it.
+    async fn lead_once(&mut self) -> usize {
         let batch = self.group.queue().take(MOST);
         let size = batch.len();
         let left = R::carry_out(&mut self.line, batch).await;

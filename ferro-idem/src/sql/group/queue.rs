@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 pub(crate) struct Queue<W> {
     waiting: VecDeque<W>,
     is_led: bool,
+    was_shared: bool,
 }
 
 impl<W> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), is_led: false }
+        Self { waiting: VecDeque::new(), is_led: false, was_shared: false }
     }
 
     /// `true`: nobody leads, so whoever joined has to.
@@ -27,9 +28,15 @@ impl<W> Queue<W> {
         self.waiting.len()
     }
 
+    /// Whether the last batch was of several: others are about.
+    pub(crate) fn was_shared(&self) -> bool {
+        self.was_shared
+    }
+
     /// The leader's next batch.
     pub(crate) fn take(&mut self, most: usize) -> Vec<W> {
         let batch = self.waiting.len().min(most);
+        self.was_shared = batch > 1;
         self.waiting.drain(..batch).collect()
     }
 

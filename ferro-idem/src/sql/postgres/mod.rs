@@ -121,22 +121,27 @@ impl Dialect for Postgres {
         statements: &Statements,
         claims: &[&NewClaim],
     ) -> Result<Vec<Claimed>, sqlx::Error> {
+        if let [claim] = claims {
+            let fence: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
+                .bind(&*claim.mark.id)
+                .bind(&*claim.mark.event_type)
+                .bind(uuid(claim.mark.owner))
+                .bind(claim.lease_millis)
+                .fetch_optional(connection)
+                .await?;
+            return Ok(vec![claimed(fence)]);
+        }
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
-        let rows: Vec<(String, Option<i64>)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
+        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
             .bind(leases)
             .fetch_all(connection)
             .await?;
-        let rows: HashMap<String, Option<i64>> = rows.into_iter().collect();
-        let claimed = |&id: &&str| match rows.get(id) {
-            Some(&Some(fence)) => Claimed::Acquired { fence: fence_of(fence) },
-            Some(None) => Claimed::Not(Standing::Processed),
-            None => Claimed::Unknown,
-        };
-        Ok(events.ids.iter().map(claimed).collect())
+        let rows: HashMap<String, i64> = rows.into_iter().collect();
+        Ok(events.ids.iter().map(|&id| claimed(rows.get(id).copied())).collect())
     }
 
     async fn look(
@@ -157,8 +162,20 @@ impl Dialect for Postgres {
         step: Step,
         held: &[&Held],
     ) -> Result<Vec<bool>, sqlx::Error> {
+        let [for_one, for_many] = statements.settle(step);
+        if let [one] = held {
+            let update = sqlx::query(AssertSqlSafe(for_one.clone()))
+                .bind(&*one.id)
+                .bind(uuid(one.owner))
+                .bind(one.fence);
+            let update = match step {
+                Step::Renew => update.bind(one.lease_millis),
+                Step::Complete | Step::Release => update,
+            };
+            return Ok(vec![update.execute(connection).await?.rows_affected() == 1]);
+        }
         let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
-        let update = sqlx::query_scalar(AssertSqlSafe(statements.settle(step)))
+        let update = sqlx::query_scalar(AssertSqlSafe(for_many.clone()))
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
             .bind(held.iter().map(|one| one.fence).collect::<Vec<_>>());
@@ -264,6 +281,15 @@ impl<'a> Events<'a> {
             events.owners.push(uuid(mark.owner));
         }
         events
+    }
+}
+
+/// Of the fence that a claim returned.
+fn claimed(fence: Option<i64>) -> Claimed {
+    match fence {
+        Some(0) => Claimed::Not(Standing::Processed),
+        Some(fence) => Claimed::Acquired { fence: fence_of(fence) },
+        None => Claimed::Unknown,
     }
 }
 

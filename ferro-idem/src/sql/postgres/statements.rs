@@ -31,7 +31,8 @@ ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
-/// For one event: half the work of [`MARK`] for the server.
+/// For one event. The server plans it once; what takes arrays it plans each time, because it cannot know
+/// how long they are.
 const MARK_ONE: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
      VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
 
@@ -52,8 +53,8 @@ const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock
      ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner \
      RETURNING e.event_id::text";
 
-/// What was processed before the statement began stays processed, and is returned without a fence: a
-/// duplicate costs no second statement.
+/// What was processed before the statement began stays processed, and is returned with the fence 0, which
+/// no claim has: a duplicate costs no second statement.
 ///
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
 const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)), \
@@ -71,7 +72,19 @@ const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_time
      OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) \
      RETURNING e.event_id::text AS id, e.fence) \
      SELECT id, fence FROM claimed UNION ALL \
-     SELECT event_id::text, NULL FROM stripe_processed_events WHERE event_id = ANY($1::text[]) AND state = 1";
+     SELECT event_id::text, 0::bigint FROM stripe_processed_events WHERE event_id = ANY($1::text[]) AND state = 1";
+
+/// As [`CLAIM`], for one event.
+const CLAIM_ONE: &str = "WITH claimed AS (INSERT INTO stripe_processed_events AS e \
+     (event_id, event_type, state, owner, fence, lease_until) \
+     VALUES ($1, $2, 0, $3, 1, clock_timestamp() + $4 * interval '1 millisecond') \
+     ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
+     fence = e.fence + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
+     lease_until = clock_timestamp() + $4 * interval '1 millisecond', updated_at = clock_timestamp() \
+     WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
+     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) RETURNING fence) \
+     SELECT fence FROM claimed UNION ALL \
+     SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $1 AND state = 1";
 
 const LOOK: &str = "SELECT event_id::text, state::bigint, \
      (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint \
@@ -101,6 +114,18 @@ const RELEASE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_ti
      FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
      WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
      RETURNING e.event_id::text";
+
+const RENEW_ONE: &str = "UPDATE stripe_processed_events \
+     SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' \
+     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state = 0";
+
+const COMPLETE_ONE: &str = "UPDATE stripe_processed_events \
+     SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
+     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state IN (0, 1)";
+
+const RELEASE_ONE: &str = "UPDATE stripe_processed_events \
+     SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
+     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state IN (0, 2)";
 
 /// Not granted where another transaction has it, instead of waiting for that one's handler. The lock ends
 /// with the transaction. Two events may share a number: the second is then told to come again.
@@ -137,11 +162,12 @@ pub struct Statements {
     pub(super) mark_one: Arc<str>,
     pub(super) mark: Arc<str>,
     pub(super) mark_again: Arc<str>,
+    pub(super) claim_one: Arc<str>,
     pub(super) claim: Arc<str>,
     pub(super) look: Arc<str>,
-    renew: Arc<str>,
-    complete: Arc<str>,
-    release: Arc<str>,
+    renew: [Arc<str>; 2],
+    complete: [Arc<str>; 2],
+    release: [Arc<str>; 2],
     pub(super) enter: Arc<str>,
     pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
@@ -163,11 +189,12 @@ impl Statements {
             mark_one: written(mark_one),
             mark: written(MARK),
             mark_again: written(MARK_AGAIN),
+            claim_one: written(CLAIM_ONE),
             claim: written(CLAIM),
             look: written(look),
-            renew: written(RENEW),
-            complete: written(COMPLETE),
-            release: written(RELEASE),
+            renew: [written(RENEW_ONE), written(RENEW)],
+            complete: [written(COMPLETE_ONE), written(COMPLETE)],
+            release: [written(RELEASE_ONE), written(RELEASE)],
             enter: written(ENTER),
             unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
@@ -177,12 +204,12 @@ impl Statements {
         }
     }
 
-    pub(super) fn settle(&self, step: Step) -> Arc<str> {
-        let statement = match step {
+    /// For one event, and for many.
+    pub(super) fn settle(&self, step: Step) -> &[Arc<str>; 2] {
+        match step {
             Step::Renew => &self.renew,
             Step::Complete => &self.complete,
             Step::Release => &self.release,
-        };
-        Arc::clone(statement)
+        }
     }
 }
