@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::SqlLog;
 use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
 use super::group::{Settlement, Told, share};
-use super::line::Line;
+use super::line::{Line, Unanswered};
 use super::question::{Looks, NewClaims, Settling};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
@@ -37,20 +37,28 @@ impl<D: Dialect> SqlLog<D> {
                 Told::Alone { .. } => {}
             }
         }
-        Ok(Line::of_one(self).ask(&Settling { step, held: &[&held] }).await?.contains(&true))
+        Ok(Line::of_one(self)
+            .ask(&Settling { step, held: &[&held] })
+            .await
+            .map_err(Unanswered::into_error)?
+            .contains(&true))
     }
 
     /// Alone, until it is had or another's.
     async fn claim_alone(&self, claim: &NewClaim) -> Result<ClaimOutcome, Error> {
         let mut line = Line::of_one(self);
         loop {
-            let claimed =
-                line.ask(&NewClaims(&[claim])).await?.first().and_then(|claimed| claimed.as_outcome());
+            let claimed = line
+                .ask(&NewClaims(&[claim]))
+                .await
+                .map_err(Unanswered::into_error)?
+                .first()
+                .and_then(|claimed| claimed.as_outcome());
             if let Some(outcome) = claimed {
                 return Ok(outcome);
             }
             // In a statement of its own: in one with the claim, it would not see what the claim met.
-            let standing = line.ask(&Looks(&[&claim.mark.id])).await?;
+            let standing = line.ask(&Looks(&[&claim.mark.id])).await.map_err(Unanswered::into_error)?;
             if let Some(outcome) = standing.first().and_then(|standing| standing.as_outcome()) {
                 return Ok(outcome);
             }

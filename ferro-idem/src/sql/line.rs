@@ -169,6 +169,11 @@ impl Unanswered {
         self.fault.is_about_one_event
     }
 
+    /// For the one who asked. No `From`: the compiler would tell users of it.
+    pub(super) fn into_error(self) -> Error {
+        self.fault.of(self.operation, self.source)
+    }
+
     /// For each of those who asked.
     pub(super) fn shared(self) -> impl Fn() -> Error {
         let Self { fault: Fault { advice, .. }, operation, source } = self;
@@ -178,12 +183,6 @@ impl Unanswered {
             advice: advice.clone(),
             source: Box::new(Arc::clone(&source)),
         }
-    }
-}
-
-impl From<Unanswered> for Error {
-    fn from(unanswered: Unanswered) -> Self {
-        unanswered.fault.of(unanswered.operation, unanswered.source)
     }
 }
 
@@ -207,7 +206,7 @@ mod tests {
 
     #[test]
     fn who_asked_alone_gets_the_driver_s_error_itself() {
-        let error = Error::from(unanswered());
+        let error = unanswered().into_error();
         assert!(error.source().unwrap().downcast_ref::<std::io::Error>().is_some());
     }
 }

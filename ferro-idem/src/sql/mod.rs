@@ -30,7 +30,7 @@ use sqlx::pool::PoolConnection;
 use self::dialect::{Columns, Dialect, FoundColumn, Mark};
 use self::fault::Fault;
 use self::group::{Groups, Told, Unheard, share};
-use self::line::Line;
+use self::line::{Line, Unanswered};
 use self::question::Marks;
 use self::table::TableName;
 use crate::error::Error;
@@ -174,7 +174,10 @@ impl<D: Dialect> SqlLog<D> {
     async fn mark_alone(self, mark: Mark, again: bool) -> Result<Unheard<D>, Error> {
         let statements = self.statements().await?;
         let attempts = Attempts::after(again);
-        let are_first = Line::of_one(&self).ask_after(attempts, statements, &Marks(&[&mark])).await?;
+        let are_first = Line::of_one(&self)
+            .ask_after(attempts, statements, &Marks(&[&mark]))
+            .await
+            .map_err(Unanswered::into_error)?;
         Ok(if are_first.contains(&true) { Unheard::first(&self, mark) } else { Unheard::duplicate() })
     }
 

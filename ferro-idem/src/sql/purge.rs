@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::SqlLog;
 use super::dialect::{Asked, Dialect, PageEnd};
-use super::line::Line;
+use super::line::{Line, Unanswered};
 use super::question::Question;
 use crate::error::Error;
 use crate::retry::Attempts;
@@ -28,7 +28,9 @@ impl<D: Dialect> SqlLog<D> {
         let mut page = Page { after: PageEnd::new(), older_than };
         let mut deleted = 0;
         let mut line = Line::of_one(self);
-        while let Some((end, of_page)) = line.ask_after(Attempts::new(), statements, &page).await? {
+        while let Some((end, of_page)) =
+            line.ask_after(Attempts::new(), statements, &page).await.map_err(Unanswered::into_error)?
+        {
             deleted += of_page;
             page.after = end;
         }

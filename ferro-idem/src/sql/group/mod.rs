@@ -164,7 +164,7 @@ where
     /// One statement, with the caller's own request in it. Where others are about, a task goes on leading:
     /// the caller has its answer.
     async fn lead_until_answered(mut self) {
-        if self.group.queue().was_shared() {
+        if self.group.queue().has_company() {
             self.gather().await;
         }
         let was_alone = self.lead_once().await == 1;

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+const COMPANY: u8 = 8;
+
 /// Those who wait for a statement, first in, first out.
 ///
 /// Invariants: whoever waits has a leader, who carries them out; there is at most one.
@@ -9,12 +11,13 @@ use std::collections::VecDeque;
 pub(crate) struct Queue<W> {
     waiting: VecDeque<W>,
     is_led: bool,
-    was_shared: bool,
+    /// How many batches of one there may be before nobody else is taken to be about.
+    company: u8,
 }
 
 impl<W> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), is_led: false, was_shared: false }
+        Self { waiting: VecDeque::new(), is_led: false, company: 0 }
     }
 
     /// `true`: nobody leads, so whoever joined has to.
@@ -28,15 +31,15 @@ impl<W> Queue<W> {
         self.waiting.len()
     }
 
-    /// Whether the last batch was of several: others are about.
-    pub(crate) fn was_shared(&self) -> bool {
-        self.was_shared
+    /// Whether others are about: one of the last batches was of several.
+    pub(crate) fn has_company(&self) -> bool {
+        self.company > 0
     }
 
     /// The leader's next batch.
     pub(crate) fn take(&mut self, most: usize) -> Vec<W> {
         let batch = self.waiting.len().min(most);
-        self.was_shared = batch > 1;
+        self.company = if batch > 1 { COMPANY } else { self.company.saturating_sub(1) };
         self.waiting.drain(..batch).collect()
     }
 
@@ -75,6 +78,22 @@ mod tests {
             assert_eq!(queue.join(waiter), waiter == 0, "the first one leads, and no other");
         }
         queue
+    }
+
+    #[test]
+    fn a_caller_has_company_until_it_was_alone_for_a_while() {
+        let mut queue = Queue::new();
+        assert!(!queue.has_company());
+        for waiter in 0..2 {
+            let _ = queue.join(waiter);
+        }
+        assert_eq!(queue.take(9).len(), 2);
+        for _ in 0..COMPANY {
+            assert!(queue.has_company());
+            let _ = queue.join(9);
+            assert_eq!(queue.take(9), [9]);
+        }
+        assert!(!queue.has_company());
     }
 
     #[test]
