@@ -58,6 +58,10 @@ pub type PostgresTransaction = SqlTransaction<Postgres>;
 
 impl sealed::Sealed for Postgres {}
 
+/// What looks for many rows is planned anew each time: the server would keep a plan that it made for a
+/// nearly empty table, and read the whole table for each batch when that has grown.
+const PLANNED_ONCE: bool = false;
+
 impl Dialect for Postgres {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
@@ -134,6 +138,7 @@ impl Dialect for Postgres {
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
         let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
+            .persistent(PLANNED_ONCE)
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
@@ -149,8 +154,11 @@ impl Dialect for Postgres {
         statements: &Statements,
         ids: &[&str],
     ) -> Result<Vec<Standing>, sqlx::Error> {
-        let rows =
-            sqlx::query(AssertSqlSafe(statements.look.clone())).bind(ids).fetch_all(connection).await?;
+        let rows = sqlx::query(AssertSqlSafe(statements.look.clone()))
+            .persistent(PLANNED_ONCE)
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
         let standing = |row: &PgRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
         let found = rows.iter().map(standing).collect::<Result<HashMap<String, Standing>, sqlx::Error>>()?;
         Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(Standing::Free)).collect())
@@ -176,6 +184,7 @@ impl Dialect for Postgres {
         }
         let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
         let update = sqlx::query_scalar(AssertSqlSafe(for_many.clone()))
+            .persistent(PLANNED_ONCE)
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
             .bind(held.iter().map(|one| one.fence).collect::<Vec<_>>());
