@@ -93,3 +93,21 @@ async fn a_failed_check_is_an_error_and_not_a_duplicate() {
     assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 }, "nothing was left behind");
     assert!(log.complete("evt_1", Ownership { owner, fence: 1 }).await.unwrap());
 }
+
+/// As somebody's own statement may leave it: neither live nor released.
+#[tokio::test]
+async fn a_claimed_row_without_a_lease_is_taken_over() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    sqlx::query(
+        "INSERT INTO stripe_processed_events (event_id, event_type, state, fence) VALUES ('evt_1', '', 0, 4)",
+    )
+    .execute(log.pool())
+    .await
+    .unwrap();
+    let owner = ferro_idem::Owner::random().unwrap();
+    let event = ferro_idem::EventRef::new("evt_1").unwrap();
+    let claimed = ferro_idem::ClaimLog::claim(&log, event, owner, Duration::from_mins(1));
+    let claimed = tokio::time::timeout(Duration::from_secs(10), claimed).await;
+    assert_eq!(claimed.expect("an answer").unwrap(), ferro_idem::ClaimOutcome::Acquired { fence: 5 });
+}
