@@ -211,11 +211,7 @@ impl<D: Dialect> SqlLog<D> {
 
     fn statements_for(&self, found: &[FoundColumn]) -> Result<&Statements<D>, Error> {
         let columns = columns::columns_of::<D>(&self.table.name, found)?;
-        let written = match columns {
-            Columns::Plain => &self.table.plain,
-            Columns::Full => &self.table.full,
-        };
-        Ok(written.get_or_init(|| Statements {
+        Ok(self.table.written(columns).get_or_init(|| Statements {
             columns,
             texts: D::statements(&self.pool, &self.table.name, columns),
         }))
@@ -258,6 +254,13 @@ impl<D: Dialect> SqlLog<D> {
 }
 
 impl<D: Dialect> Table<D> {
+    fn written(&self, columns: Columns) -> &OnceLock<Statements<D>> {
+        match columns {
+            Columns::Plain => &self.plain,
+            Columns::Full => &self.full,
+        }
+    }
+
     fn new(name: TableName) -> Self {
         Self { name, plain: OnceLock::new(), full: OnceLock::new(), groups: Groups::default() }
     }

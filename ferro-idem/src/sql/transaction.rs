@@ -82,11 +82,7 @@ impl<D: Dialect> SqlTransaction<D> {
     async fn holds_its_mark(&mut self) -> Result<bool, Error> {
         let Some((event_id, owner, columns)) = &self.mark else { return Ok(true) };
         // By the statements that it was made with: a mark from before an upgrade has no nonce.
-        let written = match columns {
-            Columns::Plain => &self.log.table.plain,
-            Columns::Full => &self.log.table.full,
-        };
-        let Some(statements) = written.get() else { return Ok(false) };
+        let Some(statements) = self.log.table.written(*columns).get() else { return Ok(false) };
         D::is_marked(&mut self.transaction, &statements.texts, event_id, *owner)
             .await
             .map_err(|error| self.log.explained(COMMIT, error))
@@ -174,7 +170,7 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
                     Ok(Ok(transaction)) => {
                         return Ok(SqlTransaction { transaction, log, mark: None, entered: None });
                     }
-                    Ok(Err(error)) => (log.fault_of(&error), error.into()),
+                    Ok(Err(error)) => log.failed(error),
                     Err(late) => (Fault::late(), BoxDynError::from(late)),
                 };
                 if !attempts.again_after(fault.cause).await {
@@ -198,7 +194,7 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
             let marking = transaction.try_mark(statements, &mark);
             let (fault, source) = match attempts.attempt(D::ANSWERS_WITHIN, marking).await {
                 Ok(Ok(outcome)) => return Ok(outcome),
-                Ok(Err(error)) => (self.fault_of(&error), error.into()),
+                Ok(Err(error)) => self.failed(error),
                 Err(late) => (Fault::late(), BoxDynError::from(late)),
             };
             if fault.cause != Cause::Passing || !attempts.again_after(fault.cause).await {
