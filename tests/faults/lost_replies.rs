@@ -9,6 +9,7 @@ use std::time::Duration;
 use ferro_idem::Outcome;
 use ferro_idem_tests::proxy::{From, Proxy, Then};
 use ferro_idem_tests::redeliver;
+use ferro_idem_tests::servers::until;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
@@ -51,6 +52,7 @@ impl Loss {
             let warm = format!("warm {self:?} {nth}");
             let body = Body::new(Duration::from_millis(600));
             drop(deliver::<R>(&log, operation, &warm, &body).await);
+            until("its connections are at rest", || async { R::is_at_rest(&log) }).await;
         }
         let event = format!("evt {self:?} {nth}");
         let body = Body::new(self.lease());

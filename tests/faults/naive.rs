@@ -8,7 +8,7 @@ use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership, Proc
 use ferro_idem_tests::proxy::{Protocol, Proxy};
 use sqlx::PgPool;
 
-use super::rig::{Delivered, OnPostgres, Rig};
+use super::rig::{Delivered, OnPostgres, Rig, is_idle};
 
 pub(crate) struct OnPostgresNaively(OnPostgres);
 
@@ -44,6 +44,10 @@ impl Rig for OnPostgresNaively {
 
     async fn open(&self, proxy: Option<&Proxy>) -> Naive {
         Naive(self.0.open(proxy).await.pool().clone())
+    }
+
+    fn is_at_rest(log: &Naive) -> bool {
+        is_idle(&log.0)
     }
 
     async fn transaction(_: &Naive, _: &str) -> Delivered {

@@ -12,6 +12,7 @@ use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
 use redis::aio::ConnectionManager;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Database, Pool};
 use tokio::time::timeout;
 
 pub(crate) type Delivered = Result<Outcome<()>, Error>;
@@ -64,6 +65,12 @@ pub(crate) trait Rig: Send + Sync + Sized + 'static {
 
     /// A log with connections of its own, by way of the proxy where there is one.
     fn open(&self, proxy: Option<&Proxy>) -> impl Future<Output = Self::Log> + Send;
+
+    /// Whether every connection is back in the pool. sqlx asks the server on the way there, so what the next
+    /// delivery says could otherwise be said on another connection, among the words of its opening.
+    fn is_at_rest(_: &Self::Log) -> bool {
+        true
+    }
 
     /// A delivery in a transaction, and how many effects an event has.
     fn transaction(log: &Self::Log, event: &str) -> impl Future<Output = Delivered> + Send;
@@ -162,6 +169,10 @@ impl Rig for OnPostgres {
         PostgresLog::new(PgPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap())
     }
 
+    fn is_at_rest(log: &PostgresLog) -> bool {
+        is_idle(log.pool())
+    }
+
     async fn transaction(log: &PostgresLog, event: &str) -> Delivered {
         write_in_postgres(log, event).await
     }
@@ -205,6 +216,10 @@ impl Rig for OnMariaDb {
         MySqlLog::new(MySqlPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap())
     }
 
+    fn is_at_rest(log: &MySqlLog) -> bool {
+        is_idle(log.pool())
+    }
+
     async fn transaction(log: &MySqlLog, event: &str) -> Delivered {
         write_in_mariadb(log, event).await
     }
@@ -245,6 +260,10 @@ impl Rig for OnRedis {
     async fn effects(_: &Self::Log, _: &str) -> i64 {
         unreachable!("Redis has no transactions")
     }
+}
+
+pub(crate) fn is_idle<D: Database>(pool: &Pool<D>) -> bool {
+    pool.num_idle() == pool.size() as usize
 }
 
 fn port_in(url: &str) -> u16 {
