@@ -36,6 +36,14 @@ impl Fault {
         Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
     }
 
+    /// The server gave the statement up, perhaps because one event kept it waiting.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn cancelled() -> Self {
+        let advice = "the statement was cancelled, by a time limit or by somebody: raise the server's limit for \
+                      statements, or shorten the application's own transactions on these rows";
+        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
+    }
+
     /// The table does not take what is written of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
@@ -84,13 +92,15 @@ impl Fault {
         Error::Store { operation: operation.into(), advice: self.advice, source: source.into() }
     }
 
-    /// For a code that says nothing which its message does not say better.
+    /// For a code that says nothing which its message does not say better. A trigger may have refused one
+    /// event of many.
     pub(super) fn unknown<D: Dialect>() -> Self {
-        Self::permanent(format!(
+        let advice = format!(
             "{} refused the statement, its own message says why; answer with an error so that the sender \
              delivers again",
             D::NAME
-        ))
+        );
+        Self { is_about_one_event: true, ..Self::permanent(advice) }
     }
 }
 

@@ -145,8 +145,12 @@ impl Dialect for Postgres {
             .bind(leases)
             .fetch_all(connection)
             .await?;
-        let rows: HashMap<String, i64> = rows.into_iter().collect();
-        Ok(events.ids.iter().map(|&id| claimed(rows.get(id).copied())).collect())
+        let mut fences = HashMap::new();
+        for (id, fence) in rows {
+            // What was acquired comes first: a row that was processed may have been purged meanwhile.
+            fences.entry(id).or_insert(fence);
+        }
+        Ok(events.ids.iter().map(|&id| claimed(fences.get(id).copied())).collect())
     }
 
     async fn look(

@@ -117,9 +117,11 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         marks: &[&Mark],
-        _again: bool,
+        again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let (text, rows) = statements.mark.with(marks);
+        let is_told_by_nonce = again && statements.columns == Columns::Full;
+        let insert = if is_told_by_nonce { &statements.mark_again } else { &statements.mark };
+        let (text, rows) = insert.with(marks);
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {
             insert = insert.bind(&*mark.id).bind(&*mark.event_type);
