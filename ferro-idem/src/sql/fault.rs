@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sqlx::error::BoxDynError;
+use sqlx::error::{BoxDynError, DatabaseError};
 
 use super::dialect::Dialect;
 use super::table::TableName;
@@ -40,6 +40,14 @@ impl Fault {
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
         Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: true }
+    }
+
+    /// What the body wrote does not hold together.
+    fn refused_effects() -> Self {
+        Self::permanent(
+            "a constraint that is checked at the commit refuses what the body wrote: see to the body, or to \
+             the constraint",
+        )
     }
 
     /// The transaction is over before its end.
@@ -84,6 +92,19 @@ impl Fault {
         Error::Store { operation: operation.into(), advice: self.advice, source: source.into() }
     }
 
+    /// As what the caller of a refused commit gets.
+    ///
+    /// It may be about rows that the body wrote, and the database quotes them: a key that is there already,
+    /// what a trigger raises. So the source has the code and the schema's names, and nothing else.
+    pub(super) fn of_commit(self, operation: &'static str, error: sqlx::Error) -> Error {
+        let is_of_values = self.is_about_one_event && self.cause == Cause::Permanent;
+        let fault = if is_of_values { Self::refused_effects() } else { self };
+        match error {
+            sqlx::Error::Database(refusal) => fault.of(operation, RefusedCommit::new(&*refusal)),
+            other => fault.of(operation, other),
+        }
+    }
+
     /// For a code that says nothing which its message does not say better.
     pub(super) fn unknown<D: Dialect>() -> Self {
         Self::permanent(format!(
@@ -91,6 +112,27 @@ impl Fault {
              delivers again",
             D::NAME
         ))
+    }
+}
+
+/// Nothing that a body wrote.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database refused the commit with {code}{by}: its message may quote what was written, see its log"
+)]
+struct RefusedCommit {
+    code: String,
+    /// The constraint and its table, where the driver tells them apart from the message.
+    by: String,
+}
+
+impl RefusedCommit {
+    fn new(refusal: &dyn DatabaseError) -> Self {
+        let by = match (refusal.constraint(), refusal.table()) {
+            (Some(constraint), Some(table)) => format!(", by `{constraint}` of `{table}`"),
+            _ => String::new(),
+        };
+        Self { code: refusal.code().unwrap_or_default().into_owned(), by }
     }
 }
 
