@@ -3,6 +3,8 @@
 //! `parse` what was written (`args`, `handler`), `validate` it, `expand` it. Each stage is a file;
 //! everything that is logic at run time is in `ferro_idem::__private`.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod errors;
 mod expand;

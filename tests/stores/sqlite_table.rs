@@ -1,6 +1,6 @@
 //! The tables that a fence can be kept in.
 
-use ferro_idem::{Error, EventRef, InvalidTableName, ProcessedEventLog, SqliteLog};
+use ferro_idem::{Error, EventRef, ProcessedEventLog, SqliteLog};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
@@ -122,28 +122,4 @@ async fn a_table_whose_id_is_not_unique_is_no_fence_and_is_refused() {
         .unwrap();
     let message = SqliteLog::new(pool).try_mark_processed("evt_1").await.unwrap_err().to_string();
     assert!(message.contains("`event_id` needs a PRIMARY KEY or UNIQUE constraint"), "{message}");
-}
-
-#[tokio::test]
-async fn another_table_is_another_fence_even_if_its_name_is_a_keyword() {
-    let folder = TempDir::new().unwrap();
-    let pool = pool(&folder).await;
-    let orders = SqliteLog::new(pool.clone()).table("order").unwrap();
-    let events = SqliteLog::new(pool);
-    orders.create_table().await.unwrap();
-    orders.create_table().await.unwrap();
-    events.create_table().await.unwrap();
-    assert!(orders.try_mark_processed("evt_1").await.unwrap());
-    assert!(!orders.try_mark_processed("evt_1").await.unwrap());
-    assert!(events.try_mark_processed("evt_1").await.unwrap());
-}
-
-#[tokio::test]
-async fn a_name_that_is_more_than_a_name_never_reaches_sql() {
-    let folder = TempDir::new().unwrap();
-    let pool = pool(&folder).await;
-    for name in ["", "a b", "x\"; DROP TABLE users; --", "main.events", &"x".repeat(64)] {
-        let refused = SqliteLog::new(pool.clone()).table(name).map(|_| ());
-        assert_eq!(refused, Err(InvalidTableName), "{name}");
-    }
 }

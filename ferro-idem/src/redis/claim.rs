@@ -43,12 +43,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         let mut attempts = Attempts::new();
         self.refuse_eviction(&mut attempts).await?;
-        let arguments = (
-            owner.as_bytes().as_slice(),
-            event.event_type().unwrap_or_default(),
-            millis(lease),
-            self.time_to_live(lease),
-        );
+        let event_type = event.recorded_type().unwrap_or_default();
+        let arguments =
+            (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
         let (outcome, number): (u8, u64) =
             self.run(attempts, "claim the event", &script::CLAIM, event.id(), arguments).await?;
         Ok(match outcome {

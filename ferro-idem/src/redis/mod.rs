@@ -149,8 +149,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         let owner = Owner::random()?;
         let mut attempts = Attempts::new();
         self.refuse_eviction(&mut attempts).await?;
-        let arguments =
-            (owner.as_bytes().as_slice(), event.event_type().unwrap_or_default(), millis(self.retention));
+        let event_type = event.recorded_type().unwrap_or_default();
+        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(self.retention));
         self.run(attempts, "mark the event as processed", &script::MARK, event.id(), arguments).await
     }
 
