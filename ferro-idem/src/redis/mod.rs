@@ -53,7 +53,8 @@ use crate::retry::{ANSWER_WITHIN, Attempts};
 ///
 /// Before the first mark or claim, and again every minute, every master is asked for its
 /// `maxmemory-policy` (`INFO memory`). One that may evict is refused, and so is one that does not say;
-/// [`accept_eviction`](Self::accept_eviction) is the way around.
+/// [`accept_eviction`](Self::accept_eviction) is the way around. Where a master does not answer, the first
+/// call is an [`Error::Store`], and a later one goes on after 2 seconds with what it said before.
 ///
 /// # Lost replies
 ///
@@ -147,23 +148,21 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let owner = Owner::random()?;
-        let mut attempts = Attempts::new();
-        self.refuse_eviction(&mut attempts).await?;
+        self.refuse_eviction().await?;
         let arguments =
             (owner.as_bytes().as_slice(), event.event_type().unwrap_or_default(), millis(self.retention));
-        self.run(attempts, "mark the event as processed", &script::MARK, event.id(), arguments).await
+        self.run("mark the event as processed", &script::MARK, event.id(), arguments).await
     }
 
     async fn run<T: FromRedisValue>(
         &self,
-        mut attempts: Attempts,
         operation: &'static str,
         script: &Script,
         event_id: &str,
         arguments: impl ToRedisArgs + Copy + Send,
     ) -> Result<T, Error> {
         let key = [&self.key_prefix, event_id.as_bytes()].concat();
-        self.ask(&mut attempts, |connection| script.run(connection, &key, arguments))
+        self.ask(Attempts::new(), |connection| script.run(connection, &key, arguments))
             .await
             .map_err(|error| fault::explain(operation, error))
     }
@@ -171,7 +170,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     /// Asks until there is an answer, a refusal, or no attempt left.
     async fn ask<T, Asked: Future<Output = RedisResult<T>>>(
         &self,
-        attempts: &mut Attempts,
+        mut attempts: Attempts,
         ask: impl Fn(C) -> Asked,
     ) -> Result<T, RedisError> {
         loop {
