@@ -23,6 +23,9 @@ use crate::log::{ProcessedEventLog, RETENTION};
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempts};
 
+/// With none at all, a mark would be deleted as soon as it is made.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
+
 /// A log in Redis or Valkey, on one node or a cluster: fence and claim, no transactions.
 ///
 /// It takes the application's own connection, a clone of which each call uses: a
@@ -128,12 +131,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         Self { key_prefix: prefix.into().into(), ..self }
     }
 
-    /// How long an event is remembered after its last change: [`RETENTION`] by default.
+    /// How long an event is remembered after its last change: [`RETENTION`] by default, and a second at
+    /// least.
     ///
     /// An event that comes back later than that runs again.
     #[must_use]
     pub fn retention(self, retention: Duration) -> Self {
-        Self { retention, ..self }
+        Self { retention: retention.max(SHORTEST_RETENTION), ..self }
     }
 
     /// Uses the server even if it may evict, or does not say whether it does.
