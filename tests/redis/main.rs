@@ -1,6 +1,7 @@
 //! What only the log in Redis does, on real servers.
 
 mod cluster;
+mod durability;
 mod eviction;
 mod expiry;
 mod hash;
