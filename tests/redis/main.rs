@@ -6,7 +6,6 @@ mod eviction;
 mod expiry;
 mod hash;
 mod lost_replies;
-mod proxy;
 mod refusals;
 
 use std::time::Duration;
