@@ -11,6 +11,10 @@ use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership, Proc
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     // Of the store.
+    IgnoresAccents,
+    IgnoresTrailingSpaces,
+    Normalizes,
+    ReadsNumbers,
     FoldsCase,
     CutsIds,
     BindsByHand,
@@ -106,6 +110,12 @@ impl Faulty {
             Some(Defect::BindsByHand) if ["$1", "?"].contains(&id) => "a placeholder".into(),
             _ => id.to_owned(),
         }
+            Some(Defect::IgnoresAccents) => id.replace('\u{e0}', "a").replace('\u{300}', ""),
+            Some(Defect::IgnoresTrailingSpaces) => id.trim_end_matches(' ').to_owned(),
+            Some(Defect::Normalizes) => id.replace("a\u{300}", "\u{e0}"),
+            Some(Defect::ReadsNumbers) => {
+                id.parse().map_or_else(|_| id.to_owned(), |number: f64| number.to_string())
+            }
     }
 
     /// What was there before this call. A sound log looks and writes under one lock, and has none.

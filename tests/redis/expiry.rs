@@ -48,6 +48,20 @@ async fn after_the_retention_an_event_is_new() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
+async fn no_retention_is_so_short_that_a_mark_is_gone_at_once() {
+    let server = Redis::start().await;
+    for retention in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
+        let log = RedisLog::new(server.connection().await)
+            .key_prefix(format!("{retention:?}:"))
+            .retention(retention);
+        assert!(log.try_mark_processed("evt_1").await.unwrap());
+        let left = Duration::from_millis(server.tell(&format!("PTTL {retention:?}:evt_1")).await);
+        assert!(left > Duration::from_millis(500), "{retention:?}: {left:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
 async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
     let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await).retention(Duration::from_millis(1));

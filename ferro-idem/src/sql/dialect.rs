@@ -23,9 +23,6 @@ pub trait Dialect: Database + sealed::Sealed {
     const SCHEMA: &'static str;
     const UPGRADE: &'static str;
 
-    /// For a column `event_id` that takes two ids for one.
-    const COMPARE_BYTES: &'static str;
-
     /// For a table that has no column `event_type`.
     const ADD_EVENT_TYPE: &'static str;
 
@@ -45,6 +42,10 @@ pub trait Dialect: Database + sealed::Sealed {
 
     /// The columns of the table, none where there is no table.
     fn look_at_table(connection: &mut Self::Connection, table: &TableName) -> impl Asked<Vec<FoundColumn>>;
+
+    /// The statements for a table with these columns whose `event_id` takes two ids for one. What it holds
+    /// still counts.
+    fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str>;
 
     /// Whether each event is now marked by its own nonce.
     ///
@@ -146,7 +147,7 @@ pub enum Columns {
 #[derive(Debug)]
 pub struct FoundColumn {
     pub(super) name: String,
-    /// Whether it tells all ids apart, were it `event_id`.
+    /// Whether it keeps ids of up to 255 bytes as they are and tells them apart, were it `event_id`.
     pub(super) byte_exact: bool,
     /// Whether the table has each value of it once. `true` also where the database refuses the mark's
     /// statement if it has not.

@@ -1,8 +1,10 @@
 //! PostgreSQL.
 
+mod columns;
 mod fault;
 mod statements;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -65,8 +67,6 @@ const PLANNED_ONCE: bool = false;
 impl Dialect for Postgres {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
-    const COMPARE_BYTES: &'static str =
-        "ALTER TABLE stripe_processed_events ALTER COLUMN event_id TYPE TEXT COLLATE \"C\";";
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
@@ -86,16 +86,11 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        let found: Vec<(String, bool)> = sqlx::query_as(
-            "SELECT attname::text, COALESCE(collisdeterministic, true) FROM pg_attribute \
-             LEFT JOIN pg_collation ON pg_collation.oid = attcollation \
-             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-        )
-        .bind(format!("\"{table}\""))
-        .fetch_all(connection)
-        .await?;
-        let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
-        Ok(found.into_iter().map(column).collect())
+        columns::of(connection, table).await
+    }
+
+    fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
+        columns::COMPARE_BYTES.into()
     }
 
     async fn mark(
