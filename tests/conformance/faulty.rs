@@ -106,16 +106,16 @@ impl Faulty {
     pub(crate) fn key(&self, id: &str) -> String {
         match self.defect {
             Some(Defect::FoldsCase) => id.to_lowercase(),
-            Some(Defect::CutsIds) => id.chars().take(100).collect(),
-            Some(Defect::BindsByHand) if ["$1", "?"].contains(&id) => "a placeholder".into(),
-            _ => id.to_owned(),
-        }
             Some(Defect::IgnoresAccents) => id.replace('\u{e0}', "a").replace('\u{300}', ""),
             Some(Defect::IgnoresTrailingSpaces) => id.trim_end_matches(' ').to_owned(),
             Some(Defect::Normalizes) => id.replace("a\u{300}", "\u{e0}"),
             Some(Defect::ReadsNumbers) => {
                 id.parse().map_or_else(|_| id.to_owned(), |number: f64| number.to_string())
             }
+            Some(Defect::CutsIds) => id.chars().take(100).collect(),
+            Some(Defect::BindsByHand) if ["$1", "?"].contains(&id) => "a placeholder".into(),
+            _ => id.to_owned(),
+        }
     }
 
     /// What was there before this call. A sound log looks and writes under one lock, and has none.
