@@ -1,5 +1,6 @@
 //! What each database does by itself. Everything else is written once, over this.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
