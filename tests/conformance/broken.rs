@@ -119,6 +119,8 @@ broken! {
         a_commit_keeps_the_event: CommitLosesTheMark,
         a_rollback_frees_the_event: RollbackKeepsTheMark,
         a_dropped_transaction_frees_the_event: DropCommits,
+        effects_are_there_where_the_event_was_committed: LendsAnotherConnection | CommitLosesEffects,
+        a_commit_without_its_mark_is_an_error: CommitsWithoutLooking,
         a_second_delivery_meanwhile_is_in_progress: IgnoresOpenTransactions,
         another_event_is_not_disturbed: OneTransactionForAll,
         a_delivery_dropped_at_any_await_harms_nobody: LeaksALockOnDrop,

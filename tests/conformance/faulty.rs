@@ -5,17 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ferro_idem::conformance::Store;
 use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership, ProcessedEventLog};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     // Of the store.
+    FoldsCase,
     IgnoresAccents,
     IgnoresTrailingSpaces,
     Normalizes,
     ReadsNumbers,
-    FoldsCase,
     CutsIds,
     BindsByHand,
     LooksThenWrites,
@@ -46,6 +45,9 @@ pub(crate) enum Defect {
     NewFenceAfterRelease,
     // Of transactions.
     CommitLosesTheMark,
+    CommitLosesEffects,
+    CommitsWithoutLooking,
+    LendsAnotherConnection,
     RollbackKeepsTheMark,
     RollbackDeletes,
     DropCommits,
@@ -81,6 +83,8 @@ pub(crate) struct Table {
     pub(crate) rows: HashMap<String, Row>,
     /// The events of open transactions.
     pub(crate) open: HashSet<String>,
+    /// Of each effect, its event.
+    pub(crate) effects: Vec<String>,
     locked: bool,
 }
 
@@ -262,30 +266,5 @@ impl ClaimLog for Faulty {
             return Arc::new(Self::new(None));
         }
         Arc::new(self.clone())
-    }
-}
-
-impl Store for Faulty {
-    type Log = Self;
-
-    async fn open(&self) -> Self {
-        self.clone()
-    }
-
-    async fn restart(&self) -> bool {
-        if self.has(Defect::ForgetsOnRestart) {
-            self.table().rows.clear();
-        }
-        true
-    }
-
-    async fn purge(&self, _: &Self, _: Duration) -> Option<u64> {
-        let mut table = self.table();
-        let before = table.rows.len();
-        table.rows.retain(|_, row| {
-            matches!(row.state, State::Claimed { until } if until > Instant::now())
-                && !self.has(Defect::PurgesLiveClaims)
-        });
-        Some((before - table.rows.len()) as u64)
     }
 }

@@ -50,7 +50,11 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// # Upgrade
 ///
-/// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on).
+/// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on). On a
+/// table that cannot be changed like that, a statement copies it while marks wait: with
+/// `, ALGORITHM=INSTANT` at its end it fails instead. Behind an open transaction that uses the table, as that
+/// of a long body under `transaction(tx)`, it waits, and every mark waits behind it: `SET lock_wait_timeout =
+/// 1` in the same session makes it give up (1205). Run the ones that are left again, until they get through.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, MySqlLog, ProcessedEventLog};

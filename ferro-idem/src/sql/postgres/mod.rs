@@ -41,7 +41,10 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// # Upgrade
 ///
-/// `PostgresLog::UPGRADE` rewrites no row: each statement takes its lock for a moment.
+/// `PostgresLog::UPGRADE` rewrites no row: each statement needs its lock for a moment. Behind an open
+/// transaction that uses the table, as that of a long body under `transaction(tx)`, it waits, and every mark
+/// waits behind it: `SET lock_timeout = '1s'` in the same session makes it give up (55P03). Run the ones that
+/// are left again, until they get through.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, PostgresLog, ProcessedEventLog};
