@@ -60,8 +60,8 @@ async fn a_table_of_an_engine_without_transactions_is_refused_with_the_statement
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
 async fn a_column_that_cuts_ids_or_fills_them_up_is_refused_with_the_statement_that_mends_it() {
-    let [long, longer] = ["a", "b"].map(|last| "x".repeat(64) + last);
-    for (column, ids) in [("VARBINARY(64)", [&*long, &*longer]), ("BINARY(255)", ["evt_a", "evt_b"])] {
+    let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(64) + last);
+    for (column, ids) in [("VARBINARY(64)", [&*cut_to, &*the_same]), ("BINARY(255)", ["evt_a", "evt_b"])] {
         let url = MariaDb::shared().await.fresh_database().await;
         let pool = MySqlPoolOptions::new()
             .after_connect(|connection, _| {

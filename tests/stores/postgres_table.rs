@@ -85,14 +85,14 @@ async fn a_collation_that_takes_two_ids_for_one_is_refused_with_the_statement_th
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn a_type_that_takes_two_ids_for_one_is_refused_with_the_statement_that_mends_it() {
-    let [long, longer] = ["a", "b"].map(|last| "x".repeat(63) + last);
+    let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(63) + last);
     let types = "CREATE EXTENSION citext; CREATE DOMAIN ignoring_case AS CITEXT; \
          CREATE DOMAIN short AS VARCHAR(5); CREATE DOMAIN as_short AS short";
     for (column, ids) in [
         ("CITEXT", ["evt_a", "EVT_A"]),
         ("ignoring_case", ["evt_a", "EVT_A"]),
         ("CHAR(255)", ["evt_a", "evt_a "]),
-        ("NAME", [&*long, &*longer]),
+        ("NAME", [&*cut_to, &*the_same]),
         ("VARCHAR(5)", ["evt_a", "evt_a "]),
         ("as_short", ["evt_a", "evt_a "]),
     ] {

@@ -119,7 +119,8 @@ mod tests {
 
     /// What libtest prints of a log that runs the fence.
     fn printed(cases: &[(&str, &str)], verdict: &str) -> String {
-        cases.iter().map(|(case, _)| format!("test mine::fence::{case} ... {verdict}\n")).collect()
+        let line = |(case, _): &(&str, &str)| format!("test mine::fence::{case} ... {verdict}\n");
+        cases.iter().map(line).collect::<Vec<_>>().concat()
     }
 
     #[test]
