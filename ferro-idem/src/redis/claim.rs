@@ -44,8 +44,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
         let mut attempts = Attempts::new();
         self.refuse_eviction(&mut attempts).await?;
         let event_type = event.recorded_type().unwrap_or_default();
-        let arguments =
-            (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
+        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
         let (outcome, number): (u8, u64) =
             self.run(attempts, "claim the event", &script::CLAIM, event.id(), arguments).await?;
         Ok(match outcome {

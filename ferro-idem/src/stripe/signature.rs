@@ -146,7 +146,11 @@ mod tests {
         }
         assert_eq!(reason(&format!("t=1{}", ",v1=aa".repeat(17))), "it has more than 16 `v1=`");
         assert_eq!(reason(&format!("t=1,v1={}", "a".repeat(4096))), "it is over 4096 bytes long");
-        assert_eq!(reason("t=1,v1=aa, t=1,v1=aa"), "it has more than one `t=`", "two headers that a proxy joined");
+        assert_eq!(
+            reason("t=1,v1=aa, t=1,v1=aa"),
+            "it has more than one `t=`",
+            "two headers that a proxy joined"
+        );
     }
 
     #[test]
