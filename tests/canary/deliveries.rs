@@ -156,15 +156,16 @@ const SPANS: &[&str] = if cfg!(feature = "tracing") {
     &[]
 };
 
+#[idempotent_webhook(claim(c, lease = *lease))]
+async fn leased(log: &MemoryProcessedLog, event: StripeEvent, lease: &Duration) -> Result<(), Failure> {
+    assert_eq!(c.attempt(), 1);
+    end(&event, Ending::Hang).await.map(drop)
+}
+
 /// Every error that a delivery can be told, made by the library itself.
 #[tokio::test(start_paused = true)]
 async fn no_error_of_a_delivery_shows_its_payload() {
     listen();
-    #[idempotent_webhook(claim(c, lease = *lease))]
-    async fn leased(log: &MemoryProcessedLog, event: StripeEvent, lease: &Duration) -> Result<(), Failure> {
-        assert_eq!(c.attempt(), 1);
-        end(&event, Ending::Hang).await.map(drop)
-    }
     let log = &MemoryProcessedLog::new();
     let lease = Duration::from_secs(30);
     let mut running = std::pin::pin!(leased(log, event("evt_1"), &lease));
@@ -174,9 +175,9 @@ async fn no_error_of_a_delivery_shows_its_payload() {
     let lost = running.await.unwrap_err();
     let too_short = leased(log, event("evt_2"), &Duration::from_millis(1)).await.unwrap_err();
     let nul = leased(log, event(&format!("{CANARY}\\u0000")), &lease).await.unwrap_err();
-    let long = leased(log, event(&CANARY.repeat(99)), &lease).await.unwrap_err();
+    let over_long = leased(log, event(&CANARY.repeat(99)), &lease).await.unwrap_err();
     let mut seen = Vec::new();
-    for failure in [in_progress, lost, too_short, nul, long] {
+    for failure in [in_progress, lost, too_short, nul, over_long] {
         let Failure::Fence(error) = failure else { panic!("{failure:?}") };
         seen.push(std::mem::discriminant(&error));
         assert_error_is_silent("a delivery", error).await;

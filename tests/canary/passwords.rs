@@ -71,7 +71,7 @@ where
     assert_silent(who, &format!("{log:?} {log:#?}"));
     let (event, owner) = (EventRef::new("evt_1").unwrap(), Owner::random().unwrap());
     let marked = log.try_mark_event(event).await.expect_err(who);
-    let claimed = log.claim(event, owner, Duration::from_secs(60)).await.expect_err(who);
+    let claimed = log.claim(event, owner, Duration::from_mins(1)).await.expect_err(who);
     for error in [marked, claimed] {
         assert!(matches!(error, Error::Store { .. }), "{error}");
         assert_error_is_silent(who, error).await;
@@ -137,7 +137,7 @@ async fn no_password_of_a_redis_server_that_refuses_or_is_not_there() {
     }
 }
 
-/// As SQLCipher takes it. sqlx tells the statement at DEBUG, the key in it, unless it is told not to.
+/// As `SQLCipher` takes it. sqlx tells the statement at DEBUG, the key in it, unless it is told not to.
 #[tokio::test]
 async fn no_key_of_a_sqlite_file_that_cannot_be_used() {
     listen();

@@ -34,7 +34,8 @@ pub(crate) async fn assert_error_is_silent(who: &str, error: Error) {
 pub(crate) fn all_of(error: &(dyn StdError + 'static)) -> String {
     successors(Some(error), |&error| error.source())
         .map(|error| format!("{error} {error:?} {error:#?}\n"))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// Everything of a reply.

@@ -81,7 +81,7 @@ macro_rules! use_all {
             let _: &mut <L::Transaction as std::ops::Deref>::Target = tx;
             Ok(())
         }
-        let (plain, minute) = ($log, Duration::from_secs(60));
+        let (plain, minute) = ($log, Duration::from_mins(1));
         plain.create_table().await.unwrap();
         for name in NAMES {
             let log = plain.clone().table(name).unwrap();
