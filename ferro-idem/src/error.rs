@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::claim::SHORTEST_LEASE;
 use crate::event::InvalidEventId;
 
-/// Why a delivery is not settled. The event is not lost: answer with an error, so that the sender
-/// delivers again.
+/// Why a delivery is not settled: answer with an error, so that the sender delivers again. Under a claim or a
+/// transaction the event is not lost by it; for a fence, see [`Store`](Error::Store).
 ///
 /// | variant | over axum | the body | what helps |
 /// |---|---|---|---|
@@ -27,6 +27,11 @@ pub enum Error {
     ///
     /// Whether the event was marked is then unknown: answer the sender with an error, so that
     /// it delivers again.
+    ///
+    /// A fence promises at most once. Its mark may be there although nothing ran: a log in a SQL database takes
+    /// it back, so that the next delivery runs. Where that fails too, because the store stays away for longer
+    /// than it is tried (10 seconds), the process ends, or the log cannot tell whose the mark is, the event
+    /// counts as seen, and is lost.
     #[error("could not {operation}: {advice}")]
     #[non_exhaustive]
     Store {

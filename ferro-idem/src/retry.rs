@@ -30,7 +30,7 @@ pub(crate) enum Cause {
 }
 
 /// The attempts of one call: bounded in number and in time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attempts {
     deadline: Instant,
     made: u32,
@@ -67,17 +67,29 @@ impl Attempts {
         Self { made: ATTEMPTS - 1, ..Self::new() }
     }
 
-    /// `unanswered`: it was asked before, and may have been carried out.
+    /// `again`: it was asked before, and may have been carried out.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn after(unanswered: bool) -> Self {
-        Self { unanswered, ..Self::new() }
+    pub(crate) fn after(again: bool) -> Self {
+        Self { made: u32::from(again), unanswered: again, ..Self::new() }
     }
 
-    /// Whether an earlier attempt may have been carried out: "it is there" can then mean "by me".
+    /// Whether there was an earlier attempt. It may have been carried out, or may still wait for a lock.
     // Redis needs not ask: its scripts look at the nonce every time.
+    #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
+    pub(crate) fn is_again(&self) -> bool {
+        self.made > 0
+    }
+
+    /// Whether an earlier attempt may have been carried out, now or later.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered
+    }
+
+    /// How much of this time there is before the deadline.
+    pub(crate) fn within(&self, within: Option<Duration>) -> Option<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        within.map(|within| within.min(left))
     }
 
     /// One step of an attempt, for no longer than an answer is waited for, where it can be lost.
@@ -86,14 +98,19 @@ impl Attempts {
         within: Option<Duration>,
         asked: impl Future<Output = T>,
     ) -> Result<T, Unanswered> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        answer(within.map(|within| within.min(left)), asked).await
+        answer(self.within(within), asked).await
     }
 
-    /// Waits before the next attempt. `false`: there is none, answer with the error.
-    pub(crate) async fn again_after(&mut self, cause: Cause) -> bool {
+    /// An attempt failed.
+    pub(crate) fn count(&mut self, cause: Cause) {
         self.made += 1;
         self.unanswered |= cause == Cause::Unanswered;
+    }
+
+    /// Counts an attempt that failed, and waits before the next one. `false`: there is none, answer with the
+    /// error.
+    pub(crate) async fn again_after(&mut self, cause: Cause) -> bool {
+        self.count(cause);
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.made.saturating_sub(1));
         if cause == Cause::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {
             return false;

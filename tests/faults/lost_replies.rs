@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::naive::OnPostgresNaively;
-use super::rig::{Body, OnMariaDb, OnPostgres, OnRedis, Operation, Rig, deliver};
+use super::rig::{Body, OnMariaDb, OnPostgres, OnRedis, Operation, Rig, TOGETHER, deliver};
 
 /// Longer than a begin and a commit ask their server.
 const BOUND: Duration = Duration::from_secs(25);
@@ -59,10 +59,6 @@ impl Loss {
         proxy.lose(nth, from, then);
         let first = timeout(BOUND, deliver::<R>(&log, operation, &event, &body)).await.expect("a bound");
         let lost = proxy.has_lost();
-        if operation == Operation::Transaction {
-            // Until the server sees that nobody is there, it keeps the transaction open.
-            proxy.cut();
-        }
         let retried = redeliver(|| deliver::<R>(&log, operation, &event, &body)).await;
         let again = redeliver(|| deliver::<R>(&log, operation, &event, &body)).await;
         let runs = body.runs.load(Ordering::SeqCst);
@@ -70,6 +66,7 @@ impl Loss {
             matches!(first, Ok(Outcome::Processed(()))) && matches!(retried, Ok(Outcome::Duplicate));
         let is_right = match operation {
             Operation::Fence | Operation::Complete | Operation::Renew => processed && runs == 1,
+            Operation::FenceTogether | Operation::CompleteTogether => processed && runs == TOGETHER,
             // The release came through, so that the lease was not waited for.
             Operation::Release => {
                 first.is_err() && matches!(retried, Ok(Outcome::Processed(()))) && runs == 2
@@ -160,6 +157,8 @@ on_every_server! {
     a_lease_is_renewed: Renew,
     a_released_event_runs_at_once: Release,
     an_effect_in_a_transaction_is_there_once: Transaction,
+    of_events_that_come_at_once_each_runs_once: FenceTogether,
+    of_claims_that_come_at_once_each_is_completed_once: CompleteTogether,
 }
 
 mod on_redis {

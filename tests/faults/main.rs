@@ -5,4 +5,6 @@ mod killed;
 mod lost_replies;
 mod naive;
 mod rig;
+mod silent;
+mod unheard;
 mod upgrade;

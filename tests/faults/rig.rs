@@ -6,9 +6,10 @@ use std::time::Duration;
 use ferro_idem::{
     ClaimLog, Error, MySqlLog, Outcome, PostgresLog, ProcessedEventLog, RedisLog, idempotent_webhook,
 };
-use ferro_idem_tests::broken;
 use ferro_idem_tests::proxy::{Protocol, Proxy};
 use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
+use ferro_idem_tests::{broken, redeliver};
+use futures_util::future::join_all;
 use redis::aio::ConnectionManager;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
@@ -30,7 +31,14 @@ pub(crate) enum Operation {
     Release,
     /// A transaction with an effect in it.
     Transaction,
+    /// Marks of several events at once, which share statements.
+    FenceTogether,
+    /// Claims of several events at once, completed.
+    CompleteTogether,
 }
+
+/// How many events are delivered together. One of them comes twice.
+pub(crate) const TOGETHER: usize = 9;
 
 /// An event's handler: how often it ran, and how it is to go.
 #[derive(Debug)]
@@ -77,6 +85,12 @@ pub(crate) trait Rig: Send + Sync + Sized + 'static {
     fn effects(log: &Self::Log, event: &str) -> impl Future<Output = i64> + Send;
 }
 
+/// A log whose table can be looked into.
+pub(crate) trait InTable: Rig {
+    /// Whether the event has a row, by no statement of the log's own.
+    fn is_marked(log: &Self::Log, event: &str) -> impl Future<Output = bool> + Send;
+}
+
 pub(crate) async fn deliver<R: Rig>(
     log: &R::Log,
     operation: Operation,
@@ -89,6 +103,36 @@ pub(crate) async fn deliver<R: Rig>(
         Operation::Renew => renew(log, event, body).await,
         Operation::Release => release(log, event, body).await,
         Operation::Transaction => R::transaction(log, event).await,
+        Operation::FenceTogether | Operation::CompleteTogether => {
+            together::<R>(log, operation, event, body).await
+        }
+    }
+}
+
+async fn one_of_many<R: Rig>(log: &R::Log, operation: Operation, event: String, body: &Body) -> Delivered {
+    redeliver(|| async {
+        match operation {
+            Operation::FenceTogether => fence(log, &event, body).await,
+            _ => complete(log, &event, body).await,
+        }
+    })
+    .await
+}
+
+/// Each until it succeeds. Of all of them together: processed, where each event was by one delivery.
+async fn together<R: Rig>(log: &R::Log, operation: Operation, event: &str, body: &Body) -> Delivered {
+    // The first one has its statement for itself; the one that comes twice shares one with all others.
+    let events = (0..TOGETHER).chain([TOGETHER / 2]).map(|number| format!("{event}, {number}"));
+    let deliveries = events.map(|event| one_of_many::<R>(log, operation, event, body));
+    let delivered = join_all(deliveries.collect::<Vec<_>>()).await;
+    let mut processed = 0;
+    for delivered in delivered {
+        processed += usize::from(delivered? == Outcome::Processed(()));
+    }
+    match processed {
+        TOGETHER => Ok(Outcome::Processed(())),
+        0 => Ok(Outcome::Duplicate),
+        _ => Err(Error::store("process each event once", format!("{processed} were processed"))),
     }
 }
 
@@ -183,6 +227,13 @@ impl Rig for OnPostgres {
     }
 }
 
+impl InTable for OnPostgres {
+    async fn is_marked(log: &PostgresLog, event: &str) -> bool {
+        let row = sqlx::query("SELECT 1 FROM stripe_processed_events WHERE event_id = $1").bind(event);
+        row.fetch_optional(log.pool()).await.unwrap().is_some()
+    }
+}
+
 pub(crate) struct OnMariaDb {
     pub(crate) url: String,
 }
@@ -227,6 +278,14 @@ impl Rig for OnMariaDb {
     async fn effects(log: &MySqlLog, event: &str) -> i64 {
         let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?").bind(event);
         count.fetch_one(log.pool()).await.unwrap()
+    }
+}
+
+impl InTable for OnMariaDb {
+    async fn is_marked(log: &MySqlLog, event: &str) -> bool {
+        let row =
+            sqlx::query("SELECT 1 FROM stripe_processed_events WHERE event_id = ?").bind(event.as_bytes());
+        row.fetch_optional(log.pool()).await.unwrap().is_some()
     }
 }
 

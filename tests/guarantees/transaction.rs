@@ -143,7 +143,7 @@ async fn after_many_dropped_deliveries_every_connection_of_the_pool_is_free_and_
     }
 }
 
-/// Commits, and says that it could not: the reply was lost.
+/// Commits or rolls back, and says that it could not: the reply was lost.
 #[derive(Clone)]
 struct LosesTheReply(SqliteLog);
 
@@ -170,7 +170,10 @@ impl TransactionalLog for LosesTheReply {
     }
 
     fn rollback(transaction: SqliteTransaction) -> Detached<()> {
-        SqliteLog::rollback(transaction)
+        Box::pin(async move {
+            SqliteLog::rollback(transaction).await?;
+            Err(broken())
+        })
     }
 }
 
@@ -182,6 +185,15 @@ async fn a_commit_that_was_applied_and_reported_as_failed_leads_to_a_duplicate()
     assert!(matches!(reported, Err(Error::Store { .. })), "the sender delivers again: {reported:?}");
     assert_eq!(handle(log, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
     assert_eq!(effects_of(log, "evt_1").await, 1);
+}
+
+#[tokio::test]
+async fn a_known_duplicate_is_one_whatever_becomes_of_its_transaction() {
+    let store = sqlite().await;
+    let log = &store.handles[0];
+    handle(log, "evt_1", Ending::Reply).await.unwrap();
+    let again = handle(&LosesTheReply(log.clone()), "evt_1", Ending::Reply).await;
+    assert_eq!(again.unwrap(), Outcome::Duplicate);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use ferro_idem::{
     ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, MySqlLog, Outcome, Owner, ProcessedEventLog,
     RETENTION, TransactionalLog, idempotent_webhook,
 };
+use ferro_idem_tests::drop_after_polls;
 use ferro_idem_tests::servers::{MariaDb, until};
 use futures_util::future::join_all;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
@@ -182,6 +183,69 @@ async fn a_purge_that_waits_keeps_no_new_event_waiting() {
     let (purged, ()) = tokio::join!(log.purge(RETENTION), meanwhile);
     assert_eq!(purged.unwrap(), 100);
     assert!(!log.try_mark_processed("evt_1205").await.unwrap());
+}
+
+/// A pool of one connection, so that the next borrower gets the one that a purge had.
+async fn log_of_one(options: MySqlConnectOptions) -> MySqlLog {
+    MySqlLog::new(MySqlPoolOptions::new().max_connections(1).connect_with(options).await.unwrap())
+}
+
+/// Whether two reads in one transaction see the same, although somebody wrote in between.
+async fn reads_are_repeatable(log: &MySqlLog, admin: &MySqlPool) -> bool {
+    let mut transaction = log.pool().begin().await.unwrap();
+    let count = "SELECT COUNT(*) FROM stripe_processed_events";
+    let before: i64 = sqlx::query_scalar(count).fetch_one(&mut *transaction).await.unwrap();
+    run(admin, "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (UUID(), '')").await;
+    let after: i64 = sqlx::query_scalar(count).fetch_one(&mut *transaction).await.unwrap();
+    transaction.rollback().await.unwrap();
+    before == after
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_purge_that_is_dropped_leaves_its_isolation_to_nobody() {
+    let admin = log().await;
+    assert!(admin.try_mark_processed("evt_1").await.unwrap());
+    let log = log_of_one((*admin.pool().connect_options()).clone()).await;
+    assert!(reads_are_repeatable(&log, admin.pool()).await);
+    for polls in 1.. {
+        let purged = drop_after_polls(log.purge(RETENTION), polls).await;
+        assert!(reads_are_repeatable(&log, admin.pool()).await, "dropped after {polls} polls");
+        if let Some(purged) = purged {
+            assert_eq!(purged.unwrap(), 0);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_purge_that_is_refused_leaves_its_isolation_to_nobody() {
+    let admin = log().await;
+    let rights = "CREATE OR REPLACE USER keeper IDENTIFIED BY 'canary'; \
+         GRANT SELECT, INSERT ON stripe_processed_events TO keeper; \
+         INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('evt_1', '')";
+    run(admin.pool(), rights).await;
+    let options = (*admin.pool().connect_options()).clone();
+    let log = log_of_one(options.username("keeper").password("canary")).await;
+    let refused = log.purge(RETENTION).await.unwrap_err().to_string();
+    assert!(refused.contains("GRANT SELECT, INSERT, UPDATE, DELETE"), "{refused}");
+    assert!(reads_are_repeatable(&log, admin.pool()).await);
+}
+
+/// 1412: the transaction's snapshot is older than the table's definition.
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_transaction_that_read_before_the_table_was_changed_begins_again_instead_of_failing() {
+    let log = &log().await;
+    run(log.pool(), "CREATE TABLE other (id INT)").await;
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    let mut transaction = log.begin().await.unwrap();
+    sqlx::query("SELECT COUNT(*) FROM other").execute(&mut *transaction).await.unwrap();
+    run(log.pool(), "ALTER TABLE stripe_processed_events FORCE").await;
+    let outcome = log.try_mark_in(&mut transaction, EventRef::new("evt_1").unwrap()).await.unwrap();
+    assert_eq!(outcome, MarkOutcome::Processed);
+    MySqlLog::rollback(transaction).await.unwrap();
 }
 
 async fn add_to(connection: &mut MySqlConnection, account: i64) -> Result<(), sqlx::Error> {

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, Outcome, Owner, PostgresLog, ProcessedEventLog,
-    RETENTION, TransactionalLog, idempotent_webhook,
+    ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, Outcome, Owner, Ownership, PostgresLog,
+    ProcessedEventLog, RETENTION, TransactionalLog, idempotent_webhook,
 };
 use ferro_idem_tests::redeliver;
 use ferro_idem_tests::servers::{Postgres, until};
@@ -121,6 +121,35 @@ async fn a_lease_begins_when_the_claim_had_the_row_and_not_when_it_began_to_wait
     assert!(sqlx::query_scalar::<_, bool>(is_whole).fetch_one(log.pool()).await.unwrap());
 }
 
+/// The server sees only when it answers that nobody waits any more: without a limit of its own, each attempt that
+/// was given up would stay there, with its connection.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn attempts_do_not_pile_up_at_the_server() {
+    let log = log(8, &[]).await.without_group_commit();
+    let owner = Owner::random().unwrap();
+    let claimed = log.claim(event("evt_1"), owner, LEASE).await.unwrap();
+    assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 });
+    let mut holder = log.pool().begin().await.unwrap();
+    let hold = "SELECT 1 FROM stripe_processed_events FOR UPDATE; \
+         INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('evt_2', '')";
+    sqlx::raw_sql(hold).execute(&mut *holder).await.unwrap();
+    let given_up = tokio::join!(
+        log.try_mark_processed("evt_2"),
+        log.claim(event("evt_1"), Owner::random().unwrap(), LEASE),
+        log.complete("evt_1", Ownership { owner, fence: 1 }),
+    );
+    let is_store = |error: &Error| matches!(error, Error::Store { .. });
+    assert!(is_store(&given_up.0.unwrap_err()));
+    assert!(is_store(&given_up.1.unwrap_err()));
+    assert!(is_store(&given_up.2.unwrap_err()));
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *holder).await.unwrap();
+    assert!(waiting <= 3, "the first attempt of each: {waiting}");
+    holder.rollback().await.unwrap();
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn a_purge_deletes_what_is_old_and_nothing_else() {
@@ -172,7 +201,10 @@ async fn refusals_say_what_to_do_and_no_password() {
         assert!(error.to_string().contains(advice), "{error}");
         assert!(!format!("{error:?} {log:?}").contains("canary"));
     }
+    assert!(admin.try_mark_processed("evt_1").await.unwrap(), "it knows its table");
     let _held = admin.pool().acquire().await.unwrap();
-    let error = admin.try_mark_processed("evt_1").await.unwrap_err();
-    assert!(error.to_string().contains("max_connections"), "{error}");
+    for error in [admin.try_mark_processed("evt_1").await.err(), admin.begin().await.err()] {
+        let error = error.expect("the pool has no connection left");
+        assert!(error.to_string().contains("max_connections"), "{error}");
+    }
 }

@@ -94,6 +94,30 @@ async fn a_failed_check_is_an_error_and_not_a_duplicate() {
     assert!(log.complete("evt_1", Ownership { owner, fence: 1 }).await.unwrap());
 }
 
+#[tokio::test]
+async fn a_constraint_that_fails_at_the_commit_is_not_blamed_on_the_log_s_table() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 1).await;
+    let effects = "CREATE TABLE accounts (id INTEGER PRIMARY KEY); \
+         CREATE TABLE effects (event_id TEXT NOT NULL, \
+         account INTEGER DEFAULT 1 REFERENCES accounts DEFERRABLE INITIALLY DEFERRED)";
+    sqlx::raw_sql(effects).execute(log.pool()).await.unwrap();
+    let write = "INSERT INTO effects (event_id) VALUES ('evt_1')";
+    let error = do_only(&log, "evt_1", write).await.unwrap_err().to_string();
+    assert!(
+        error.contains("a constraint that is checked at the commit refuses what the body wrote"),
+        "{error}"
+    );
+    assert_eq!(effects_of(&log, "evt_1").await, 0);
+    assert!(log.try_mark_processed("evt_1").await.unwrap(), "nothing was committed");
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn do_only(log: &SqliteLog, event: &str, then: &'static str) -> Result<Outcome<()>, Error> {
+    run(tx, then).await?;
+    Ok(Outcome::Processed(()))
+}
+
 /// As somebody's own statement may leave it: neither live nor released.
 #[tokio::test]
 async fn a_claimed_row_without_a_lease_is_taken_over() {

@@ -14,6 +14,7 @@ use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
+use crate::retry::Attempts;
 
 impl<D: Dialect> SqlLog<D> {
     async fn settle(
@@ -30,26 +31,27 @@ impl<D: Dialect> SqlLog<D> {
             fence: i64::try_from(held.fence).unwrap_or(i64::MAX),
             lease_millis: millis(lease),
         };
+        let mut again = false;
         if self.shares {
             match share(Line::of_many(self), Settlement { step, held: held.clone() }).await {
                 Told::Answer(is_settled) => return Ok(is_settled),
                 Told::Failed(error) => return Err(error),
-                Told::Alone { .. } => {}
+                Told::Alone { again: may_be_done } => again = may_be_done,
             }
         }
         Ok(Line::of_one(self)
-            .ask(&Settling { step, held: &[&held] })
+            .ask_on(Attempts::after(again), &Settling { step, held: &[&held] })
             .await
             .map_err(Unanswered::into_error)?
             .contains(&true))
     }
 
     /// Alone, until it is had or another's.
-    async fn claim_alone(&self, claim: &NewClaim) -> Result<ClaimOutcome, Error> {
+    async fn claim_alone(&self, claim: &NewClaim, again: bool) -> Result<ClaimOutcome, Error> {
         let mut line = Line::of_one(self);
         loop {
             let claimed = line
-                .ask(&NewClaims(&[claim]))
+                .ask_on(Attempts::after(again), &NewClaims(&[claim]))
                 .await
                 .map_err(Unanswered::into_error)?
                 .first()
@@ -71,14 +73,15 @@ impl<D: Dialect> ClaimLog for SqlLog<D> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         self.claim_statements().await?;
         let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
+        let mut again = false;
         if self.shares {
             match share(Line::of_many(self), claim.clone()).await {
                 Told::Answer(outcome) => return Ok(outcome),
                 Told::Failed(error) => return Err(error),
-                Told::Alone { .. } => {}
+                Told::Alone { again: may_be_done } => again = may_be_done,
             }
         }
-        self.claim_alone(&claim).await
+        self.claim_alone(&claim, again).await
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

@@ -18,7 +18,8 @@ use crate::owner::Owner;
 ///
 /// Each step takes many events at once, in the order of their ids, and answers in that order. Invariant:
 /// no id is twice in one call. None waits long for a lock, because another caller's event may be in the
-/// same statement: it fails as [`Fault::passing`], and is put again.
+/// same statement: it fails as [`Fault::passing`], and is put again. `again`: not the first time. Then
+/// one for a single event does not wait long either, so that attempts do not pile up at the server.
 #[allow(missing_docs)]
 pub trait Dialect: Database + sealed::Sealed {
     const SCHEMA: &'static str;
@@ -50,8 +51,7 @@ pub trait Dialect: Database + sealed::Sealed {
 
     /// Whether each event is now marked by its own nonce.
     ///
-    /// `again` after an error that left open whether this was carried out: then a row with its nonce is
-    /// its own as well.
+    /// `again`: an earlier attempt may have been carried out, so a row with its nonce is its own as well.
     fn mark(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
@@ -71,6 +71,7 @@ pub trait Dialect: Database + sealed::Sealed {
         connection: &mut Self::Connection,
         statements: &Self::Statements,
         claims: &[&NewClaim],
+        again: bool,
     ) -> impl Asked<Vec<Claimed>>;
 
     /// How each event stands; [`Standing::Free`] where there is no row.
@@ -86,6 +87,7 @@ pub trait Dialect: Database + sealed::Sealed {
         statements: &Self::Statements,
         step: Step,
         held: &[&Held],
+        again: bool,
     ) -> impl Asked<Vec<bool>>;
 
     /// Deletes what is old of the next rows behind `after`, in the order of ids. `None`: there are no

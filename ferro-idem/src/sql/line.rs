@@ -57,11 +57,22 @@ impl<D: Dialect> Line<D> {
         Q: Question<D>,
         Q::Answer: Default,
     {
+        self.ask_on(Attempts::new(), question).await
+    }
+
+    /// The same, after other attempts.
+    pub(super) async fn ask_on<Q>(
+        &mut self,
+        attempts: Attempts,
+        question: &Q,
+    ) -> Result<Q::Answer, Unanswered>
+    where
+        Q: Question<D>,
+        Q::Answer: Default,
+    {
         let table = Arc::clone(&self.log.table);
         match table.full.get() {
-            Some(statements) if question.events() > 0 => {
-                self.ask_after(Attempts::new(), statements, question).await
-            }
+            Some(statements) if question.events() > 0 => self.ask_after(attempts, statements, question).await,
             _ => Ok(Q::Answer::default()),
         }
     }
@@ -77,7 +88,7 @@ impl<D: Dialect> Line<D> {
         question: &Q,
     ) -> Result<Q::Answer, Unanswered> {
         loop {
-            let again = attempts.may_have_been_carried_out();
+            let again = attempts.is_again();
             let (mut fault, source) = match self.connection(&attempts).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
@@ -101,8 +112,14 @@ impl<D: Dialect> Line<D> {
                 fault.cause = Cause::Permanent;
             }
             let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;
-            if keeps_others_waiting || !attempts.again_after(fault.cause).await {
-                return Err(Unanswered { fault, operation: question.operation(), source });
+            let goes_on = if keeps_others_waiting {
+                attempts.count(fault.cause);
+                false
+            } else {
+                attempts.again_after(fault.cause).await
+            };
+            if !goes_on {
+                return Err(Unanswered { fault, attempts, operation: question.operation(), source });
             }
         }
     }
@@ -164,9 +181,10 @@ impl<D: Dialect> SqlLog<D> {
     }
 }
 
-/// Why there is no answer, after all attempts.
+/// Why there is no answer, after all attempts, or after those that others wait for.
 pub(super) struct Unanswered {
     fault: Fault,
+    attempts: Attempts,
     operation: &'static str,
     source: BoxDynError,
 }
@@ -177,6 +195,16 @@ impl Unanswered {
         self.fault.is_about_one_event
     }
 
+    /// Whether it may have been carried out all the same, now or later.
+    pub(super) fn may_be_carried_out(&self) -> bool {
+        self.attempts.may_have_been_carried_out()
+    }
+
+    /// Those that are left, for one event alone.
+    pub(super) fn attempts(&self) -> Attempts {
+        self.attempts.clone()
+    }
+
     /// For the one who asked. No `From`: the compiler would tell users of it.
     pub(super) fn into_error(self) -> Error {
         self.fault.of(self.operation, self.source)
@@ -184,7 +212,7 @@ impl Unanswered {
 
     /// For each of those who asked.
     pub(super) fn shared(self) -> impl Fn() -> Error {
-        let Self { fault: Fault { advice, .. }, operation, source } = self;
+        let Self { fault: Fault { advice, .. }, operation, source, .. } = self;
         let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
         move || Error::Store {
             operation: operation.into(),
@@ -200,7 +228,8 @@ mod tests {
 
     fn unanswered() -> Unanswered {
         let lost = std::io::Error::other("connection reset");
-        Unanswered { fault: Fault::late(), operation: "claim the event", source: lost.into() }
+        let attempts = Attempts::new();
+        Unanswered { fault: Fault::late(), attempts, operation: "claim the event", source: lost.into() }
     }
 
     #[test]

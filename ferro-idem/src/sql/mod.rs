@@ -1,5 +1,6 @@
 //! The logs in SQL databases: one implementation, over what each database does by itself.
 
+mod begun;
 mod claim;
 mod columns;
 mod dialect;
@@ -8,6 +9,7 @@ mod group;
 mod line;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod many;
+mod mark;
 mod purge;
 mod question;
 mod table;
@@ -23,22 +25,15 @@ mod sqlite;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use async_trait::async_trait;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use self::dialect::{Columns, Dialect, FoundColumn, Mark};
+use self::dialect::{Columns, Dialect, FoundColumn};
 use self::fault::Fault;
-use self::group::{Groups, Told, Unheard, share};
-use self::line::{Line, Unanswered};
-use self::question::Marks;
+use self::group::Groups;
 use self::table::TableName;
 use crate::error::Error;
-use crate::event::EventRef;
-use crate::log::ProcessedEventLog;
-use crate::owner::Owner;
 use crate::retry::Attempts;
-use crate::see_through::SeeThrough;
 
 #[cfg(feature = "mysql")]
 pub use self::mysql::{MySqlLog, MySqlTransaction};
@@ -68,22 +63,26 @@ pub use self::transaction::SqlTransaction;
 /// A mark and each step of a claim carry a nonce of their own. After an error that leaves open whether
 /// the database did it, they are asked again with the same nonce, up to 8 times within 10 seconds:
 /// "it is there, by my nonce" counts as first. So are deadlocks and serialization failures. Only then it
-/// is [`Error::Store`]. In a plain table there is no nonce, so a mark whose reply was lost is an
+/// is [`Error::Store`], and a mark that may be there all the same is taken back, so that the next delivery
+/// runs: where the database stays away for 10 seconds more, or carries it out only after that, the event
+/// counts as seen. In a plain table there is no nonce, so a mark whose reply was lost is an
 /// [`Error::Store`] at once, and its event counts as seen.
 ///
 /// # Group commit
 ///
 /// Calls that come while a statement is under way share the next one: a burst costs a statement for
 /// hundreds of deliveries, and a single call waits for nobody. Nobody's call fails for another's: an
-/// event that the table refuses, or that a transaction of the application holds, is asked for alone.
+/// event that the table refuses, or that a transaction of the application holds, is asked for alone. Who
+/// queues behind a statement that gets no answer waits for that one as well, beside its own 10 seconds.
 /// [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A plain
 /// table has no group commit.
 ///
 /// # Cancel safety
 ///
 /// A dropped call leaves the table consistent and the pool whole, and harms no other call. A mark that
-/// was made for a caller who went before the answer is taken back, so that the next delivery runs (one that
-/// asked in between was a duplicate); where the process crashes there, or in a plain table, it stays.
+/// was made, or may have been made, for a caller who went before the answer is handed to another delivery of
+/// the event that waits, or taken back, so that the next delivery runs (one that asked in between was a
+/// duplicate); where the process crashes there, or in a plain table, it stays.
 pub struct SqlLog<D: Dialect> {
     pool: Pool<D>,
     table: Arc<Table<D>>,
@@ -131,7 +130,8 @@ impl<D: Dialect> SqlLog<D> {
         Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
     }
 
-    /// Creates the table if it is missing, for development and embedded use.
+    /// Creates the table if it is missing, for development and embedded use. Several processes may do so at
+    /// once.
     ///
     /// In production, put [`SCHEMA`](Self::SCHEMA) into your migrations.
     ///
@@ -140,9 +140,15 @@ impl<D: Dialect> SqlLog<D> {
     /// [`Error::Store`] where the database cannot be written.
     pub async fn create_table(&self) -> Result<(), Error> {
         let mut connection = self.connection("create the table").await?;
-        D::run(&mut connection, self.table.name.in_statement::<D>(D::SCHEMA))
-            .await
-            .map_err(|error| self.explained("create the table", error))
+        let created = D::run(&mut connection, self.table.name.in_statement::<D>(D::SCHEMA)).await;
+        let Err(error) = created else { return Ok(()) };
+        // PostgreSQL refuses one of two who create it at once, although each asks for a table only if there
+        // is none. Where the pool has one connection, it is the one to look with.
+        drop(connection);
+        match self.look_at_table().await {
+            Ok(found) if !found.is_empty() => Ok(()),
+            _ => Err(self.explained("create the table", error)),
+        }
     }
 
     /// The same log with a statement for each call, in place of one for all that come at once.
@@ -157,29 +163,6 @@ impl<D: Dialect> SqlLog<D> {
     /// The pool, for the application's own statements.
     pub fn pool(&self) -> &Pool<D> {
         &self.pool
-    }
-
-    async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        let mark = Mark::new(event, Owner::random()?);
-        let mut again = false;
-        if self.shares && self.statements().await?.columns == Columns::Full {
-            match share(Line::of_many(self), mark.clone()).await {
-                Told::Answer(unheard) => return Ok(unheard.into_is_first()),
-                Told::Failed(error) => return Err(error),
-                Told::Alone { again: may_be_there } => again = may_be_there,
-            }
-        }
-        SeeThrough::new(self.clone().mark_alone(mark, again)).await.map(Unheard::into_is_first)
-    }
-
-    async fn mark_alone(self, mark: Mark, again: bool) -> Result<Unheard<D>, Error> {
-        let statements = self.statements().await?;
-        let attempts = Attempts::after(again);
-        let are_first = Line::of_one(&self)
-            .ask_after(attempts, statements, &Marks(&[&mark]))
-            .await
-            .map_err(Unanswered::into_error)?;
-        Ok(if are_first.contains(&true) { Unheard::first(&self, mark) } else { Unheard::duplicate() })
     }
 
     async fn statements(&self) -> Result<&Statements<D>, Error> {
@@ -281,16 +264,5 @@ impl<D: Dialect> fmt::Debug for SqlLog<D> {
             .field("database", &D::NAME)
             .field("table", &self.table.name)
             .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl<D: Dialect> ProcessedEventLog for SqlLog<D> {
-    async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
-        self.mark(EventRef::new(event_id)?).await
-    }
-
-    async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
-        self.mark(event).await
     }
 }

@@ -8,6 +8,7 @@ use super::line::{Line, Unanswered};
 use super::question::Question;
 use crate::error::Error;
 use crate::retry::Attempts;
+use crate::see_through::SeeThrough;
 
 impl<D: Dialect> SqlLog<D> {
     /// Deletes the events received longer than `older_than` ago, and says how many.
@@ -16,25 +17,30 @@ impl<D: Dialect> SqlLog<D> {
     /// than any resend of Stripe's. Deletes in small transactions, so that marks wait for a few
     /// milliseconds at most; a running claim is never deleted. Run it once a day.
     ///
-    /// Cancel safe: what was deleted stays deleted, the rest stays.
+    /// Cancel safe: what was deleted stays deleted, a page that was begun is finished, the rest stays.
     ///
     /// # Errors
     ///
     /// [`Error::Store`]; what was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
-        let statements = self.current_statements().await?;
         // No database has times before the year 0.
         let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(LONGEST_AGE);
-        let mut page = Page { after: PageEnd::new(), older_than };
+        let mut after = PageEnd::new();
         let mut deleted = 0;
-        let mut line = Line::of_one(self);
         while let Some((end, of_page)) =
-            line.ask_after(Attempts::new(), statements, &page).await.map_err(Unanswered::into_error)?
+            SeeThrough::new(self.clone().purge_page(Page { after, older_than })).await?
         {
             deleted += of_page;
-            page.after = end;
+            after = end;
         }
         Ok(deleted)
+    }
+
+    /// Seen through when it is dropped: in the middle of it, a connection is not fit for the pool.
+    async fn purge_page(self, page: Page) -> Result<Option<(PageEnd, u64)>, Error> {
+        let statements = self.current_statements().await?;
+        let purged = Line::of_one(&self).ask_after(Attempts::new(), statements, &page).await;
+        purged.map_err(Unanswered::into_error)
     }
 }
 

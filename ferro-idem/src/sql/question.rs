@@ -15,7 +15,7 @@ pub(super) trait Question<D: Dialect>: Sync {
     /// How many events it is about.
     fn events(&self) -> usize;
 
-    /// `again`: an earlier attempt may have been carried out.
+    /// `again`: an earlier attempt may have been carried out, or may still wait at the server.
     fn put(
         &self,
         connection: &mut D::Connection,
@@ -66,9 +66,9 @@ impl<D: Dialect> Question<D> for NewClaims<'_> {
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        _again: bool,
+        again: bool,
     ) -> impl Asked<Vec<Claimed>> {
-        D::claim(connection, statements, self.0)
+        D::claim(connection, statements, self.0, again)
     }
 }
 
@@ -123,9 +123,9 @@ impl<D: Dialect> Question<D> for Settling<'_> {
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        _again: bool,
+        again: bool,
     ) -> impl Asked<Vec<bool>> {
-        D::settle(connection, statements, self.step, self.held)
+        D::settle(connection, statements, self.step, self.held, again)
     }
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 
+use super::begun::{Begun, answered};
 use super::dialect::{Columns, Dialect, Mark, Met, Standing};
 use super::fault::Fault;
 use super::{SqlLog, Statements};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
-use crate::retry::{Attempts, Cause, DEADLINE, answer};
+use crate::retry::{Attempts, Cause, DEADLINE};
 use crate::see_through::SeeThrough;
 use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
@@ -28,8 +29,11 @@ const COMMIT: &str = "commit the event and its effects";
 const ROLL_BACK: &str = "roll the event back";
 
 /// An open transaction of a [`SqlLog`]; derefs to the connection. Dropping it rolls back.
+///
+/// Mark first: where [`try_mark_in`](TransactionalLog::try_mark_in) meets a deadlock, a serialization failure or
+/// a stale snapshot, it begins the transaction again, and what was written before it is gone.
 pub struct SqlTransaction<D: Dialect> {
-    transaction: sqlx::Transaction<'static, D>,
+    transaction: Begun<D>,
     log: SqlLog<D>,
     /// What this transaction marked.
     mark: Option<(Arc<str>, Owner, Columns)>,
@@ -108,7 +112,7 @@ impl<D: Dialect> SqlTransaction<D> {
     async fn roll_back(self) -> Result<(), Error> {
         let Self { transaction, log, entered, .. } = self;
         let rolling_back = async {
-            let rolled_back = transaction.rollback().await;
+            let rolled_back = transaction.roll_back().await;
             drop(entered);
             rolled_back.map_err(|error| log.explained(ROLL_BACK, error))
         };
@@ -124,7 +128,7 @@ impl<D: Dialect> SqlLog<D> {
         within: Option<Duration>,
         asked: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
-        answer(within, asked).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
+        answered(within, asked).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
     }
 }
 
@@ -164,14 +168,14 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
             let mut attempts = Attempts::new();
             loop {
                 // A begin that is dropped half-way can leave the pool a connection with a transaction.
-                let pool = log.pool.clone();
-                let beginning = SeeThrough::new(async move { pool.begin().await });
-                let (fault, source) = match attempts.attempt(D::ANSWERS_WITHIN, beginning).await {
+                let within = attempts.within(D::ANSWERS_WITHIN);
+                let beginning = SeeThrough::new(answered(within, Begun::begin(log.pool.clone())));
+                let (fault, source) = match beginning.await {
                     Ok(Ok(transaction)) => {
                         return Ok(SqlTransaction { transaction, log, mark: None, entered: None });
                     }
                     Ok(Err(error)) => log.failed(error),
-                    Err(late) => (Fault::late(), BoxDynError::from(late)),
+                    Err(late) => (Fault::no_connection(), BoxDynError::from(late)),
                 };
                 if !attempts.again_after(fault.cause).await {
                     return Err(fault.of(BEGIN, source));
@@ -180,8 +184,8 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
         })
     }
 
-    /// A deadlock or a serialization failure starts over: nothing was done in this transaction. A lost
-    /// connection is an error, because it took the transaction along.
+    /// A deadlock or a serialization failure starts over: the mark comes first, so nothing was done in this
+    /// transaction. A lost connection is an error, because it took the transaction along.
     async fn try_mark_in(
         &self,
         transaction: &mut SqlTransaction<D>,

@@ -54,7 +54,8 @@ pub trait TransactionalLog: Send + Sync {
     /// Opens a transaction.
     fn begin(&self) -> Detached<Self::Transaction>;
 
-    /// Marks the event inside the transaction.
+    /// Marks the event inside the transaction. Mark first: a log may begin the transaction again where its
+    /// database refuses the mark for a reason that passes, and what was written before is then gone.
     ///
     /// # Errors
     ///

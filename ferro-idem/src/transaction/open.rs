@@ -74,7 +74,8 @@ async fn begin_marked<L: TransactionalLog>(
         let mut transaction = SeeThrough::new(log.begin()).await?;
         let outcome = log.try_mark_in(&mut transaction, event).await?;
         if outcome != MarkOutcome::First {
-            SeeThrough::new(L::rollback(transaction)).await?;
+            // What was found stands, and what cannot be rolled back is never committed.
+            drop(SeeThrough::new(L::rollback(transaction)).await);
             return Ok((None, outcome, event));
         }
         Ok((Some(transaction), outcome, event))

@@ -134,6 +134,11 @@ impl Proxy {
         *self.plan() = Plan { loss: Some((from, then)), to_pass: nths.into(), stalled_until: None };
     }
 
+    /// Whether every message that is to be lost was.
+    pub fn lost_all(&self) -> bool {
+        self.plan().to_pass.is_empty()
+    }
+
     /// Loses nothing more. Whether every message was lost.
     pub fn has_lost(&self) -> bool {
         let plan = std::mem::take(&mut *self.plan());

@@ -1,5 +1,6 @@
-//! A shared mark in every order of what can happen: replies are lost, callers go away at any moment, marks
-//! that nobody heard of are taken back while the next delivery comes.
+//! A shared mark in every order of what can happen: replies are lost, callers go away at any moment, a statement
+//! is given up and carried out all the same, marks that nobody heard of are taken back while the next delivery
+//! comes.
 //!
 //! One event, several deliveries; by hand, after `marks.rs`: what a statement does is the database's. A crash
 //! is left out, because a plain fence loses what a crash interrupts.
@@ -13,6 +14,10 @@ enum Rules {
     /// The one whose mark it was is gone, and the others are told that they are duplicates.
     NoHandOver,
     NothingIsTakenBack,
+    /// A statement without an answer is an error, and no more is done about it.
+    WhatIsGivenUpStays,
+    /// Taken back once, while the statement that was given up is still on its way.
+    TakenBackOnce,
     /// A mark is taken back by its event, not by its nonce.
     TakenBackByEvent,
     /// A statement whose reply was lost is sent again with other nonces.
@@ -38,6 +43,8 @@ enum Caller {
     },
     Runs,
     Duplicate,
+    /// Told that there is no answer.
+    Failed,
     Gone,
     /// Gone while its request is in the statement.
     GoneInStatement,
@@ -54,6 +61,8 @@ struct World {
     /// The statement's reply.
     is_first: Option<bool>,
     taking_back: Vec<Nonce>,
+    /// Given up, and carried out later or never.
+    late: Vec<Nonce>,
     had_to_be_first: bool,
 }
 
@@ -64,6 +73,8 @@ enum Action {
     Send,
     CarryOut,
     LoseReply,
+    GiveUp,
+    CarryOutLate { is_lost: bool },
     Tell,
     Hear(usize),
     TakeBack { reply_is_lost: bool },
@@ -84,7 +95,7 @@ impl World {
                 Caller::Queued | Caller::InStatement | Caller::Told { .. } | Caller::GoneInStatement
             )
         };
-        self.taking_back.is_empty() && !self.callers.iter().any(waits)
+        self.taking_back.is_empty() && self.late.is_empty() && !self.callers.iter().any(waits)
     }
 
     fn runs(&self) -> usize {
@@ -103,6 +114,7 @@ impl Model for Marks {
             statement: None,
             is_first: None,
             taking_back: Vec::new(),
+            late: Vec::new(),
             had_to_be_first: false,
         }]
     }
@@ -119,9 +131,12 @@ impl Model for Marks {
         }
         match (world.statement, world.is_first) {
             (None, _) if world.callers.contains(&Caller::Queued) => actions.push(Action::Send),
-            (Some(_), None) => actions.extend([Action::CarryOut, Action::LoseReply]),
+            (Some(_), None) => actions.extend([Action::CarryOut, Action::LoseReply, Action::GiveUp]),
             (Some(_), Some(_)) => actions.push(Action::Tell),
             _ => {}
+        }
+        if !world.late.is_empty() {
+            actions.extend([true, false].map(|is_lost| Action::CarryOutLate { is_lost }));
         }
         if !world.taking_back.is_empty() {
             actions.extend([true, false].map(|reply_is_lost| Action::TakeBack { reply_is_lost }));
@@ -164,6 +179,27 @@ impl Model for Marks {
                     world.statement = Some((nonce, true));
                 }
             }
+            Action::GiveUp => {
+                let (nonce, _) = before.statement?;
+                for caller in &mut world.callers {
+                    *caller = match *caller {
+                        Caller::InStatement => Caller::Failed,
+                        Caller::GoneInStatement => Caller::Gone,
+                        other => other,
+                    };
+                }
+                world.statement = None;
+                world.late.push(nonce);
+                if self.rules != Rules::WhatIsGivenUpStays {
+                    world.take_back(self.rules, nonce);
+                }
+            }
+            Action::CarryOutLate { is_lost } => {
+                let nonce = world.late.pop()?;
+                if !is_lost {
+                    world.row = before.row.or(Some(nonce));
+                }
+            }
             Action::Tell => {
                 let (nonce, _) = before.statement?;
                 let mut unheard = before.is_first?;
@@ -191,7 +227,9 @@ impl Model for Marks {
             }
             Action::TakeBack { reply_is_lost } => {
                 let nonce = *before.taking_back.last()?;
-                if !reply_is_lost {
+                // Repeated for longer than a statement is late.
+                let is_last = !before.late.contains(&nonce) || self.rules == Rules::TakenBackOnce;
+                if !reply_is_lost && is_last {
                     world.taking_back.pop();
                 }
                 if world.row == Some(nonce) || self.rules == Rules::TakenBackByEvent {
@@ -249,6 +287,16 @@ fn without_a_hand_over_who_is_still_there_is_told_that_it_is_a_duplicate() {
 #[test]
 fn without_taking_back_a_mark_stays_that_nobody_heard_of() {
     breaks(Rules::NothingIsTakenBack, "a mark that nobody heard of is taken back");
+}
+
+#[test]
+fn without_taking_back_what_is_given_up_a_mark_stays_whose_caller_had_an_error() {
+    breaks(Rules::WhatIsGivenUpStays, "a mark that nobody heard of is taken back");
+}
+
+#[test]
+fn taken_back_once_a_mark_stays_that_is_made_behind_it() {
+    breaks(Rules::TakenBackOnce, "a mark that nobody heard of is taken back");
 }
 
 #[test]

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{Group, Sharing, Told, Waiter, tell_all};
+use super::{Group, Sharing, Told, Unheard, Waiter, fail_all};
+use crate::retry::Attempts;
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
 use crate::sql::line::Line;
-use crate::sql::question::{Marks, Unmark};
+use crate::sql::question::Marks;
+
+type Waiting<D> = Waiter<Mark, Unheard<D>>;
 
 impl<D: Dialect> Sharing<Line<D>> for Mark {
     type Answer = Unheard<D>;
@@ -20,11 +23,8 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
 
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one
     /// event the first that is still there is first.
-    async fn carry_out(
-        line: &mut Line<D>,
-        batch: Vec<Waiter<Self, Unheard<D>>>,
-    ) -> Vec<Waiter<Self, Unheard<D>>> {
-        let mut events: BTreeMap<Arc<str>, Vec<Waiter<Self, Unheard<D>>>> = BTreeMap::new();
+    async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting<D>>) -> Vec<Waiting<D>> {
+        let mut events: BTreeMap<Arc<str>, Vec<Waiting<D>>> = BTreeMap::new();
         for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
             events.entry(Arc::clone(&waiter.request.id)).or_default().push(waiter);
         }
@@ -42,54 +42,48 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
                     tell_first(unheard, waiters);
                 }
             }
-            Err(unanswered) => tell_all(events.into_values().flatten(), unanswered),
+            Err(unanswered) if unanswered.is_about_one_event() => {
+                for (mark, waiters) in marks.into_iter().zip(events.into_values()) {
+                    if waiters.iter().all(Waiter::is_gone) {
+                        Unheard::given_up(line.log(), mark, &unanswered);
+                    } else {
+                        ask_alone(line.log().clone(), mark, waiters, unanswered.attempts()).await;
+                    }
+                }
+            }
+            Err(unanswered) => {
+                for mark in marks {
+                    Unheard::given_up(line.log(), mark, &unanswered);
+                }
+                fail_all(events.into_values().flatten(), unanswered);
+            }
         }
         Vec::new()
     }
 }
 
+/// In a task, so that no other event waits for this one. With the mark of the statement before, and for all
+/// who wait: that one may have made it, and whoever is still there is then first by it.
+async fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, attempts: Attempts) {
+    let asking = async move {
+        let Some(statements) = log.table.full.get() else { return };
+        match log.mark_alone(statements, mark, attempts).await {
+            Ok(unheard) => tell_first(unheard, waiters),
+            Err(unanswered) => fail_all(waiters.into_iter(), unanswered),
+        }
+    };
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(asking)),
+        Err(_) => asking.await,
+    }
+}
+
 /// Whoever is still there hears it, and the others are duplicates.
-fn tell_first<D: Dialect>(mut unheard: Unheard<D>, waiters: Vec<Waiter<Mark, Unheard<D>>>) {
+fn tell_first<D: Dialect>(mut unheard: Unheard<D>, waiters: Vec<Waiting<D>>) {
     for waiter in waiters {
         unheard = match waiter.answer.send(Told::Answer(unheard)) {
             Err(Told::Answer(unheard)) => unheard,
             _ => Unheard::duplicate(),
         };
-    }
-}
-
-/// Whether a mark is first, and its caller has not heard of it yet.
-///
-/// Dropped unheard, it goes to the next delivery that queues, or the mark is taken back, so that the next
-/// delivery of an event whose body never had the chance to run is first. One that was already on its way to
-/// the database is told that it is a duplicate.
-pub(in crate::sql) struct Unheard<D: Dialect> {
-    first: Option<(SqlLog<D>, Mark)>,
-}
-
-impl<D: Dialect> Unheard<D> {
-    pub(in crate::sql) fn first(log: &SqlLog<D>, mark: Mark) -> Self {
-        Self { first: Some((log.clone(), mark)) }
-    }
-
-    pub(in crate::sql) fn duplicate() -> Self {
-        Self { first: None }
-    }
-
-    /// The caller has it now.
-    pub(in crate::sql) fn into_is_first(mut self) -> bool {
-        self.first.take().is_some()
-    }
-}
-
-impl<D: Dialect> Drop for Unheard<D> {
-    fn drop(&mut self) {
-        let Some((log, mark)) = self.first.take() else { return };
-        let next = log.table.groups.marks.queue().take_first(|waiter| waiter.request.id == mark.id);
-        if let Some(next) = next {
-            next.tell(Told::Answer(Self::first(&log, mark)));
-        } else if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move { drop(Line::of_one(&log).ask(&Unmark(&mark)).await) });
-        }
     }
 }

@@ -9,7 +9,7 @@
 //! 2. Whoever queued is answered, or told to ask alone. A leader that is dropped (its runtime shuts down)
 //!    tells everybody by that.
 //! 3. Dropping a caller, or not polling it, harms nobody: the leader is a task of its own, and a mark that
-//!    was answered to nobody is another's, or taken back.
+//!    was answered to nobody, or that may have been made for an error, is another's, or taken back.
 //! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
 
 mod claims;
@@ -20,6 +20,7 @@ mod interleavings;
 mod marks;
 mod queue;
 mod settling;
+mod unheard;
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
@@ -33,9 +34,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::yield_now;
 
-pub(super) use self::marks::Unheard;
 use self::queue::Queue;
 pub(super) use self::settling::Settlement;
+pub(super) use self::unheard::Unheard;
 use super::dialect::{Dialect, Mark, NewClaim};
 use super::line::Unanswered;
 use crate::claim::ClaimOutcome;
@@ -217,9 +218,14 @@ impl<L, R: Sharing<L>> Drop for Leader<L, R> {
 /// Tells everybody why there is no answer; where it may be about one event alone, each is told to ask
 /// for itself.
 fn tell_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: Unanswered) {
-    let is_about_one_event = unanswered.is_about_one_event();
-    let for_each = unanswered.shared();
-    for waiter in waiters {
-        waiter.tell(if is_about_one_event { Told::Alone { again: true } } else { Told::Failed(for_each()) });
+    if unanswered.is_about_one_event() {
+        waiters.for_each(|waiter| waiter.tell(Told::Alone { again: true }));
+    } else {
+        fail_all(waiters, unanswered);
     }
+}
+
+fn fail_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: Unanswered) {
+    let for_each = unanswered.shared();
+    waiters.for_each(|waiter| waiter.tell(Told::Failed(for_each())));
 }

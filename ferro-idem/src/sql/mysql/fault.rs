@@ -21,6 +21,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         Some(1213 | 1020) => Fault::passing(
             "another transaction was in the way: shorten the application's own transactions on these rows",
         ),
+        // The table's definition changed under the transaction; the statement was prepared before.
+        Some(1412 | 1615) => Fault::passing("the table was changed while the application ran"),
         // Shutdown in progress, connection killed.
         Some(1053 | 1927) => {
             Fault::unanswered("the server is shutting down, or ended the connection: see its log")

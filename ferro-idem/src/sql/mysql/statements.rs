@@ -161,7 +161,9 @@ pub struct Statements {
 }
 
 /// The same statement, waiting no longer than so many seconds for the row of one event: in MariaDB's
-/// words, and in MySQL's, whose shortest wait is a second. Each takes the other's for a comment.
+/// words, and in those of Percona Server, whose shortest wait is a second
+/// (<https://docs.percona.com/percona-server/8.4/extended-set-var.html>). Each takes the other's for a comment;
+/// MySQL has none for it, and takes both for one.
 fn patient(statement: &str, seconds: u8) -> String {
     let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
     format!(

@@ -122,8 +122,9 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         statements: &Statements,
         claims: &[&NewClaim],
+        again: bool,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
-        if let [claim] = claims {
+        if let ([claim], false) = (claims, again) {
             let fence: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
@@ -171,9 +172,10 @@ impl Dialect for Postgres {
         statements: &Statements,
         step: Step,
         held: &[&Held],
+        again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
         let [for_one, for_many] = statements.settle(step);
-        if let [one] = held {
+        if let ([one], false) = (held, again) {
             let update = sqlx::query(AssertSqlSafe(for_one.clone()))
                 .bind(&*one.id)
                 .bind(uuid(one.owner))

@@ -31,8 +31,9 @@ ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
-/// For one event. The server plans it once; what takes arrays it plans each time, because it cannot know
-/// how long they are.
+/// For one event, the first time that it is asked for. The server plans it once; what takes arrays it plans
+/// each time, because it cannot know how long they are. It waits for a lock without end, also when nobody
+/// waits for its answer any more.
 const MARK_ONE: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
      VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
 

@@ -146,6 +146,7 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         claims: &[&NewClaim],
+        _again: bool,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query_as(AssertSqlSafe(text));
@@ -187,6 +188,7 @@ impl Dialect for Sqlite {
         statements: &Statements,
         step: Step,
         held: &[&Held],
+        _again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
         let (text, rows) = statements.settle(step).with(held);
         let mut update = sqlx::query_scalar(AssertSqlSafe(text));

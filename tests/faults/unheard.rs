@@ -1,0 +1,131 @@
+//! Marks that may have been made, and that nobody was told of: no event counts as seen whose body never had the
+//! chance to run.
+
+use std::time::Duration;
+
+use ferro_idem::{Error, ProcessedEventLog};
+use ferro_idem_tests::proxy::{From, Proxy, Then};
+use ferro_idem_tests::servers::until;
+use futures_util::future::{join, join_all};
+
+use super::rig::{InTable, OnMariaDb, OnPostgres, Rig};
+
+/// A log whose next mark is made, and whose reply is lost; and one that hears everything.
+struct Losing<R: Rig> {
+    proxy: Proxy,
+    log: R::Log,
+    other: R::Log,
+}
+
+impl<R: InTable> Losing<R> {
+    async fn next_reply() -> Self {
+        let rig = R::fresh().await;
+        let proxy = Proxy::before(R::PROTOCOL, rig.server_port()).await;
+        let (log, other) = (rig.open(Some(&proxy)).await, rig.open(None).await);
+        assert!(log.try_mark_processed("warm").await.unwrap());
+        // Others are about, so that a leader waits for them to join.
+        let burst: Vec<String> = (0..4).map(|event| format!("warm {event}")).collect();
+        join_all(burst.iter().map(|event| log.try_mark_processed(event))).await;
+        until("its connections are at rest", || async { R::is_at_rest(&log) }).await;
+        // The first answer is to the pool, which asks whether the connection is alive.
+        proxy.lose(1, From::Server, Then::Hang);
+        Self { proxy, log, other }
+    }
+
+    async fn until_marked(&self, event: &str) {
+        until("the mark is there", || async { R::is_marked(&self.other, event).await }).await;
+    }
+
+    /// A delivery whose client hangs up when its mark is there.
+    async fn hung_up(&self, event: &str) {
+        tokio::select! {
+            biased;
+            heard = self.log.try_mark_processed(event) => panic!("the reply is lost: {heard:?}"),
+            () = self.until_marked(event) => {}
+        }
+    }
+
+    async fn runs_once(&self, event: &str) {
+        until("the mark is taken back, and the next delivery is first", || async {
+            self.other.try_mark_processed(event).await.unwrap()
+        })
+        .await;
+        assert!(!self.other.try_mark_processed(event).await.unwrap());
+    }
+}
+
+async fn a_caller_who_goes<R: InTable>() {
+    let losing = Losing::<R>::next_reply().await;
+    losing.hung_up("evt_1").await;
+    losing.runs_once("evt_1").await;
+}
+
+async fn a_caller_who_goes_and_one_who_stays<R: InTable>() {
+    let losing = Losing::<R>::next_reply().await;
+    let ((), stays) = join(losing.hung_up("evt_1"), losing.log.try_mark_processed("evt_1")).await;
+    assert!(stays.unwrap(), "whoever is still there is first");
+    assert!(!losing.other.try_mark_processed("evt_1").await.unwrap());
+}
+
+async fn a_call_that_gives_up<R: InTable>() {
+    let losing = Losing::<R>::next_reply().await;
+    let away = async {
+        losing.until_marked("evt_1").await;
+        // A little longer than the call asks.
+        losing.proxy.stall(Duration::from_secs(12));
+    };
+    let (given_up, ()) = join(losing.log.try_mark_processed("evt_1"), away).await;
+    assert!(matches!(given_up, Err(Error::Store { .. })), "{given_up:?}");
+    assert!(R::is_marked(&losing.other, "evt_1").await, "its mark is there");
+    losing.runs_once("evt_1").await;
+}
+
+macro_rules! on_every_server {
+    ($($test:ident: $case:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs PostgreSQL: run tests/run"]
+            async fn $test() {
+                super::$case::<super::OnPostgres>().await;
+            })*
+        }
+
+        mod on_mariadb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs MariaDB: run tests/run"]
+            async fn $test() {
+                super::$case::<super::OnMariaDb>().await;
+            })*
+        }
+    };
+}
+
+on_every_server! {
+    a_mark_whose_reply_was_lost_and_whose_caller_went_is_taken_back: a_caller_who_goes,
+    a_mark_whose_reply_was_lost_is_that_of_the_caller_who_stays: a_caller_who_goes_and_one_who_stays,
+    a_mark_of_a_call_that_gives_up_is_taken_back: a_call_that_gives_up,
+}
+
+/// A statement that waits for a lock is carried out also when nobody waits for it any more, behind the one that
+/// takes its mark back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_mark_that_is_made_behind_its_taking_back_is_taken_back_too() {
+    let rig = OnPostgres::fresh().await;
+    let (log, other) = (rig.open(None).await, rig.open(None).await);
+    let mut holder = other.pool().begin().await.unwrap();
+    let hold = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('evt_1', '')";
+    sqlx::query(hold).execute(&mut *holder).await.unwrap();
+    let given_up = log.try_mark_processed("evt_1").await;
+    assert!(matches!(given_up, Err(Error::Store { .. })), "{given_up:?}");
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *holder).await.unwrap();
+    assert_eq!(waiting, 1, "the first attempt");
+    holder.rollback().await.unwrap();
+    until("the mark is taken back, and the next delivery is first", || async {
+        other.try_mark_processed("evt_1").await.unwrap()
+    })
+    .await;
+    assert!(!other.try_mark_processed("evt_1").await.unwrap());
+}
