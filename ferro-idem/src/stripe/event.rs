@@ -279,7 +279,7 @@ mod tests {
             ("", "the body is not an event: not JSON from line 1, column 0 on"),
             ("not json", "the body is not an event: not JSON from line 1, column 2 on"),
             ("{\"id\": \"evt_1\"", "the body is not an event: not JSON from line 1, column 14 on"),
-            ("[]", "the body is not an event: a field is missing or of another type, at line 1, column 2"),
+            ("[]", "the body is not an event: a field is missing or of another type, at line 1, column 0"),
             (
                 r#"{"type": "t"}"#,
                 "the body is not an event: a field is missing or of another type, at line 1, column 13",
