@@ -1,22 +1,20 @@
 //! The attribute of ferro-idem. Use it through `ferro_idem::idempotent_webhook`.
 //!
-//! `parse` what was written (`args`, `handler`), `validate` it, `expand` it. Each stage is a file;
-//! everything that is logic at run time is in `ferro_idem::__private`.
+//! `parse` what was written (`args`, `handler`), `validate` it, `expand` it. Each stage is a file, and
+//! `stages` goes through them; everything that is logic at run time is in `ferro_idem::__private`.
+
+#![forbid(unsafe_code)]
 
 mod args;
 mod errors;
 mod expand;
 mod handler;
+mod stages;
 mod suggest;
 mod validate;
 
 #[cfg(test)]
 mod snapshots;
-
-use proc_macro2::TokenStream;
-use quote::quote;
-
-use crate::errors::Found;
 
 /// Makes an async webhook handler safe to deliver twice.
 ///
@@ -88,23 +86,5 @@ pub fn idempotent_webhook(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    idempotent_webhook_tokens(args.into(), &item.into()).into()
-}
-
-/// On a mistake the item stays as it was written, so that its callers still find it and an editor
-/// still completes in it; the errors, all of them, come after it. That its parameters are unused
-/// then is no news.
-fn idempotent_webhook_tokens(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let mut found = Found::default();
-    let handler = found.take(handler::parse(item.clone()));
-    let args = match &handler {
-        Some(handler) => handler.in_body(args),
-        None => args,
-    };
-    let args = args::parse(args, &mut found);
-    let protection = validate::validate(args, handler.as_ref(), &mut found);
-    match (handler, protection, found.errors()) {
-        (Some(handler), Some(protection), None) => expand::expand(handler, protection),
-        (_, _, errors) => quote!(#[allow(unused_variables)] #item #errors),
-    }
+    stages::idempotent_webhook(args.into(), &item.into()).into()
 }

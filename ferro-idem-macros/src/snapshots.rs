@@ -38,7 +38,7 @@ impl Parse for Case {
 
 fn expand(source: &str) -> TokenStream {
     let Case { args, item } = syn::parse_str(source).expect("a case is an attribute and an item");
-    crate::idempotent_webhook_tokens(args, &item)
+    crate::stages::idempotent_webhook(args, &item)
 }
 
 /// Formatted where it is Rust that syn knows, else as tokens.

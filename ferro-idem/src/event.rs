@@ -171,6 +171,22 @@ impl<'a> EventRef<'a> {
     pub const fn event_type(&self) -> Option<&'a str> {
         self.event_type
     }
+
+    /// What logs and spans keep of the type. It tells a person what the event was, and decides nothing:
+    /// so one that a store would refuse, or that would fill it, is cut down to what each takes.
+    #[cfg(any(
+        feature = "mysql",
+        feature = "postgres",
+        feature = "redis",
+        feature = "sqlite",
+        feature = "tracing"
+    ))]
+    pub(crate) fn recorded_type(&self) -> Option<Cow<'a, str>> {
+        const LONGEST: usize = 255;
+        let event_type = self.event_type?;
+        let cut = event_type.get(..event_type.floor_char_boundary(LONGEST)).unwrap_or_default();
+        Some(if cut.contains('\0') { cut.replace('\0', "").into() } else { cut.into() })
+    }
 }
 
 /// Why an id cannot be fenced.
@@ -214,6 +230,17 @@ mod tests {
     fn empty_and_nul_are_refused() {
         assert_eq!(EventRef::new(""), Err(InvalidEventId::Empty));
         assert_eq!(EventRef::new("evt\0_1"), Err(InvalidEventId::HoldsNul));
+    }
+
+    #[cfg(any(feature = "redis", feature = "sqlite", feature = "tracing"))]
+    #[test]
+    fn a_type_that_a_store_would_not_take_is_cut_down_and_not_refused() {
+        let recorded =
+            |kind: &str| EventRef::new("evt_1").unwrap().with_type(kind).recorded_type().map(Cow::into_owned);
+        assert_eq!(recorded("invoice.paid").as_deref(), Some("invoice.paid"));
+        assert_eq!(recorded("in\0voice").as_deref(), Some("invoice"));
+        assert_eq!(recorded(&"é".repeat(200)), Some("é".repeat(127)));
+        assert_eq!(EventRef::new("evt_1").unwrap().recorded_type(), None);
     }
 
     #[test]

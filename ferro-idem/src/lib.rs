@@ -65,6 +65,7 @@
 //! | `axum` | replies, rejections and extractors for axum |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
+#![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(
         feature = "conformance",

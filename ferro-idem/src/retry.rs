@@ -61,6 +61,12 @@ impl Attempts {
         Self { deadline: Instant::now() + DEADLINE, made: 0, unanswered: false }
     }
 
+    /// A single one.
+    #[cfg(feature = "redis")]
+    pub(crate) fn once() -> Self {
+        Self { made: ATTEMPTS - 1, ..Self::new() }
+    }
+
     /// `unanswered`: it was asked before, and may have been carried out.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn after(unanswered: bool) -> Self {
@@ -120,6 +126,14 @@ mod tests {
     async fn a_permanent_error_is_answered_at_once() {
         let failed = fail(&mut Attempts::new(), Duration::ZERO, Cause::Permanent).await;
         assert_eq!(failed, (1, Duration::ZERO));
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test(start_paused = true)]
+    async fn a_single_attempt_is_not_repeated() {
+        let (made, took) = fail(&mut Attempts::once(), Duration::MAX, Cause::Unanswered).await;
+        assert_eq!(made, 1);
+        assert!((ANSWER_WITHIN..ANSWER_WITHIN * 2).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

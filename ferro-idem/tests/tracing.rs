@@ -45,6 +45,19 @@ impl Write for Lines {
 /// Its id, and what must not be logged.
 struct Paid(&'static str, String);
 
+/// An event whose sender puts all it has into the type.
+struct LongType(String);
+
+impl WebhookEvent for LongType {
+    fn event_id(&self) -> &'static str {
+        "evt_1"
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
 impl WebhookEvent for Paid {
     fn event_id(&self) -> &str {
         self.0
@@ -112,6 +125,21 @@ async fn each_delivery_is_a_span_with_an_event_for_what_happened_to_it() {
     log.claim(EventRef::new("evt_4").unwrap(), owner, Duration::from_secs(9)).await.unwrap();
     assert!(claimed(&log, paid("evt_4"), "").await.is_err());
     assert_tells(&lines.take(), &["in progress", "retry_after=9s"]);
+}
+
+#[tokio::test]
+async fn no_type_is_longer_in_a_log_than_in_a_table() {
+    #[idempotent_webhook]
+    async fn handle(log: &MemoryProcessedLog, event: LongType) -> Result<(), Error> {
+        drop(event);
+        Ok(())
+    }
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record();
+    handle(&log, LongType("x".repeat(1 << 20))).await.unwrap();
+    let told = lines.take();
+    assert_tells(&told, &["event_type=\"xxx", "first"]);
+    assert!(told.len() < 1_000, "{} bytes of log", told.len());
 }
 
 #[tokio::test(start_paused = true)]

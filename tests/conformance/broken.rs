@@ -73,7 +73,8 @@ macro_rules! broken {
 broken! {
     fence {
         of_many_racers_one_is_first: LooksThenWrites,
-        near_equal_ids_are_different_events: FoldsCase,
+        near_equal_ids_are_different_events:
+            FoldsCase | IgnoresAccents | IgnoresTrailingSpaces | Normalizes | ReadsNumbers,
         ids_at_the_limits_are_kept: CutsIds,
         bad_ids_are_refused: TakesAnyId,
         hostile_ids_are_only_text: BindsByHand,
@@ -84,7 +85,8 @@ broken! {
     }
     claims {
         of_many_racers_one_acquires: LooksThenWrites,
-        near_equal_ids_are_different_events: FoldsCase,
+        near_equal_ids_are_different_events:
+            FoldsCase | IgnoresAccents | IgnoresTrailingSpaces | Normalizes | ReadsNumbers,
         ids_at_the_limits_are_kept: CutsIds,
         hostile_ids_are_only_text: BindsByHand,
         a_live_claim_is_in_progress: NoTimeLeft,
@@ -110,12 +112,15 @@ broken! {
     }
     transactions {
         of_many_racers_one_is_first: LooksThenWrites,
-        near_equal_ids_are_different_events: FoldsCase,
+        near_equal_ids_are_different_events:
+            FoldsCase | IgnoresAccents | IgnoresTrailingSpaces | Normalizes | ReadsNumbers,
         ids_at_the_limits_are_kept: CutsIds,
         hostile_ids_are_only_text: BindsByHand,
         a_commit_keeps_the_event: CommitLosesTheMark,
         a_rollback_frees_the_event: RollbackKeepsTheMark,
         a_dropped_transaction_frees_the_event: DropCommits,
+        effects_are_there_where_the_event_was_committed: LendsAnotherConnection | CommitLosesEffects,
+        a_commit_without_its_mark_is_an_error: CommitsWithoutLooking,
         a_second_delivery_meanwhile_is_in_progress: IgnoresOpenTransactions,
         another_event_is_not_disturbed: OneTransactionForAll,
         a_delivery_dropped_at_any_await_harms_nobody: LeaksALockOnDrop,

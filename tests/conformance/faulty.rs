@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ferro_idem::conformance::Store;
 use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership, ProcessedEventLog};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
     // Of the store.
     FoldsCase,
+    IgnoresAccents,
+    IgnoresTrailingSpaces,
+    Normalizes,
+    ReadsNumbers,
     CutsIds,
     BindsByHand,
     LooksThenWrites,
@@ -42,6 +45,9 @@ pub(crate) enum Defect {
     NewFenceAfterRelease,
     // Of transactions.
     CommitLosesTheMark,
+    CommitLosesEffects,
+    CommitsWithoutLooking,
+    LendsAnotherConnection,
     RollbackKeepsTheMark,
     RollbackDeletes,
     DropCommits,
@@ -77,6 +83,8 @@ pub(crate) struct Table {
     pub(crate) rows: HashMap<String, Row>,
     /// The events of open transactions.
     pub(crate) open: HashSet<String>,
+    /// Of each effect, its event.
+    pub(crate) effects: Vec<String>,
     locked: bool,
 }
 
@@ -102,6 +110,12 @@ impl Faulty {
     pub(crate) fn key(&self, id: &str) -> String {
         match self.defect {
             Some(Defect::FoldsCase) => id.to_lowercase(),
+            Some(Defect::IgnoresAccents) => id.replace('\u{e0}', "a").replace('\u{300}', ""),
+            Some(Defect::IgnoresTrailingSpaces) => id.trim_end_matches(' ').to_owned(),
+            Some(Defect::Normalizes) => id.replace("a\u{300}", "\u{e0}"),
+            Some(Defect::ReadsNumbers) => {
+                id.parse().map_or_else(|_| id.to_owned(), |number: f64| number.to_string())
+            }
             Some(Defect::CutsIds) => id.chars().take(100).collect(),
             Some(Defect::BindsByHand) if ["$1", "?"].contains(&id) => "a placeholder".into(),
             _ => id.to_owned(),
@@ -252,30 +266,5 @@ impl ClaimLog for Faulty {
             return Arc::new(Self::new(None));
         }
         Arc::new(self.clone())
-    }
-}
-
-impl Store for Faulty {
-    type Log = Self;
-
-    async fn open(&self) -> Self {
-        self.clone()
-    }
-
-    async fn restart(&self) -> bool {
-        if self.has(Defect::ForgetsOnRestart) {
-            self.table().rows.clear();
-        }
-        true
-    }
-
-    async fn purge(&self, _: &Self, _: Duration) -> Option<u64> {
-        let mut table = self.table();
-        let before = table.rows.len();
-        table.rows.retain(|_, row| {
-            matches!(row.state, State::Claimed { until } if until > Instant::now())
-                && !self.has(Defect::PurgesLiveClaims)
-        });
-        Some((before - table.rows.len()) as u64)
     }
 }

@@ -14,20 +14,43 @@ pub(crate) struct Transaction {
     marked: Option<(String, Row)>,
     /// An event that was seen as processed.
     seen: Option<String>,
-    nothing: (),
+    lent: Lent,
+}
+
+/// What the body gets.
+#[derive(Default)]
+pub(crate) struct Lent {
+    effects: Vec<String>,
+    is_rolled_back: bool,
+    /// Another connection, which commits by itself.
+    elsewhere: Option<Faulty>,
+}
+
+impl Lent {
+    pub(crate) fn write(&mut self, event_id: &str) {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.table().effects.push(event_id.to_owned()),
+            None => self.effects.push(event_id.to_owned()),
+        }
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.effects.clear();
+        self.is_rolled_back = true;
+    }
 }
 
 impl Deref for Transaction {
-    type Target = ();
+    type Target = Lent;
 
-    fn deref(&self) -> &() {
-        &self.nothing
+    fn deref(&self) -> &Lent {
+        &self.lent
     }
 }
 
 impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut () {
-        &mut self.nothing
+    fn deref_mut(&mut self) -> &mut Lent {
+        &mut self.lent
     }
 }
 
@@ -38,6 +61,9 @@ impl Transaction {
             table.open.remove(&key);
             if write {
                 table.rows.insert(key, row);
+                if !self.log.has(Defect::CommitLosesEffects) {
+                    table.effects.append(&mut self.lent.effects);
+                }
             }
         }
     }
@@ -54,7 +80,9 @@ impl TransactionalLog for Faulty {
 
     fn begin(&self) -> Detached<Transaction> {
         let log = self.clone();
-        Box::pin(async move { Ok(Transaction { log, marked: None, seen: None, nothing: () }) })
+        let elsewhere = self.has(Defect::LendsAnotherConnection).then(|| self.clone());
+        let lent = Lent { elsewhere, ..Lent::default() };
+        Box::pin(async move { Ok(Transaction { log, marked: None, seen: None, lent }) })
     }
 
     async fn try_mark_in(
@@ -101,7 +129,11 @@ impl TransactionalLog for Faulty {
 
     fn commit(mut transaction: Transaction) -> Detached<()> {
         Box::pin(async move {
-            let keeps = !transaction.log.has(Defect::CommitLosesTheMark);
+            let is_rolled_back = transaction.lent.is_rolled_back;
+            if is_rolled_back && !transaction.log.has(Defect::CommitsWithoutLooking) {
+                return Err(Error::store("commit", std::io::Error::other("it was rolled back")));
+            }
+            let keeps = !is_rolled_back && !transaction.log.has(Defect::CommitLosesTheMark);
             transaction.end(keeps);
             Ok(())
         })

@@ -5,6 +5,7 @@
 
 mod broken;
 mod faulty;
+mod faulty_store;
 mod faulty_transaction;
 mod memory;
 mod mysql;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferro_idem::PostgresLog;
 use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::Postgres;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnection, PgPoolOptions};
 
 /// An empty database.
 struct Database {
@@ -23,7 +23,10 @@ impl Database {
             (Postgres::shared().await.fresh_database().await, None)
         };
         let database = Self { url, own };
-        database.open().await.create_table().await.unwrap();
+        let log = database.open().await;
+        log.create_table().await.unwrap();
+        let effects = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
+        sqlx::raw_sql(effects).execute(log.pool()).await.unwrap();
         database
     }
 }
@@ -44,6 +47,21 @@ impl Store for Database {
 
     async fn purge(&self, log: &PostgresLog, older_than: Duration) -> Option<u64> {
         Some(log.purge(older_than).await.unwrap())
+    }
+
+    async fn write_effect(&self, lent: &mut PgConnection, event_id: &str) {
+        sqlx::query("INSERT INTO effects VALUES ($1)").bind(event_id).execute(lent).await.unwrap();
+    }
+
+    async fn effects(&self, log: &PostgresLog, event_id: &str) -> Option<u64> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = $1");
+        let effects: i64 = count.bind(event_id).fetch_one(log.pool()).await.unwrap();
+        Some(effects.unsigned_abs())
+    }
+
+    async fn roll_back_from_within(&self, lent: &mut PgConnection) -> bool {
+        sqlx::raw_sql("ROLLBACK").execute(lent).await.unwrap();
+        true
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ferro_idem::SqliteLog;
 use ferro_idem::conformance::Store;
-use ferro_idem_tests::open_sqlite;
+use ferro_idem_tests::{create_effects, effects_of, open_sqlite, write_effect};
+use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
 /// A file. Every handle has a pool of its own, so that a restart is to open it again.
@@ -20,7 +21,9 @@ impl Store for File {
     type Log = SqliteLog;
 
     async fn open(&self) -> SqliteLog {
-        open_sqlite(self.0.path(), 3).await
+        let log = open_sqlite(self.0.path(), 3).await;
+        create_effects(&log).await;
+        log
     }
 
     async fn restart(&self) -> bool {
@@ -29,6 +32,19 @@ impl Store for File {
 
     async fn purge(&self, log: &SqliteLog, older_than: Duration) -> Option<u64> {
         Some(log.purge(older_than).await.unwrap())
+    }
+
+    async fn write_effect(&self, lent: &mut SqliteConnection, event_id: &str) {
+        write_effect(lent, event_id).await.unwrap();
+    }
+
+    async fn effects(&self, log: &SqliteLog, event_id: &str) -> Option<u64> {
+        Some(effects_of(log, event_id).await.unsigned_abs())
+    }
+
+    async fn roll_back_from_within(&self, lent: &mut SqliteConnection) -> bool {
+        sqlx::raw_sql("ROLLBACK").execute(lent).await.unwrap();
+        true
     }
 }
 

@@ -18,10 +18,12 @@ pub(crate) trait Database: Sized + Send + Sync {
 
     fn alone(log: Self::Log) -> Self::Log;
 
-    /// A constraint that refuses events of the type `refused`.
-    const REFUSING: &'static str =
-        "ALTER TABLE stripe_processed_events ADD CONSTRAINT known CHECK (event_type <> 'refused')";
+    /// Two ways to refuse events of the type `refused`: a constraint, and a trigger that raises an error.
+    const REFUSING: [&'static str; 2];
 }
+
+const CHECK: &str =
+    "ALTER TABLE stripe_processed_events ADD CONSTRAINT known CHECK (event_type <> 'refused')";
 
 pub(crate) struct OnSqlite(TempDir);
 
@@ -45,9 +47,12 @@ impl Database for OnSqlite {
     }
 
     /// SQLite adds no constraint to a table.
-    const REFUSING: &'static str =
+    const REFUSING: [&'static str; 2] = [
         "CREATE TRIGGER known BEFORE INSERT ON stripe_processed_events WHEN NEW.event_type = 'refused'
-         BEGIN SELECT RAISE(ABORT, 'unknown type'); END";
+         BEGIN SELECT RAISE(ABORT, 'unknown type'); END",
+        "CREATE TRIGGER known BEFORE INSERT ON stripe_processed_events WHEN NEW.event_type = 'refused'
+         BEGIN SELECT RAISE(FAIL, 'unknown type'); END",
+    ];
 }
 
 pub(crate) struct OnPostgres(String);
@@ -72,6 +77,14 @@ impl Database for OnPostgres {
     fn alone(log: PostgresLog) -> PostgresLog {
         log.without_group_commit()
     }
+
+    const REFUSING: [&'static str; 2] = [
+        CHECK,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+         AS $$ BEGIN RAISE EXCEPTION 'unknown type'; END $$;
+         CREATE TRIGGER known BEFORE INSERT ON stripe_processed_events
+         FOR EACH ROW WHEN (NEW.event_type = 'refused') EXECUTE FUNCTION refuse()",
+    ];
 }
 
 pub(crate) struct OnMySql(String);
@@ -96,6 +109,12 @@ impl Database for OnMySql {
     fn alone(log: MySqlLog) -> MySqlLog {
         log.without_group_commit()
     }
+
+    const REFUSING: [&'static str; 2] = [
+        CHECK,
+        "CREATE TRIGGER known BEFORE INSERT ON stripe_processed_events FOR EACH ROW
+         IF NEW.event_type = 'refused' THEN SIGNAL SQLSTATE '45000'; END IF",
+    ];
 }
 
 /// A test on every database, named after it.

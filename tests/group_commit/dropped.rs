@@ -1,13 +1,18 @@
-//! Dropping a caller, at any point, harms nobody, and loses no event.
+//! Dropping a caller, or not polling it, at any point, harms nobody, and loses no event.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, ProcessedEventLog};
-use ferro_idem_tests::drop_after_polls;
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, ProcessedEventLog, SqliteLog};
 use ferro_idem_tests::servers::until;
+use ferro_idem_tests::{drop_after_polls, open_sqlite};
 use futures_util::future::join;
+use futures_util::poll;
+use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::databases::{Database, on_every_database};
+use crate::runtimes::locked;
 
 const LEASE: Duration = Duration::from_mins(10);
 
@@ -16,6 +21,7 @@ on_every_database!(
     of_two_callers_the_one_who_stays_is_first,
     alone_too_a_mark_whose_caller_went_is_taken_back,
     a_leader_who_goes_leaves_nobody_behind,
+    a_caller_that_is_not_polled_keeps_nobody_waiting,
     claims_go_on_beside_those_that_were_dropped,
 );
 
@@ -80,6 +86,18 @@ async fn a_leader_who_goes_leaves_nobody_behind<D: Database>() {
     }
 }
 
+/// As in a `select!` whose other branch asks the log.
+async fn a_caller_that_is_not_polled_keeps_nobody_waiting<D: Database>() {
+    let database = D::fresh().await;
+    let log = &database.open().await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    let mut kept = pin!(log.try_mark_processed("kept"));
+    assert!(poll!(kept.as_mut()).is_pending());
+    let beside = timeout(Duration::from_secs(20), log.try_mark_processed("beside")).await;
+    assert!(beside.expect("it waits for nobody who is not polled").unwrap());
+    assert!(kept.await.unwrap());
+}
+
 async fn claims_go_on_beside_those_that_were_dropped<D: Database>() {
     let database = D::fresh().await;
     let log = &database.open().await;
@@ -94,4 +112,50 @@ async fn claims_go_on_beside_those_that_were_dropped<D: Database>() {
         let again = log.claim(EventRef::new(&id).unwrap(), owner, LEASE).await.unwrap();
         assert_eq!(again, ClaimOutcome::Acquired { fence: 1 }, "after {polls} polls");
     }
+}
+
+async fn is_under_way(log: &SqliteLog) {
+    until("a statement waits for the lock", || async { log.pool().num_idle() < log.pool().size() as usize })
+        .await;
+}
+
+#[tokio::test]
+async fn who_queues_behind_a_caller_who_goes_is_first() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    let mut holder = locked(&log).await;
+    let mut goes = Box::pin(log.try_mark_processed("evt_1"));
+    assert!(poll!(goes.as_mut()).is_pending());
+    is_under_way(&log).await;
+    let mut stays = pin!(log.try_mark_processed("evt_1"));
+    assert!(poll!(stays.as_mut()).is_pending());
+    drop(goes);
+    sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+    assert!(stays.await.unwrap(), "nobody else ran");
+}
+
+#[tokio::test]
+async fn a_renewal_whose_caller_went_renews_nothing() {
+    const SHORT: Duration = Duration::from_secs(5);
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    let held = Ownership { owner: Owner::random().unwrap(), fence: 1 };
+    for id in ["evt_1", "evt_2"] {
+        let claimed = log.claim(EventRef::new(id).unwrap(), held.owner, SHORT).await.unwrap();
+        assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 });
+    }
+    let mut holder = locked(&log).await;
+    let mut renews = pin!(log.renew("evt_1", held, SHORT));
+    assert!(poll!(renews.as_mut()).is_pending());
+    is_under_way(&log).await;
+    let mut goes = Box::pin(log.renew("evt_2", held, LEASE));
+    assert!(poll!(goes.as_mut()).is_pending());
+    drop(goes);
+    sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+    assert!(renews.await.unwrap());
+    // Behind all who queued.
+    assert!(log.renew("evt_1", held, SHORT).await.unwrap());
+    let other = log.claim(EventRef::new("evt_2").unwrap(), Owner::random().unwrap(), SHORT).await.unwrap();
+    assert!(matches!(other, ClaimOutcome::InProgress { retry_after } if retry_after <= SHORT), "{other:?}");
 }

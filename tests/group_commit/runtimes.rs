@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::{JoinSet, yield_now};
 
-async fn locked(log: &SqliteLog) -> SqliteConnection {
+/// Holds the one write lock, until it commits.
+pub(crate) async fn locked(log: &SqliteLog) -> SqliteConnection {
     let options = log.pool().connect_options();
     let mut holder = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();

@@ -100,3 +100,22 @@ async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_use
     tokio::time::resume();
     assert!(asked_before.try_mark_processed("evt_2").await.unwrap());
 }
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_master_that_stands_still_takes_no_time_of_the_other_masters_events() {
+    let cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
+    let prefix = "{on_one_node}";
+    let owner = cluster.owner_of(prefix).await;
+    let log = RedisLog::new(cluster.connection().await).key_prefix(prefix);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+
+    cluster.nodes()[(owner + 1) % 3].server().pause();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let asked = tokio::time::timeout(Duration::from_secs(5), log.try_mark_processed("evt_2")).await;
+    assert!(asked.expect("it is asked a single time").unwrap());
+    let event = EventRef::new("evt_3").unwrap();
+    assert!(log.claim(event, Owner::random().unwrap(), LEASE).await.is_ok());
+}

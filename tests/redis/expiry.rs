@@ -7,8 +7,10 @@ use ferro_idem_tests::servers::{Redis, until};
 
 use super::{LEASE, acquire, claim};
 
+/// Below zero, for the server, where there is no key or it never expires.
 async fn time_to_live(server: &Redis, id: &str) -> Duration {
-    Duration::from_millis(server.tell(&format!("PTTL stripe_processed_events:{id}")).await)
+    let left: i64 = server.tell(&format!("PTTL stripe_processed_events:{id}")).await;
+    Duration::from_millis(left.try_into().expect("a key that expires"))
 }
 
 #[tokio::test]
@@ -44,6 +46,19 @@ async fn after_the_retention_an_event_is_new() {
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
     until("the event is new", || async { log.try_mark_processed("evt_1").await.unwrap() }).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn no_retention_is_so_short_that_a_mark_is_gone_at_once() {
+    let server = Redis::start().await;
+    for retention in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
+        let log = RedisLog::new(server.connection().await).retention(retention);
+        let id = format!("marked_{retention:?}");
+        assert!(log.try_mark_processed(&id).await.unwrap());
+        let left = time_to_live(&server, &id).await;
+        assert!(left > Duration::from_millis(500), "{retention:?}: {left:?}");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,21 @@ async fn a_mark_is_the_documented_hash_with_its_type() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
+async fn a_type_of_a_megabyte_takes_no_megabyte() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let kind = "x".repeat(1 << 20);
+    let event = |id| EventRef::new(id).unwrap().with_type(&*kind);
+    assert!(log.try_mark_event(event("evt_1")).await.unwrap());
+    log.claim(event("evt_2"), Owner::random().unwrap(), LEASE).await.unwrap();
+    for id in ["evt_1", "evt_2"] {
+        let kept: usize = server.tell(&format!("HSTRLEN stripe_processed_events:{id} type")).await;
+        assert_eq!(kept, 255, "{id}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
 async fn a_claim_is_the_documented_hash_until_it_is_settled() {
     let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);

@@ -1,11 +1,11 @@
 //! What only the log in Redis does, on real servers.
 
 mod cluster;
+mod durability;
 mod eviction;
 mod expiry;
 mod hash;
 mod lost_replies;
-mod proxy;
 mod refusals;
 
 use std::time::Duration;

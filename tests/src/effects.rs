@@ -27,7 +27,8 @@ pub async fn open_sqlite(folder: &Path, connections: u32) -> SqliteLog {
 ///
 /// Where it cannot be created.
 pub async fn create_effects(log: &SqliteLog) {
-    sqlx::query("CREATE TABLE effects (event_id TEXT NOT NULL)").execute(log.pool()).await.unwrap();
+    let create = sqlx::query("CREATE TABLE IF NOT EXISTS effects (event_id TEXT NOT NULL)");
+    create.execute(log.pool()).await.unwrap();
 }
 
 /// One effect of the event, in the transaction.

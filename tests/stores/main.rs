@@ -10,3 +10,4 @@ mod sqlite_faults;
 mod sqlite_purge;
 mod sqlite_table;
 mod sqlite_traps;
+mod table_names;

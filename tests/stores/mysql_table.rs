@@ -2,7 +2,8 @@
 
 use ferro_idem::{EventRef, MySqlLog, ProcessedEventLog, TransactionalLog};
 use ferro_idem_tests::servers::MariaDb;
-use sqlx::{AssertSqlSafe, MySqlPool};
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::{AssertSqlSafe, Executor, MySqlPool};
 
 async fn pool() -> MySqlPool {
     MySqlPool::connect(&MariaDb::shared().await.fresh_database().await).await.unwrap()
@@ -52,5 +53,53 @@ async fn a_table_of_an_engine_without_transactions_is_refused_with_the_statement
         let statement = refused.split_once("with\n").unwrap().1.to_owned();
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(log.pool()).await.unwrap();
         MySqlLog::rollback(log.begin().await.unwrap()).await.unwrap();
+    }
+}
+
+/// Outside of strict mode.
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_column_that_cuts_ids_or_fills_them_up_is_refused_with_the_statement_that_mends_it() {
+    let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(64) + last);
+    for (column, ids) in [("VARBINARY(64)", [&*cut_to, &*the_same]), ("BINARY(255)", ["evt_a", "evt_b"])] {
+        let url = MariaDb::shared().await.fresh_database().await;
+        let pool = MySqlPoolOptions::new()
+            .after_connect(|connection, _| {
+                Box::pin(async { connection.execute("SET sql_mode = ''").await.map(drop) })
+            })
+            .connect(&url)
+            .await
+            .unwrap();
+        let table = format!(
+            "CREATE TABLE stripe_processed_events (event_id {column} NOT NULL PRIMARY KEY, \
+             event_type VARCHAR(255) NOT NULL, received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP)"
+        );
+        sqlx::raw_sql(AssertSqlSafe(table)).execute(&pool).await.unwrap();
+        let by_hand = async |id: &str| {
+            let insert =
+                sqlx::query("INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, '')");
+            insert.bind(id.as_bytes()).execute(&pool).await.is_ok()
+        };
+        assert!(by_hand(ids[0]).await);
+        let found: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM stripe_processed_events WHERE event_id = ?")
+                .bind(ids[0].as_bytes())
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+        assert_eq!(found, 0, "{column} keeps another id than it was given");
+
+        let log = MySqlLog::new(pool.clone());
+        let refused =
+            log.try_mark_processed(ids[0]).await.map_err(|error| error.to_string()).expect_err(column);
+        assert!(refused.contains("takes different ids for one"), "{refused}");
+        let statements = refused.split_once("compare bytes with\n").expect(&refused).1.to_owned();
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&pool).await.unwrap();
+        if column == "BINARY(255)" {
+            assert!(!log.try_mark_processed(ids[0]).await.unwrap(), "what it held still counts");
+        } else {
+            assert!(log.try_mark_processed(ids[0]).await.unwrap());
+        }
+        assert!(log.try_mark_processed(ids[1]).await.unwrap(), "{column}");
     }
 }

@@ -6,6 +6,12 @@ use ferro_idem::{ClaimLog, EventRef, Owner, PostgresLog, ProcessedEventLog, Tran
 use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, PgPool};
 
+/// The plain table of an application that fenced by hand, and how it did.
+const PLAIN: &str = "CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, \
+     event_type TEXT NOT NULL, received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+const BY_HAND: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ($1, '') \
+     ON CONFLICT (event_id) DO NOTHING";
+
 async fn pool() -> PgPool {
     PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap()
 }
@@ -73,5 +79,54 @@ async fn a_collation_that_takes_two_ids_for_one_is_refused_with_the_statement_th
     run(log.pool(), refusal.split_once("with\n").unwrap().1).await;
     for id in ["evt_a", "EVT_A", "evt_a ", "evt_é", "evt_e", "evt_e\u{301}"] {
         assert!(log.try_mark_processed(id).await.unwrap(), "{id:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_type_that_takes_two_ids_for_one_is_refused_with_the_statement_that_mends_it() {
+    let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(63) + last);
+    let types = "CREATE EXTENSION citext; CREATE DOMAIN ignoring_case AS CITEXT; \
+         CREATE DOMAIN short AS VARCHAR(5); CREATE DOMAIN as_short AS short";
+    for (column, ids) in [
+        ("CITEXT", ["evt_a", "EVT_A"]),
+        ("ignoring_case", ["evt_a", "EVT_A"]),
+        ("CHAR(255)", ["evt_a", "evt_a "]),
+        ("NAME", [&*cut_to, &*the_same]),
+        ("VARCHAR(5)", ["evt_a", "evt_a "]),
+        ("as_short", ["evt_a", "evt_a "]),
+    ] {
+        let pool = pool().await;
+        run(&pool, types).await;
+        run(&pool, &PLAIN.replace("TEXT PRIMARY KEY", &format!("{column} PRIMARY KEY"))).await;
+        for id in ids {
+            let by_hand = sqlx::query(BY_HAND).bind(id).execute(&pool).await.unwrap();
+            assert_eq!(by_hand.rows_affected() == 1, id == ids[0], "{column}: the second event is lost");
+        }
+        run(&pool, "DELETE FROM stripe_processed_events").await;
+
+        let log = PostgresLog::new(pool);
+        for refusal in refusals(&log).await {
+            assert!(refusal.contains("takes different ids for one"), "{column}: {refusal}");
+        }
+        let [refusal, ..] = refusals(&log).await;
+        run(log.pool(), refusal.split_once("with\n").unwrap().1).await;
+        for id in ids {
+            assert!(log.try_mark_processed(id).await.unwrap(), "{column}: {id:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn text_of_any_name_that_holds_every_id_is_taken() {
+    for column in ["VARCHAR", "VARCHAR(255)", "CHARACTER VARYING(300)", "an_id"] {
+        let pool = pool().await;
+        run(&pool, "CREATE DOMAIN an_id AS TEXT CHECK (VALUE <> '')").await;
+        run(&pool, &PLAIN.replace("TEXT PRIMARY KEY", &format!("{column} PRIMARY KEY"))).await;
+        let log = PostgresLog::new(pool);
+        for id in ["evt_a", "EVT_A", "evt_a ", &"x".repeat(255)] {
+            assert!(log.try_mark_processed(id).await.unwrap(), "{column}: {id:?}");
+        }
     }
 }

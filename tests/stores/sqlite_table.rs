@@ -1,6 +1,6 @@
 //! The tables that a fence can be kept in.
 
-use ferro_idem::{Error, EventRef, InvalidTableName, ProcessedEventLog, SqliteLog};
+use ferro_idem::{Error, EventRef, ProcessedEventLog, SqliteLog};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
@@ -125,25 +125,50 @@ async fn a_table_whose_id_is_not_unique_is_no_fence_and_is_refused() {
 }
 
 #[tokio::test]
-async fn another_table_is_another_fence_even_if_its_name_is_a_keyword() {
-    let folder = TempDir::new().unwrap();
-    let pool = pool(&folder).await;
-    let orders = SqliteLog::new(pool.clone()).table("order").unwrap();
-    let events = SqliteLog::new(pool);
-    orders.create_table().await.unwrap();
-    orders.create_table().await.unwrap();
-    events.create_table().await.unwrap();
-    assert!(orders.try_mark_processed("evt_1").await.unwrap());
-    assert!(!orders.try_mark_processed("evt_1").await.unwrap());
-    assert!(events.try_mark_processed("evt_1").await.unwrap());
+async fn a_column_that_takes_two_ids_for_one_is_refused_with_the_statements_that_mend_it() {
+    for (column, ids) in [
+        ("TEXT COLLATE NOCASE PRIMARY KEY", ["evt_a", "EVT_A"]),
+        ("TEXT COLLATE RTRIM PRIMARY KEY", ["evt_a", "evt_a "]),
+        ("TEXT UNIQUE COLLATE NOCASE", ["evt_a", "EVT_A"]),
+        ("STRING PRIMARY KEY", ["1000", "1e3"]),
+        ("NUMERIC PRIMARY KEY", ["1000", "1e3"]),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let pool = pool(&folder).await;
+        let table = PLAIN.replace("TEXT PRIMARY KEY", column);
+        sqlx::query(sqlx::AssertSqlSafe(table)).execute(&pool).await.unwrap();
+        for id in ids {
+            let by_hand = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, 'paid') \
+                 ON CONFLICT (event_id) DO NOTHING";
+            let inserted = sqlx::query(by_hand).bind(id).execute(&pool).await.unwrap();
+            assert_eq!(inserted.rows_affected() == 1, id == ids[0], "{column}: the second event is lost");
+        }
+
+        let log = SqliteLog::new(pool);
+        let refused =
+            log.try_mark_processed(ids[1]).await.map_err(|error| error.to_string()).expect_err(column);
+        assert!(refused.contains("takes different ids for one"), "{refused}");
+        let statements = refused.split_once("compare bytes with\n").unwrap().1.to_owned();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(log.pool()).await.unwrap();
+        assert!(!log.try_mark_processed(ids[0]).await.unwrap(), "{column}: what it held still counts");
+        for id in [ids[1], "evt_b", "EVT_B", "evt_b ", "7", "07", "7.0"] {
+            assert!(log.try_mark_processed(id).await.unwrap(), "{column}: {id:?}");
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_name_that_is_more_than_a_name_never_reaches_sql() {
-    let folder = TempDir::new().unwrap();
-    let pool = pool(&folder).await;
-    for name in ["", "a b", "x\"; DROP TABLE users; --", "main.events", &"x".repeat(64)] {
-        let refused = SqliteLog::new(pool.clone()).table(name).map(|_| ());
-        assert_eq!(refused, Err(InvalidTableName), "{name}");
+async fn a_column_without_a_type_or_of_any_text_keeps_ids_as_they_are() {
+    for column in ["PRIMARY KEY", "BLOB PRIMARY KEY", "VARCHAR(9) PRIMARY KEY", "NATIVE CHARACTER(9) UNIQUE"]
+    {
+        let folder = TempDir::new().unwrap();
+        let pool = pool(&folder).await;
+        let table = PLAIN.replace("TEXT PRIMARY KEY", column);
+        sqlx::query(sqlx::AssertSqlSafe(table)).execute(&pool).await.unwrap();
+        let log = SqliteLog::new(pool);
+        for id in ["evt_b", "EVT_B", "evt_b ", "7", "07", "7.0", "7e0", &"x".repeat(255)] {
+            assert!(log.try_mark_processed(id).await.unwrap(), "{column}: {id:?}");
+            assert!(!log.try_mark_processed(id).await.unwrap(), "{column}: {id:?}");
+        }
     }
 }

@@ -156,13 +156,20 @@ impl Handler {
     }
 }
 
+/// The receiver, not the module that begins `self::LOG`: `#[async_trait]` leaves that.
 fn with_renamed_self(tokens: TokenStream) -> TokenStream {
-    let rename = |token| match token {
-        TokenTree::Ident(ident) if ident == "self" => Ident::new("__self", ident.span()).into(),
-        TokenTree::Group(group) => regroup(&group, with_renamed_self(group.stream())).into(),
-        other => other,
-    };
-    tokens.into_iter().map(rename).collect()
+    let mut tokens = tokens.into_iter().peekable();
+    let mut renamed: Vec<TokenTree> = Vec::new();
+    while let Some(token) = tokens.next() {
+        renamed.push(match token {
+            TokenTree::Ident(ident) if ident == "self" && !is_punct(tokens.peek(), ':') => {
+                Ident::new("__self", ident.span()).into()
+            }
+            TokenTree::Group(group) => regroup(&group, with_renamed_self(group.stream())).into(),
+            other => other,
+        });
+    }
+    renamed.into_iter().collect()
 }
 
 /// A name in a pattern that is a binding: not a path, not a field's name before its pattern.
@@ -274,4 +281,16 @@ fn is_ident(token: &TokenTree, name: &str) -> bool {
 
 fn is_punct(token: Option<&TokenTree>, character: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_self_is_not_renamed() {
+        let written = quote!(f(self, self.log, self::LOG, &[self::f(self)]));
+        let renamed = quote!(f(__self, __self.log, self::LOG, &[self::f(__self)]));
+        assert_eq!(with_renamed_self(written).to_string(), renamed.to_string());
+    }
 }

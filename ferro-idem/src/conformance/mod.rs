@@ -56,6 +56,8 @@
 //! or does not come within minutes. Where a lease has to run out it is a few milliseconds long and the
 //! case asks until it did; where it must not, it is ten minutes long.
 //!
+//! Where a [`Store`] says how effects are written and counted, a log with transactions is tested with them.
+//!
 //! Several calls are under way on one handle: one of a [`TransactionalLog`](crate::TransactionalLog)
 //! needs at least two connections.
 //!
@@ -79,7 +81,7 @@ mod suites;
 pub use self::breach::run as __run;
 #[doc(hidden)]
 pub use self::dropping::drop_after_polls as __drop_after_polls;
-pub use self::store::Store;
+pub use self::store::{Lent, Store};
 pub use self::suites::*;
 #[doc(inline)]
 pub use crate::__conformance_tests as tests;

@@ -1,12 +1,18 @@
 //! What a log is tested on.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::time::Duration;
+
+use crate::transaction::TransactionalLog;
+
+/// What a log's transaction lends to the body: a connection.
+pub type Lent<L> = <<L as TransactionalLog>::Transaction as Deref>::Target;
 
 /// A store that holds nothing yet, and gives handles on it.
 ///
 /// Every closure that opens a log is one: `|| async { MyLog::connect(&url).await }`. Implement it for a
-/// type of your own where the log survives a restart or has a purge.
+/// type of your own where the log survives a restart, has a purge or has transactions.
 pub trait Store: Send + Sync {
     /// The log that is tested.
     type Log: Send + Sync + 'static;
@@ -26,6 +32,32 @@ pub trait Store: Send + Sync {
     fn purge(&self, log: &Self::Log, older_than: Duration) -> impl Future<Output = Option<u64>> + Send {
         let _ = (log, older_than);
         std::future::ready(None)
+    }
+
+    /// Writes an effect of the event as a body does, through what the transaction lends to it.
+    fn write_effect(&self, lent: &mut Lent<Self::Log>, event_id: &str) -> impl Future<Output = ()> + Send
+    where
+        Self::Log: TransactionalLog,
+    {
+        let _ = (lent, event_id);
+        std::future::ready(())
+    }
+
+    /// How many effects of the event there are, for everybody. `None`, where
+    /// [`write_effect`](Self::write_effect) writes none.
+    fn effects(&self, log: &Self::Log, event_id: &str) -> impl Future<Output = Option<u64>> + Send {
+        let _ = (log, event_id);
+        std::future::ready(None)
+    }
+
+    /// Rolls the transaction back behind the log's back, as a database does by itself after a deadlock: in
+    /// SQL, `ROLLBACK`. `false`, where that cannot be.
+    fn roll_back_from_within(&self, lent: &mut Lent<Self::Log>) -> impl Future<Output = bool> + Send
+    where
+        Self::Log: TransactionalLog,
+    {
+        let _ = lent;
+        std::future::ready(false)
     }
 }
 

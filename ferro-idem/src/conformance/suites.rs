@@ -94,6 +94,11 @@ macro_rules! __conformance_cases {
             "what was rolled back is the next delivery's",
         a_dropped_transaction_frees_the_event
             "a transaction that is dropped is rolled back",
+        effects_are_there_where_the_event_was_committed
+            "what a body wrote through its transaction is there once it was committed, and only then",
+        a_commit_without_its_mark_is_an_error
+            "where the store rolled a transaction back by itself, its commit is an error and the event the \
+             next delivery's",
         a_second_delivery_meanwhile_is_in_progress
             "while a transaction is open, another delivery of its event is told to come again",
         another_event_is_not_disturbed

@@ -11,7 +11,6 @@ use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
-use crate::retry::Attempts;
 
 /// The states that a claim can be settled in.
 #[derive(Clone, Copy)]
@@ -34,23 +33,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         settled: Settled,
     ) -> Result<bool, Error> {
         let arguments = (held.owner.as_bytes().as_slice(), held.fence, settled as u8, millis(self.retention));
-        self.run(Attempts::new(), operation, &script::SETTLE, event_id, arguments).await
+        self.run(operation, &script::SETTLE, event_id, arguments).await
     }
 }
 
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        let mut attempts = Attempts::new();
-        self.refuse_eviction(&mut attempts).await?;
-        let arguments = (
-            owner.as_bytes().as_slice(),
-            event.event_type().unwrap_or_default(),
-            millis(lease),
-            self.time_to_live(lease),
-        );
+        self.refuse_eviction().await?;
+        let event_type = event.recorded_type().unwrap_or_default();
+        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
         let (outcome, number): (u8, u64) =
-            self.run(attempts, "claim the event", &script::CLAIM, event.id(), arguments).await?;
+            self.run("claim the event", &script::CLAIM, event.id(), arguments).await?;
         Ok(match outcome {
             0 => ClaimOutcome::Acquired { fence: number },
             1 => ClaimOutcome::InProgress { retry_after: Duration::from_millis(number) },
@@ -61,7 +55,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
         let arguments =
             (held.owner.as_bytes().as_slice(), held.fence, millis(lease), self.time_to_live(lease));
-        self.run(Attempts::new(), "renew the claim", &script::RENEW, event_id, arguments).await
+        self.run("renew the claim", &script::RENEW, event_id, arguments).await
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {

@@ -44,15 +44,18 @@ struct Evicts(String);
 struct Unknown;
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
-    pub(super) async fn refuse_eviction(&self, attempts: &mut Attempts) -> Result<(), Error> {
+    /// Takes nothing of the time that the call itself has.
+    pub(super) async fn refuse_eviction(&self) -> Result<(), Error> {
         let Some(last_answer) = self.no_eviction.as_deref().filter(|last| !last.is_recent()) else {
             return Ok(());
         };
         let asked_at = Instant::now();
+        let asked_before = last_answer.asked_at().is_some();
+        // A master that is down must not stop the others for long: what it said before counts on.
+        let attempts = if asked_before { Attempts::once() } else { Attempts::new() };
         let policies = match self.ask(attempts, policies).await {
             Ok(policies) => policies,
-            // A master that is down must not stop the others: what it said before counts on.
-            Err(error) if last_answer.asked_at().is_some() && fault::cause_of(&error) != Cause::Permanent => {
+            Err(error) if asked_before && fault::cause_of(&error) != Cause::Permanent => {
                 last_answer.keep(asked_at);
                 return Ok(());
             }

@@ -23,6 +23,9 @@ use crate::log::{ProcessedEventLog, RETENTION};
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempts};
 
+/// With none at all, a mark would be deleted as soon as it is made.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
+
 /// A log in Redis or Valkey, on one node or a cluster: fence and claim, no transactions.
 ///
 /// It takes the application's own connection, a clone of which each call uses: a
@@ -53,7 +56,8 @@ use crate::retry::{ANSWER_WITHIN, Attempts};
 ///
 /// Before the first mark or claim, and again every minute, every master is asked for its
 /// `maxmemory-policy` (`INFO memory`). One that may evict is refused, and so is one that does not say;
-/// [`accept_eviction`](Self::accept_eviction) is the way around.
+/// [`accept_eviction`](Self::accept_eviction) is the way around. Where a master does not answer, the first
+/// call is an [`Error::Store`], and a later one goes on after 2 seconds with what it said before.
 ///
 /// # Lost replies
 ///
@@ -127,12 +131,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         Self { key_prefix: prefix.into().into(), ..self }
     }
 
-    /// How long an event is remembered after its last change: [`RETENTION`] by default.
+    /// How long an event is remembered after its last change: [`RETENTION`] by default, and a second at
+    /// least.
     ///
     /// An event that comes back later than that runs again.
     #[must_use]
     pub fn retention(self, retention: Duration) -> Self {
-        Self { retention, ..self }
+        Self { retention: retention.max(SHORTEST_RETENTION), ..self }
     }
 
     /// Uses the server even if it may evict, or does not say whether it does.
@@ -147,23 +152,21 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let owner = Owner::random()?;
-        let mut attempts = Attempts::new();
-        self.refuse_eviction(&mut attempts).await?;
-        let arguments =
-            (owner.as_bytes().as_slice(), event.event_type().unwrap_or_default(), millis(self.retention));
-        self.run(attempts, "mark the event as processed", &script::MARK, event.id(), arguments).await
+        self.refuse_eviction().await?;
+        let event_type = event.recorded_type().unwrap_or_default();
+        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(self.retention));
+        self.run("mark the event as processed", &script::MARK, event.id(), arguments).await
     }
 
     async fn run<T: FromRedisValue>(
         &self,
-        mut attempts: Attempts,
         operation: &'static str,
         script: &Script,
         event_id: &str,
         arguments: impl ToRedisArgs + Copy + Send,
     ) -> Result<T, Error> {
         let key = [&self.key_prefix, event_id.as_bytes()].concat();
-        self.ask(&mut attempts, |connection| script.run(connection, &key, arguments))
+        self.ask(Attempts::new(), |connection| script.run(connection, &key, arguments))
             .await
             .map_err(|error| fault::explain(operation, error))
     }
@@ -171,7 +174,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     /// Asks until there is an answer, a refusal, or no attempt left.
     async fn ask<T, Asked: Future<Output = RedisResult<T>>>(
         &self,
-        attempts: &mut Attempts,
+        mut attempts: Attempts,
         ask: impl Fn(C) -> Asked,
     ) -> Result<T, RedisError> {
         loop {

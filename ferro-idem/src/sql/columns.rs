@@ -16,9 +16,9 @@ pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -
         format!("the table `{table}` has no column `event_id`: use another table, made with\n{}", schema())
     } else if found.iter().any(|column| is(column, "event_id") && !column.byte_exact) {
         format!(
-            "the column `event_id` of `{table}` takes different ids for one (case, accents or trailing \
-             spaces), so that an event would be lost: make it compare bytes with\n{}",
-            table.in_statement::<D>(D::COMPARE_BYTES)
+            "the column `event_id` of `{table}` takes different ids for one (case, accents, trailing spaces, \
+             numbers, or the end of a long id), so that an event would be lost: make it compare bytes with\n{}",
+            table.in_statement::<D>(&D::compare_bytes(found))
         )
     } else if found.iter().any(|column| is(column, "event_id") && !column.unique) {
         Fault::of_table::<D>(table).advice.into_owned()
@@ -126,10 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_takes_two_ids_for_one_is_refused() {
-        let mut columns = found(&["event_id", "event_type"]);
+    fn a_column_that_takes_two_ids_for_one_is_answered_with_the_move_of_what_the_table_has() {
+        let mut columns = found(&["EVENT_ID", "event_type", "fence", "tenant"]);
         columns[0].byte_exact = false;
         let error = columns_of::<sqlx::Sqlite>(&TableName::default(), &columns).unwrap_err().to_string();
         assert!(error.contains("takes different ids for one"), "{error}");
+        let of_schema = "(event_id, event_type, fence) SELECT event_id, event_type, fence FROM";
+        assert!(error.contains(of_schema), "{error}");
     }
 }

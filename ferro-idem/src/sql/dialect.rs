@@ -24,9 +24,6 @@ pub trait Dialect: Database + sealed::Sealed {
     const SCHEMA: &'static str;
     const UPGRADE: &'static str;
 
-    /// For a column `event_id` that takes two ids for one.
-    const COMPARE_BYTES: &'static str;
-
     /// For a table that has no column `event_type`.
     const ADD_EVENT_TYPE: &'static str;
 
@@ -46,6 +43,10 @@ pub trait Dialect: Database + sealed::Sealed {
 
     /// The columns of the table, none where there is no table.
     fn look_at_table(connection: &mut Self::Connection, table: &TableName) -> impl Asked<Vec<FoundColumn>>;
+
+    /// The statements for a table with these columns whose `event_id` takes two ids for one. What it holds
+    /// still counts.
+    fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str>;
 
     /// Whether each event is now marked by its own nonce.
     ///
@@ -147,7 +148,7 @@ pub enum Columns {
 #[derive(Debug)]
 pub struct FoundColumn {
     pub(super) name: String,
-    /// Whether it tells all ids apart, were it `event_id`.
+    /// Whether it keeps ids of up to 255 bytes as they are and tells them apart, were it `event_id`.
     pub(super) byte_exact: bool,
     /// Whether the table has each value of it once. `true` also where the database refuses the mark's
     /// statement if it has not.
@@ -166,7 +167,7 @@ pub struct Mark {
 
 impl Mark {
     pub(super) fn new(event: EventRef<'_>, owner: Owner) -> Self {
-        Self { id: event.id().into(), event_type: recorded_type(event).as_ref().into(), owner }
+        Self { id: event.id().into(), event_type: event.recorded_type().unwrap_or_default().into(), owner }
     }
 }
 
@@ -266,16 +267,6 @@ pub(super) type PageEnd = Vec<u8>;
 /// Rows read, and at most deleted, in one transaction of a purge: a few milliseconds of its locks.
 pub(super) const PURGE_PAGE: i64 = 500;
 
-/// What is written of the event's type. It tells a person what the event was, and decides nothing: so
-/// a type that a database would refuse is cut down to what it takes.
-fn recorded_type(event: EventRef<'_>) -> Cow<'_, str> {
-    const LONGEST: usize = 255;
-    let event_type = event.event_type().unwrap_or_default();
-    let end = event_type.floor_char_boundary(LONGEST);
-    let cut = event_type.get(..end).unwrap_or_default();
-    if cut.contains('\0') { cut.replace('\0', "").into() } else { cut.into() }
-}
-
 /// A fence as databases count, which have no unsigned integers.
 pub(super) fn fence_of(counted: i64) -> u64 {
     u64::try_from(counted).unwrap_or(0)
@@ -291,15 +282,6 @@ pub(super) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_type_that_no_database_takes_is_cut_down_and_not_refused() {
-        let recorded =
-            |kind: &str| recorded_type(EventRef::new("evt_1").unwrap().with_type(kind)).into_owned();
-        assert_eq!(recorded("invoice.paid"), "invoice.paid");
-        assert_eq!(recorded("in\0voice"), "invoice");
-        assert_eq!(recorded(&"é".repeat(200)), "é".repeat(127));
-    }
 
     #[test]
     fn a_claim_whose_time_is_over_is_free() {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sqlx::error::BoxDynError;
+use sqlx::error::{BoxDynError, DatabaseError};
 
 use super::dialect::Dialect;
 use super::table::TableName;
@@ -36,10 +36,26 @@ impl Fault {
         Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
     }
 
+    /// The server gave the statement up, perhaps because one event kept it waiting.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn cancelled() -> Self {
+        let advice = "the statement was cancelled, by a time limit or by somebody: raise the server's limit for \
+                      statements, or shorten the application's own transactions on these rows";
+        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
+    }
+
     /// The table does not take what is written of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
         Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: true }
+    }
+
+    /// What the body wrote does not hold together.
+    fn refused_effects() -> Self {
+        Self::permanent(
+            "a constraint that is checked at the commit refuses what the body wrote: see to the body, or to \
+             the constraint",
+        )
     }
 
     /// The transaction is over before its end.
@@ -84,13 +100,49 @@ impl Fault {
         Error::Store { operation: operation.into(), advice: self.advice, source: source.into() }
     }
 
-    /// For a code that says nothing which its message does not say better.
+    /// As what the caller of a refused commit gets.
+    ///
+    /// It may be about rows that the body wrote, and the database quotes them: a key that is there already,
+    /// what a trigger raises. So the source has the code and the schema's names, and nothing else.
+    pub(super) fn of_commit(self, operation: &'static str, error: sqlx::Error) -> Error {
+        let is_of_values = self.is_about_one_event && self.cause == Cause::Permanent;
+        let fault = if is_of_values { Self::refused_effects() } else { self };
+        match error {
+            sqlx::Error::Database(refusal) => fault.of(operation, RefusedCommit::new(&*refusal)),
+            other => fault.of(operation, other),
+        }
+    }
+
+    /// For a code that says nothing which its message does not say better. A trigger may have refused one
+    /// event of many.
     pub(super) fn unknown<D: Dialect>() -> Self {
-        Self::permanent(format!(
+        let advice = format!(
             "{} refused the statement, its own message says why; answer with an error so that the sender \
              delivers again",
             D::NAME
-        ))
+        );
+        Self { is_about_one_event: true, ..Self::permanent(advice) }
+    }
+}
+
+/// Nothing that a body wrote.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database refused the commit with {code}{by}: its message may quote what was written, see its log"
+)]
+struct RefusedCommit {
+    code: String,
+    /// The constraint and its table, where the driver tells them apart from the message.
+    by: String,
+}
+
+impl RefusedCommit {
+    fn new(refusal: &dyn DatabaseError) -> Self {
+        let by = match (refusal.constraint(), refusal.table()) {
+            (Some(constraint), Some(table)) => format!(", by `{constraint}` of `{table}`"),
+            _ => String::new(),
+        };
+        Self { code: refusal.code().unwrap_or_default().into_owned(), by }
     }
 }
 

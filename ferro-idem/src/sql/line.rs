@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
+use tokio::time::Instant;
 
 use super::dialect::{Columns, Dialect};
 use super::fault::Fault;
@@ -14,12 +15,16 @@ use super::{SqlLog, Statements};
 use crate::error::Error;
 use crate::retry::{Attempts, Cause};
 
+/// How long who leads keeps a connection.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
 /// A line to the database.
 pub(super) struct Line<D: Dialect> {
     log: SqlLog<D>,
     /// For those who lead: the next statement is a moment away, and a pool asks the server whenever a
     /// connection is taken or returned.
     kept: Option<PoolConnection<D>>,
+    kept_since: Instant,
     patience: Patience,
 }
 
@@ -34,7 +39,7 @@ enum Patience {
 impl<D: Dialect> Line<D> {
     /// For one caller.
     pub(super) fn of_one(log: &SqlLog<D>) -> Self {
-        Self { log: log.clone(), kept: None, patience: Patience::WithOne }
+        Self { log: log.clone(), kept: None, kept_since: Instant::now(), patience: Patience::WithOne }
     }
 
     /// For the callers who share statements.
@@ -103,17 +108,20 @@ impl<D: Dialect> Line<D> {
     }
 
     async fn connection(&mut self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
-        match self.kept.take() {
-            Some(connection) => Ok(connection),
-            None => self.log.connected(attempts).await,
+        if let Some(connection) = self.kept.take() {
+            return Ok(connection);
         }
+        self.kept_since = Instant::now();
+        self.log.connected(attempts).await
     }
 
-    /// Where others may wait for a connection, it goes back to the pool.
+    /// It goes back to the pool where others may wait for a connection, and once in a while, because the
+    /// pool may want to close it: it is too old, or the application shuts down.
     fn keep(&mut self, connection: PoolConnection<D>) {
         let pool = &self.log.pool;
         let has_others = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
-        if self.patience == Patience::WithAll && has_others {
+        let may_stay = !pool.is_closed() && self.kept_since.elapsed() < KEPT_FOR;
+        if self.patience == Patience::WithAll && has_others && may_stay {
             self.kept = Some(connection);
         }
     }

@@ -60,7 +60,8 @@ pub use self::transaction::SqlTransaction;
 /// [`create_table`](Self::create_table) in development. A plain table that the application already
 /// has (`event_id` as primary key, `event_type`, `received_at`) works as it is for fence and
 /// transaction, without the column that tells which call made the mark; a claim answers with the
-/// statements of [`UPGRADE`](Self::UPGRADE) that are missing.
+/// statements of [`UPGRADE`](Self::UPGRADE) that are missing. One whose `event_id` takes two ids for one, or
+/// cuts long ones, is an [`Error::Store`] with the statements that mend it.
 ///
 /// # Lost replies
 ///

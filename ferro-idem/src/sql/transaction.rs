@@ -100,7 +100,7 @@ impl<D: Dialect> SqlTransaction<D> {
             let Self { transaction, log, entered, .. } = self;
             let committed = transaction.commit().await;
             drop(entered);
-            committed.map_err(|error| log.explained(COMMIT, error))
+            committed.map_err(|error| log.fault_of(&error).of_commit(COMMIT, error))
         };
         log.answered(COMMIT, within, committing).await
     }

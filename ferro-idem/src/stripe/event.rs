@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::object::Object;
 use crate::event::WebhookEvent;
 
 /// A Stripe event: the envelope, and the object as it was sent.
@@ -55,7 +56,7 @@ struct Envelope {
     #[serde(default)]
     api_version: Option<String>,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<Object<Data>>,
     #[serde(default)]
     related_object: Option<Box<RawValue>>,
 }
@@ -91,7 +92,7 @@ impl StripeEvent {
     }
 
     pub(super) fn from_verified(payload: &[u8]) -> Result<Self, PayloadError> {
-        let envelope: Envelope =
+        let Object(envelope): Object<Envelope> =
             serde_json::from_slice(payload).map_err(|error| PayloadError::new("an event", &error))?;
         if envelope.id.is_empty() {
             return Err(PayloadError { expected: "an event", flaw: Flaw::Lacks("a non-empty `id`") });
@@ -144,7 +145,7 @@ impl StripeEvent {
     ///
     /// [`PayloadError`] where there is none (a thin event), or it does not fit `T`.
     pub fn object<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        let object = self.envelope.data.as_ref().and_then(|data| data.object.as_deref());
+        let object = self.envelope.data.as_ref().and_then(|Object(data)| data.object.as_deref());
         decode(object, "`data.object`")
     }
 
@@ -290,6 +291,17 @@ mod tests {
             (r#"{"id": "", "type": "t"}"#, "the body is not an event: it lacks a non-empty `id`"),
         ] {
             assert_eq!(parse(payload).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_event_and_no_data() {
+        for payload in [
+            r#"["evt_1", "invoice.paid"]"#,
+            r#"{"id": "evt_1", "type": "invoice.paid", "data": [{"amount": 12}]}"#,
+        ] {
+            let error = parse(payload).unwrap_err().to_string();
+            assert!(error.contains("a field is missing or of another type"), "{payload}: {error}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! verified; over axum it is an extractor, and the handler never sees anything else.
 
 mod event;
+mod object;
 mod signature;
 mod webhook;
 

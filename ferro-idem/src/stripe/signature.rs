@@ -146,5 +146,20 @@ mod tests {
         }
         assert_eq!(reason(&format!("t=1{}", ",v1=aa".repeat(17))), "it has more than 16 `v1=`");
         assert_eq!(reason(&format!("t=1,v1={}", "a".repeat(4096))), "it is over 4096 bytes long");
+        assert_eq!(
+            reason("t=1,v1=aa, t=1,v1=aa"),
+            "it has more than one `t=`",
+            "two headers that a proxy joined"
+        );
+    }
+
+    #[test]
+    fn a_header_at_the_limits_is_read() {
+        let sixteen = format!("t=1{}", ",v1=aa".repeat(16));
+        assert_eq!(SignatureHeader::parse(&sixteen).unwrap().v1.len(), 16);
+        let longest = format!("t=1,v1={}", "a".repeat(4096 - 7));
+        assert_eq!(longest.len(), 4096);
+        assert!(SignatureHeader::parse(&longest).is_ok());
+        assert_eq!(reason(&format!("{longest}a")), "it is over 4096 bytes long");
     }
 }

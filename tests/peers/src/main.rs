@@ -4,6 +4,8 @@
 //! deliver each event twice, in an order that has the second delivery of about half of them on the other
 //! thread.
 
+#![forbid(unsafe_code)]
+
 #[path = "../../benches/report/mod.rs"]
 mod report;
 #[path = "../../benches/stripe_ids/mod.rs"]

@@ -1,7 +1,8 @@
 //! Prints which log keeps which promise, as a table in Markdown:
 //! `cargo run -p ferro-idem-tests --bin conformance_table`.
 //!
-//! ✓ kept, ✗ broken, – not promised by this log, empty where the suite is not for it.
+//! ✓ kept, ✗ broken, – not promised by this log, empty where the suite is not for it. It fails where a promise
+//! is broken, and where a case did not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, ExitCode, Stdio};
@@ -32,12 +33,16 @@ fn main() -> ExitCode {
         .expect("cargo runs");
     let output = String::from_utf8_lossy(&tests.stdout);
     let verdicts = verdicts(&output);
-    if verdicts.is_empty() {
-        eprintln!("no test ran:\n{output}");
-        return ExitCode::FAILURE;
-    }
     print!("{}", table(&verdicts));
-    if verdicts.values().any(|verdict| *verdict == "✗") { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let missing = missing(&verdicts);
+    if tests.status.success() && !verdicts.is_empty() && missing.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{output}\nthe tests: {}", tests.status);
+    for (case, log) in missing {
+        eprintln!("{case} did not run on {log}");
+    }
+    ExitCode::FAILURE
 }
 
 /// Reads what libtest printed: `test LOG::SUITE::CASE ... ok`, and behind that what each test said.
@@ -68,8 +73,29 @@ fn case_and_log(name: &str) -> Option<(&str, &str)> {
     })
 }
 
+fn logs<'a>(verdicts: &Verdicts<'a>) -> BTreeSet<&'a str> {
+    verdicts.keys().map(|(_, log)| *log).collect()
+}
+
+/// The cases that a log has no verdict on, in the suites that it runs.
+fn missing<'a>(verdicts: &Verdicts<'a>) -> Vec<(String, &'a str)> {
+    let mut missing = Vec::new();
+    for log in logs(verdicts) {
+        for (suite, cases) in SUITES {
+            let (ran, did_not): (Vec<_>, Vec<_>) = cases
+                .iter()
+                .map(|(case, _)| format!("{suite}::{case}"))
+                .partition(|case| verdicts.contains_key(&(case.as_str(), log)));
+            if !ran.is_empty() {
+                missing.extend(did_not.into_iter().map(|case| (case, log)));
+            }
+        }
+    }
+    missing
+}
+
 fn table(verdicts: &Verdicts<'_>) -> String {
-    let logs: BTreeSet<_> = verdicts.keys().map(|(_, log)| *log).collect();
+    let logs = logs(verdicts);
     let row = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
     let header = std::iter::once("case").chain(logs.iter().copied());
     let mut table = row(header.collect());
@@ -85,4 +111,37 @@ fn table(verdicts: &Verdicts<'_>) -> String {
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What libtest prints of a log that runs the fence.
+    fn printed(cases: &[(&str, &str)], verdict: &str) -> String {
+        let line = |(case, _): &(&str, &str)| format!("test mine::fence::{case} ... {verdict}\n");
+        cases.iter().map(line).collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn a_case_that_did_not_run_is_missed_in_the_suites_that_its_log_runs() {
+        let all = printed(fence::CASES, "ok");
+        assert!(missing(&verdicts(&all)).is_empty(), "other suites are not for it");
+        let (first, rest) = fence::CASES.split_first().unwrap();
+        let all_but_one = printed(rest, "ok");
+        assert_eq!(missing(&verdicts(&all_but_one)), [(format!("fence::{}", first.0), "mine")]);
+    }
+
+    #[test]
+    fn a_verdict_is_what_libtest_said_or_what_the_test_said_itself() {
+        let output = format!(
+            "{}---- mine::fence::marks_survive_a_restart stdout ----\n\
+             not promised by this log: to survive a restart\ntest mine::fence::bad_ids_are_refused ... FAILED\n",
+            printed(fence::CASES, "ok")
+        );
+        let verdicts = verdicts(&output);
+        assert_eq!(verdicts[&("fence::of_many_racers_one_is_first", "mine")], "✓");
+        assert_eq!(verdicts[&("fence::marks_survive_a_restart", "mine")], "–");
+        assert_eq!(verdicts[&("fence::bad_ids_are_refused", "mine")], "✗");
+    }
 }

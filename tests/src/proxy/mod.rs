@@ -2,6 +2,7 @@
 
 mod frames;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,23 +57,21 @@ pub struct Proxy {
 #[derive(Debug, Default)]
 struct Plan {
     loss: Option<(From, Then)>,
-    /// Messages before it.
-    to_pass: usize,
+    /// Messages before each loss that is to come.
+    to_pass: VecDeque<usize>,
     stalled_until: Option<Instant>,
 }
 
 impl Plan {
-    /// Whether this message is the one to lose.
+    /// Whether this message is one to lose.
     fn loses(&mut self, from: From) -> Option<Then> {
-        let (side, then) = self.loss?;
-        if side != from {
+        let (_, then) = self.loss.filter(|(side, _)| *side == from)?;
+        let left = self.to_pass.front_mut()?;
+        if *left > 0 {
+            *left -= 1;
             return None;
         }
-        if let Some(left) = self.to_pass.checked_sub(1) {
-            self.to_pass = left;
-            return None;
-        }
-        self.loss = None;
+        self.to_pass.pop_front();
         Some(then)
     }
 }
@@ -127,13 +126,18 @@ impl Proxy {
 
     /// From now on, on all connections together: `nth` messages of this side pass, and the next is lost.
     pub fn lose(&self, nth: usize, from: From, then: Then) {
-        *self.plan() = Plan { loss: Some((from, then)), to_pass: nth, stalled_until: None };
+        self.lose_each([nth], from, then);
     }
 
-    /// Loses nothing more. Whether the message was lost.
+    /// The same several times, each counted from the loss before.
+    pub fn lose_each(&self, nths: impl Into<VecDeque<usize>>, from: From, then: Then) {
+        *self.plan() = Plan { loss: Some((from, then)), to_pass: nths.into(), stalled_until: None };
+    }
+
+    /// Loses nothing more. Whether every message was lost.
     pub fn has_lost(&self) -> bool {
         let plan = std::mem::take(&mut *self.plan());
-        plan.loss.is_none()
+        plan.to_pass.is_empty()
     }
 
     /// Holds back what is said from now on, for so long: nothing is lost.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::conformance::breach::{Breach, Kept, check, not_promised};
 use crate::conformance::delivering::{
-    PATIENCE, ROUNDS, event, handles, mark_in, race, transact, try_mark_in,
+    PATIENCE, Patience, ROUNDS, event, handles, mark_in, race, transact, try_mark_in,
 };
 use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
+use crate::conformance::random::Ending;
 use crate::conformance::{Store, ids, random};
 use crate::error::Error;
 use crate::transaction::{Beginning, MarkOutcome, TransactionalLog, begin};
@@ -115,6 +116,65 @@ where
     check(outcome == MarkOutcome::First, || format!("a new event came to {outcome:?}"))?;
     drop(transaction);
     is_first(&other, "dropped", "whose transaction was dropped").await
+}
+
+/// Opens the transaction of an event that nobody committed, when no other has it.
+async fn open_first<L: TransactionalLog>(log: &L, id: &str) -> Kept<L::Transaction> {
+    let patience = Patience::for_the("end of the other transaction");
+    loop {
+        let (transaction, outcome) = mark_in(log, id).await?;
+        match outcome {
+            MarkOutcome::First => return Ok(transaction),
+            MarkOutcome::InProgress { .. } => L::rollback(transaction).await?,
+            MarkOutcome::Processed => {
+                return Err(Breach(format!("nobody committed {id:?}, and it is processed")));
+            }
+        }
+        patience.wait().await?;
+    }
+}
+
+/// One delivery is rolled back, one is dropped, and the last one leaves its effect.
+pub(in crate::conformance) async fn effects_are_there_where_the_event_was_committed<S: Store>(
+    store: &S,
+) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    if store.effects(&log, "effective").await.is_none() {
+        return not_promised("effects, as the kit is not told how to write them");
+    }
+    for ending in [Ending::Rollback, Ending::Drop, Ending::Commit] {
+        let mut transaction = open_first(&log, "effective").await?;
+        store.write_effect(&mut transaction, "effective").await;
+        match ending {
+            Ending::Rollback => S::Log::rollback(transaction).await?,
+            Ending::Drop => drop(transaction),
+            Ending::Commit => S::Log::commit(transaction).await?,
+        }
+    }
+    let effects = store.effects(&other, "effective").await.unwrap_or_default();
+    check(effects == 1, || {
+        format!("one delivery was rolled back, one dropped and one committed: {effects} effects are there")
+    })?;
+    is_processed(&other, "effective").await
+}
+
+pub(in crate::conformance) async fn a_commit_without_its_mark_is_an_error<S: Store>(store: &S) -> Kept
+where
+    S::Log: TransactionalLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let mut transaction = open_first(&log, "undone from within").await?;
+    if !store.roll_back_from_within(&mut transaction).await {
+        S::Log::rollback(transaction).await?;
+        return not_promised("anything of a store that rolls back by itself");
+    }
+    check(S::Log::commit(transaction).await.is_err(), || {
+        "the transaction had been rolled back, and its commit was a success".into()
+    })?;
+    is_first(&other, "undone from within", "whose transaction the store had rolled back").await
 }
 
 pub(in crate::conformance) async fn a_second_delivery_meanwhile_is_in_progress<S: Store>(store: &S) -> Kept

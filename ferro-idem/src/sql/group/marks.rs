@@ -60,8 +60,9 @@ fn tell_first<D: Dialect>(mut unheard: Unheard<D>, waiters: Vec<Waiter<Mark, Unh
 
 /// Whether a mark is first, and its caller has not heard of it yet.
 ///
-/// Dropped unheard, the mark is taken back, so that the next delivery of an event whose body never had
-/// the chance to run is first. One that asked in between was told that it is a duplicate.
+/// Dropped unheard, it goes to the next delivery that queues, or the mark is taken back, so that the next
+/// delivery of an event whose body never had the chance to run is first. One that was already on its way to
+/// the database is told that it is a duplicate.
 pub(in crate::sql) struct Unheard<D: Dialect> {
     first: Option<(SqlLog<D>, Mark)>,
 }
@@ -83,9 +84,11 @@ impl<D: Dialect> Unheard<D> {
 
 impl<D: Dialect> Drop for Unheard<D> {
     fn drop(&mut self) {
-        if let Some((log, mark)) = self.first.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
+        let Some((log, mark)) = self.first.take() else { return };
+        let next = log.table.groups.marks.queue().take_first(|waiter| waiter.request.id == mark.id);
+        if let Some(next) = next {
+            next.tell(Told::Answer(Self::first(&log, mark)));
+        } else if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move { drop(Line::of_one(&log).ask(&Unmark(&mark)).await) });
         }
     }

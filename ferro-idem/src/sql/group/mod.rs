@@ -8,8 +8,8 @@
 //! 1. Of each kind (marks, claims, each step of a claim) at most one shared statement is under way.
 //! 2. Whoever queued is answered, or told to ask alone. A leader that is dropped (its runtime shuts down)
 //!    tells everybody by that.
-//! 3. Dropping a caller harms nobody: what a leader began goes on in a task of its own, and what was
-//!    answered to nobody is taken back.
+//! 3. Dropping a caller, or not polling it, harms nobody: the leader is a task of its own, and a mark that
+//!    was answered to nobody is another's, or taken back.
 //! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
 
 mod claims;
@@ -40,7 +40,6 @@ use super::dialect::{Dialect, Mark, NewClaim};
 use super::line::Unanswered;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
-use crate::see_through::SeeThrough;
 
 /// Events in one statement.
 const MOST: usize = 1024;
@@ -143,8 +142,12 @@ where
     let (answer, told) = oneshot::channel();
     let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
     if has_to_lead {
-        let leader = Leader { line, group, has_resigned: false };
-        SeeThrough::new(leader.lead_until_answered()).await;
+        let leading = Leader { line, group, has_resigned: false }.lead();
+        // In a task of its own: a caller who is not polled for a while would keep everybody waiting.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(leading)),
+            Err(_) => leading.await,
+        }
     }
     told.await.unwrap_or(Told::Alone { again: true })
 }
@@ -161,31 +164,20 @@ where
     L: Send + 'static,
     R: Sharing<L>,
 {
-    /// One statement, with the caller's own request in it. Where others are about, a task goes on leading:
-    /// the caller has its answer.
-    async fn lead_until_answered(mut self) {
+    async fn lead(mut self) {
         if self.group.queue().has_company() {
             self.gather().await;
         }
-        let was_alone = self.lead_once().await == 1;
-        if was_alone && self.resign() {
-            return;
-        }
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(self.lead_until_nobody_waits())),
-            Err(_) => self.lead_until_nobody_waits().await,
-        }
-    }
-
-    async fn lead_until_nobody_waits(mut self) {
         loop {
-            // Those just answered may be about to ask again.
-            yield_now().await;
+            let was_alone = self.lead_once().await == 1;
+            if !was_alone {
+                // Those just answered may be about to ask again.
+                yield_now().await;
+            }
             if self.resign() {
                 return;
             }
             self.gather().await;
-            self.lead_once().await;
         }
     }
 

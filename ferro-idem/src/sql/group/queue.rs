@@ -48,6 +48,12 @@ impl<W> Queue<W> {
         left.into_iter().rev().for_each(|waiter| self.waiting.push_front(waiter));
     }
 
+    /// Takes out the first who waits for this.
+    pub(crate) fn take_first(&mut self, is_this: impl Fn(&W) -> bool) -> Option<W> {
+        let position = self.waiting.iter().position(is_this)?;
+        self.waiting.remove(position)
+    }
+
     /// `true`: nobody waits, and the leader is none any more.
     pub(crate) fn resign(&mut self) -> bool {
         self.is_led = !self.waiting.is_empty();
@@ -111,6 +117,14 @@ mod tests {
         assert!(!queue.join(3));
         queue.put_back(batch.into_iter().skip(1).collect());
         assert_eq!(queue.take(10), [1, 2, 3]);
+    }
+
+    #[test]
+    fn who_is_taken_out_was_the_first_of_those_and_the_others_keep_their_order() {
+        let mut queue = led_by_the_first_of(0..5);
+        assert_eq!(queue.take_first(|waiter| waiter % 2 == 1), Some(1));
+        assert_eq!(queue.take_first(|&waiter| waiter > 4), None);
+        assert_eq!(queue.take(10), [0, 2, 3, 4]);
     }
 
     #[test]

@@ -28,9 +28,11 @@ impl<D: Dialect> Sharing<Line<D>> for Settlement {
         }
     }
 
-    /// Those who hold one event by different claims do not fit into one statement. Whoever is gone is
-    /// carried out all the same: a lease must not stay for that.
-    async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting>) -> Vec<Waiting> {
+    /// Those who hold one event by different claims do not fit into one statement. Who ends a claim and is
+    /// gone is carried out all the same, because a lease must not stay for that; who renews it and is gone is
+    /// not, because nobody would be at work under the new lease.
+    async fn carry_out(line: &mut Line<D>, mut batch: Vec<Waiting>) -> Vec<Waiting> {
+        batch.retain(|waiter| waiter.request.step != Step::Renew || !waiter.is_gone());
         let Some(step) = batch.first().map(|waiter| waiter.request.step) else { return batch };
         let mut events: BTreeMap<Arc<str>, Vec<Waiting>> = BTreeMap::new();
         let mut left = Vec::new();

@@ -15,9 +15,10 @@ const LOCK_WAIT_TIMEOUT: u16 = 1205;
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     match refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
         Some(LOCK_WAIT_TIMEOUT) => Fault::locked(),
-        // Deadlock; the row changed under `innodb_snapshot_isolation`; cancelled by
-        // KILL QUERY, by MariaDB's and by MySQL's time limit for statements.
-        Some(1213 | 1020 | 1317 | 1969 | 3024) => Fault::passing(
+        // KILL QUERY, MariaDB's and MySQL's time limit for statements.
+        Some(1317 | 1969 | 3024) => Fault::cancelled(),
+        // Deadlock; the row changed under `innodb_snapshot_isolation`.
+        Some(1213 | 1020) => Fault::passing(
             "another transaction was in the way: shorten the application's own transactions on these rows",
         ),
         // Shutdown in progress, connection killed.

@@ -1,8 +1,10 @@
 //! MySQL and MariaDB.
 
+mod columns;
 mod fault;
 mod statements;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -31,8 +33,9 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
 /// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
-/// duplicate. A table whose `event_id` is text is refused, with the statement that mends it. So is one of an
-/// engine without transactions (`MyISAM`, `Aria`): it keeps the mark of a delivery that was rolled back.
+/// duplicate. A table whose `event_id` is text, or too short for every id (a server that is not strict cuts
+/// what is too long), is refused, with the statement that mends it. So is one of an engine without transactions
+/// (`MyISAM`, `Aria`): it keeps the mark of a delivery that was rolled back.
 ///
 /// # Transactions
 ///
@@ -47,7 +50,11 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// # Upgrade
 ///
-/// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on).
+/// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on). On a
+/// table that cannot be changed like that, a statement copies it while marks wait: with
+/// `, ALGORITHM=INSTANT` at its end it fails instead. Behind an open transaction that uses the table, as that
+/// of a long body under `transaction(tx)`, it waits, and every mark waits behind it: `SET lock_wait_timeout =
+/// 1` in the same session makes it give up (1205). Run the ones that are left again, until they get through.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, MySqlLog, ProcessedEventLog};
@@ -69,8 +76,6 @@ impl sealed::Sealed for MySql {}
 impl Dialect for MySql {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
-    const COMPARE_BYTES: &'static str =
-        "ALTER TABLE stripe_processed_events MODIFY event_id VARBINARY(255) NOT NULL;";
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type VARCHAR(255) NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
@@ -90,30 +95,11 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        // An insert into a table without a key goes through each time, so the keys are looked at here. So is
-        // the engine: one without transactions takes a rollback with no more than a warning.
-        let found: Vec<(String, i64, i64, i64)> = sqlx::query_as(
-            "SELECT CAST(column_name AS CHAR), CAST(collation_name IS NULL AS SIGNED), \
-             CAST(column_name IN (SELECT MIN(column_name) FROM information_schema.statistics \
-             WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
-             GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED), \
-             CAST(EXISTS (SELECT 1 FROM information_schema.tables AS t \
-             JOIN information_schema.engines AS e ON e.engine = t.engine AND e.transactions = 'YES' \
-             WHERE t.table_schema = DATABASE() AND t.table_name = ?) AS SIGNED) \
-             FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?",
-        )
-        .bind(table.as_str())
-        .bind(table.as_str())
-        .bind(table.as_str())
-        .fetch_all(connection)
-        .await?;
-        let column = |(name, byte_exact, unique, rolls_back)| FoundColumn {
-            name,
-            byte_exact: byte_exact == 1,
-            unique: unique == 1,
-            rolls_back: rolls_back == 1,
-        };
-        Ok(found.into_iter().map(column).collect())
+        columns::of(connection, table).await
+    }
+
+    fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
+        columns::COMPARE_BYTES.into()
     }
 
     async fn mark(

@@ -10,8 +10,10 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let code = refusal.code().unwrap_or_default();
     match &*code {
         "55P03" => Fault::locked(),
-        // Serialization failure, deadlock, query cancelled (a `statement_timeout`).
-        "40001" | "40P01" | "40000" | "40002" | "57014" => Fault::passing(
+        // A `statement_timeout`, or somebody.
+        "57014" => Fault::cancelled(),
+        // Serialization failure, deadlock.
+        "40001" | "40P01" | "40000" | "40002" => Fault::passing(
             "another transaction was in the way: shorten the application's own transactions on these rows",
         ),
         "40003" => Fault::unanswered("the server does not say whether it was done, see its log"),

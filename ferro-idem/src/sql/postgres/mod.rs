@@ -1,8 +1,10 @@
 //! PostgreSQL.
 
+mod columns;
 mod fault;
 mod statements;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -39,7 +41,10 @@ use crate::retry::ANSWER_WITHIN;
 ///
 /// # Upgrade
 ///
-/// `PostgresLog::UPGRADE` rewrites no row: each statement takes its lock for a moment.
+/// `PostgresLog::UPGRADE` rewrites no row: each statement needs its lock for a moment. Behind an open
+/// transaction that uses the table, as that of a long body under `transaction(tx)`, it waits, and every mark
+/// waits behind it: `SET lock_timeout = '1s'` in the same session makes it give up (55P03). Run the ones that
+/// are left again, until they get through.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, PostgresLog, ProcessedEventLog};
@@ -65,8 +70,6 @@ const PLANNED_ONCE: bool = false;
 impl Dialect for Postgres {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
-    const COMPARE_BYTES: &'static str =
-        "ALTER TABLE stripe_processed_events ALTER COLUMN event_id TYPE TEXT COLLATE \"C\";";
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
@@ -86,16 +89,11 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        let found: Vec<(String, bool)> = sqlx::query_as(
-            "SELECT attname::text, COALESCE(collisdeterministic, true) FROM pg_attribute \
-             LEFT JOIN pg_collation ON pg_collation.oid = attcollation \
-             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-        )
-        .bind(format!("\"{table}\""))
-        .fetch_all(connection)
-        .await?;
-        let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
-        Ok(found.into_iter().map(column).collect())
+        columns::of(connection, table).await
+    }
+
+    fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
+        columns::COMPARE_BYTES.into()
     }
 
     async fn mark(
@@ -145,8 +143,12 @@ impl Dialect for Postgres {
             .bind(leases)
             .fetch_all(connection)
             .await?;
-        let rows: HashMap<String, i64> = rows.into_iter().collect();
-        Ok(events.ids.iter().map(|&id| claimed(rows.get(id).copied())).collect())
+        let mut fences = HashMap::new();
+        for (id, fence) in rows {
+            // What was acquired comes first: a row that was processed may have been purged meanwhile.
+            fences.entry(id).or_insert(fence);
+        }
+        Ok(events.ids.iter().map(|&id| claimed(fences.get(id).copied())).collect())
     }
 
     async fn look(

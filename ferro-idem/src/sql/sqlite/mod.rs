@@ -1,10 +1,12 @@
 //! SQLite: one writer, no server, no reply that could be lost.
 
+mod columns;
 mod fault;
 mod in_flight;
 mod open;
 mod statements;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -84,7 +86,6 @@ impl sealed::Sealed for Sqlite {}
 impl Dialect for Sqlite {
     const SCHEMA: &'static str = statements::SCHEMA;
     const UPGRADE: &'static str = statements::UPGRADE;
-    const COMPARE_BYTES: &'static str = "-- SQLite cannot change a column: make a new table with the statements of `SCHEMA`, and copy the rows";
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = None;
@@ -105,21 +106,22 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-        let names: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1)")
-            .bind(table.as_str())
-            .fetch_all(connection)
-            .await?;
-        let column = |name| FoundColumn { name, byte_exact: true, unique: true, rolls_back: true };
-        Ok(names.into_iter().map(column).collect())
+        columns::of(connection, table).await
+    }
+
+    fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str> {
+        columns::moved_to_schema(found).into()
     }
 
     async fn mark(
         connection: &mut SqliteConnection,
         statements: &Statements,
         marks: &[&Mark],
-        _again: bool,
+        again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let (text, rows) = statements.mark.with(marks);
+        let is_told_by_nonce = again && statements.columns == Columns::Full;
+        let insert = if is_told_by_nonce { &statements.mark_again } else { &statements.mark };
+        let (text, rows) = insert.with(marks);
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {
             insert = insert.bind(&*mark.id).bind(&*mark.event_type);

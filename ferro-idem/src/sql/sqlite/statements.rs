@@ -32,10 +32,17 @@ ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
 
 const MARK: Many = Many {
-    head: "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES ",
+    head: "INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) VALUES ",
     row: "(?, ?, ?)",
     between: ", ",
     tail: " ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
+};
+
+/// A row that an earlier attempt made, by its nonce, is returned as well.
+const MARK_AGAIN: Many = Many {
+    tail: " ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = excluded.owner \
+         RETURNING event_id",
+    ..MARK
 };
 
 const MARK_PLAIN: Many = Many {
@@ -128,6 +135,7 @@ pub struct Statements {
     pub(super) columns: Columns,
     pub(super) in_flight: InFlight,
     pub(super) mark: Many<String>,
+    pub(super) mark_again: Many<String>,
     pub(super) claim: Many<String>,
     pub(super) look: Many<String>,
     renew: Many<String>,
@@ -143,6 +151,7 @@ pub struct Statements {
 impl Statements {
     pub(super) fn new(table: &TableName, columns: Columns, in_flight: InFlight) -> Self {
         let written = |statement| table.prepared::<Sqlite>(statement);
+        // A plain table is never asked again: it could not tell whose a row is.
         let (mark, look, own, delete_page) = match columns {
             Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
             Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
@@ -151,6 +160,7 @@ impl Statements {
             columns,
             in_flight,
             mark: mark.of::<Sqlite>(table),
+            mark_again: MARK_AGAIN.of::<Sqlite>(table),
             claim: CLAIM.of::<Sqlite>(table),
             look: look.of::<Sqlite>(table),
             renew: RENEW.of::<Sqlite>(table),

@@ -1,0 +1,38 @@
+//! Every input of the committed corpora, through what the fuzz targets assert.
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+
+fn inputs(target: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut inputs: Vec<PathBuf> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    inputs.sort();
+    assert!(!inputs.is_empty(), "{} is empty", folder.display());
+    inputs
+}
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let mut inputs = inputs(target);
+    inputs.retain(|path| {
+        let input = fs::read(path).expect("a readable input");
+        catch_unwind(|| check(&input)).is_err()
+    });
+    assert!(inputs.is_empty(), "these inputs fail, for the reasons above: {inputs:#?}");
+}
+
+#[test]
+fn every_signature_header_of_the_corpus_is_judged_rightly() {
+    replay("signature_header", crate::signature_header::check);
+}
+
+#[test]
+fn every_event_of_the_corpus_is_read_rightly() {
+    replay("event_envelope", crate::event_envelope::check);
+}
+
+#[test]
+fn every_use_of_the_attribute_in_the_corpus_keeps_its_function() {
+    replay("macro_arguments", crate::macro_arguments::check);
+}

@@ -1,0 +1,29 @@
+//! What holds of every input: a `check` for each fuzz target.
+//!
+//! One file for two crates: the library of the fuzz targets, and the test `corpora` of
+//! `ferro-idem-tests`, which puts the committed corpora through the same checks without a fuzzer.
+
+pub mod event_envelope;
+pub mod macro_arguments;
+pub mod signature_header;
+mod written;
+
+#[cfg(test)]
+mod corpora;
+
+// A crate of a macro exports nothing but the macro, and that runs in a compiler only: here are its
+// sources, under the names that they know each other by.
+#[path = "../../../ferro-idem-macros/src/args.rs"]
+mod args;
+#[path = "../../../ferro-idem-macros/src/errors.rs"]
+mod errors;
+#[path = "../../../ferro-idem-macros/src/expand/mod.rs"]
+mod expand;
+#[path = "../../../ferro-idem-macros/src/handler/mod.rs"]
+mod handler;
+#[path = "../../../ferro-idem-macros/src/stages.rs"]
+mod stages;
+#[path = "../../../ferro-idem-macros/src/suggest.rs"]
+mod suggest;
+#[path = "../../../ferro-idem-macros/src/validate.rs"]
+mod validate;
