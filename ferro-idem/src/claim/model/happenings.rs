@@ -217,7 +217,9 @@ impl Model for Claims {
             }
             Action::Crash(i) => world.deliveries[i].stage = Stage::Ended,
             Action::Expire => {
-                world.stop_believing(world.store.0?.held);
+                if self.rules != Rules::LeaseIsOnTheWorkersClock {
+                    world.stop_believing(world.store.0?.held);
+                }
                 world.store.expire();
             }
             Action::Purge => {

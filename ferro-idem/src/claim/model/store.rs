@@ -15,10 +15,12 @@ pub(super) enum Rules {
     ReleaseDeletesTheRow,
     ReleaseTakesProcessed,
     FenceIsTheToken,
+    OwnerIsTheToken,
     TakeoverKeepsTheFence,
     RetryHasANewNonce,
     PurgeTakesLiveClaims,
     CompleteTakesReleased,
+    LeaseIsOnTheWorkersClock,
 }
 
 /// The event's row.
@@ -83,8 +85,10 @@ impl Store {
         step: impl FnOnce(&mut Row, Ownership) -> bool,
     ) -> bool {
         let Some(row) = &mut self.0 else { return false };
-        if rules == Rules::FenceIsTheToken {
-            held.owner = row.held.owner;
+        match rules {
+            Rules::FenceIsTheToken => held.owner = row.held.owner,
+            Rules::OwnerIsTheToken => held.fence = row.held.fence,
+            _ => {}
         }
         let before = *row;
         let stepped = step(row, held);

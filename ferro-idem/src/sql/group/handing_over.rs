@@ -13,6 +13,8 @@ enum Rules {
     All,
     /// The one whose mark it was is gone, and the others are told that they are duplicates.
     NoHandOver,
+    /// Whoever waits for the mark is told that it is first.
+    FirstToAll,
     NothingIsTakenBack,
     /// A statement without an answer is an error, and no more is done about it.
     WhatIsGivenUpStays,
@@ -210,7 +212,7 @@ impl Model for Marks {
                             let is_first = unheard && is_its_own;
                             world.had_to_be_first |= unheard && !is_first;
                             world.callers[i] = Caller::Told { is_first };
-                            unheard &= !is_first;
+                            unheard &= !is_first || self.rules == Rules::FirstToAll;
                         }
                         Caller::GoneInStatement => world.callers[i] = Caller::Gone,
                         _ => {}
@@ -282,6 +284,11 @@ fn breaks(rules: Rules, promise: &'static str) {
 #[test]
 fn without_a_hand_over_who_is_still_there_is_told_that_it_is_a_duplicate() {
     breaks(Rules::NoHandOver, "a mark is handed over to whoever is still there");
+}
+
+#[test]
+fn a_mark_handed_to_everybody_runs_twice() {
+    breaks(Rules::FirstToAll, "at most one delivery runs");
 }
 
 #[test]

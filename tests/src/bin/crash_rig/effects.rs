@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
+use ferro_idem::Claim;
 use nix::time::ClockId;
 use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 
@@ -19,6 +21,8 @@ pub(crate) struct Effect {
     pub(crate) event: String,
     /// 0 where the guarantee has none.
     pub(crate) fence: u64,
+    /// Until when the handler surely had the event, as it knew when it was about to do it. 0: it had not.
+    pub(crate) held_until: u64,
     /// When the handler was about to do it. `None` in a table: what counts there is the commit.
     pub(crate) at: Option<u64>,
 }
@@ -28,6 +32,10 @@ pub(crate) fn now() -> u64 {
     let now = ClockId::CLOCK_MONOTONIC.now().expect("there is a clock");
     u64::try_from(now.tv_sec() * 1_000_000_000 + now.tv_nsec()).unwrap_or_default()
 }
+
+/// Bytes of a line in the file: lines of this length never cross a page, so that a `write` whose process is
+/// killed writes all of it or nothing.
+const LINE: usize = 128;
 
 /// An append-only file that all workers write, one line with one `write` for each effect: what was written
 /// stays, whoever is killed.
@@ -39,11 +47,21 @@ impl EffectsFile {
         Self(File::options().create(true).append(true).open(path).expect("the file of effects can be opened"))
     }
 
-    pub(crate) fn append(&self, event: &str, fence: u64) {
-        let line = format!("{event} {fence} {} {}\n", std::process::id(), now());
+    pub(crate) fn append(&self, event: &str, claim: Option<&Claim>) {
+        // The moment before the lease is looked at: what a stop in between adds is not held.
+        let at = now();
+        let held_until = claim.map_or(0, |claim| held_until(at, claim.lease_remaining()));
+        let fence = claim.map_or(0, Claim::fence);
+        let line = format!("{event} {fence} {held_until} {at} {}", std::process::id());
+        let line = format!("{line:<0$}\n", LINE - 1);
+        assert_eq!(line.len(), LINE, "there is room for it");
         let written = (&self.0).write(line.as_bytes()).expect("the file of effects can be written");
         assert_eq!(written, line.len(), "a line is written at once");
     }
+}
+
+fn held_until(at: u64, remaining: Duration) -> u64 {
+    if remaining.is_zero() { 0 } else { at + u64::try_from(remaining.as_nanos()).unwrap_or_default() }
 }
 
 /// The lines of the file, in their order.
@@ -54,8 +72,10 @@ pub(crate) fn read_file(path: &Path) -> Vec<Effect> {
 
 fn effect(line: &str) -> Option<Effect> {
     let mut words = line.split(' ');
-    let (event, fence, _worker, at) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    Some(Effect { event: event.to_owned(), fence: fence.parse().ok()?, at: Some(at.parse().ok()?) })
+    let event = words.next()?.to_owned();
+    let mut number = || words.next()?.parse().ok();
+    let (fence, held_until, at) = (number()?, number()?, number()?);
+    Some(Effect { event, fence, held_until, at: Some(at) })
 }
 
 /// A connection that a handler has its transaction on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 
 use crate::handlers::LEASE;
@@ -17,6 +18,7 @@ use crate::workers::{WORKERS, Workers};
 #[derive(Debug, Default)]
 pub(crate) struct Executed {
     pub(crate) worker_kills: AtomicU64,
+    /// Those that went on, behind their leases.
     pub(crate) worker_stops: AtomicU64,
     /// Without a server: all workers at once.
     pub(crate) database_kills: AtomicU64,
@@ -36,11 +38,12 @@ impl Executioner<'_> {
     pub(crate) async fn execute(&self, rng: &mut StdRng) {
         let mut hand = || StdRng::seed_from_u64(rng.random());
         let hands = (hand(), hand(), hand(), hand());
+        let running = RwLock::new(());
         tokio::join!(
-            self.kill_workers(hands.0),
+            self.kill_workers(hands.0, &running),
             self.stop_workers(hands.1),
-            self.crash_databases(hands.2),
-            self.disturb_connections(hands.3),
+            self.crash_databases(hands.2, &running),
+            self.disturb_connections(hands.3, &running),
         );
     }
 
@@ -50,8 +53,9 @@ impl Executioner<'_> {
         Instant::now() < self.end
     }
 
-    async fn kill_workers(&self, mut rng: StdRng) {
+    async fn kill_workers(&self, mut rng: StdRng, running: &RwLock<()>) {
         while self.waits(&mut rng, 100..300).await {
+            let _killing = running.read().await;
             if self.workers.restart(rng.random_range(0..WORKERS)) {
                 count(&self.executed.worker_kills);
             }
@@ -61,36 +65,46 @@ impl Executioner<'_> {
     async fn stop_workers(&self, mut rng: StdRng) {
         while self.waits(&mut rng, 300..1_500).await {
             let index = rng.random_range(0..WORKERS);
-            self.workers.stop(index, true);
+            if !self.workers.stop(index) {
+                continue;
+            }
             sleep(LEASE.mul_f64(rng.random_range(1.1..2.5))).await;
-            self.workers.stop(index, false);
-            count(&self.executed.worker_stops);
+            if self.workers.go_on(index) {
+                count(&self.executed.worker_stops);
+            }
         }
     }
 
-    async fn crash_databases(&self, mut rng: StdRng) {
-        while self.waits(&mut rng, 600..1_200).await {
+    /// Where there is no server, all workers at once: rarer, because it ends their stops.
+    async fn crash_databases(&self, mut rng: StdRng, running: &RwLock<()>) {
+        let pause = if self.store.proxy.is_some() { 600..1_200 } else { 1_000..2_000 };
+        while self.waits(&mut rng, pause.clone()).await {
+            let _killing = running.read().await;
             if !self.store.crash().await {
-                for index in 0..WORKERS {
-                    if self.workers.restart(index) {
-                        count(&self.executed.worker_kills);
-                    }
-                }
+                self.executed.worker_kills.fetch_add(self.workers.crash(), Ordering::Relaxed);
             }
             count(&self.executed.database_kills);
         }
     }
 
-    async fn disturb_connections(&self, mut rng: StdRng) {
+    async fn disturb_connections(&self, mut rng: StdRng, running: &RwLock<()>) {
         let Some(proxy) = &self.store.proxy else { return };
         while self.waits(&mut rng, 100..700).await {
             if rng.random_bool(0.5) {
                 proxy.cut();
                 count(&self.executed.cuts);
+                continue;
+            }
+            if rng.random_bool(0.1) {
+                // Longer than a log waits for an answer, so whoever waits has to live as long.
+                let _all = running.write().await;
+                let length = Duration::from_millis(rng.random_range(2_200..3_000));
+                proxy.stall(length);
+                sleep(length).await;
             } else {
                 proxy.stall(Duration::from_millis(rng.random_range(20..250)));
-                count(&self.executed.stalls);
             }
+            count(&self.executed.stalls);
         }
     }
 }

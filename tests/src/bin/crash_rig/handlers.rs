@@ -62,7 +62,7 @@ async fn fence<L: ProcessedEventLog>(
     Json(event): Json<Delivery>,
 ) -> Reply {
     tokio::time::sleep(event.before).await;
-    endpoint.effects.append(&event.id, 0);
+    endpoint.effects.append(&event.id, None);
     Ok(event.outcome().await)
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn claimed<L: ClaimLog + 'static>(endpoint: Endpoint<L>) -> Router {
 #[idempotent_webhook(log = endpoint.log, claim(claimed, lease = LEASE))]
 async fn claim<L: ClaimLog>(State(endpoint): State<Arc<Endpoint<L>>>, Json(event): Json<Delivery>) -> Reply {
     tokio::time::sleep(event.before).await;
-    endpoint.effects.append(&event.id, claimed.fence());
+    endpoint.effects.append(&event.id, Some(&claimed));
     Ok(event.outcome().await)
 }
 

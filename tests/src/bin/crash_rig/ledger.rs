@@ -3,14 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::args::{Args, Guarantee};
 use crate::effects::Effect;
 use crate::executioner::Executed;
-use crate::sender::{Acknowledged, Tally};
+use crate::sender::{Events, HELD, Known, Tally};
+use crate::workers::Workers;
 
 /// So many of each breach are shown.
 const SHOWN: usize = 5;
+
+/// From here on a run under the fence loses something by chance.
+const LONG: Duration = Duration::from_mins(1);
+
+/// Stores count whole milliseconds, on clocks of their own.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(5);
 
 /// A column of the machine's line, its words in the table, and its number.
 type Count = (&'static str, &'static str, u64);
@@ -26,7 +34,11 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     unacknowledged: Vec<String>,
+    /// The loss that was arranged.
+    arranged: Vec<String>,
     lost: Vec<String>,
+    /// Of the lost, those that no attempt was interrupted of, or whose handler answered.
+    unexplained: Vec<String>,
     /// A second effect, under claim with a fence that was seen before.
     doubled: Vec<String>,
     /// A second effect under a higher fence.
@@ -34,35 +46,52 @@ pub(crate) struct Findings {
     /// Under a lower fence than one before: by who stood still in the body, and is refused by a system that
     /// compares fences.
     late: Vec<String>,
+    /// Of the late, those who surely had the event when the one under the higher fence had its effect.
+    overlapping: Vec<String>,
     /// Under a higher fence, when the sender had heard that the event was processed.
     after_acknowledgement: Vec<String>,
 }
 
 impl Findings {
-    pub(crate) fn of(guarantee: Guarantee, acknowledged: &Acknowledged, effects: &[Effect]) -> Self {
+    pub(crate) fn of(guarantee: Guarantee, events: &Events, effects: &[Effect]) -> Self {
         let mut of_event: HashMap<&str, Vec<&Effect>> = HashMap::new();
         for effect in effects {
             of_event.entry(&effect.event).or_default().push(effect);
         }
         let mut findings = Self::default();
-        for (event, heard) in acknowledged.iter().collect::<BTreeMap<_, _>>() {
+        for (event, known) in events.iter().collect::<BTreeMap<_, _>>() {
             let effects = of_event.get(event.as_str()).map_or(&[][..], Vec::as_slice);
-            match heard {
-                None => findings.unacknowledged.push(event.clone()),
-                Some(_) if effects.is_empty() => findings.lost.push(event.clone()),
-                Some(_) => {}
+            if known.acknowledged.is_none() {
+                findings.unacknowledged.push(event.clone());
+            } else if effects.is_empty() {
+                findings.lose(event, *known);
             }
             for (nth, effect) in effects.iter().enumerate() {
                 let before = effects.get(..nth).unwrap_or_default();
                 // Only under a claim does a duplicate's 2xx say that the event is processed, and effects know
                 // their time.
-                let settled = heard.filter(|_| guarantee == Guarantee::Claim);
+                let settled = known.acknowledged.filter(|_| guarantee == Guarantee::Claim);
+                let told = || format!("{event}: {}", told(effects, *known));
                 if let Some(list) = findings.list_for(effect, before, settled) {
-                    list.push(format!("{event}: {}", told(effects, *heard)));
+                    list.push(told());
+                }
+                if overlaps(effect, before) {
+                    findings.overlapping.push(told());
                 }
             }
         }
         findings
+    }
+
+    fn lose(&mut self, event: &str, known: Known) {
+        if event == HELD {
+            self.arranged.push(event.to_owned());
+            return;
+        }
+        self.lost.push(event.to_owned());
+        if known.interrupted == 0 || known.ran {
+            self.unexplained.push(format!("{event}: {known:?}"));
+        }
     }
 
     /// `before`: the event's earlier effects.
@@ -85,10 +114,12 @@ impl Findings {
     }
 
     fn breaches(&self, guarantee: Guarantee) -> Vec<String> {
+        let lost = if guarantee == Guarantee::Fence { &self.unexplained } else { &self.lost };
         let forbidden: &[(&str, &[String])] = &[
             ("never acknowledged", &self.unacknowledged),
-            ("lost", if guarantee == Guarantee::Fence { &[] } else { &self.lost }),
+            ("lost", lost),
             ("doubled", &self.doubled),
+            ("had their effect while another delivery had the event", &self.overlapping),
             ("had their effect after they were acknowledged", &self.after_acknowledgement),
         ];
         let mut breaches: Vec<String> = forbidden
@@ -99,17 +130,30 @@ impl Findings {
                 format!("{} {what}:\n    {shown}", events.len())
             })
             .collect();
-        if guarantee == Guarantee::Fence && self.lost.is_empty() {
-            breaches.push("nothing was lost under the fence: the rig does not bite".to_owned());
+        if guarantee == Guarantee::Fence && self.arranged.is_empty() {
+            breaches.push("the loss that was arranged was not found: the rig is blind".to_owned());
         }
         breaches
     }
 }
 
+/// Whether this effect is late, and its delivery surely had the event when one under a higher fence had its
+/// effect: the lease was still to run when somebody else got the next one.
+///
+/// Who gives an event back does so behind its own effect, which is then not late.
+fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
+    let held_until = u128::from(effect.held_until).saturating_sub(CLOCKS_DIFFER_BY.as_nanos());
+    let had = |other: &&&Effect| other.at.is_some_and(|at| u128::from(at) < held_until);
+    before.iter().filter(|other| other.fence > effect.fence).any(|other| had(&other))
+}
+
 /// One event's effects, for who looks into it.
-fn told(effects: &[&Effect], heard: Option<u64>) -> String {
-    let told = effects.iter().map(|effect| format!("fence {} at {:?}", effect.fence, effect.at));
-    format!("{}, acknowledged at {heard:?}", told.collect::<Vec<_>>().join(", "))
+fn told(effects: &[&Effect], known: Known) -> String {
+    let told = |effect: &&Effect| {
+        let Effect { fence, held_until, at, .. } = effect;
+        format!("fence {fence} at {at:?}, held until {held_until}")
+    };
+    format!("{}, {known:?}", effects.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
 impl Ledger {
@@ -117,17 +161,22 @@ impl Ledger {
         args: Args,
         tally: &Tally,
         executed: &Executed,
-        acknowledged: &Acknowledged,
+        workers: &Workers,
+        events: &Events,
         effects: &[Effect],
     ) -> Self {
-        let findings = Findings::of(args.guarantee, acknowledged, effects);
+        let findings = Findings::of(args.guarantee, events, effects);
         let mut breaches = findings.breaches(args.guarantee);
-        if effects.is_empty() || number(&executed.worker_kills) == 0 {
+        breaches.extend(
+            workers.ended_by_themselves().iter().map(|status| format!("a worker ended by itself: {status}")),
+        );
+        breaches.extend(too_little(&args, executed, &findings));
+        if effects.is_empty() {
             breaches.push("nothing happened".to_owned());
         }
-        let events = acknowledged.len();
+        let of = |list: &[String]| length(list.len());
         let counts = vec![
-            ("events", "events sent", length(events)),
+            ("events", "events sent", length(events.len())),
             ("deliveries", "deliveries", number(&tally.deliveries)),
             ("processed", "  answered 201, processed", number(&tally.processed)),
             ("duplicates", "  answered 200, a duplicate", number(&tally.duplicates)),
@@ -136,13 +185,16 @@ impl Ledger {
             ("other", "  answered otherwise, the handler failed", number(&tally.other)),
             ("unanswered", "  not answered", number(&tally.unanswered)),
             ("hung_up", "  hung up early", number(&tally.hung_up)),
-            ("acknowledged", "events acknowledged", length(events - findings.unacknowledged.len())),
+            ("acknowledged", "events acknowledged", length(events.len() - findings.unacknowledged.len())),
             ("effects", "effects", length(effects.len())),
-            ("lost", "lost: acknowledged, no effect", length(findings.lost.len())),
-            ("doubled", "doubled, under the same fence", length(findings.doubled.len())),
-            ("again", "again, under a higher fence", length(findings.again.len())),
-            ("late", "late, under a lower fence", length(findings.late.len())),
-            ("after", "after the acknowledgement", length(findings.after_acknowledgement.len())),
+            ("arranged", "lost as arranged", of(&findings.arranged)),
+            ("lost", "lost: acknowledged, no effect", of(&findings.lost)),
+            ("unexplained", "  that no interruption explains", of(&findings.unexplained)),
+            ("doubled", "doubled, under the same fence", of(&findings.doubled)),
+            ("again", "again, under a higher fence", of(&findings.again)),
+            ("late", "late, under a lower fence", of(&findings.late)),
+            ("overlapping", "  while the event was surely its own", of(&findings.overlapping)),
+            ("after", "after the acknowledgement", of(&findings.after_acknowledgement)),
             ("worker_kills", "worker kills", number(&executed.worker_kills)),
             ("worker_stops", "worker stops, longer than a lease", number(&executed.worker_stops)),
             ("database_kills", database_kills(&args), number(&executed.database_kills)),
@@ -171,6 +223,31 @@ impl Ledger {
         let verdict = format!("verdict={}", self.verdict());
         words.into_iter().chain(counts).chain([verdict]).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// What a run of this length has to see, so that "kept" says something.
+fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<String> {
+    let of_a_server = if args.has_server() { 30 } else { 0 };
+    let in_three_minutes = [
+        ("worker kills", &executed.worker_kills, 100),
+        ("worker stops", &executed.worker_stops, 10),
+        (database_kills(args), &executed.database_kills, 30),
+        ("cuts", &executed.cuts, of_a_server),
+        ("stalls", &executed.stalls, of_a_server),
+    ];
+    let mut too_little: Vec<String> = in_three_minutes
+        .into_iter()
+        .map(|(what, done, least)| (what, number(done), least * args.length.as_secs() / 180))
+        .filter(|(_, done, least)| done < least)
+        .map(|(what, done, least)| format!("{what}: {done}, and {least} would be the least"))
+        .collect();
+    if args.guarantee == Guarantee::Fence && args.length >= LONG && findings.lost.is_empty() {
+        too_little.push("nothing was lost by chance under the fence: the rig does not bite".to_owned());
+    }
+    if length(findings.late.len()) > number(&executed.worker_stops) {
+        too_little.push("more effects are late than workers were stopped".to_owned());
+    }
+    too_little
 }
 
 fn database_kills(args: &Args) -> &'static str {
@@ -203,41 +280,100 @@ impl fmt::Display for Ledger {
 mod tests {
     use super::*;
 
-    fn findings(guarantee: Guarantee, heard: Option<u64>, effects: &[(u64, u64)]) -> Findings {
-        let effect = |&(fence, at)| Effect { event: "evt".to_owned(), fence, at: Some(at) };
+    const MILLISECOND: u64 = 1_000_000;
+
+    fn known(acknowledged: Option<u64>) -> Known {
+        Known { acknowledged, ..Known::default() }
+    }
+
+    fn findings(guarantee: Guarantee, known: Known, effects: &[(u64, u64)]) -> Findings {
+        let effect = |&(fence, at)| Effect { event: "evt".to_owned(), fence, held_until: 0, at: Some(at) };
         let effects: Vec<_> = effects.iter().map(effect).collect();
-        Findings::of(guarantee, &[("evt".to_owned(), heard)].into(), &effects)
+        Findings::of(guarantee, &[("evt".to_owned(), known)].into(), &effects)
+    }
+
+    impl Findings {
+        fn names(&self) -> Vec<&'static str> {
+            [
+                ("unacknowledged", &self.unacknowledged),
+                ("arranged", &self.arranged),
+                ("lost", &self.lost),
+                ("unexplained", &self.unexplained),
+                ("doubled", &self.doubled),
+                ("again", &self.again),
+                ("late", &self.late),
+                ("overlapping", &self.overlapping),
+                ("after", &self.after_acknowledgement),
+            ]
+            .into_iter()
+            .filter_map(|(name, list)| (!list.is_empty()).then_some(name))
+            .collect()
+        }
     }
 
     #[test]
     fn each_breach_is_found() {
         use Guarantee::{Claim, Fence, Transaction};
-        let names = |findings: &Findings| -> Vec<&str> {
-            let Findings { unacknowledged, lost, doubled, again, late, after_acknowledgement } = findings;
-            [("unacknowledged", unacknowledged), ("lost", lost), ("doubled", doubled), ("again", again)]
-                .into_iter()
-                .chain([("late", late), ("after", after_acknowledgement)])
-                .filter_map(|(name, list)| (!list.is_empty()).then_some(name))
-                .collect()
-        };
-        for (guarantee, heard, effects, found, is_kept) in [
-            (Fence, Some(9), &[(0, 20)][..], &[][..], false),
-            (Fence, Some(9), &[], &["lost"], true),
+        for (guarantee, acknowledged, effects, found, is_kept) in [
+            (Fence, Some(9), &[(0, 20)][..], &[][..], true),
             (Fence, Some(9), &[(0, 1), (0, 2)], &["doubled"], false),
             (Claim, Some(9), &[(1, 1)], &[], true),
             (Claim, None, &[(1, 1)], &["unacknowledged"], false),
-            (Claim, Some(9), &[], &["lost"], false),
+            (Claim, Some(9), &[], &["lost", "unexplained"], false),
             (Claim, Some(9), &[(1, 1), (2, 2)], &["again"], true),
             (Claim, Some(9), &[(2, 1), (1, 20)], &["late"], true),
             (Claim, Some(9), &[(1, 1), (1, 2)], &["doubled"], false),
             (Claim, Some(9), &[(1, 1), (2, 20)], &["after"], false),
             (Transaction, Some(9), &[(0, 20)], &[], true),
-            (Transaction, Some(9), &[], &["lost"], false),
+            (Transaction, Some(9), &[], &["lost", "unexplained"], false),
             (Transaction, Some(9), &[(0, 1), (0, 2)], &["doubled"], false),
         ] {
-            let findings = findings(guarantee, heard, effects);
-            assert_eq!(names(&findings), found, "{guarantee:?} {effects:?}");
+            let mut findings = findings(guarantee, known(acknowledged), effects);
+            assert_eq!(findings.names(), found, "{guarantee:?} {effects:?}");
+            findings.arranged.push(HELD.to_owned());
             assert_eq!(findings.breaches(guarantee).is_empty(), is_kept, "{guarantee:?} {effects:?}");
         }
+    }
+
+    #[test]
+    fn under_the_fence_an_interruption_explains_a_loss_unless_the_handler_answered() {
+        let lost = |interrupted, ran| {
+            let mut findings = findings(Guarantee::Fence, Known { ran, interrupted, ..known(Some(9)) }, &[]);
+            findings.arranged.push(HELD.to_owned());
+            (findings.names().contains(&"unexplained"), findings.breaches(Guarantee::Fence).is_empty())
+        };
+        assert_eq!(lost(1, false), (false, true));
+        assert_eq!(lost(0, false), (true, false));
+        assert_eq!(lost(1, true), (true, false));
+    }
+
+    #[test]
+    fn the_loss_that_is_arranged_has_to_be_found() {
+        let events: Events = [(HELD.to_owned(), known(Some(9)))].into();
+        let lost = Findings::of(Guarantee::Fence, &events, &[]);
+        assert_eq!(lost.names(), ["arranged"]);
+        assert!(lost.breaches(Guarantee::Fence).is_empty());
+        let effect = Effect { event: HELD.to_owned(), fence: 0, held_until: 0, at: Some(1) };
+        assert!(!Findings::of(Guarantee::Fence, &events, &[effect]).breaches(Guarantee::Fence).is_empty());
+    }
+
+    #[test]
+    fn a_late_effect_overlaps_where_the_lease_of_its_delivery_was_still_to_run() {
+        let effect = |fence, at, held_until| Effect {
+            event: "evt".to_owned(),
+            fence,
+            held_until: held_until * MILLISECOND,
+            at: Some(at * MILLISECOND),
+        };
+        let overlaps = |effects: &[Effect]| {
+            let findings =
+                Findings::of(Guarantee::Claim, &[("evt".to_owned(), known(Some(u64::MAX)))].into(), effects);
+            assert_eq!(findings.overlapping.is_empty(), findings.breaches(Guarantee::Claim).is_empty());
+            !findings.overlapping.is_empty()
+        };
+        assert!(overlaps(&[effect(2, 100, 600), effect(1, 90, 200)]));
+        assert!(!overlaps(&[effect(2, 300, 800), effect(1, 90, 200)]), "it stood still past its lease");
+        assert!(!overlaps(&[effect(2, 300, 800), effect(1, 900, 0)]), "it knew that it had lost the lease");
+        assert!(!overlaps(&[effect(1, 90, 600), effect(2, 100, 600)]), "it failed, and gave the event back");
     }
 }

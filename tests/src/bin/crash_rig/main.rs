@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
-use crate::args::{Args, USAGE};
+use crate::args::{Args, Guarantee, USAGE};
 use crate::executioner::{Executed, Executioner};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
@@ -67,16 +67,24 @@ async fn run(args: Args) -> Ledger {
     let executed = Executed::default();
 
     let mut rng = StdRng::seed_from_u64(args.seed);
-    let senders = StdRng::seed_from_u64(rng.random());
-    let end = Instant::now() + args.length;
-    let executioner = Executioner { workers: &workers, store: &store, executed: &executed, end };
+    let mut drawn = || StdRng::seed_from_u64(rng.random());
+    let (held, senders, mut hands) = (drawn(), drawn(), drawn());
+    let run = async {
+        if args.guarantee == Guarantee::Fence {
+            sender.hold_one(held, Instant::now() + PATIENCE).await;
+            workers.crash();
+        }
+        let end = Instant::now() + args.length;
+        let executioner = Executioner { workers: &workers, store: &store, executed: &executed, end };
+        tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut hands));
+    };
     tokio::select! {
-        _ = async { tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut rng)) } => {}
+        () = run => {}
+        () = workers.look_after() => {}
         () = progress::show(&sender, &executed) => {}
     }
 
     workers.end();
     let effects = store.effects().await;
-    let acknowledged = sender.acknowledged();
-    Ledger::new(args, &sender.tally, &executed, &acknowledged, &effects)
+    Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects)
 }

@@ -9,7 +9,7 @@ use ferro_idem::{
 };
 use sqlx::SqlitePool;
 
-/// Each guarantee has the defect that is most often written.
+/// Each guarantee has the defects that are most often written: one that runs an event twice, one that loses it.
 #[derive(Clone, Debug)]
 pub(crate) struct Naive {
     log: SqliteLog,
@@ -22,8 +22,9 @@ impl Naive {
         Ok(Self { log: SqliteLog::open(path).await?, marks: SqliteLog::open(path).await?.pool().clone() })
     }
 
+    /// Ids are compared as most databases do, without their case: two events are one.
     async fn is_marked(&self, event_id: &str) -> Result<bool, Error> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM stripe_processed_events WHERE event_id = ?)")
+        sqlx::query_scalar(IS_MARKED)
             .bind(event_id)
             .fetch_one(&self.marks)
             .await
@@ -35,6 +36,9 @@ async fn run(pool: &SqlitePool, sql: &'static str, event_id: &str) -> Result<(),
     let run = sqlx::query(sql).bind(event_id).execute(pool).await;
     run.map(drop).map_err(|error| Error::store("write", error))
 }
+
+const IS_MARKED: &str =
+    "SELECT EXISTS (SELECT 1 FROM stripe_processed_events WHERE event_id = ? COLLATE NOCASE)";
 
 const MARK: &str =
     "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, '') ON CONFLICT DO NOTHING";
@@ -51,11 +55,18 @@ impl ProcessedEventLog for Naive {
     }
 }
 
-/// Releasing deletes the row, so that the next fence is the same again.
+/// Releasing deletes the row, so that the next fence is the same again. Every second event is processed as
+/// soon as it is claimed, so that nobody comes back for one that was interrupted.
 #[async_trait]
 impl ClaimLog for Naive {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        self.log.claim(event, owner, lease).await
+        let outcome = self.log.claim(event, owner, lease).await?;
+        if let ClaimOutcome::Acquired { fence } = outcome
+            && event.id().ends_with(['1', '3', '5', '7', '9'])
+        {
+            self.log.complete(event.id(), Ownership { owner, fence }).await?;
+        }
+        Ok(outcome)
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

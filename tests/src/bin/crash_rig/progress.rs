@@ -25,7 +25,7 @@ pub(crate) async fn show(sender: &Sender, executed: &Executed) {
             "{} s: {} deliveries of {} events, {} worker kills, {} database kills",
             start.elapsed().as_secs(),
             sender.tally.deliveries.load(Ordering::Relaxed),
-            sender.acknowledged().len(),
+            sender.events().len(),
             executed.worker_kills.load(Ordering::Relaxed),
             executed.database_kills.load(Ordering::Relaxed),
         );

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -35,6 +35,10 @@ const MOST_EVENTS: u64 = 1_000_000;
 /// Longer than a lease: who waits so long for an answer meets whoever took the event over.
 const TIMEOUT: Duration = LEASE.saturating_mul(2);
 
+/// Once the storm is over everybody is heard out: who hangs up on all that a slow machine does leaves it nothing
+/// to finish.
+const TIMEOUT_IN_CALM: Duration = Duration::from_secs(20);
+
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 
 /// Backoff doubles so often.
@@ -55,14 +59,29 @@ pub(crate) struct Tally {
     pub(crate) hung_up: AtomicU64,
 }
 
-/// What is known of an event's first 2xx: when it was heard.
-pub(crate) type Acknowledged = HashMap<String, Option<u64>>;
+/// The event whose loss is arranged, where the guarantee is the fence.
+pub(crate) const HELD: &str = "evt_00000000";
+
+/// What is known of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// When its first 2xx was heard.
+    pub(crate) acknowledged: Option<u64>,
+    /// Its handler answered, so it had its effect.
+    pub(crate) ran: bool,
+    /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, not answered
+    /// or answered 5xx.
+    pub(crate) interrupted: u32,
+}
+
+/// Every event that was sent.
+pub(crate) type Events = HashMap<String, Known>;
 
 pub(crate) struct Sender {
     client: Client<HttpConnector, Body>,
     workers: Arc<Workers>,
     pub(crate) tally: Tally,
-    acknowledged: Mutex<Acknowledged>,
+    events: Mutex<Events>,
     /// A handler under the plain fence that fails has lost its event by design: there, none does.
     has_failures: bool,
     /// Of a handler's work, each way. SQLite has one writer, who waits for it.
@@ -75,7 +94,7 @@ impl Sender {
             client: Client::builder(TokioExecutor::new()).build_http(),
             workers,
             tally: Tally::default(),
-            acknowledged: Mutex::default(),
+            events: Mutex::default(),
             has_failures: args.guarantee != Guarantee::Fence,
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
         })
@@ -93,7 +112,7 @@ impl Sender {
                 let (Ok(Ok(permit)), true) = (permit, Instant::now() < end) else { break 'storm };
                 let (sender, rng) = (Arc::clone(self), StdRng::seed_from_u64(rng.random()));
                 deliveries.spawn(async move {
-                    sender.deliver(&delivery, rng).await;
+                    sender.deliver(&delivery, rng, end).await;
                     drop(permit);
                 });
                 while deliveries.try_join_next().is_some() {}
@@ -102,13 +121,21 @@ impl Sender {
         while let Ok(Some(_)) = timeout_at(patience, deliveries.join_next()).await {}
     }
 
+    /// Delivers an event whose handler never comes to its effect, until it counts as processed. It is lost
+    /// when all workers are killed.
+    pub(crate) async fn hold_one(&self, rng: StdRng, patience: Instant) {
+        let never = Duration::from_hours(24);
+        let delivery = Delivery { id: HELD.to_owned(), before: never, after: never, fails: false };
+        drop(timeout_at(patience, self.deliver(&delivery, rng, patience)).await);
+    }
+
     /// Some new events, some of them twice at once, and some that were delivered long ago.
     fn batch(&self, rng: &mut StdRng, known: &mut u64, late: &mut Vec<Delivery>) -> Vec<Delivery> {
         let mut batch = std::mem::take(late);
         for _ in 0..BATCH {
             *known += 1;
             let delivery = Delivery {
-                id: format!("evt_{known:08}"),
+                id: id(*known),
                 before: self.longest_work.mul_f64(rng.random()),
                 after: self.longest_work.mul_f64(rng.random()),
                 fails: false,
@@ -124,13 +151,14 @@ impl Sender {
     }
 
     /// One event, until a 2xx.
-    async fn deliver(&self, delivery: &Delivery, mut rng: StdRng) {
-        self.acknowledged().entry(delivery.id.clone()).or_default();
+    async fn deliver(&self, delivery: &Delivery, mut rng: StdRng, calm: Instant) {
+        self.events().entry(delivery.id.clone()).or_default();
         for attempt in 0.. {
             let fails = self.has_failures && rng.random_bool(0.03);
-            if self.attempt(&Delivery { fails, ..delivery.clone() }, &mut rng).await {
-                let heard = now();
-                self.acknowledged().entry(delivery.id.clone()).or_default().get_or_insert(heard);
+            let within = if Instant::now() < calm { TIMEOUT } else { TIMEOUT_IN_CALM };
+            if let Some(port) = self.workers.one_that_listens(&mut rng)
+                && self.attempt(port, &Delivery { fails, ..delivery.clone() }, within, &mut rng).await
+            {
                 return;
             }
             let backoff = FIRST_BACKOFF * 2_u32.pow(attempt.min(DOUBLINGS));
@@ -139,27 +167,49 @@ impl Sender {
     }
 
     /// Whether it was answered 2xx.
-    async fn attempt(&self, delivery: &Delivery, rng: &mut StdRng) -> bool {
+    async fn attempt(&self, port: u16, delivery: &Delivery, within: Duration, rng: &mut StdRng) -> bool {
+        // Interrupted until it is answered: it may never be.
+        let may_interrupt = self.know(delivery, |known| {
+            known.interrupted += u32::from(known.acknowledged.is_none());
+            known.acknowledged.is_none()
+        });
+        let Some(status) = self.ask(port, delivery, within, rng).await else { return false };
+        self.know(delivery, |known| {
+            known.ran |= status == StatusCode::CREATED;
+            known.interrupted -= u32::from(may_interrupt && !status.is_server_error());
+            if status.is_success() {
+                known.acknowledged.get_or_insert_with(now);
+            }
+        });
+        status.is_success()
+    }
+
+    fn know<T>(&self, delivery: &Delivery, learn: impl FnOnce(&mut Known) -> T) -> T {
+        learn(self.events().entry(delivery.id.clone()).or_default())
+    }
+
+    /// The answer, where there is one.
+    async fn ask(
+        &self,
+        port: u16,
+        delivery: &Delivery,
+        within: Duration,
+        rng: &mut StdRng,
+    ) -> Option<StatusCode> {
         let hangs_up = rng.random_bool(0.1).then(|| self.longest_work.mul_f64(2.0 * rng.random::<f64>()));
-        let Some(port) = self.workers.one_that_listens(rng) else { return false };
         let tally = &self.tally;
         count(&tally.deliveries);
-        let request = Request::post(format!("http://127.0.0.1:{port}/"))
+        let request = Request::post(format!("http://127.0.0.1:{port}/{}", std::process::id()))
             .header(CONTENT_TYPE, "application/json")
             .body(serde_json::to_vec(delivery).expect("it is JSON").into())
             .expect("it is a request");
-        let answered = timeout(hangs_up.unwrap_or(TIMEOUT), self.client.request(request)).await;
-        let status = match answered {
-            Ok(Ok(response)) => response.status(),
-            Err(_) if hangs_up.is_some() => {
-                count(&tally.hung_up);
-                return false;
-            }
-            Ok(Err(_)) | Err(_) => {
-                count(&tally.unanswered);
-                return false;
-            }
+        let answered = timeout(hangs_up.unwrap_or(within), self.client.request(request)).await;
+        let Ok(Ok(response)) = answered else {
+            let has_hung_up = answered.is_err() && hangs_up.is_some();
+            count(if has_hung_up { &tally.hung_up } else { &tally.unanswered });
+            return None;
         };
+        let status = response.status();
         count(match status {
             StatusCode::CREATED => &tally.processed,
             StatusCode::OK => &tally.duplicates,
@@ -167,13 +217,17 @@ impl Sender {
             StatusCode::SERVICE_UNAVAILABLE => &tally.unavailable,
             _ => &tally.other,
         });
-        status.is_success()
+        Some(status)
     }
 
-    /// Every event that was sent.
-    pub(crate) fn acknowledged(&self) -> std::sync::MutexGuard<'_, Acknowledged> {
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn events(&self) -> MutexGuard<'_, Events> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One in ten differs from the one before in nothing but its case.
+fn id(number: u64) -> String {
+    if number.is_multiple_of(10) { format!("EVT_{:08}", number - 1) } else { format!("evt_{number:08}") }
 }
 
 fn count(counter: &AtomicU64) {

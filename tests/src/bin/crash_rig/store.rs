@@ -35,6 +35,8 @@ impl Store {
                 let path = folder.path().join("events.db");
                 let log = SqliteLog::open(&path).await.expect("the database can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                // The workers have the file, and nobody else.
+                log.pool().close().await;
                 (Database::Sqlite(path), None)
             }
             Log::Postgres => {
@@ -124,6 +126,6 @@ impl Store {
             Database::Redis(_) => Ok(Vec::new()),
         };
         let events = events.expect("the effects can be read");
-        events.into_iter().map(|event| Effect { event, fence: 0, at: None }).collect()
+        events.into_iter().map(|event| Effect { event, fence: 0, held_until: 0, at: None }).collect()
     }
 }

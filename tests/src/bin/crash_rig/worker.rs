@@ -1,7 +1,8 @@
-//! A worker process: `crash_rig worker LOG GUARANTEE URL EFFECTS`. Says its port, and serves until it is
-//! killed.
+//! A worker process: `crash_rig worker LOG GUARANTEE URL EFFECTS`. Says its port, and serves the rig that
+//! started it until it is killed.
 
 use std::ops::Deref;
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
             }
         }
     };
+    // The port may have been another rig's, whose events have the same ids.
+    let router = Router::new().nest(&format!("/{}", parent_id()), router);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
     Ok(axum::serve(listener, router).await?)

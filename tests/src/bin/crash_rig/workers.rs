@@ -3,23 +3,28 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ferro_idem_tests::servers::spawn_until_killed;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::Rng;
 use rand::seq::IndexedRandom;
+use tokio::time::sleep;
 
 /// How many there are.
 pub(crate) const WORKERS: usize = 4;
+
+const LOOKED_AFTER_EVERY: Duration = Duration::from_millis(100);
 
 /// Each is killed and started again in its own slot.
 pub(crate) struct Workers {
     program: PathBuf,
     arguments: Vec<OsString>,
-    slots: [Mutex<Slot>; WORKERS],
+    slots: Mutex<[Slot; WORKERS]>,
+    ended: Mutex<Vec<ExitStatus>>,
 }
 
 #[derive(Default)]
@@ -30,63 +35,130 @@ struct Slot {
     is_stopped: bool,
 }
 
+impl Slot {
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().ok()?
+    }
+
+    /// Waits for the end of one that was killed: what it did is all that it will do.
+    fn bury(&mut self) {
+        if let Some(mut child) = std::mem::take(self).child {
+            drop(child.wait());
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> bool {
+        let id = self.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
+        id.is_some_and(|id| kill(Pid::from_raw(id), signal).is_ok())
+    }
+}
+
 impl Workers {
     /// Starts all, with these arguments.
     pub(crate) fn start(arguments: Vec<OsString>) -> Arc<Self> {
         let program = std::env::current_exe().expect("this program has a path");
-        let workers = Arc::new(Self { program, arguments, slots: Default::default() });
-        for index in 0..WORKERS {
-            workers.restart(index);
-        }
+        let workers = Arc::new(Self { program, arguments, slots: Mutex::default(), ended: Mutex::default() });
+        workers.crash();
         workers
     }
 
-    fn slot(&self, index: usize) -> MutexGuard<'_, Slot> {
-        self.slots[index].lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, [Slot; WORKERS]> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills it with SIGKILL, and starts it again at once. `false`: it is stopped, and left alone.
-    pub(crate) fn restart(self: &Arc<Self>, index: usize) -> bool {
-        let mut slot = self.slot(index);
-        if slot.is_stopped {
-            return false;
-        }
-        end(slot.child.take());
+    /// Starts one in a slot that is empty.
+    fn fill(self: &Arc<Self>, slot: &mut Slot, index: usize) {
         let mut child = spawn_until_killed(&self.program, &self.arguments);
-        let said = child.stdout.take();
-        *slot = Slot { child: Some(child), port: None, is_stopped: false };
+        let (id, said) = (child.id(), child.stdout.take());
+        slot.child = Some(child);
         let workers = Arc::clone(self);
         std::thread::spawn(move || {
             let mut line = String::new();
             let read = said.map(|said| BufReader::new(said).read_line(&mut line));
-            // Killed before it listened, it says nothing.
-            if let (Some(Ok(_)), Ok(port)) = (read, line.trim().parse()) {
-                workers.slot(index).port = Some(port);
+            let slot = &mut workers.slots()[index];
+            // Killed before it listened, it says nothing; killed after that, it may be another's slot.
+            if let (Some(Ok(_)), Ok(port)) = (read, line.trim().parse())
+                && slot.child.as_ref().is_some_and(|child| child.id() == id)
+            {
+                slot.port = Some(port);
             }
         });
-        true
     }
 
-    /// Stops it, or lets it go on.
-    pub(crate) fn stop(&self, index: usize, is_stopped: bool) {
-        let mut slot = self.slot(index);
-        let signal = if is_stopped { Signal::SIGSTOP } else { Signal::SIGCONT };
-        let id = slot.child.as_ref().and_then(|child| i32::try_from(child.id()).ok());
-        if id.is_some_and(|id| kill(Pid::from_raw(id), signal).is_ok()) {
-            slot.is_stopped = is_stopped;
+    /// Sends SIGKILL, which ends one that is stopped, too. `false`: it was gone.
+    fn kill(&self, slot: &mut Slot) -> bool {
+        if let Some(status) = slot.has_ended() {
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(status);
+            return false;
+        }
+        slot.child.as_mut().is_some_and(|child| child.kill().is_ok())
+    }
+
+    /// Kills it, and starts it again at once. `false`: it is stopped, and left alone, or was gone.
+    pub(crate) fn restart(self: &Arc<Self>, index: usize) -> bool {
+        let slot = &mut self.slots()[index];
+        if slot.is_stopped {
+            return false;
+        }
+        let was_killed = self.kill(slot);
+        slot.bury();
+        self.fill(slot, index);
+        was_killed
+    }
+
+    /// Kills all, and starts them again when none is left: a file was without a process meanwhile. How many
+    /// were killed.
+    pub(crate) fn crash(self: &Arc<Self>) -> u64 {
+        let slots = &mut *self.slots();
+        let killed = slots.iter_mut().map(|slot| u64::from(self.kill(slot))).sum();
+        slots.iter_mut().for_each(Slot::bury);
+        for (index, slot) in slots.iter_mut().enumerate() {
+            self.fill(slot, index);
+        }
+        killed
+    }
+
+    /// Starts those again that ended by themselves, until it is dropped.
+    pub(crate) async fn look_after(self: &Arc<Self>) {
+        loop {
+            sleep(LOOKED_AFTER_EVERY).await;
+            for index in 0..WORKERS {
+                if self.slots()[index].has_ended().is_some() {
+                    self.restart(index);
+                }
+            }
         }
     }
 
-    /// Kills all: what they did is all that they will do.
+    /// Stops it. `false`: it is gone.
+    pub(crate) fn stop(&self, index: usize) -> bool {
+        let slot = &mut self.slots()[index];
+        slot.is_stopped = slot.signal(Signal::SIGSTOP);
+        slot.is_stopped
+    }
+
+    /// Lets it go on. `false`: it was killed meanwhile.
+    pub(crate) fn go_on(&self, index: usize) -> bool {
+        let slot = &mut self.slots()[index];
+        std::mem::take(&mut slot.is_stopped) && slot.signal(Signal::SIGCONT)
+    }
+
+    /// Kills all for good.
     pub(crate) fn end(&self) {
-        for index in 0..WORKERS {
-            end(self.slot(index).child.take());
+        for slot in &mut *self.slots() {
+            self.kill(slot);
+            slot.bury();
         }
+    }
+
+    /// How those ended that nobody killed.
+    pub(crate) fn ended_by_themselves(&self) -> Vec<ExitStatus> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The port of one that listens. One that is stopped does, too.
     pub(crate) fn one_that_listens(&self, rng: &mut impl Rng) -> Option<u16> {
-        let ports: Vec<u16> = (0..WORKERS).filter_map(|index| self.slot(index).port).collect();
+        let ports: Vec<u16> = self.slots().iter().filter_map(|slot| slot.port).collect();
         ports.choose(rng).copied()
     }
 }
@@ -94,12 +166,5 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-fn end(child: Option<Child>) {
-    if let Some(mut child) = child {
-        drop(child.kill());
-        drop(child.wait());
     }
 }
