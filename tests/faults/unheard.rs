@@ -10,6 +10,9 @@ use futures_util::future::{join, join_all};
 
 use super::rig::{InTable, OnMariaDb, OnPostgres, Rig};
 
+/// The first answer is to the pool, which asks whether the connection is alive.
+const REPLY: usize = 1;
+
 /// A log whose next mark is made, and whose reply is lost; and one that hears everything.
 struct Losing<R: Rig> {
     proxy: Proxy,
@@ -27,8 +30,7 @@ impl<R: InTable> Losing<R> {
         let burst: Vec<String> = (0..4).map(|event| format!("warm {event}")).collect();
         join_all(burst.iter().map(|event| log.try_mark_processed(event))).await;
         until("its connections are at rest", || async { R::is_at_rest(&log) }).await;
-        // The first answer is to the pool, which asks whether the connection is alive.
-        proxy.lose(1, From::Server, Then::Hang);
+        proxy.lose(REPLY, From::Server, Then::Hang);
         Self { proxy, log, other }
     }
 
@@ -69,12 +71,9 @@ async fn a_caller_who_goes_and_one_who_stays<R: InTable>() {
 
 async fn a_call_that_gives_up<R: InTable>() {
     let losing = Losing::<R>::next_reply().await;
-    let away = async {
-        losing.until_marked("evt_1").await;
-        // A little longer than the call asks.
-        losing.proxy.stall(Duration::from_secs(12));
-    };
-    let (given_up, ()) = join(losing.log.try_mark_processed("evt_1"), away).await;
+    // A little longer than the call asks.
+    losing.proxy.lose_and_stall(REPLY, From::Server, Then::Hang, Duration::from_secs(12));
+    let given_up = losing.log.try_mark_processed("evt_1").await;
     assert!(matches!(given_up, Err(Error::Store { .. })), "{given_up:?}");
     assert!(R::is_marked(&losing.other, "evt_1").await, "its mark is there");
     losing.runs_once("evt_1").await;

@@ -59,6 +59,8 @@ struct Plan {
     loss: Option<(From, Then)>,
     /// Messages before each loss that is to come.
     to_pass: VecDeque<usize>,
+    /// How long everything is held back from the next loss on.
+    stall: Option<Duration>,
     stalled_until: Option<Instant>,
 }
 
@@ -72,6 +74,9 @@ impl Plan {
             return None;
         }
         self.to_pass.pop_front();
+        if let Some(length) = self.stall.take() {
+            self.stalled_until = Some(Instant::now() + length);
+        }
         Some(then)
     }
 }
@@ -131,7 +136,13 @@ impl Proxy {
 
     /// The same several times, each counted from the loss before.
     pub fn lose_each(&self, nths: impl Into<VecDeque<usize>>, from: From, then: Then) {
-        *self.plan() = Plan { loss: Some((from, then)), to_pass: nths.into(), stalled_until: None };
+        *self.plan() = Plan { loss: Some((from, then)), to_pass: nths.into(), ..Plan::default() };
+    }
+
+    /// The same once, and whatever is said later is held back for so long.
+    pub fn lose_and_stall(&self, nth: usize, from: From, then: Then, length: Duration) {
+        self.lose(nth, from, then);
+        self.plan().stall = Some(length);
     }
 
     /// Whether every message that is to be lost was.
