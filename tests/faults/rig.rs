@@ -37,6 +37,12 @@ pub(crate) enum Operation {
     CompleteTogether,
 }
 
+impl Operation {
+    pub(crate) fn is_of_many(self) -> bool {
+        matches!(self, Self::FenceTogether | Self::CompleteTogether)
+    }
+}
+
 /// How many events are delivered together. One of them comes twice.
 pub(crate) const TOGETHER: usize = 9;
 

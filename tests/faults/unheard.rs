@@ -30,7 +30,8 @@ impl<R: InTable> Losing<R> {
         let burst: Vec<String> = (0..4).map(|event| format!("warm {event}")).collect();
         join_all(burst.iter().map(|event| log.try_mark_processed(event))).await;
         until("its connections are at rest", || async { R::is_at_rest(&log) }).await;
-        proxy.lose(REPLY, From::Server, Then::Hang);
+        // Nothing else is heard for long enough to see what became of it.
+        proxy.lose_and_stall(REPLY, From::Server, Then::Hang, Duration::from_secs(4));
         Self { proxy, log, other }
     }
 
@@ -71,9 +72,12 @@ async fn a_caller_who_goes_and_one_who_stays<R: InTable>() {
 
 async fn a_call_that_gives_up<R: InTable>() {
     let losing = Losing::<R>::next_reply().await;
-    // A little longer than the call asks.
-    losing.proxy.lose_and_stall(REPLY, From::Server, Then::Hang, Duration::from_secs(12));
-    let given_up = losing.log.try_mark_processed("evt_1").await;
+    let away = async {
+        losing.until_marked("evt_1").await;
+        // A little longer than the call asks.
+        losing.proxy.stall(Duration::from_secs(12));
+    };
+    let (given_up, ()) = join(losing.log.try_mark_processed("evt_1"), away).await;
     assert!(matches!(given_up, Err(Error::Store { .. })), "{given_up:?}");
     assert!(R::is_marked(&losing.other, "evt_1").await, "its mark is there");
     losing.runs_once("evt_1").await;

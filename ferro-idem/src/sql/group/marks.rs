@@ -43,7 +43,11 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
                 }
             }
             Err(unanswered) if unanswered.is_about_one_event() => {
-                for (mark, waiters) in marks.into_iter().zip(events.into_values()) {
+                for (mark, mut waiters) in marks.into_iter().zip(events.into_values()) {
+                    if waiters.iter().all(Waiter::is_gone) {
+                        let mut queue = line.log().table.groups.marks.queue();
+                        waiters.extend(queue.take_first(|queued| queued.request.id == mark.id));
+                    }
                     if waiters.iter().all(Waiter::is_gone) {
                         Unheard::given_up(line.log(), mark, &unanswered);
                     } else {
