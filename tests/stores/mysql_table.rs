@@ -103,3 +103,21 @@ async fn a_column_that_cuts_ids_or_fills_them_up_is_refused_with_the_statement_t
         assert!(log.try_mark_processed(ids[1]).await.unwrap(), "{column}");
     }
 }
+
+/// The first attempt fails as a deadlock does; the one connection counts it.
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_mark_in_a_plain_table_that_met_a_passing_failure_is_made_again() {
+    let url = MariaDb::shared().await.fresh_database().await;
+    let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let failing_once = "CREATE TABLE stripe_processed_events (event_id VARBINARY(255) PRIMARY KEY, \
+         event_type VARCHAR(255) NOT NULL, received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP); \
+         SET @attempts = 0; \
+         CREATE TRIGGER fail_once BEFORE INSERT ON stripe_processed_events FOR EACH ROW BEGIN \
+         SET @attempts = @attempts + 1; \
+         IF @attempts = 1 THEN SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF; END";
+    sqlx::raw_sql(failing_once).execute(&pool).await.unwrap();
+    let log = MySqlLog::new(pool);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}

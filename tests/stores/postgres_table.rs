@@ -130,3 +130,21 @@ async fn text_of_any_name_that_holds_every_id_is_taken() {
         }
     }
 }
+
+/// The first attempt fails as a deadlock does; a sequence counts it, because that is not rolled back.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_mark_in_a_plain_table_that_met_a_passing_failure_is_made_again() {
+    let pool = pool().await;
+    run(&pool, PLAIN).await;
+    let failing_once = "CREATE SEQUENCE attempts; \
+         CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF nextval('attempts') = 1 THEN RAISE EXCEPTION 'once' USING ERRCODE = '40P01'; END IF; \
+         RETURN NEW; END $$; \
+         CREATE TRIGGER fail_once BEFORE INSERT ON stripe_processed_events \
+         FOR EACH ROW EXECUTE FUNCTION fail_once()";
+    run(&pool, failing_once).await;
+    let log = PostgresLog::new(pool);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}

@@ -87,8 +87,10 @@ impl<D: Dialect> Line<D> {
         statements: &Statements<D>,
         question: &Q,
     ) -> Result<Q::Answer, Unanswered> {
+        let is_plain = statements.columns == Columns::Plain;
         loop {
-            let again = attempts.is_again();
+            // A plain table could not tell whose a row is.
+            let again = attempts.is_again() && !is_plain;
             let (mut fault, source) = match self.connection(&attempts).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
@@ -107,8 +109,7 @@ impl<D: Dialect> Line<D> {
                     }
                 }
             };
-            let has_nonces = statements.columns == Columns::Full || Q::NEEDS_NO_NONCE;
-            if fault.cause == Cause::Unanswered && !has_nonces {
+            if fault.cause == Cause::Unanswered && is_plain && !Q::NEEDS_NO_NONCE {
                 fault.cause = Cause::Permanent;
             }
             let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;

@@ -15,7 +15,8 @@ pub(super) trait Question<D: Dialect>: Sync {
     /// How many events it is about.
     fn events(&self) -> usize;
 
-    /// `again`: an earlier attempt may have been carried out, or may still wait at the server.
+    /// `again`: an earlier attempt may have been carried out, or may still wait at the server. Never in a
+    /// plain table.
     fn put(
         &self,
         connection: &mut D::Connection,

@@ -119,8 +119,7 @@ impl Dialect for Sqlite {
         marks: &[&Mark],
         again: bool,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let is_told_by_nonce = again && statements.columns == Columns::Full;
-        let insert = if is_told_by_nonce { &statements.mark_again } else { &statements.mark };
+        let insert = if again { &statements.mark_again } else { &statements.mark };
         let (text, rows) = insert.with(marks);
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {

@@ -151,7 +151,6 @@ pub struct Statements {
 impl Statements {
     pub(super) fn new(table: &TableName, columns: Columns, in_flight: InFlight) -> Self {
         let written = |statement| table.prepared::<Sqlite>(statement);
-        // A plain table is never asked again: it could not tell whose a row is.
         let (mark, look, own, delete_page) = match columns {
             Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
             Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
