@@ -74,13 +74,13 @@ impl Attempts {
     }
 
     /// Whether there was an earlier attempt. It may have been carried out, or may still wait for a lock.
-    // Redis needs not ask: its scripts look at the nonce every time.
-    #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn is_again(&self) -> bool {
         self.made > 0
     }
 
     /// Whether an earlier attempt may have been carried out, now or later.
+    // Redis needs not ask: its scripts look at the nonce every time.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered

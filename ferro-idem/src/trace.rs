@@ -32,11 +32,10 @@ mod on {
 
     impl Delivery {
         pub(crate) fn new(guarantee: &'static str, event: Option<EventRef<'_>>) -> Self {
-            let event_type = event.and_then(|event| event.recorded_type());
             let span = info_span!(
                 "delivery",
                 event_id = event.map(|event| event.id()),
-                event_type = event_type.as_deref(),
+                event_type = event.and_then(|event| event.recorded_type()).as_deref(),
                 guarantee,
                 attempt = field::Empty,
             );

@@ -15,6 +15,15 @@ fn note(event: &StripeEvent) -> String {
     event.object::<serde_json::Value>().unwrap()["note"].as_str().unwrap().to_owned()
 }
 
+/// A log in a database of its own, beside what these statements make.
+async fn postgres_with(statements: &str) -> PostgresLog {
+    let pool = PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap();
+    let log = PostgresLog::new(pool);
+    log.create_table().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(log.pool()).await.unwrap();
+    log
+}
+
 #[idempotent_webhook(transaction(tx))]
 async fn on_postgres<L: TransactionalLog<Transaction = PostgresTransaction>>(
     log: &L,
@@ -36,14 +45,11 @@ async fn no_refused_commit_of_postgres_quotes_what_the_body_wrote() {
             "23503, by `notes_note_fkey` of `notes`",
         ),
     ] {
-        let pool = PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap();
-        let log = PostgresLog::new(pool);
-        log.create_table().await.unwrap();
         let tables = format!(
             "CREATE TABLE kept (note TEXT PRIMARY KEY); CREATE TABLE notes (note TEXT); \
              ALTER TABLE notes ADD {constraint}"
         );
-        sqlx::raw_sql(AssertSqlSafe(tables)).execute(log.pool()).await.unwrap();
+        let log = postgres_with(&tables).await;
         if constraint.starts_with("UNIQUE") {
             sqlx::query("INSERT INTO notes VALUES ($1)").bind(CANARY).execute(log.pool()).await.unwrap();
         }
@@ -59,15 +65,12 @@ async fn no_refused_commit_of_postgres_quotes_what_the_body_wrote() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn no_trigger_of_postgres_that_raises_at_the_commit_is_quoted() {
-    let pool = PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap();
-    let log = PostgresLog::new(pool);
-    log.create_table().await.unwrap();
     let trigger = "CREATE TABLE notes (note TEXT); \
          CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'refused: %', NEW.note; END $$; \
          CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED \
          FOR EACH ROW EXECUTE FUNCTION refuse()";
-    sqlx::raw_sql(trigger).execute(log.pool()).await.unwrap();
+    let log = postgres_with(trigger).await;
     let error = on_postgres(&log, event("evt_1")).await.unwrap_err();
     assert!(all_of(&error).contains("P0001"), "{}", all_of(&error));
     assert_error_is_silent("a trigger", error).await;
@@ -112,12 +115,9 @@ async fn on_mysql<L: TransactionalLog<Transaction = MySqlTransaction>>(
 #[ignore = "needs PostgreSQL and MariaDB: run tests/run"]
 async fn no_table_that_refuses_an_event_shows_the_payload() {
     listen();
-    let pool = PgPool::connect(&Postgres::shared().await.fresh_database().await).await.unwrap();
-    let postgres = PostgresLog::new(pool);
-    postgres.create_table().await.unwrap();
     let refusing = "CREATE TABLE notes (note TEXT); \
          ALTER TABLE stripe_processed_events ADD CHECK (event_type = 'refund')";
-    sqlx::raw_sql(refusing).execute(postgres.pool()).await.unwrap();
+    let postgres = postgres_with(refusing).await;
     let error = on_postgres(&postgres, event("evt_1")).await.unwrap_err();
     assert!(error.to_string().contains("does not take the event"), "{}", all_of(&error));
     assert_error_is_silent("PostgreSQL", error).await;

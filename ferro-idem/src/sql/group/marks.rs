@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
-use super::{Group, Sharing, Told, Unheard, Waiter, fail_all};
+use super::{Group, Sharing, Told, Unheard, Waiter, fail_all, in_a_task};
 use crate::retry::Attempts;
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
@@ -76,10 +74,7 @@ async fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<
             Err(unanswered) => fail_all(waiters.into_iter(), unanswered),
         }
     };
-    match Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(asking)),
-        Err(_) => asking.await,
-    }
+    in_a_task(asking).await;
 }
 
 /// Whoever is still there hears it, and the others are duplicates.

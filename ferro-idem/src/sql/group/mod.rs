@@ -143,14 +143,18 @@ where
     let (answer, told) = oneshot::channel();
     let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
     if has_to_lead {
-        let leading = Leader { line, group, has_resigned: false }.lead();
-        // In a task of its own: a caller who is not polled for a while would keep everybody waiting.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(leading)),
-            Err(_) => leading.await,
-        }
+        // A caller who is not polled for a while would keep everybody waiting.
+        in_a_task(Leader { line, group, has_resigned: false }.lead()).await;
     }
     told.await.unwrap_or(Told::Alone { again: true })
+}
+
+/// Goes on without being waited for. Outside of a runtime there is no task to be had, and it is waited for.
+async fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(work)),
+        Err(_) => work.await,
+    }
 }
 
 /// Carries out what is queued, until nothing is.

@@ -37,8 +37,7 @@ impl<D: Dialect> Unheard<D> {
     /// Takes back what a statement that got no answer may have made.
     pub(in crate::sql) fn given_up(log: &SqlLog<D>, mark: Mark, unanswered: &Unanswered) {
         if unanswered.may_be_carried_out() {
-            let made = Made { log: log.clone(), mark, is_in_doubt: true };
-            drop(Self { first: Some(made) });
+            Made { log: log.clone(), mark, is_in_doubt: true }.take_back_later();
         }
     }
 
@@ -59,12 +58,9 @@ impl<D: Dialect> Drop for Unheard<D> {
 }
 
 impl<D: Dialect> Made<D> {
-    /// Whoever queues for the event. Not where the mark is in doubt: nobody can be first by it.
+    /// Whoever queues for the event.
     fn next(&self) -> Option<Waiter<Mark, Unheard<D>>> {
         let marks = &self.log.table.groups.marks;
-        if self.is_in_doubt {
-            return None;
-        }
         marks.queue().take_first(|waiter| waiter.request.id == self.mark.id)
     }
 
