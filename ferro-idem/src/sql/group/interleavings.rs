@@ -2,23 +2,42 @@
 //!
 //! Shuttle and not loom: between the queue's locks are tokio's channels and its semaphore, which loom cannot
 //! see into, and which need not be explored here; shuttle runs them as they are, and chooses who goes
-//! next at each lock and each wait. It tries orders at random, by a seed that it prints. There is no tokio
-//! runtime, so that a dropped leader is gone, in the middle of whatever it did.
+//! next at each lock and each wait. It tries orders at random, by a seed that it prints. The leader's task is one
+//! of shuttle's, and where a runtime is to shut down, it is dropped in the middle of whatever it did.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 
-use futures_util::future::poll_fn;
-use shuttle::future::{block_on, spawn, yield_now};
+use futures_util::future::{join_all, poll_fn};
+use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 
 use super::{Group, Sharing, Told, Waiter, share};
 
 const ORDERS: usize = 2_000;
-const CALLERS: usize = 4;
+/// Two more than there is room for.
+const CALLERS: usize = 5;
+
+thread_local! {
+    /// Whether the runtime of a leader's task may shut down. Shuttle runs all tasks of an order on one thread.
+    static RUNTIMES_END: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What shuttle has in place of a task of tokio's.
+pub(super) fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
+    if !RUNTIMES_END.get() {
+        drop(spawn(work));
+        return;
+    }
+    match thread_rng().gen_range(0..8) {
+        0 => drop(work),
+        polls => drop(spawn(drop_after(polls, work))),
+    }
+}
 
 /// Answers each request with itself.
 #[derive(Clone, Default)]
@@ -87,59 +106,101 @@ fn has_nobody_left(log: &Echo) -> bool {
     queue.is_idle() && log.group.room.available_permits() == super::ROOM
 }
 
-#[test]
-fn whoever_queues_is_answered_and_at_most_one_leads() {
-    let all_orders = || {
-        block_on(async {
-            let log = Echo::default();
-            let callers: Vec<_> = (0..CALLERS)
-                .map(|caller| {
-                    let log = log.clone();
-                    spawn(async move { (caller, share(log.clone(), caller).await) })
-                })
-                .collect();
-            for caller in callers {
-                let (caller, told) = caller.await.unwrap();
-                assert!(matches!(told, Told::Answer(answer) if answer == caller));
-            }
-            assert!(log.carried_out.load(SeqCst) >= CALLERS);
-            assert!(has_nobody_left(&log));
-        });
+/// Asks for `caller`, and says what it was told.
+async fn ask(log: Echo, caller: usize) -> Option<Told<usize>> {
+    Some(share(log, caller).await)
+}
+
+/// The same for one that may go away.
+async fn hang_up(log: Echo, caller: usize) -> Option<Told<usize>> {
+    let polls = thread_rng().gen_range(1..8);
+    drop_after(polls, share(log, caller)).await
+}
+
+async fn end<T>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
+    join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+async fn the_group_goes_on(log: &Echo) {
+    // The leader's task may have a few steps to go.
+    while !has_nobody_left(log) {
+        yield_now().await;
+    }
+    if !RUNTIMES_END.get() {
+        assert!(matches!(share(log.clone(), 9).await, Told::Answer(9)));
+    }
+}
+
+fn in_many_orders<W: Future<Output = ()> + 'static>(
+    runtimes_end: bool,
+    order: impl Fn() -> W + Copy + Send + Sync + 'static,
+) {
+    let all_orders = move || {
+        RUNTIMES_END.set(runtimes_end);
+        block_on(order());
     };
     shuttle::check_random(all_orders, ORDERS);
     shuttle::check_pct(all_orders, ORDERS, 3);
 }
 
 #[test]
-fn a_caller_or_leader_that_is_dropped_at_any_point_leaves_nobody_waiting() {
-    let all_orders = || {
-        block_on(async {
-            let log = Echo::default();
-            let callers: Vec<_> = (0..CALLERS)
-                .map(|caller| {
-                    let log = log.clone();
-                    spawn(async move {
-                        let polls = thread_rng().gen_range(1..8);
-                        match caller {
-                            0 | 1 => drop_after(polls, share(log.clone(), caller)).await,
-                            _ => Some(share(log.clone(), caller).await),
-                        }
-                        .map(|told| (caller, told))
-                    })
-                })
-                .collect();
-            // That all of them end is the promise: shuttle fails where somebody waits for ever.
-            for caller in callers {
-                match caller.await.unwrap() {
-                    Some((caller, Told::Answer(answer))) => assert_eq!(answer, caller),
-                    Some((_, told)) => assert!(matches!(told, Told::Alone { again: true })),
-                    None => {}
-                }
+fn whoever_queues_is_answered_and_at_most_one_leads() {
+    in_many_orders(false, || async {
+        let log = Echo::default();
+        let callers = (0..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        for (caller, told) in end(callers).await.into_iter().enumerate() {
+            assert!(matches!(told, Some(Told::Answer(answer)) if answer == caller));
+        }
+        assert!(log.carried_out.load(SeqCst) >= CALLERS);
+        the_group_goes_on(&log).await;
+    });
+}
+
+#[test]
+fn callers_who_stay_are_answered_whoever_goes_and_whenever() {
+    in_many_orders(false, || async {
+        let log = Echo::default();
+        let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
+        let callers = (2..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        for (caller, told) in (2..).zip(end(callers).await) {
+            assert!(matches!(told, Some(Told::Answer(answer)) if answer == caller));
+        }
+        end(gone).await;
+        the_group_goes_on(&log).await;
+    });
+}
+
+#[test]
+fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
+    in_many_orders(false, || async {
+        let log = Echo::default();
+        let mut kept = Box::pin(share(log.clone(), 0));
+        let others = (1..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        let begun = futures_util::poll!(&mut kept);
+        end::<Option<Told<usize>>>(others).await;
+        let told = match begun {
+            Poll::Ready(told) => told,
+            Poll::Pending => kept.await,
+        };
+        assert!(matches!(told, Told::Answer(0)));
+        the_group_goes_on(&log).await;
+    });
+}
+
+#[test]
+fn when_runtimes_shut_down_nobody_is_left_waiting() {
+    in_many_orders(true, || async {
+        let log = Echo::default();
+        let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
+        let callers = (2..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        // That all of them end is the promise: shuttle fails where somebody waits for ever.
+        for (caller, told) in (2..).zip(end(callers).await) {
+            match told {
+                Some(Told::Answer(answer)) => assert_eq!(answer, caller),
+                told => assert!(matches!(told, Some(Told::Alone { again: true }))),
             }
-            assert!(has_nobody_left(&log));
-            assert!(matches!(share(log.clone(), 9).await, Told::Answer(9)), "the group goes on");
-        });
-    };
-    shuttle::check_random(all_orders, ORDERS);
-    shuttle::check_pct(all_orders, ORDERS, 3);
+        }
+        end(gone).await;
+        the_group_goes_on(&log).await;
+    });
 }

@@ -49,7 +49,7 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
                     if waiters.iter().all(Waiter::is_gone) {
                         Unheard::given_up(line.log(), mark, &unanswered);
                     } else {
-                        ask_alone(line.log().clone(), mark, waiters, unanswered.attempts()).await;
+                        ask_alone(line.log().clone(), mark, waiters, unanswered.attempts());
                     }
                 }
             }
@@ -66,7 +66,7 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
 
 /// In a task, so that no other event waits for this one. With the mark of the statement before, and for all
 /// who wait: that one may have made it, and whoever is still there is then first by it.
-async fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, attempts: Attempts) {
+fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, attempts: Attempts) {
     let asking = async move {
         let Some(statements) = log.table.full.get() else { return };
         match log.mark_alone(statements, mark, attempts).await {
@@ -74,7 +74,7 @@ async fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<
             Err(unanswered) => fail_all(waiters.into_iter(), unanswered),
         }
     };
-    in_a_task(asking).await;
+    in_a_task(asking);
 }
 
 /// Whoever is still there hears it, and the others are duplicates.

@@ -8,8 +8,8 @@
 //! 1. Of each kind (marks, claims, each step of a claim) at most one shared statement is under way.
 //! 2. Whoever queued is answered, or told to ask alone. A leader that is dropped (its runtime shuts down)
 //!    tells everybody by that.
-//! 3. Dropping a caller, or not polling it, harms nobody: the leader is a task of its own, and a mark that
-//!    was answered to nobody, or that may have been made for an error, is another's, or taken back.
+//! 3. Dropping a caller, or not polling it, harms nobody: a leader that others wait for is a task of its own,
+//!    and a mark that was answered to nobody, or that may have been made for an error, is another's, or taken back.
 //! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
 
 mod claims;
@@ -22,19 +22,24 @@ mod queue;
 mod settling;
 mod unheard;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 #[cfg(not(test))]
 use std::sync::{Mutex, MutexGuard};
+use std::task::Poll;
 
 /// Tests try the orders in which tasks can take it.
 #[cfg(test)]
 use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(not(test))]
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::yield_now;
 
-use self::queue::Queue;
+#[cfg(test)]
+use self::interleavings::in_a_task;
+use self::queue::{Joined, Leading, Queue};
 pub(super) use self::settling::Settlement;
 pub(super) use self::unheard::Unheard;
 use super::dialect::{Dialect, Mark, NewClaim};
@@ -42,11 +47,11 @@ use super::line::Unanswered;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
 
-/// Events in one statement.
-const MOST: usize = 1024;
+/// Events in one statement. In `interleavings.rs` few callers have to reach it.
+const MOST: usize = if cfg!(test) { 2 } else { 1024 };
 
 /// Callers who queue for one kind of statement.
-const ROOM: usize = 4096;
+const ROOM: usize = if cfg!(test) { 3 } else { 4096 };
 
 /// A request that can share a statement, over a line `L`, with others of its kind.
 pub(super) trait Sharing<L>: Send + Sync + Sized + 'static {
@@ -141,19 +146,68 @@ where
         return Told::Alone { again: false };
     };
     let (answer, told) = oneshot::channel();
-    let has_to_lead = group.queue().join(Waiter { request, answer, _room: room });
-    if has_to_lead {
-        // A caller who is not polled for a while would keep everybody waiting.
-        in_a_task(Leader { line, group, has_resigned: false }.lead()).await;
-    }
-    told.await.unwrap_or(Told::Alone { again: true })
+    let joined = group.queue().join(Waiter { request, answer, _room: room });
+    let lead = || Box::pin(Leader { line, group: Arc::clone(&group), has_resigned: false }.lead());
+    let told = match joined {
+        Joined::LeadsAlone => lead_alone(&group, lead(), told).await,
+        Joined::Leads => {
+            in_a_task(lead());
+            told.await
+        }
+        Joined::Moves(leading, caller) => {
+            in_a_task(leading);
+            caller.wake();
+            told.await
+        }
+        Joined::Waits => told.await,
+    };
+    told.unwrap_or(Told::Alone { again: true })
 }
 
-/// Goes on without being waited for. Outside of a runtime there is no task to be had, and it is waited for.
-async fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
-    match Handle::try_current() {
-        Ok(runtime) => drop(runtime.spawn(work)),
-        Err(_) => work.await,
+/// Leads and waits in one task, which spares who is alone two switches. Whoever else comes puts the leader into a
+/// task of its own: a caller who is not polled for a while would keep everybody waiting.
+async fn lead_alone<R, A>(
+    group: &Group<R, A>,
+    leading: Leading,
+    mut told: oneshot::Receiver<Told<A>>,
+) -> Result<Told<A>, oneshot::error::RecvError> {
+    let _caller = Caller { group };
+    let mut begins_with = Some(leading);
+    poll_fn(move |context| {
+        let leading = begins_with.take().or_else(|| group.queue().take_up());
+        if let Some(mut leading) = leading
+            && leading.as_mut().poll(context).is_pending()
+        {
+            let needed = group.queue().rest(leading, context.waker());
+            match needed {
+                Some(leading) => in_a_task(leading),
+                // The answer is told by this leader: it need not wake who polls it.
+                None => return Poll::Pending,
+            }
+        }
+        Pin::new(&mut told).poll(context)
+    })
+    .await
+}
+
+/// Who leads alone. Once it is gone, its leader goes on in a task.
+struct Caller<'g, R, A> {
+    group: &'g Group<R, A>,
+}
+
+impl<R, A> Drop for Caller<'_, R, A> {
+    fn drop(&mut self) {
+        let left = self.group.queue().leave();
+        left.map(in_a_task);
+    }
+}
+
+/// Goes on without being waited for. Outside of a runtime there is no task to be had, and whoever waits for it
+/// is told by its end. Nobody may hold the queue: a runtime that shuts down drops `work` here.
+#[cfg(not(test))]
+fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = Handle::try_current() {
+        drop(runtime.spawn(work));
     }
 }
 

@@ -1,30 +1,97 @@
-//! Who waits, and whether somebody leads.
+//! Who waits, and where the leader is.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Waker;
 
 const COMPANY: u8 = 8;
 
 /// Those who wait for a statement, first in, first out.
 ///
-/// Invariants: whoever waits has a leader, who carries them out; there is at most one.
-#[derive(Debug)]
+/// Invariants: whoever waits has a leader, who carries them out; there is at most one. Where more than one
+/// waits for it, it is in a task, or is put into one by a caller who is being polled.
 pub(crate) struct Queue<W> {
     waiting: VecDeque<W>,
-    is_led: bool,
+    leader: Leader,
     /// How many batches of one there may be before nobody else is taken to be about.
     company: u8,
 }
 
+/// What a leader has to do yet.
+pub(crate) type Leading = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where the leader is.
+enum Leader {
+    Nowhere,
+    InATask,
+    /// Polled by its only caller, at this moment.
+    Polled,
+    /// The same, and others have joined: its caller has to put it into a task.
+    PolledAndNeeded,
+    /// Its only caller waits, or is not polled any more. That one wants to know when it is not there any more.
+    AtRest(Leading, Waker),
+}
+
+/// What whoever joined has to do.
+pub(crate) enum Joined {
+    /// Nobody leads, and nobody else is about: lead, and poll the leader.
+    LeadsAlone,
+    /// Nobody leads: lead in a task.
+    Leads,
+    /// The leader's caller may never poll it again: put it into a task, and wake the caller.
+    Moves(Leading, Waker),
+    Waits,
+}
+
 impl<W> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), is_led: false, company: 0 }
+        Self { waiting: VecDeque::new(), leader: Leader::Nowhere, company: 0 }
     }
 
-    /// `true`: nobody leads, so whoever joined has to.
     #[must_use]
-    pub(crate) fn join(&mut self, waiter: W) -> bool {
+    pub(crate) fn join(&mut self, waiter: W) -> Joined {
         self.waiting.push_back(waiter);
-        !std::mem::replace(&mut self.is_led, true)
+        let (leader, joined) = match std::mem::replace(&mut self.leader, Leader::InATask) {
+            Leader::Nowhere if self.company == 0 => (Leader::Polled, Joined::LeadsAlone),
+            Leader::Nowhere => (Leader::InATask, Joined::Leads),
+            Leader::AtRest(leading, caller) => (Leader::InATask, Joined::Moves(leading, caller)),
+            Leader::Polled => (Leader::PolledAndNeeded, Joined::Waits),
+            elsewhere => (elsewhere, Joined::Waits),
+        };
+        self.leader = leader;
+        joined
+    }
+
+    /// The leader's caller goes on; `None`: somebody else has put the leader into a task.
+    pub(crate) fn take_up(&mut self) -> Option<Leading> {
+        let leading = self.leave()?;
+        self.leader = Leader::Polled;
+        Some(leading)
+    }
+
+    /// The leader waits. Returned, it has to go into a task.
+    #[must_use]
+    pub(crate) fn rest(&mut self, leading: Leading, caller: &Waker) -> Option<Leading> {
+        if matches!(self.leader, Leader::Polled) {
+            self.leader = Leader::AtRest(leading, caller.clone());
+            None
+        } else {
+            self.leader = Leader::InATask;
+            Some(leading)
+        }
+    }
+
+    /// The leader's caller goes away. What is returned has to go into a task.
+    #[must_use]
+    pub(crate) fn leave(&mut self) -> Option<Leading> {
+        match std::mem::replace(&mut self.leader, Leader::InATask) {
+            Leader::AtRest(leading, _) => Some(leading),
+            elsewhere => {
+                self.leader = elsewhere;
+                None
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -56,14 +123,17 @@ impl<W> Queue<W> {
 
     /// `true`: nobody waits, and the leader is none any more.
     pub(crate) fn resign(&mut self) -> bool {
-        self.is_led = !self.waiting.is_empty();
-        !self.is_led
+        let nobody_waits = self.waiting.is_empty();
+        if nobody_waits {
+            self.leader = Leader::Nowhere;
+        }
+        nobody_waits
     }
 
     /// The leader is gone in the middle of it. Whoever waits has to be told.
     #[must_use]
     pub(crate) fn disband(&mut self) -> VecDeque<W> {
-        self.is_led = false;
+        self.leader = Leader::Nowhere;
         std::mem::take(&mut self.waiting)
     }
 }
@@ -74,14 +144,18 @@ mod tests {
 
     impl<W> Queue<W> {
         pub(crate) fn is_idle(&self) -> bool {
-            self.waiting.is_empty() && !self.is_led
+            self.waiting.is_empty() && matches!(self.leader, Leader::Nowhere)
         }
+    }
+
+    fn leads(joined: &Joined) -> bool {
+        matches!(joined, Joined::Leads | Joined::LeadsAlone)
     }
 
     fn led_by_the_first_of(waiters: std::ops::Range<u8>) -> Queue<u8> {
         let mut queue = Queue::new();
         for waiter in waiters {
-            assert_eq!(queue.join(waiter), waiter == 0, "the first one leads, and no other");
+            assert_eq!(leads(&queue.join(waiter)), waiter == 0, "the first one leads, and no other");
         }
         queue
     }
@@ -114,7 +188,7 @@ mod tests {
     fn who_is_put_back_goes_before_those_who_came_meanwhile_in_the_same_order() {
         let mut queue = led_by_the_first_of(0..3);
         let batch = queue.take(3);
-        assert!(!queue.join(3));
+        assert!(!leads(&queue.join(3)));
         queue.put_back(batch.into_iter().skip(1).collect());
         assert_eq!(queue.take(10), [1, 2, 3]);
     }
@@ -131,10 +205,10 @@ mod tests {
     fn a_leader_cannot_resign_while_somebody_waits() {
         let mut queue = led_by_the_first_of(0..2);
         assert!(!queue.resign());
-        assert!(!queue.join(2), "it still leads");
+        assert!(!leads(&queue.join(2)), "it still leads");
         drop(queue.take(10));
         assert!(queue.resign());
-        assert!(queue.join(3), "nobody leads");
+        assert!(leads(&queue.join(3)), "nobody leads");
     }
 
     #[test]
@@ -143,6 +217,50 @@ mod tests {
         drop(queue.take(1));
         assert_eq!(queue.disband(), [1, 2]);
         assert!(queue.is_idle());
-        assert!(queue.join(3));
+        assert!(leads(&queue.join(3)));
+    }
+
+    /// With its leader at rest.
+    fn led_by_its_caller() -> Queue<u8> {
+        let mut queue = Queue::new();
+        assert!(matches!(queue.join(0), Joined::LeadsAlone));
+        assert!(queue.rest(Box::pin(async {}), Waker::noop()).is_none());
+        queue
+    }
+
+    #[test]
+    fn a_leader_that_is_alone_stays_with_its_caller_until_that_one_goes() {
+        let mut queue = led_by_its_caller();
+        let leading = queue.take_up().unwrap();
+        assert!(queue.take_up().is_none(), "there is one");
+        assert!(queue.rest(leading, Waker::noop()).is_none());
+        assert!(queue.leave().is_some());
+        assert!(queue.take_up().is_none());
+        assert!(matches!(queue.join(1), Joined::Waits));
+    }
+
+    #[test]
+    fn whoever_joins_a_leader_at_rest_puts_it_into_a_task() {
+        let mut queue = led_by_its_caller();
+        assert!(matches!(queue.join(1), Joined::Moves(..)));
+        assert!(matches!(queue.join(2), Joined::Waits));
+        assert!(queue.take_up().is_none() && queue.leave().is_none());
+    }
+
+    #[test]
+    fn a_caller_puts_its_leader_into_a_task_when_others_joined_while_it_was_polled() {
+        let mut queue = led_by_its_caller();
+        let leading = queue.take_up().unwrap();
+        assert!(matches!(queue.join(1), Joined::Waits));
+        assert!(queue.rest(leading, Waker::noop()).is_some());
+        assert!(queue.take_up().is_none() && queue.leave().is_none());
+    }
+
+    #[test]
+    fn where_others_are_about_a_leader_goes_into_a_task_at_once() {
+        let mut queue = led_by_the_first_of(0..2);
+        assert_eq!(queue.take(2).len(), 2);
+        assert!(queue.resign());
+        assert!(matches!(queue.join(2), Joined::Leads));
     }
 }

@@ -1,8 +1,6 @@
 //! Marks that nobody has heard of yet.
 
-use tokio::runtime::Handle;
-
-use super::{Told, Waiter};
+use super::{Told, Waiter, in_a_task};
 use crate::retry::{Attempts, Cause};
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
@@ -65,9 +63,7 @@ impl<D: Dialect> Made<D> {
     }
 
     fn take_back_later(self) {
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.take_back());
-        }
+        in_a_task(self.take_back());
     }
 
     /// A statement that got no answer may be carried out behind the one that takes its mark back, so that
