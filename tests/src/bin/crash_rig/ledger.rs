@@ -1,6 +1,5 @@
 //! What came of it, and whether the guarantee was kept.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,17 +7,12 @@ use std::time::Duration;
 use crate::args::{Args, Guarantee};
 use crate::effects::Effect;
 use crate::executioner::Executed;
-use crate::sender::{Events, HELD, Known, Tally};
+use crate::findings::Findings;
+use crate::sender::{Events, Tally};
 use crate::workers::Workers;
-
-/// So many of each breach are shown.
-const SHOWN: usize = 5;
 
 /// From here on a run under the fence loses something by chance.
 const LONG: Duration = Duration::from_mins(1);
-
-/// Stores count whole milliseconds, on clocks of their own.
-const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(5);
 
 /// A column of the machine's line, its words in the table, and its number.
 type Count = (&'static str, &'static str, u64);
@@ -28,132 +22,6 @@ pub(crate) struct Ledger {
     counts: Vec<Count>,
     /// What was broken, in words; empty where the guarantee was kept.
     breaches: Vec<String>,
-}
-
-/// Events by what happened to them. Each list is of what the guarantee may forbid.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
-    unacknowledged: Vec<String>,
-    /// The loss that was arranged.
-    arranged: Vec<String>,
-    lost: Vec<String>,
-    /// Of the lost, those that no attempt was interrupted of, or whose handler answered.
-    unexplained: Vec<String>,
-    /// A second effect, under claim with a fence that was seen before.
-    doubled: Vec<String>,
-    /// A second effect under a higher fence.
-    again: Vec<String>,
-    /// Under a lower fence than one before: by who stood still in the body, and is refused by a system that
-    /// compares fences.
-    late: Vec<String>,
-    /// Of the late, those who surely had the event when the one under the higher fence had its effect.
-    overlapping: Vec<String>,
-    /// Under a higher fence, when the sender had heard that the event was processed.
-    after_acknowledgement: Vec<String>,
-}
-
-impl Findings {
-    pub(crate) fn of(guarantee: Guarantee, events: &Events, effects: &[Effect]) -> Self {
-        let mut of_event: HashMap<&str, Vec<&Effect>> = HashMap::new();
-        for effect in effects {
-            of_event.entry(&effect.event).or_default().push(effect);
-        }
-        let mut findings = Self::default();
-        for (event, known) in events.iter().collect::<BTreeMap<_, _>>() {
-            let effects = of_event.get(event.as_str()).map_or(&[][..], Vec::as_slice);
-            if known.acknowledged.is_none() {
-                findings.unacknowledged.push(event.clone());
-            } else if effects.is_empty() {
-                findings.lose(event, *known);
-            }
-            for (nth, effect) in effects.iter().enumerate() {
-                let before = effects.get(..nth).unwrap_or_default();
-                // Only under a claim does a duplicate's 2xx say that the event is processed, and effects know
-                // their time.
-                let settled = known.acknowledged.filter(|_| guarantee == Guarantee::Claim);
-                let told = || format!("{event}: {}", told(effects, *known));
-                if let Some(list) = findings.list_for(effect, before, settled) {
-                    list.push(told());
-                }
-                if overlaps(effect, before) {
-                    findings.overlapping.push(told());
-                }
-            }
-        }
-        findings
-    }
-
-    fn lose(&mut self, event: &str, known: Known) {
-        if event == HELD {
-            self.arranged.push(event.to_owned());
-            return;
-        }
-        self.lost.push(event.to_owned());
-        if known.interrupted == 0 || known.ran {
-            self.unexplained.push(format!("{event}: {known:?}"));
-        }
-    }
-
-    /// `before`: the event's earlier effects.
-    fn list_for(
-        &mut self,
-        effect: &Effect,
-        before: &[&Effect],
-        settled: Option<u64>,
-    ) -> Option<&mut Vec<String>> {
-        let highest = before.iter().map(|earlier| earlier.fence).max();
-        if before.iter().any(|earlier| earlier.fence == effect.fence) {
-            Some(&mut self.doubled)
-        } else if highest.is_some_and(|highest| effect.fence < highest) {
-            Some(&mut self.late)
-        } else if effect.at.zip(settled).is_some_and(|(at, settled)| at > settled) {
-            Some(&mut self.after_acknowledgement)
-        } else {
-            highest.map(|_| &mut self.again)
-        }
-    }
-
-    fn breaches(&self, guarantee: Guarantee) -> Vec<String> {
-        let lost = if guarantee == Guarantee::Fence { &self.unexplained } else { &self.lost };
-        let forbidden: &[(&str, &[String])] = &[
-            ("never acknowledged", &self.unacknowledged),
-            ("lost", lost),
-            ("doubled", &self.doubled),
-            ("had their effect while another delivery had the event", &self.overlapping),
-            ("had their effect after they were acknowledged", &self.after_acknowledgement),
-        ];
-        let mut breaches: Vec<String> = forbidden
-            .iter()
-            .filter(|(_, events)| !events.is_empty())
-            .map(|(what, events)| {
-                let shown = events.get(..SHOWN).unwrap_or(events).join("\n    ");
-                format!("{} {what}:\n    {shown}", events.len())
-            })
-            .collect();
-        if guarantee == Guarantee::Fence && self.arranged.is_empty() {
-            breaches.push("the loss that was arranged was not found: the rig is blind".to_owned());
-        }
-        breaches
-    }
-}
-
-/// Whether this effect is late, and its delivery surely had the event when one under a higher fence had its
-/// effect: the lease was still to run when somebody else got the next one.
-///
-/// Who gives an event back does so behind its own effect, which is then not late.
-fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
-    let held_until = u128::from(effect.held_until).saturating_sub(CLOCKS_DIFFER_BY.as_nanos());
-    let had = |other: &&&Effect| other.at.is_some_and(|at| u128::from(at) < held_until);
-    before.iter().filter(|other| other.fence > effect.fence).any(|other| had(&other))
-}
-
-/// One event's effects, for who looks into it.
-fn told(effects: &[&Effect], known: Known) -> String {
-    let told = |effect: &&Effect| {
-        let Effect { fence, held_until, at, .. } = effect;
-        format!("fence {fence} at {at:?}, held until {held_until}")
-    };
-    format!("{}, {known:?}", effects.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
 impl Ledger {
@@ -279,101 +147,62 @@ impl fmt::Display for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Log;
 
-    const MILLISECOND: u64 = 1_000_000;
-
-    fn known(acknowledged: Option<u64>) -> Known {
-        Known { acknowledged, ..Known::default() }
+    fn run(log: Log, guarantee: Guarantee, seconds: u64) -> Args {
+        Args { log, guarantee, length: Duration::from_secs(seconds), seed: 1 }
     }
 
-    fn findings(guarantee: Guarantee, known: Known, effects: &[(u64, u64)]) -> Findings {
-        let effect = |&(fence, at)| Effect { event: "evt".to_owned(), fence, held_until: 0, at: Some(at) };
-        let effects: Vec<_> = effects.iter().map(effect).collect();
-        Findings::of(guarantee, &[("evt".to_owned(), known)].into(), &effects)
+    /// The least that three minutes have to see.
+    fn executed() -> Executed {
+        let [worker_kills, worker_stops, database_kills, cuts, stalls] =
+            [100, 10, 30, 30, 30].map(AtomicU64::new);
+        Executed { worker_kills, worker_stops, database_kills, cuts, stalls }
     }
 
-    impl Findings {
-        fn names(&self) -> Vec<&'static str> {
-            [
-                ("unacknowledged", &self.unacknowledged),
-                ("arranged", &self.arranged),
-                ("lost", &self.lost),
-                ("unexplained", &self.unexplained),
-                ("doubled", &self.doubled),
-                ("again", &self.again),
-                ("late", &self.late),
-                ("overlapping", &self.overlapping),
-                ("after", &self.after_acknowledgement),
-            ]
-            .into_iter()
-            .filter_map(|(name, list)| (!list.is_empty()).then_some(name))
-            .collect()
+    fn lost(events: usize) -> Findings {
+        Findings { lost: vec![String::new(); events], ..Findings::default() }
+    }
+
+    #[test]
+    fn a_run_has_to_see_every_kind_of_fault_often_enough_for_its_length() {
+        let claim = run(Log::Postgres, Guarantee::Claim, 180);
+        assert!(too_little(&claim, &executed(), &Findings::default()).is_empty());
+        for kind in 0..5 {
+            let one_less = executed();
+            let Executed { worker_kills, worker_stops, database_kills, cuts, stalls } = &one_less;
+            [worker_kills, worker_stops, database_kills, cuts, stalls][kind].fetch_sub(1, Ordering::Relaxed);
+            assert_eq!(too_little(&claim, &one_less, &Findings::default()).len(), 1, "{kind}");
+            let shorter = run(Log::Postgres, Guarantee::Claim, 120);
+            assert!(too_little(&shorter, &one_less, &Findings::default()).is_empty(), "{kind}");
         }
     }
 
     #[test]
-    fn each_breach_is_found() {
-        use Guarantee::{Claim, Fence, Transaction};
-        for (guarantee, acknowledged, effects, found, is_kept) in [
-            (Fence, Some(9), &[(0, 20)][..], &[][..], true),
-            (Fence, Some(9), &[(0, 1), (0, 2)], &["doubled"], false),
-            (Claim, Some(9), &[(1, 1)], &[], true),
-            (Claim, None, &[(1, 1)], &["unacknowledged"], false),
-            (Claim, Some(9), &[], &["lost", "unexplained"], false),
-            (Claim, Some(9), &[(1, 1), (2, 2)], &["again"], true),
-            (Claim, Some(9), &[(2, 1), (1, 20)], &["late"], true),
-            (Claim, Some(9), &[(1, 1), (1, 2)], &["doubled"], false),
-            (Claim, Some(9), &[(1, 1), (2, 20)], &["after"], false),
-            (Transaction, Some(9), &[(0, 20)], &[], true),
-            (Transaction, Some(9), &[], &["lost", "unexplained"], false),
-            (Transaction, Some(9), &[(0, 1), (0, 2)], &["doubled"], false),
-        ] {
-            let mut findings = findings(guarantee, known(acknowledged), effects);
-            assert_eq!(findings.names(), found, "{guarantee:?} {effects:?}");
-            findings.arranged.push(HELD.to_owned());
-            assert_eq!(findings.breaches(guarantee).is_empty(), is_kept, "{guarantee:?} {effects:?}");
-        }
+    fn a_log_without_a_server_has_no_connections_to_cut() {
+        let uncut = Executed { cuts: AtomicU64::new(0), stalls: AtomicU64::new(0), ..executed() };
+        assert!(
+            too_little(&run(Log::Sqlite, Guarantee::Claim, 180), &uncut, &Findings::default()).is_empty()
+        );
+        assert_eq!(
+            too_little(&run(Log::Redis, Guarantee::Claim, 180), &uncut, &Findings::default()).len(),
+            2
+        );
     }
 
     #[test]
-    fn under_the_fence_an_interruption_explains_a_loss_unless_the_handler_answered() {
-        let lost = |interrupted, ran| {
-            let mut findings = findings(Guarantee::Fence, Known { ran, interrupted, ..known(Some(9)) }, &[]);
-            findings.arranged.push(HELD.to_owned());
-            (findings.names().contains(&"unexplained"), findings.breaches(Guarantee::Fence).is_empty())
-        };
-        assert_eq!(lost(1, false), (false, true));
-        assert_eq!(lost(0, false), (true, false));
-        assert_eq!(lost(1, true), (true, false));
+    fn a_long_run_under_the_fence_has_to_lose_something() {
+        let fence = |seconds| run(Log::Sqlite, Guarantee::Fence, seconds);
+        assert_eq!(too_little(&fence(180), &executed(), &lost(0)).len(), 1);
+        assert!(too_little(&fence(180), &executed(), &lost(1)).is_empty());
+        assert!(too_little(&fence(3), &executed(), &lost(0)).is_empty(), "by chance, in a short one");
     }
 
     #[test]
-    fn the_loss_that_is_arranged_has_to_be_found() {
-        let events: Events = [(HELD.to_owned(), known(Some(9)))].into();
-        let lost = Findings::of(Guarantee::Fence, &events, &[]);
-        assert_eq!(lost.names(), ["arranged"]);
-        assert!(lost.breaches(Guarantee::Fence).is_empty());
-        let effect = Effect { event: HELD.to_owned(), fence: 0, held_until: 0, at: Some(1) };
-        assert!(!Findings::of(Guarantee::Fence, &events, &[effect]).breaches(Guarantee::Fence).is_empty());
-    }
-
-    #[test]
-    fn a_late_effect_overlaps_where_the_lease_of_its_delivery_was_still_to_run() {
-        let effect = |fence, at, held_until| Effect {
-            event: "evt".to_owned(),
-            fence,
-            held_until: held_until * MILLISECOND,
-            at: Some(at * MILLISECOND),
-        };
-        let overlaps = |effects: &[Effect]| {
-            let findings =
-                Findings::of(Guarantee::Claim, &[("evt".to_owned(), known(Some(u64::MAX)))].into(), effects);
-            assert_eq!(findings.overlapping.is_empty(), findings.breaches(Guarantee::Claim).is_empty());
-            !findings.overlapping.is_empty()
-        };
-        assert!(overlaps(&[effect(2, 100, 600), effect(1, 90, 200)]));
-        assert!(!overlaps(&[effect(2, 300, 800), effect(1, 90, 200)]), "it stood still past its lease");
-        assert!(!overlaps(&[effect(2, 300, 800), effect(1, 900, 0)]), "it knew that it had lost the lease");
-        assert!(!overlaps(&[effect(1, 90, 600), effect(2, 100, 600)]), "it failed, and gave the event back");
+    fn only_a_worker_that_stood_still_explains_a_late_effect() {
+        let late = |events| Findings { late: vec![String::new(); events], ..Findings::default() };
+        let claim = run(Log::Sqlite, Guarantee::Claim, 180);
+        assert!(too_little(&claim, &executed(), &late(10)).is_empty());
+        assert_eq!(too_little(&claim, &executed(), &late(11)).len(), 1);
     }
 }

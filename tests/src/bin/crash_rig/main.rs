@@ -9,6 +9,7 @@
 mod args;
 mod effects;
 mod executioner;
+mod findings;
 mod handlers;
 mod ledger;
 mod naive;
