@@ -67,7 +67,8 @@ fn balanced(text: &str) -> String {
     balanced
 }
 
-/// `invisible(x)` is `x` in the group without brackets in which a `$x:expr` of a `macro_rules!` arrives.
+/// `invisible(x)` is `x` in the group without brackets in which a `$x:expr` of a `macro_rules!` arrives; but
+/// for one behind a `#`, in which syn reads an attribute, and the compiler reads none.
 fn with_invisible_groups(tokens: TokenStream) -> TokenStream {
     let mut read: Vec<TokenTree> = Vec::new();
     for token in tokens {
@@ -78,7 +79,8 @@ fn with_invisible_groups(tokens: TokenStream) -> TokenStream {
         let is_invisible = group.delimiter() == Delimiter::Parenthesis
             && read
                 .pop_if(|before| matches!(before, TokenTree::Ident(ident) if ident == "invisible"))
-                .is_some();
+                .is_some()
+            && !matches!(read.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '#');
         let delimiter = if is_invisible { Delimiter::None } else { group.delimiter() };
         read.push(Group::new(delimiter, with_invisible_groups(group.stream())).into());
     }
