@@ -39,7 +39,7 @@ use tokio::task::yield_now;
 
 #[cfg(test)]
 use self::interleavings::in_a_task;
-use self::queue::{Joined, Leading, Queue};
+use self::queue::{Joined, Leading, Queue, Turn};
 pub(super) use self::settling::Settlement;
 pub(super) use self::unheard::Unheard;
 use super::dialect::{Dialect, Mark, NewClaim};
@@ -149,7 +149,7 @@ where
     let joined = group.queue().join(Waiter { request, answer, _room: room });
     let lead = || Box::pin(Leader { line, group: Arc::clone(&group), has_resigned: false }.lead());
     let told = match joined {
-        Joined::LeadsAlone => lead_alone(&group, lead(), told).await,
+        Joined::LeadsAlone(turn) => lead_alone(&Caller { group: &group, turn }, lead(), told).await,
         Joined::Leads => {
             in_a_task(lead());
             told.await
@@ -167,14 +167,14 @@ where
 /// Leads and waits in one task, which spares who is alone two switches. Whoever else comes puts the leader into a
 /// task of its own: a caller who is not polled for a while would keep everybody waiting.
 async fn lead_alone<R, A>(
-    group: &Group<R, A>,
+    caller: &Caller<'_, R, A>,
     leading: Leading,
     mut told: oneshot::Receiver<Told<A>>,
 ) -> Result<Told<A>, oneshot::error::RecvError> {
-    let _caller = Caller { group };
+    let Caller { group, turn } = *caller;
     let mut begins_with = Some(leading);
     poll_fn(move |context| {
-        let leading = begins_with.take().or_else(|| group.queue().take_up());
+        let leading = begins_with.take().or_else(|| group.queue().take_up(turn));
         if let Some(mut leading) = leading
             && leading.as_mut().poll(context).is_pending()
         {
@@ -193,11 +193,12 @@ async fn lead_alone<R, A>(
 /// Who leads alone. Once it is gone, its leader goes on in a task.
 struct Caller<'g, R, A> {
     group: &'g Group<R, A>,
+    turn: Turn,
 }
 
 impl<R, A> Drop for Caller<'_, R, A> {
     fn drop(&mut self) {
-        let left = self.group.queue().leave();
+        let left = self.group.queue().leave(self.turn);
         left.map(in_a_task);
     }
 }

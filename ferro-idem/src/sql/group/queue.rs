@@ -14,12 +14,18 @@ const COMPANY: u8 = 8;
 pub(crate) struct Queue<W> {
     waiting: VecDeque<W>,
     leader: Leader,
+    /// Of who leads alone. One who is done must not take the next one's leader for its own.
+    turn: Turn,
     /// How many batches of one there may be before nobody else is taken to be about.
     company: u8,
 }
 
 /// What a leader has to do yet.
 pub(crate) type Leading = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tells those apart who led alone, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn(u64);
 
 /// Where the leader is.
 enum Leader {
@@ -36,7 +42,7 @@ enum Leader {
 /// What whoever joined has to do.
 pub(crate) enum Joined {
     /// Nobody leads, and nobody else is about: lead, and poll the leader.
-    LeadsAlone,
+    LeadsAlone(Turn),
     /// Nobody leads: lead in a task.
     Leads,
     /// The leader's caller may never poll it again: put it into a task, and wake the caller.
@@ -46,14 +52,17 @@ pub(crate) enum Joined {
 
 impl<W> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), leader: Leader::Nowhere, company: 0 }
+        Self { waiting: VecDeque::new(), leader: Leader::Nowhere, turn: Turn(0), company: 0 }
     }
 
     #[must_use]
     pub(crate) fn join(&mut self, waiter: W) -> Joined {
         self.waiting.push_back(waiter);
         let (leader, joined) = match std::mem::replace(&mut self.leader, Leader::InATask) {
-            Leader::Nowhere if self.company == 0 => (Leader::Polled, Joined::LeadsAlone),
+            Leader::Nowhere if self.company == 0 => {
+                self.turn = Turn(self.turn.0.wrapping_add(1));
+                (Leader::Polled, Joined::LeadsAlone(self.turn))
+            }
             Leader::Nowhere => (Leader::InATask, Joined::Leads),
             Leader::AtRest(leading, caller) => (Leader::InATask, Joined::Moves(leading, caller)),
             Leader::Polled => (Leader::PolledAndNeeded, Joined::Waits),
@@ -63,9 +72,9 @@ impl<W> Queue<W> {
         joined
     }
 
-    /// The leader's caller goes on; `None`: somebody else has put the leader into a task.
-    pub(crate) fn take_up(&mut self) -> Option<Leading> {
-        let leading = self.leave()?;
+    /// The leader's caller goes on; `None`: its leader is done, or somebody else has put it into a task.
+    pub(crate) fn take_up(&mut self, turn: Turn) -> Option<Leading> {
+        let leading = self.leave(turn)?;
         self.leader = Leader::Polled;
         Some(leading)
     }
@@ -84,9 +93,9 @@ impl<W> Queue<W> {
 
     /// The leader's caller goes away. What is returned has to go into a task.
     #[must_use]
-    pub(crate) fn leave(&mut self) -> Option<Leading> {
+    pub(crate) fn leave(&mut self, turn: Turn) -> Option<Leading> {
         match std::mem::replace(&mut self.leader, Leader::InATask) {
-            Leader::AtRest(leading, _) => Some(leading),
+            Leader::AtRest(leading, _) if turn == self.turn => Some(leading),
             elsewhere => {
                 self.leader = elsewhere;
                 None
@@ -149,7 +158,7 @@ mod tests {
     }
 
     fn leads(joined: &Joined) -> bool {
-        matches!(joined, Joined::Leads | Joined::LeadsAlone)
+        matches!(joined, Joined::Leads | Joined::LeadsAlone(_))
     }
 
     fn led_by_the_first_of(waiters: std::ops::Range<u8>) -> Queue<u8> {
@@ -221,39 +230,54 @@ mod tests {
     }
 
     /// With its leader at rest.
-    fn led_by_its_caller() -> Queue<u8> {
+    fn led_by_its_caller() -> (Queue<u8>, Turn) {
         let mut queue = Queue::new();
-        assert!(matches!(queue.join(0), Joined::LeadsAlone));
+        let turn = lead_alone(&mut queue, 0);
+        (queue, turn)
+    }
+
+    fn lead_alone(queue: &mut Queue<u8>, caller: u8) -> Turn {
+        let Joined::LeadsAlone(turn) = queue.join(caller) else { panic!("{caller} is not alone") };
         assert!(queue.rest(Box::pin(async {}), Waker::noop()).is_none());
-        queue
+        turn
+    }
+
+    #[test]
+    fn one_who_led_alone_does_not_touch_the_leader_of_the_next() {
+        let (mut queue, first) = led_by_its_caller();
+        drop(queue.take(1));
+        assert!(queue.resign());
+        let second = lead_alone(&mut queue, 1);
+        assert!(queue.take_up(first).is_none() && queue.leave(first).is_none());
+        assert!(queue.take_up(second).is_some());
     }
 
     #[test]
     fn a_leader_that_is_alone_stays_with_its_caller_until_that_one_goes() {
-        let mut queue = led_by_its_caller();
-        let leading = queue.take_up().unwrap();
-        assert!(queue.take_up().is_none(), "there is one");
+        let (mut queue, turn) = led_by_its_caller();
+        let leading = queue.take_up(turn).unwrap();
+        assert!(queue.take_up(turn).is_none(), "there is one");
         assert!(queue.rest(leading, Waker::noop()).is_none());
-        assert!(queue.leave().is_some());
-        assert!(queue.take_up().is_none());
+        assert!(queue.leave(turn).is_some());
+        assert!(queue.take_up(turn).is_none());
         assert!(matches!(queue.join(1), Joined::Waits));
     }
 
     #[test]
     fn whoever_joins_a_leader_at_rest_puts_it_into_a_task() {
-        let mut queue = led_by_its_caller();
+        let (mut queue, turn) = led_by_its_caller();
         assert!(matches!(queue.join(1), Joined::Moves(..)));
         assert!(matches!(queue.join(2), Joined::Waits));
-        assert!(queue.take_up().is_none() && queue.leave().is_none());
+        assert!(queue.take_up(turn).is_none() && queue.leave(turn).is_none());
     }
 
     #[test]
     fn a_caller_puts_its_leader_into_a_task_when_others_joined_while_it_was_polled() {
-        let mut queue = led_by_its_caller();
-        let leading = queue.take_up().unwrap();
+        let (mut queue, turn) = led_by_its_caller();
+        let leading = queue.take_up(turn).unwrap();
         assert!(matches!(queue.join(1), Joined::Waits));
         assert!(queue.rest(leading, Waker::noop()).is_some());
-        assert!(queue.take_up().is_none() && queue.leave().is_none());
+        assert!(queue.take_up(turn).is_none() && queue.leave(turn).is_none());
     }
 
     #[test]
