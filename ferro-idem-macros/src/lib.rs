@@ -14,6 +14,8 @@ mod suggest;
 mod validate;
 
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod snapshots;
 
 /// Makes an async webhook handler safe to deliver twice.

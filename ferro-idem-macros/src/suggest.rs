@@ -36,9 +36,42 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{distance, nearest};
 
     const KNOWN: &[&str] = &["log", "event", "event_id", "scope", "on_duplicate", "on_error", "crate"];
+
+    #[test]
+    fn a_distance_counts_insertions_deletions_replacements_and_swaps() {
+        for (a, b, slips) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "xbc", 1),
+            ("abc", "ab", 1),
+            ("abc", "bc", 1),
+            ("ab", "xab", 1),
+            ("abc", "acb", 1),
+            ("abc", "bac", 1),
+            ("abcd", "badc", 2),
+            ("abab", "baba", 2),
+            ("abc", "cab", 2),
+            ("kitten", "sitting", 3),
+            ("event", "vent_id", 4),
+        ] {
+            assert_eq!(distance(a, b), slips, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_short_word_is_one_slip_away_at_most() {
+        assert_eq!(nearest("lo", KNOWN), Some("log"));
+        assert_eq!(nearest("logs", KNOWN), Some("log"));
+        assert_eq!(nearest("lots", KNOWN), None);
+        assert_eq!(nearest("evt", KNOWN), None);
+        assert_eq!(nearest("evnts", KNOWN), Some("event"));
+    }
 
     #[test]
     fn slips_are_recognised() {

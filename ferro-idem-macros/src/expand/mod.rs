@@ -7,6 +7,7 @@
 //! (`mixed_site`) and located at the user's tokens, where a type error has to point.
 
 mod fence;
+mod lease;
 mod settling;
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -26,7 +27,7 @@ pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     handler.with_body(|body| match guarantee {
         Guarantee::Fence => fence::expand(&runtime, &question, &replies, &body.stream()),
         Guarantee::Claim { binding, lease } => {
-            let lease = settling::lease(&runtime, lease);
+            let lease = lease::lease(&runtime, lease);
             settling::claim(&runtime, &question, &replies, &return_type, binding.as_ref(), &lease, &body)
         }
         Guarantee::Transaction { binding } => {
@@ -159,5 +160,41 @@ fn diverges(expr: &Expr) -> bool {
             ["panic", "todo", "unimplemented", "unreachable"].iter().any(|name| call.mac.path.is_ident(name))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_duplicate_is_answered_by_a_return_unless_it_diverges_by_itself() {
+        let answered = |reply: Expr| {
+            let runtime = Runtime(parse_quote!(::ferro_idem));
+            replies(&runtime, Span::call_site(), Some(reply), None).answer_duplicate.to_string()
+        };
+        for (reply, answer) in [
+            (quote!(return Ok(())), quote!(return Ok(()))),
+            (quote!(panic!("twice")), quote!(panic!("twice"))),
+            (quote!(todo!()), quote!(todo!())),
+            (quote!(unimplemented!()), quote!(unimplemented!())),
+            (quote!(unreachable!()), quote!(unreachable!())),
+            (quote!(reply!()), quote!(return reply!())),
+            (quote!(Ok(())), quote!(return Ok(()))),
+            (
+                quote!({ Ok(()) }),
+                quote!(
+                    return match () {
+                        () => {
+                            Ok(())
+                        }
+                    }
+                ),
+            ),
+        ] {
+            assert_eq!(answered(parse_quote!(#reply)), answer.to_string());
+        }
     }
 }

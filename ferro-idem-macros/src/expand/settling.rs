@@ -38,68 +38,8 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprCall, ExprPath, Lit};
 
-use super::{Question, Replies, Runtime, hygienic_at, value};
-
-/// The lease; checked at compile time where it is known then.
-pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
-    match written {
-        None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
-        Some(lease) if is_constant(&lease) => {
-            let checked_lease = runtime.call("checked_lease", lease.span());
-            let here = Span::mixed_site();
-            if may_name_a_parameter(&lease) {
-                quote_spanned!(here=> const { #checked_lease(#lease) })
-            } else {
-                // An item is evaluated by `cargo check`; a `const` block only where code is made of it.
-                quote_spanned! {here=>
-                    {
-                        const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked_lease(#lease);
-                        __FERRO_IDEM_LEASE
-                    }
-                }
-            }
-        }
-        Some(lease) => value(lease),
-    }
-}
-
-/// `Duration::from_secs(120)`, `LEASE`: what is surely a constant. Others are checked at run time.
-fn is_constant(lease: &Expr) -> bool {
-    let last = |path: &ExprPath| path.path.segments.last().map(|segment| segment.ident.to_string());
-    match lease {
-        Expr::Path(path) => last(path)
-            .is_some_and(|name| name.len() > 1 && !name.contains(|letter: char| letter.is_lowercase())),
-        Expr::Call(ExprCall { func, args, .. }) => {
-            const CONSTRUCTORS: &[&str] =
-                &["from_nanos", "from_micros", "from_millis", "from_secs", "from_mins", "from_hours"];
-            let is_constructor = matches!(
-                &**func,
-                Expr::Path(path) if last(path).is_some_and(|name| CONSTRUCTORS.contains(&name.as_str()))
-            );
-            let is_number =
-                |arg: &Expr| matches!(arg, Expr::Lit(literal) if matches!(literal.lit, Lit::Int(_)));
-            is_constructor && args.iter().all(is_number)
-        }
-        Expr::Group(group) => is_constant(&group.expr),
-        Expr::Paren(paren) => is_constant(&paren.expr),
-        _ => false,
-    }
-}
-
-/// `Self::LEASE`, `L::LEASE`: an item cannot name the parameters of the function around it.
-fn may_name_a_parameter(lease: &Expr) -> bool {
-    match lease {
-        Expr::Path(ExprPath { qself: Some(_), .. }) => true,
-        Expr::Path(ExprPath { path, .. }) => path.segments.iter().rev().nth(1).is_some_and(|owner| {
-            owner.ident != "Duration" && owner.ident.to_string().starts_with(char::is_uppercase)
-        }),
-        Expr::Group(group) => may_name_a_parameter(&group.expr),
-        Expr::Paren(paren) => may_name_a_parameter(&paren.expr),
-        _ => false,
-    }
-}
+use super::{Question, Replies, Runtime, hygienic_at};
 
 pub(super) fn claim(
     runtime: &Runtime,

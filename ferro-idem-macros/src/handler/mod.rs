@@ -3,6 +3,8 @@
 //! The body stays raw tokens: half-typed code still expands, and is not parsed twice.
 
 mod return_type;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -178,7 +180,8 @@ fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
     tokens.iter().enumerate().find_map(|(index, token)| match token {
         TokenTree::Group(group) => binding_in(group.stream(), name),
         TokenTree::Ident(ident) if ident == name => {
-            let in_path = index > 0 && is_punct(tokens.get(index - 1), ':');
+            let before = |places: usize| index.checked_sub(places).and_then(|place| tokens.get(place));
+            let in_path = is_punct(before(1), ':') && is_punct(before(2), ':');
             let names_another = match tokens.get(index + 1) {
                 Some(TokenTree::Group(_)) => true,
                 next => is_punct(next, ':'),
@@ -281,16 +284,4 @@ fn is_ident(token: &TokenTree, name: &str) -> bool {
 
 fn is_punct(token: Option<&TokenTree>, character: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == character)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_module_self_is_not_renamed() {
-        let written = quote!(f(self, self.log, self::LOG, &[self::f(self)]));
-        let renamed = quote!(f(__self, __self.log, self::LOG, &[self::f(__self)]));
-        assert_eq!(with_renamed_self(written).to_string(), renamed.to_string());
-    }
 }

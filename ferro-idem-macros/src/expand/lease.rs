@@ -1,0 +1,151 @@
+//! `lease = EXPR`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::spanned::Spanned;
+use syn::{Expr, ExprCall, ExprPath, Lit};
+
+use super::{Runtime, value};
+
+/// The lease; checked at compile time where it is known then.
+pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
+    match written {
+        None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
+        Some(lease) if is_constant(&lease) => {
+            let checked_lease = runtime.call("checked_lease", lease.span());
+            let here = Span::mixed_site();
+            if may_name_a_parameter(&lease) {
+                quote_spanned!(here=> const { #checked_lease(#lease) })
+            } else {
+                // An item is evaluated by `cargo check`; a `const` block only where code is made of it.
+                quote_spanned! {here=>
+                    {
+                        const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked_lease(#lease);
+                        __FERRO_IDEM_LEASE
+                    }
+                }
+            }
+        }
+        Some(lease) => value(lease),
+    }
+}
+
+/// `Duration::from_secs(120)`, `LEASE`: what is surely a constant. Others are checked at run time.
+fn is_constant(lease: &Expr) -> bool {
+    let last = |path: &ExprPath| path.path.segments.last().map(|segment| segment.ident.to_string());
+    match lease {
+        Expr::Path(path) => last(path)
+            .is_some_and(|name| name.len() > 1 && !name.contains(|letter: char| letter.is_lowercase())),
+        Expr::Call(ExprCall { func, args, .. }) => {
+            const CONSTRUCTORS: &[&str] =
+                &["from_nanos", "from_micros", "from_millis", "from_secs", "from_mins", "from_hours"];
+            let is_constructor = matches!(
+                &**func,
+                Expr::Path(path) if last(path).is_some_and(|name| CONSTRUCTORS.contains(&name.as_str()))
+            );
+            let is_number =
+                |arg: &Expr| matches!(arg, Expr::Lit(literal) if matches!(literal.lit, Lit::Int(_)));
+            is_constructor && args.iter().all(is_number)
+        }
+        Expr::Group(group) => is_constant(&group.expr),
+        Expr::Paren(paren) => is_constant(&paren.expr),
+        _ => false,
+    }
+}
+
+/// `Self::LEASE`, `L::LEASE`: an item cannot name the parameters of the function around it.
+fn may_name_a_parameter(lease: &Expr) -> bool {
+    match lease {
+        Expr::Path(ExprPath { qself: Some(_), .. }) => true,
+        Expr::Path(ExprPath { path, .. }) => path.segments.iter().rev().nth(1).is_some_and(|owner| {
+            owner.ident != "Duration" && owner.ident.to_string().starts_with(char::is_uppercase)
+        }),
+        Expr::Group(group) => may_name_a_parameter(&group.expr),
+        Expr::Paren(paren) => may_name_a_parameter(&paren.expr),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::{Delimiter, Group};
+    use quote::quote;
+
+    use super::*;
+
+    fn lease(written: &TokenStream) -> Expr {
+        syn::parse2(written.clone()).unwrap()
+    }
+
+    /// As it is, in parentheses, and as a `macro_rules!` hands it on.
+    fn wrapped(written: &TokenStream) -> [TokenStream; 3] {
+        let invisible = Group::new(Delimiter::None, written.clone());
+        [written.clone(), quote!((#written)), quote!(#invisible)]
+    }
+
+    #[test]
+    fn what_is_surely_a_constant_is_checked_at_compile_time() {
+        for (written, constant) in [
+            (quote!(LEASE), true),
+            (quote!(LEASE_2), true),
+            (quote!(Self::LEASE), true),
+            (quote!(Duration::ZERO), true),
+            (quote!(Duration::from_secs(120)), true),
+            (quote!(std::time::Duration::from_millis(500)), true),
+            (quote!(lease), false),
+            (quote!(L), false),
+            (quote!(Lease), false),
+            (quote!(app.lease), false),
+            (quote!(Duration::from_secs(seconds)), false),
+            (quote!(Duration::from_secs("120")), false),
+            (quote!(Duration::from_secs_f64(0.5)), false),
+            (quote!(lease(120)), false),
+            (quote!((app.from_secs)(120)), false),
+        ] {
+            for written in wrapped(&written) {
+                assert_eq!(is_constant(&lease(&written)), constant, "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_constant_of_a_type_may_be_that_of_a_parameter() {
+        for (written, may) in [
+            (quote!(Self::LEASE), true),
+            (quote!(L::LEASE), true),
+            (quote!(<L as Lease>::LEASE), true),
+            (quote!(leases::L::LEASE), true),
+            (quote!(LEASE), false),
+            (quote!(leases::LEASE), false),
+            (quote!(Duration::MAX), false),
+            (quote!(Duration::from_secs(120)), false),
+        ] {
+            for written in wrapped(&written) {
+                assert_eq!(may_name_a_parameter(&lease(&written)), may, "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_kind_of_lease_is_written_in_its_place() {
+        let expanded = |written: Option<TokenStream>| {
+            let runtime = Runtime(syn::parse_quote!(::ferro_idem));
+            super::lease(&runtime, written.as_ref().map(lease)).to_string()
+        };
+        let checked = quote!(::ferro_idem::__private::checked_lease);
+        for (written, expected) in [
+            (None, quote!(::ferro_idem::__private::DEFAULT_LEASE)),
+            (Some(quote!(app.lease)), quote!(app.lease)),
+            (Some(quote!(Self::LEASE)), quote!(const { #checked(Self::LEASE) })),
+            (
+                Some(quote!(LEASE)),
+                quote!({
+                    const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked(LEASE);
+                    __FERRO_IDEM_LEASE
+                }),
+            ),
+        ] {
+            assert_eq!(expanded(written), expected.to_string());
+        }
+    }
+}

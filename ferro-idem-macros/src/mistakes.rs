@@ -1,0 +1,167 @@
+//! What is told of each mistake: all of them at once, in order, each with what to write.
+//!
+//! Where the carets are is in the UI tests.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{File, Item, LitStr};
+
+const HANDLER: &str = "async fn f(log: &L, event: E) {}";
+
+/// The texts of the errors behind the item, which is as it was written.
+fn told(arguments: &str, item: &str) -> Vec<String> {
+    let item: TokenStream = item.parse().unwrap();
+    let kept = quote!(#[allow(unused_variables)] #item).to_string();
+    let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item).to_string();
+    let Some(errors) = output.strip_prefix(&kept) else { return Vec::new() };
+    let File { items, .. } = syn::parse_str(errors).unwrap();
+    let text = |item: &Item| match item {
+        Item::Macro(call) => call.mac.parse_body::<LitStr>().unwrap().value(),
+        other => panic!("an error, and not {}", quote!(#other)),
+    };
+    items.iter().map(text).collect()
+}
+
+#[test]
+fn each_mistake_in_the_arguments_is_told_with_its_fix() {
+    let known =
+        "log`, `event`, `event_id`, `scope`, `claim`, `transaction`, `on_duplicate`, `on_error`, `crate";
+    let in_parentheses = |meant: &str| format!("a name goes in parentheses: `{meant}`");
+    let unknown = |name: &str| format!("unknown argument `{name}`: there are `{known}`");
+    let needs = |value: &str| format!("needs a value: `{value}`");
+    let cases: &[(&str, &[&str])] = &[
+        ("3", &["expected `key = expression`, as in `log = app.log`"]),
+        ("lgo = a", &["unknown argument `lgo`, did you mean `log`?"]),
+        ("evnt = a", &["unknown argument `evnt`, did you mean `event`?"]),
+        ("retention = 35", &[&unknown("retention")]),
+        ("fence", &["the fence is what there is without `claim` and `transaction`: leave it out"]),
+        ("lease = L", &["`lease` is the claim's: `claim(lease = DURATION)`"]),
+        ("log = a, log = b", &["`log` is given twice: keep one"]),
+        ("claim, claim(c)", &["`claim` is given twice: keep one"]),
+        (
+            "log = a b, scope = \"a\", scope = \"b\"",
+            &["expected `,` before the next argument", "`scope` is given twice: keep one"],
+        ),
+        ("log", &[&format!("`log` {}", needs("log = app.log"))]),
+        ("log =", &[&format!("`log` {}", needs("log = app.log"))]),
+        ("event = , scope = \"b\"", &[&format!("`event` {}", needs("event = payload"))]),
+        ("event_id =", &[&format!("`event_id` {}", needs("event_id = headers_id(&headers)?"))]),
+        ("scope =", &[&format!("`scope` {}", needs("scope = \"billing\""))]),
+        ("on_duplicate", &[&format!("`on_duplicate` {}", needs("on_duplicate = Ok(())"))]),
+        ("on_error = ", &[&format!("`on_error` {}", needs("on_error = |error| Err(error.into())"))]),
+        ("crate", &[&format!("`crate` {}", needs("crate = ::ferro_idem"))]),
+        ("claim = c", &[&in_parentheses("claim(c)")]),
+        ("claim(3)", &["expected `claim(c)` or `claim(c, lease = DURATION)`"]),
+        ("claim(c, d)", &["the claim has a name already: `claim(c, lease = DURATION)`"]),
+        ("claim(c, ttl = L)", &["unknown argument `ttl`: a claim has `lease = DURATION`"]),
+        ("claim(lease = A, lease = B)", &["`lease` is given twice: keep one"]),
+        ("claim(lease)", &["`lease` needs a value: `lease = Duration::from_secs(120)`"]),
+        ("claim(lease = )", &["`lease` needs a value: `lease = Duration::from_secs(120)`"]),
+        ("claim(lease = , c)", &["`lease` needs a value: `lease = Duration::from_secs(120)`"]),
+        ("claim(c d)", &["expected `,`"]),
+        ("transaction", &["name the transaction for the body: `transaction(tx)`"]),
+        ("transaction = tx", &["name the transaction for the body: `transaction(tx)`"]),
+        ("transaction()", &["name the transaction for the body: `transaction(tx)`"]),
+        ("transaction(tx, lease = L)", &["a transaction has a name and no arguments: `transaction(tx)`"]),
+        (
+            "claim, transaction(tx)",
+            &[
+                "`claim` and `transaction` are two guarantees: keep `transaction` where the effects are in the log's \
+             own database, `claim` where they are not",
+            ],
+        ),
+        ("event = a, event_id = b", &["`event` and `event_id` both say what the event is: keep one"]),
+        (
+            "event_id = \"evt_1\"",
+            &[
+                "a constant id makes every delivery after the first a duplicate: write an expression over the \
+             parameters, unquoted",
+            ],
+        ),
+        ("log = \"app.log\"", &["write the expression without quotes: `log = app.log`"]),
+        ("event = \"payload\"", &["write the expression without quotes: `event = payload`"]),
+        ("event = 3", &["`event` cannot be a literal: write an expression"]),
+        ("on_error = \"f\"", &["write the expression without quotes: `on_error = f`"]),
+        ("scope = billing", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
+        ("scope = 3", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
+        ("scope = \"\"", &["a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"]),
+        ("scope = \"A\"", &["a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"]),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(told(arguments, HANDLER), *expected, "{arguments}");
+    }
+}
+
+#[test]
+fn a_literal_that_a_macro_rules_hands_on_is_one() {
+    let handed_on = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!("evt_1"));
+    let item: TokenStream = HANDLER.parse().unwrap();
+    let output = crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item).to_string();
+    assert!(output.contains("a constant id"), "{output}");
+}
+
+#[test]
+fn a_scope_has_64_characters_and_no_more() {
+    assert!(told(&format!("scope = \"{}\"", "a".repeat(64)), HANDLER).is_empty());
+    assert_eq!(told(&format!("scope = \"{}\"", "a".repeat(65)), HANDLER).len(), 1);
+    assert!(told("scope = \"a-z_09\"", HANDLER).is_empty());
+}
+
+#[test]
+fn what_is_no_async_function_is_told_so() {
+    for (item, expected) in [
+        ("pub struct S;", "#[idempotent_webhook] goes on an `async fn`"),
+        ("fn f(log: &L, event: E) {}", "#[idempotent_webhook] goes on an async function: write `async fn`"),
+        (
+            "async fn f(log: &L, event: E);",
+            "there is no body to protect here: put #[idempotent_webhook] on the implementation",
+        ),
+        (
+            "async fn f(log: &L, event: E)",
+            "there is no body to protect here: put #[idempotent_webhook] on the implementation",
+        ),
+        (
+            "async fn f(event: E) {}",
+            "which log? There is no parameter named `log`: name one so, or write `log = EXPR`, as in \
+             #[idempotent_webhook(log = app.log)]",
+        ),
+        (
+            "async fn f(log: &L) {}",
+            "which event? There is no parameter named `event`: name one so, or write `event = EXPR` or \
+             `event_id = EXPR`",
+        ),
+    ] {
+        assert_eq!(told("", item), [expected], "{item}");
+    }
+}
+
+#[test]
+fn a_broken_argument_is_not_missing_as_well() {
+    assert_eq!(
+        told("lgo = app.log", "async fn f(app: App) {}"),
+        ["unknown argument `lgo`, did you mean `log`?"]
+    );
+}
+
+/// A name in a pattern: not a path, not a field.
+#[test]
+fn log_and_event_are_found_where_a_pattern_binds_them() {
+    for (pattern, is_bound) in [
+        ("event", true),
+        ("mut event", true),
+        ("ref event @ E { .. }", true),
+        ("Json(event)", true),
+        ("E { event, .. }", true),
+        ("E { event: _ }", false),
+        ("E { event: other }", false),
+        ("E { other: event }", true),
+        ("event::E(x)", false),
+        ("m::event", false),
+        ("event { x }", false),
+        ("[_, event]", true),
+        ("events", false),
+    ] {
+        let told = told("", &format!("async fn f(log: &L, {pattern}: E) {{}}"));
+        assert_eq!(told.is_empty(), is_bound, "{pattern}: {told:?}");
+    }
+}
