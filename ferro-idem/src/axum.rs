@@ -178,4 +178,85 @@ pub(crate) mod stripe {
             Ok(StripeWebhook::from_ref(state).verify(&payload, header)?)
         }
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_forger_is_told_400_and_a_server_without_a_secret_500() {
+            for (error, status) in [(SignatureError::MissingHeader, 400), (SignatureError::NoSecret, 500)] {
+                assert_eq!(error.clone().into_response().status(), status);
+                assert_eq!(StripeRejection::from(error).into_response().status(), status);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::InvalidEventId;
+
+    fn in_progress(retry_after: Duration) -> Response {
+        Error::InProgress { event_id: "evt_1".to_owned(), retry_after }.into_response()
+    }
+
+    #[test]
+    fn every_error_has_its_status() {
+        for (error, status) in [
+            (Error::store("mark", "no answer"), 503),
+            (Error::InProgress { event_id: "evt_1".to_owned(), retry_after: Duration::ZERO }, 409),
+            (Error::LeaseLost { event_id: "evt_1".to_owned() }, 409),
+            (Error::LeaseTooShort { lease: Duration::ZERO }, 500),
+            (Error::from(InvalidEventId::Empty), 400),
+        ] {
+            assert_eq!(StatusCode::from(&error), status);
+            assert_eq!(Response::from_fence_error(error).status(), status);
+        }
+        assert_eq!(StatusCode::from_fence_error(Error::from(InvalidEventId::Empty)), 400);
+    }
+
+    #[tokio::test]
+    async fn a_store_is_not_named_to_the_sender() {
+        let reply = Error::store("mark", "table secrets is locked").into_response();
+        let body = axum::body::to_bytes(reply.into_body(), 1_000).await.unwrap();
+        assert_eq!(body, "the event could not be recorded, deliver it again later");
+    }
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_and_never_before_the_lease_ends() {
+        for (left, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (2_000, "2"), (2_500, "3")] {
+            let reply = in_progress(Duration::from_millis(left));
+            assert_eq!(reply.headers()[RETRY_AFTER], seconds, "{left} ms");
+        }
+    }
+
+    #[test]
+    fn a_reply_of_2xx_settles_and_no_other() {
+        for (status, is_processed) in [(200, true), (204, true), (302, false), (404, false), (503, false)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(status.is_processed(), is_processed);
+            assert_eq!((status, "text").is_processed(), is_processed);
+            assert_eq!((status, [(RETRY_AFTER, "1")], "text").is_processed(), is_processed);
+            assert_eq!(status.into_response().is_processed(), is_processed);
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_an_empty_200() {
+        assert_eq!(StatusCode::duplicate_reply(), 200);
+        assert_eq!(Response::duplicate_reply().status(), 200);
+        assert_eq!(Outcome::<StatusCode>::Duplicate.into_response().status(), 200);
+        assert_eq!(Outcome::Processed(StatusCode::CREATED).into_response().status(), 201);
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_is_the_event_that_it_holds() {
+        let event = Json(serde_json::json!({"id": "evt_1", "type": "paid"}));
+        assert_eq!((event.event_id(), event.event_type()), ("evt_1", Some("paid")));
+    }
 }

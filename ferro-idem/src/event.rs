@@ -245,6 +245,7 @@ mod tests {
 
     #[test]
     fn pointers_answer_for_what_they_point_to() {
+        #[derive(Clone)]
         struct Typed;
         impl WebhookEvent for Typed {
             fn event_id(&self) -> &'static str {
@@ -263,7 +264,10 @@ mod tests {
         assert_eq!(ask(Box::new(Typed)), expected);
         assert_eq!(ask(Rc::new(Typed)), expected);
         assert_eq!(ask(Arc::new(Typed) as Arc<dyn WebhookEvent>), expected);
+        assert_eq!(ask("evt_2"), ("evt_2".to_owned(), None));
+        assert_eq!(ask("evt_2".to_owned()), ("evt_2".to_owned(), None));
         assert_eq!(ask(Cow::Borrowed("evt_2")).0, "evt_2");
+        assert_eq!(ask(Cow::Borrowed(&Typed)), expected);
     }
 
     #[cfg(feature = "json")]
@@ -272,6 +276,7 @@ mod tests {
         use serde_json::json;
         let event = json!({"id": "evt_1", "type": "paid"});
         assert_eq!(EventRef::of(&event), Ok(EventRef { id: "evt_1", event_type: Some("paid") }));
+        assert_eq!(EventRef::of(&event).unwrap().event_type(), Some("paid"));
         for without in [json!({}), json!({"id": 7}), json!({"id": null}), json!([1]), json!("evt_1")] {
             assert_eq!(EventRef::of(&without), Err(InvalidEventId::Empty), "{without}");
         }

@@ -120,3 +120,33 @@ macro_rules! forward_to_target {
 }
 
 forward_to_target!(&T, Box<T>, Arc<T>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every event is new but one.
+    struct SeenOne;
+
+    #[async_trait]
+    impl ProcessedEventLog for SeenOne {
+        async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
+            Ok(event_id != "seen")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_knows_ids_alone_is_asked_by_the_events_id() {
+        for (id, is_first) in [("seen", false), ("new", true)] {
+            let event = EventRef::new(id).unwrap().with_type("paid");
+            assert_eq!(SeenOne.try_mark_event(event).await.unwrap(), is_first);
+            assert_eq!(Arc::new(SeenOne).try_mark_event(event).await.unwrap(), is_first);
+            assert_eq!((&SeenOne as &dyn ProcessedEventLog).try_mark_processed(id).await.unwrap(), is_first);
+        }
+    }
+
+    #[test]
+    fn an_event_is_kept_for_35_days() {
+        assert_eq!(RETENTION.as_secs(), 3_024_000);
+    }
+}

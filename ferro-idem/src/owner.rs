@@ -80,4 +80,11 @@ mod tests {
         assert_eq!(all.len(), 3 * 3 * DRAWN_AT_ONCE);
         assert!(!all.contains(&Owner::from_bytes([0; 16])));
     }
+
+    #[test]
+    fn an_owner_is_its_bytes_and_shows_the_first_of_them() {
+        let owner = Owner::from_bytes([0xab; 16]);
+        assert_eq!(owner.as_bytes(), &[0xab; 16]);
+        assert_eq!(format!("{owner:?}"), "Owner(abababab..)");
+    }
 }

@@ -131,3 +131,25 @@ impl<T: Settle, E> Settle for Result<T, E> {
         self.as_ref().is_ok_and(T::is_processed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_a_success_unless_it_is_an_error_at_any_depth() {
+        assert!(().is_processed());
+        assert!(Ok::<(), u8>(()).is_processed());
+        assert!(!Err::<(), u8>(1).is_processed());
+        assert!(Outcome::Processed(()).is_processed());
+        assert!(Outcome::<Result<(), u8>>::Duplicate.is_processed());
+        assert!(!Outcome::Processed(Err::<(), u8>(1)).is_processed());
+        assert!(!Ok::<_, u8>(Outcome::Processed(Err::<(), u8>(1))).is_processed());
+    }
+
+    #[test]
+    fn an_outcome_gives_what_the_body_returned() {
+        assert_eq!(Outcome::Processed(7).processed(), Some(7));
+        assert_eq!(Outcome::<u8>::Duplicate.processed(), None);
+    }
+}

@@ -53,3 +53,47 @@ impl<T: Send + 'static> Drop for SeeThrough<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Asks, and answers when it is told to.
+    fn asking() -> (SeeThrough<()>, oneshot::Sender<()>, oneshot::Receiver<()>) {
+        let ((answer, answered), (finish, finished)) = (oneshot::channel::<()>(), oneshot::channel());
+        let asking = async move {
+            if answered.await.is_ok() {
+                drop(finish.send(()));
+            }
+        };
+        (SeeThrough::new(asking), answer, finished)
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_finished_when_it_is_dropped() {
+        let (mut asking, answer, finished) = asking();
+        assert!(poll!(&mut asking).is_pending());
+        drop(asking);
+        answer.send(()).unwrap();
+        finished.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_not_begun_never_is() {
+        let (asking, answer, finished) = asking();
+        drop(asking);
+        assert!(answer.send(()).is_err());
+        assert!(finished.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_finished_is_not_run_again() {
+        let (asking, answer, finished) = asking();
+        answer.send(()).unwrap();
+        asking.await;
+        finished.await.unwrap();
+    }
+}

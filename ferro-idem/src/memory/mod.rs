@@ -178,3 +178,27 @@ impl fmt::Debug for MemoryProcessedLog {
         formatter.debug_struct("MemoryProcessedLog").field("len", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_log_knows_how_many_events_it_keeps() {
+        for log in [MemoryProcessedLog::new(), MemoryProcessedLog::with_retention(Duration::from_secs(60))] {
+            assert!(log.is_empty());
+            for id in ["evt_1", "evt_2", "evt_1"] {
+                log.try_mark_processed(id).await.unwrap();
+            }
+            assert_eq!((log.len(), log.is_empty()), (2, false));
+            assert_eq!(format!("{log:?}"), "MemoryProcessedLog { len: 2, .. }");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_older_than_the_retention_runs_again() {
+        let log = MemoryProcessedLog::with_retention(Duration::ZERO);
+        assert!(log.try_mark_processed("evt_1").await.unwrap());
+        assert!(log.try_mark_processed("evt_1").await.unwrap());
+    }
+}
