@@ -114,6 +114,7 @@ mod tests {
             (quote!(Self::LEASE), true),
             (quote!(L::LEASE), true),
             (quote!(<L as Lease>::LEASE), true),
+            (quote!(<L>::LEASE), true),
             (quote!(leases::L::LEASE), true),
             (quote!(LEASE), false),
             (quote!(leases::LEASE), false),

@@ -231,7 +231,7 @@ mod tests {
 
     const THIN: &str = r#"{
         "id": "evt_65RCjj4EqW1sabcjs2Z16RCMoNQdSQkOWvfL6L5uU2K40u", "object": "v2.core.event",
-        "type": "v1.billing.meter.error_report_triggered", "context": null, "livemode": false,
+        "type": "v1.billing.meter.error_report_triggered", "context": "acct_1", "livemode": false,
         "created": "2025-01-01T00:00:00.000Z", "reason": null,
         "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"}
     }"#;
@@ -249,6 +249,9 @@ mod tests {
         assert_eq!(event.api_version(), Some("2019-02-19"));
         assert_eq!(event.created(), Some(&Created::UnixSeconds(1_686_089_970)));
         assert!(event.livemode());
+        assert_eq!(event.context(), None);
+        let key = crate::EventRef::of(&event).unwrap();
+        assert_eq!((key.id(), key.event_type()), (event.id(), Some("setup_intent.created")));
         let object: serde_json::Value = event.object().unwrap();
         assert_eq!(object["amount"], 12);
     }
@@ -259,6 +262,7 @@ mod tests {
         assert_eq!(event.event_type(), "v1.billing.meter.error_report_triggered");
         assert_eq!(event.created(), Some(&Created::Rfc3339("2025-01-01T00:00:00.000Z".into())));
         assert!(!event.livemode());
+        assert_eq!(event.context(), Some("acct_1"));
         let related: serde_json::Value = event.related_object().unwrap();
         assert_eq!(related["id"], "mtr_1");
         assert_eq!(
@@ -313,5 +317,6 @@ mod tests {
         for text in [format!("{event:?}"), format!("{error} {error:?}"), format!("{error_in_field:?}")] {
             assert!(!text.contains("canary"), "{text}");
         }
+        assert!(format!("{event:?}").contains("evt_1NG8Du2eZvKYlo2CUI79vXWy"));
     }
 }

@@ -147,3 +147,9 @@ fn nothing_that_is_printed_holds_the_secret() {
         assert!(!printed.contains("test_secret"), "{printed}");
     }
 }
+
+#[test]
+fn debug_counts_the_secrets_and_shows_none() {
+    let shown = format!("{:?}", StripeWebhook::new(SECRET));
+    assert_eq!(shown, "StripeWebhook { secrets: 1, tolerance: 300s }");
+}
