@@ -189,4 +189,19 @@ mod tests {
         assert!(attempts.again_after(Cause::Passing).await);
         assert!(attempts.may_have_been_carried_out());
     }
+
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_before_is_asked_again_and_once_less() {
+        let first = Attempts::new();
+        assert!(!first.is_again() && !first.may_have_been_carried_out());
+        let mut later = Attempts::after(true);
+        assert!(later.is_again() && later.may_have_been_carried_out());
+        let (made, _) = fail(&mut later, Duration::ZERO, Cause::Passing).await;
+        assert_eq!(made, ATTEMPTS - 1);
+        let mut not_before = Attempts::after(false);
+        assert!(!not_before.is_again() && !not_before.may_have_been_carried_out());
+        not_before.count(Cause::Passing);
+        assert!(not_before.is_again() && !not_before.may_have_been_carried_out());
+    }
 }

@@ -165,3 +165,7 @@ pub(super) fn fault_of<D: Dialect>(error: &sqlx::Error, table: &TableName) -> Fa
         _ => Fault::unknown::<D>(),
     }
 }
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod tests;
