@@ -66,7 +66,7 @@ mod tests {
         let ((answer, answered), (finish, finished)) = (oneshot::channel::<()>(), oneshot::channel());
         let asking = async move {
             if answered.await.is_ok() {
-                drop(finish.send(()));
+                finish.send(()).unwrap();
             }
         };
         (SeeThrough::new(asking), answer, finished)

@@ -185,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_log_knows_how_many_events_it_keeps() {
-        for log in [MemoryProcessedLog::new(), MemoryProcessedLog::with_retention(Duration::from_secs(60))] {
+        for log in [MemoryProcessedLog::new(), MemoryProcessedLog::with_retention(Duration::from_mins(1))] {
             assert!(log.is_empty());
             for id in ["evt_1", "evt_2", "evt_1"] {
                 log.try_mark_processed(id).await.unwrap();

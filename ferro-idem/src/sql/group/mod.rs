@@ -199,7 +199,9 @@ struct Caller<'g, R, A> {
 impl<R, A> Drop for Caller<'_, R, A> {
     fn drop(&mut self) {
         let left = self.group.queue().leave(self.turn);
-        left.map(in_a_task);
+        if let Some(leading) = left {
+            in_a_task(leading);
+        }
     }
 }
 
