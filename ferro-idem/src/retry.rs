@@ -10,7 +10,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one attempt waits for its answer, over a network. A reply that was lost on the way never
 /// comes.
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg(any(test, feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Attempts of one call, the first included.
