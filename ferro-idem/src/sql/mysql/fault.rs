@@ -13,7 +13,11 @@ const DUPLICATE_ENTRY: u16 = 1062;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
-    match refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+    explain_number(refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number), table)
+}
+
+fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
+    match number {
         Some(LOCK_WAIT_TIMEOUT) => Fault::locked(),
         // KILL QUERY, MariaDB's and MySQL's time limit for statements.
         Some(1317 | 1969 | 3024) => Fault::cancelled(),
@@ -62,4 +66,37 @@ pub(super) fn is_locked(error: &sqlx::Error) -> bool {
 
 fn number_of(error: &sqlx::Error) -> Option<u16> {
     error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::Cause::{Passing, Permanent, Unanswered};
+
+    #[test]
+    fn each_number_of_mysql_says_what_to_do() {
+        for (numbers, cause, is_about_one_event, words) in [
+            (&[LOCK_WAIT_TIMEOUT][..], Passing, true, "holds the event for long"),
+            (&[1317, 1969, 3024], Passing, true, "was cancelled"),
+            (&[1213, 1020], Passing, false, "another transaction was in the way"),
+            (&[1412, 1615], Passing, false, "the table was changed"),
+            (&[1053, 1927], Unanswered, false, "ended the connection"),
+            (&[1040, 1203], Passing, false, "no connection left"),
+            (&[1021, 1114], Permanent, false, "disk is full"),
+            (&[1290, 1836], Permanent, false, "read-only"),
+            (&[1044, 1045], Permanent, false, "the user or the password"),
+            (&[1049], Permanent, false, "no such database"),
+            (&[1142, 1143], Permanent, false, "GRANT SELECT"),
+            (&[1054, 1146], Permanent, false, "CREATE TABLE"),
+            (&[1264, 1265, 1364, 1366, 1048, 1406, 3819, 4025], Permanent, true, "does not take the event"),
+            (&[DUPLICATE_ENTRY, 1], Permanent, true, "MySQL refused the statement"),
+        ] {
+            for &number in numbers {
+                let fault = explain_number(Some(number), &TableName::default());
+                assert_eq!((fault.cause, fault.is_about_one_event), (cause, is_about_one_event), "{number}");
+                assert!(fault.advice.contains(words), "{number}: {}", fault.advice);
+            }
+        }
+        assert!(explain_number(None, &TableName::default()).advice.contains("MySQL refused the statement"));
+    }
 }
