@@ -124,3 +124,76 @@ impl Claims {
         self.start.elapsed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::super::sweep::SMALLEST;
+    use super::*;
+
+    const LEASE: Duration = Duration::from_mins(1);
+    const HOUR: Duration = Duration::from_hours(1);
+    const SHORT: Duration = Duration::from_millis(1);
+
+    fn owner(number: u8) -> Owner {
+        Owner::from_bytes([number; 16])
+    }
+
+    fn held(number: u8, fence: u64) -> Ownership {
+        Ownership { owner: owner(number), fence }
+    }
+
+    fn claim(claims: &Claims, id: &str, number: u8, lease: Duration) -> ClaimOutcome {
+        claims.announce();
+        claims.claim(id, owner(number), lease)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fence_is_remembered_for_the_retention_and_begins_anew_then() {
+        let claims = Claims::new(Some(HOUR));
+        assert_eq!(claim(&claims, "evt_1", 1, LEASE), ClaimOutcome::Acquired { fence: 1 });
+        assert!(claims.release("evt_1", held(1, 1)));
+        advance(HOUR - SHORT).await;
+        assert!(claims.has("evt_1"));
+        assert_eq!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::Acquired { fence: 2 });
+        advance(HOUR).await;
+        assert!(!claims.has("evt_1"));
+        assert_eq!(claim(&claims, "evt_1", 3, LEASE), ClaimOutcome::Acquired { fence: 1 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_longer_than_the_retention_where_it_says_so() {
+        let claims = Claims::new(Some(HOUR));
+        claim(&claims, "evt_1", 1, HOUR * 3);
+        claim(&claims, "evt_2", 1, HOUR);
+        advance(HOUR).await;
+        assert!(claims.has("evt_1"));
+        assert!(matches!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::InProgress { .. }));
+        assert_eq!(claim(&claims, "evt_2", 2, LEASE), ClaimOutcome::Acquired { fence: 1 }, "it is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_takes_what_is_forgotten_and_leaves_what_is_not() {
+        let claims = Claims::new(Some(HOUR));
+        claim(&claims, "released", 1, LEASE);
+        claims.release("released", held(1, 1));
+        claim(&claims, "live", 1, HOUR * 3);
+        advance(HOUR - COMPLETED).await;
+        for processed in ["long ago", "a moment ago"] {
+            claim(&claims, processed, 1, LEASE);
+        }
+        assert!(claims.complete("long ago", held(1, 1)));
+        advance(SHORT).await;
+        assert!(claims.complete("a moment ago", held(1, 1)));
+        advance(COMPLETED - SHORT).await;
+        for number in 0..SMALLEST {
+            claim(&claims, &format!("evt_{number}"), 1, LEASE);
+        }
+        assert!(claims.has("live"));
+        assert!(claims.complete("a moment ago", held(1, 1)), "its reply may have been lost");
+        assert!(!claims.complete("long ago", held(1, 1)));
+        assert!(!claims.rows.contains_key(&Key::new("released")));
+        assert!(claims.has("evt_0"));
+    }
+}
