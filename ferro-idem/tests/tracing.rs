@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ferro_idem::{
-    ClaimLog, Error, EventRef, MemoryProcessedLog, Outcome, Owner, WebhookEvent, idempotent_webhook,
+    ClaimLog, Detached, Error, EventRef, MarkOutcome, MemoryProcessedLog, Outcome, Owner, TransactionalLog,
+    WebhookEvent, idempotent_webhook,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -151,4 +152,58 @@ async fn a_lost_lease_is_told() {
     tokio::time::advance(Duration::from_secs(31)).await;
     assert!(matches!(stalled.await, Err(Error::LeaseLost { .. })));
     assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", "attempt=1"]);
+}
+
+/// Each event is first, in transactions that hold nothing.
+struct AllFirst;
+
+impl TransactionalLog for AllFirst {
+    type Transaction = Box<()>;
+
+    fn begin(&self) -> Detached<Box<()>> {
+        Box::pin(async { Ok(Box::new(())) })
+    }
+
+    async fn try_mark_in(&self, _: &mut Box<()>, _: EventRef<'_>) -> Result<MarkOutcome, Error> {
+        Ok(MarkOutcome::First)
+    }
+
+    fn commit(_: Box<()>) -> Detached<()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn rollback(_: Box<()>) -> Detached<()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn transacted(log: &AllFirst, event: Paid, how: &str) -> Result<(), Error> {
+    let () = *tx;
+    drop(event.1);
+    match how {
+        "fail" => Err(Error::store("pay", std::io::Error::other("no"))),
+        "hang" => std::future::pending().await,
+        _ => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn how_a_transaction_ends_is_told_once() {
+    let lines = Lines::default();
+    let _recording = lines.record();
+    transacted(&AllFirst, paid("evt_1"), "").await.unwrap();
+    let processed = lines.take();
+    assert_tells(&processed, &["guarantee=\"transaction\"", "first", "processed"]);
+    assert!(!processed.contains("released"), "{processed}");
+
+    assert!(transacted(&AllFirst, paid("evt_2"), "fail").await.is_err());
+    let failed = lines.take();
+    assert_tells(&failed, &["released", "was not a success"]);
+    assert!(!failed.contains("dropped"), "{failed}");
+
+    let mut hung_up = Box::pin(transacted(&AllFirst, paid("evt_3"), "hang"));
+    assert!(futures_util::poll!(&mut hung_up).is_pending());
+    drop(hung_up);
+    assert_tells(&lines.take(), &["released", "panicked or was dropped"]);
 }
