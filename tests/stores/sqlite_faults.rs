@@ -2,12 +2,14 @@
 //! not lost.
 
 use std::error::Error as _;
+use std::pin::pin;
 use std::time::Duration;
 
 use ferro_idem::{Error, ProcessedEventLog, SqliteLog};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 fn message_of(error: &Error) -> String {
     assert!(matches!(error, Error::Store { .. }), "{error:?}");
@@ -116,4 +118,20 @@ async fn without_a_free_connection_the_error_says_what_to_raise() {
     pool.close().await;
     let message = message_of(&log.try_mark_processed("evt_1").await.unwrap_err());
     assert!(message.contains("the pool is closed"), "{message}");
+}
+
+/// The switch to WAL is refused at once, whatever the busy timeout.
+#[tokio::test]
+async fn opening_waits_while_another_process_has_the_new_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("events.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+
+    let mut opening = pin!(SqliteLog::open(&path));
+    let waited = timeout(Duration::from_millis(100), opening.as_mut()).await;
+    assert!(waited.is_err(), "{waited:?}");
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    assert!(opening.await.unwrap().try_mark_processed("evt_1").await.unwrap());
 }
