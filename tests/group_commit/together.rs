@@ -1,9 +1,12 @@
 //! Everybody in a statement gets the answer that they would have got alone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership, ProcessedEventLog};
+use ferro_idem_tests::open_sqlite;
 use futures_util::future::join_all;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::databases::{Database, OnPostgres, on_every_database};
@@ -166,4 +169,29 @@ async fn without_group_commit_the_answers_are_the_same<D: Database>() {
     let firsts =
         join_all(marks.collect::<Vec<_>>()).await.into_iter().filter_map(Result::ok).filter(|&first| first);
     assert_eq!(firsts.count(), 60);
+}
+
+/// The commits in a write-ahead log: frames that say how large the database is behind them
+/// (<https://www.sqlite.org/fileformat2.html#walformat>).
+fn commits(wal: &Path) -> usize {
+    let wal = std::fs::read(wal).unwrap();
+    let number = |at: usize| u32::from_be_bytes(wal[at..at + 4].try_into().unwrap());
+    let (header, page) = (32, number(8) as usize);
+    (header..wal.len()).step_by(24 + page).filter(|&frame| number(frame + 4) > 0).count()
+}
+
+#[tokio::test]
+async fn a_burst_is_a_few_commits_and_alone_each_mark_is_one() {
+    let folder = TempDir::new().unwrap();
+    let wal = folder.path().join("events.db-wal");
+    let log = open_sqlite(folder.path(), 3).await;
+    let alone = log.clone().without_group_commit();
+    let mut made = Vec::new();
+    for (log, name) in [(&log, "shared"), (&alone, "alone")] {
+        let before = commits(&wal);
+        let ids: Vec<String> = (0..100).map(|event| format!("evt_{name}_{event}")).collect();
+        join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
+        made.push(commits(&wal) - before);
+    }
+    assert!(made[0] <= 5 && made[1] == 100, "{made:?}");
 }
