@@ -23,7 +23,9 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
     let path = folder.path().join("notes.txt");
     let notes = "not a database, and longer than the hundred bytes of a header ".repeat(3);
     std::fs::write(&path, &notes).unwrap();
-    let message = message_of(&SqliteLog::open(&path).await.unwrap_err());
+    // A locked file is waited for, for five seconds; this will not become a database.
+    let opened = timeout(Duration::from_secs(4), SqliteLog::open(&path)).await;
+    let message = message_of(&opened.expect("it waits for nothing").unwrap_err());
     assert!(message.contains("is not a SQLite database"), "{message}");
     assert!(message.contains("notes.txt"), "{message}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
