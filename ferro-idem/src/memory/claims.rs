@@ -154,7 +154,7 @@ mod tests {
         let claims = Claims::new(Some(HOUR));
         assert_eq!(claim(&claims, "evt_1", 1, LEASE), ClaimOutcome::Acquired { fence: 1 });
         assert!(claims.release("evt_1", held(1, 1)));
-        advance(HOUR - SHORT).await;
+        advance(HOUR.saturating_sub(SHORT)).await;
         assert!(claims.has("evt_1"));
         assert_eq!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::Acquired { fence: 2 });
         advance(HOUR).await;
@@ -179,14 +179,14 @@ mod tests {
         claim(&claims, "released", 1, LEASE);
         claims.release("released", held(1, 1));
         claim(&claims, "live", 1, HOUR * 3);
-        advance(HOUR - COMPLETED).await;
+        advance(HOUR.saturating_sub(COMPLETED)).await;
         for processed in ["long ago", "a moment ago"] {
             claim(&claims, processed, 1, LEASE);
         }
         assert!(claims.complete("long ago", held(1, 1)));
         advance(SHORT).await;
         assert!(claims.complete("a moment ago", held(1, 1)));
-        advance(COMPLETED - SHORT).await;
+        advance(COMPLETED.saturating_sub(SHORT)).await;
         for number in 0..SMALLEST {
             claim(&claims, &format!("evt_{number}"), 1, LEASE);
         }
