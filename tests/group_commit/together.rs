@@ -195,3 +195,19 @@ async fn a_burst_is_a_few_commits_and_alone_each_mark_is_one() {
     }
     assert!(made[0] <= 5 && made[1] == 100, "{made:?}");
 }
+
+#[tokio::test]
+async fn a_burst_of_claims_and_their_completions_is_a_few_commits() {
+    let folder = TempDir::new().unwrap();
+    let wal = folder.path().join("events.db-wal");
+    let log = open_sqlite(folder.path(), 3).await;
+    let ids: Vec<String> = (0..100).map(|event| format!("evt_{event}")).collect();
+    let owner = Owner::random().unwrap();
+    let before = commits(&wal);
+    join_all(ids.iter().map(|id| log.claim(EventRef::new(id).unwrap(), owner, LEASE))).await;
+    let claimed = commits(&wal);
+    assert!(claimed - before <= 5, "{} commits for 100 claims", claimed - before);
+    join_all(ids.iter().map(|id| log.complete(id, Ownership { owner, fence: 1 }))).await;
+    let completed = commits(&wal);
+    assert!(completed - claimed <= 5, "{} commits for 100 completions", completed - claimed);
+}
