@@ -262,6 +262,8 @@ async fn no_body_begins_with_a_lease_that_the_claim_itself_used_up() {
     let refused = begin(&always, "evt_1", &begun).await;
     assert!(matches!(refused, Err(Error::LeaseLost { .. })), "{refused:?}");
     assert_eq!(begun.drops(), 3, "the body did not begin");
+    let prompt = slow(&[Duration::ZERO]);
+    assert_eq!(begin(&prompt, "evt_2", &begun).await.unwrap(), Outcome::Processed(1));
     let outcome = always.log.claim(EventRef::new("evt_1").unwrap(), Owner::random().unwrap(), LEASE).await;
     assert_eq!(outcome.unwrap(), ClaimOutcome::Acquired { fence: 2 }, "and the event is free");
 }

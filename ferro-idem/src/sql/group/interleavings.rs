@@ -110,15 +110,19 @@ fn has_nobody_left(log: &Echo) -> bool {
     queue.is_idle() && log.group.room.available_permits() == super::ROOM
 }
 
-/// Asks for `caller`, and says what it was told.
-async fn ask(log: Echo, caller: usize) -> Option<Told<usize>> {
-    Some(share(log, caller).await)
-}
-
-/// The same for one that may go away.
+/// Asks, and may go away.
 async fn hang_up(log: Echo, caller: usize) -> Option<Told<usize>> {
     let polls = thread_rng().gen_range(1..8);
     drop_after(polls, share(log, caller)).await
+}
+
+/// What those were told who stay, while two others may go.
+async fn told_to_those_who_stay(log: &Echo) -> Vec<(usize, Told<usize>)> {
+    let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
+    let stay = (2..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
+    let told = (2..).zip(end(stay).await).collect();
+    end(gone).await;
+    told
 }
 
 async fn end<T>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
@@ -151,9 +155,9 @@ fn in_many_orders<W: Future<Output = ()> + 'static>(
 fn whoever_queues_is_answered_and_at_most_one_leads() {
     in_many_orders(false, || async {
         let log = Echo::default();
-        let callers = (0..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        let callers = (0..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
         for (caller, told) in end(callers).await.into_iter().enumerate() {
-            assert!(matches!(told, Some(Told::Answer(answer)) if answer == caller));
+            assert!(matches!(told, Told::Answer(answer) if answer == caller));
         }
         assert!(log.carried_out.load(SeqCst) >= CALLERS);
         the_group_goes_on(&log).await;
@@ -164,12 +168,9 @@ fn whoever_queues_is_answered_and_at_most_one_leads() {
 fn callers_who_stay_are_answered_whoever_goes_and_whenever() {
     in_many_orders(false, || async {
         let log = Echo::default();
-        let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
-        let callers = (2..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
-        for (caller, told) in (2..).zip(end(callers).await) {
-            assert!(matches!(told, Some(Told::Answer(answer)) if answer == caller));
+        for (caller, told) in told_to_those_who_stay(&log).await {
+            assert!(matches!(told, Told::Answer(answer) if answer == caller));
         }
-        end(gone).await;
         the_group_goes_on(&log).await;
     });
 }
@@ -179,9 +180,9 @@ fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
     in_many_orders(false, || async {
         let log = Echo::default();
         let mut kept = Box::pin(share(log.clone(), 0));
-        let others = (1..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
+        let others = (1..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
         let begun = futures_util::poll!(&mut kept);
-        end::<Option<Told<usize>>>(others).await;
+        end::<Told<usize>>(others).await;
         let told = match begun {
             Poll::Ready(told) => told,
             Poll::Pending => kept.await,
@@ -195,16 +196,13 @@ fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
 fn when_runtimes_shut_down_nobody_is_left_waiting() {
     in_many_orders(true, || async {
         let log = Echo::default();
-        let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
-        let callers = (2..CALLERS).map(|caller| spawn(ask(log.clone(), caller))).collect();
         // That all of them end is the promise: shuttle fails where somebody waits for ever.
-        for (caller, told) in (2..).zip(end(callers).await) {
+        for (caller, told) in told_to_those_who_stay(&log).await {
             match told {
-                Some(Told::Answer(answer)) => assert_eq!(answer, caller),
-                told => assert!(matches!(told, Some(Told::Alone { again: true }))),
+                Told::Answer(answer) => assert_eq!(answer, caller),
+                told => assert!(matches!(told, Told::Alone { again: true })),
             }
         }
-        end(gone).await;
         the_group_goes_on(&log).await;
     });
 }
