@@ -63,7 +63,11 @@ struct App<C> {
 async fn on_payout_due<C: Connection>(app: &App<C>, event: &PayoutDue) -> Result<Outcome<()>, AppError> {
     let key = c.idempotency_key("payout");
     let payout = app.payouts.pay(&key).await?;
-    println!("  attempt {}, fence {}, key {key:.16}..: paid as {payout}", c.attempt(), c.fence());
+    println!(
+        "  attempt {}, fencing token {}, key {key:.16}..: paid as {payout}",
+        c.attempt(),
+        c.fencing_token()
+    );
     if app.dies {
         println!("  the worker dies before it can say so");
         std::process::exit(DIED.into());
@@ -99,7 +103,7 @@ impl<C: Connection> PayoutApi<C> {
 impl<C: Connection> App<C> {
     fn new(connection: C, prefix: &str, dies: bool) -> Self {
         Self {
-            log: RedisLog::new(connection.clone()).key_prefix(prefix),
+            log: RedisLog::new(connection.clone()).with_key_prefix(prefix),
             payouts: PayoutApi {
                 connection,
                 calls: format!("{prefix}calls"),
@@ -152,7 +156,10 @@ async fn story<C: Connection>(mut connection: C, url: &str, prefix: &str) -> Res
     let calls: u64 = connection.get(&app.payouts.calls).await?;
     let payouts: u64 = connection.hlen(&app.payouts.payouts).await?;
     println!("calls of the API: {calls}, payouts: {payouts}");
-    Ok(calls == 2 && payouts == 1 && in_progress > 0 && fields.get("fence").is_some_and(|fence| fence == "2"))
+    Ok(calls == 2
+        && payouts == 1
+        && in_progress > 0
+        && fields.get("fencing_token").is_some_and(|token| token == "2"))
 }
 
 /// Whatever becomes of the story, nothing of it stays in Redis.

@@ -50,7 +50,8 @@ struct App {
 /// The part to copy. The API may be called again by the next attempt, always with the same key.
 #[idempotent_webhook(log = app.log, claim(c, lease = LEASE))]
 async fn on_dispute(State(app): State<App>, Json(event): Json<Value>) -> Result<StatusCode, AppError> {
-    let refund = json!({ "charge": event["charge"], "attempt": c.attempt(), "fence": c.fence() });
+    let refund =
+        json!({ "charge": event["charge"], "attempt": c.attempt(), "fencing_token": c.fencing_token() });
     app.client
         .post(&app.refunds)
         .header(IDEMPOTENCY_KEY, c.idempotency_key("refund"))
@@ -220,7 +221,7 @@ async fn story() -> Result<(Vec<Call>, StatusCode), Box<dyn Error>> {
 /// The API's last call.
 fn tell(api: &RefundApi) {
     if let Some(Call { key, refund, body }) = api.calls().last() {
-        println!("  attempt {}, fence {}, key {key:.16}..", body["attempt"], body["fence"]);
+        println!("  attempt {}, fencing token {}, key {key:.16}..", body["attempt"], body["fencing_token"]);
         println!("  the API answers to this key with the refund {refund}");
     }
 }

@@ -18,7 +18,7 @@ const SEED: u64 = 20;
 const RUNS_PER_MISHAP: u32 = 20;
 
 /// Ends with the hang-up, long before this; short, because SQLite's only write lock is held meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// None by default.
 #[derive(Clone, Debug, Default)]
@@ -88,7 +88,7 @@ impl Mishaps {
             Mishap::HangUp { waits } => {
                 planned.hang_up.notify_waiters();
                 if waits {
-                    tokio::time::sleep(LONGEST_WAIT).await;
+                    tokio::time::sleep(MAX_WAIT).await;
                 }
                 Ok(())
             }

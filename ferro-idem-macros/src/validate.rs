@@ -29,7 +29,7 @@ pub(crate) enum Key {
     EventId(Expr),
 }
 
-const LONGEST_SCOPE: usize = 64;
+const MAX_SCOPE: usize = 64;
 
 /// Notes every mistake in `found`; the protection is whole only if there is none.
 pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Protection> {
@@ -120,7 +120,7 @@ fn scope(written: Expr) -> syn::Result<String> {
     };
     let scope = text.value();
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    if (1..=LONGEST_SCOPE).contains(&scope.len()) && scope.bytes().all(allowed) {
+    if (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(allowed) {
         Ok(scope)
     } else {
         Err(error_at(written, "a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"))

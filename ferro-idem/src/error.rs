@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::claim::SHORTEST_LEASE;
+use crate::claim::MIN_LEASE;
 use crate::event::InvalidEventId;
 
 /// Why a delivery is not settled: answer with an error, so that the sender delivers again. Under a claim or a
@@ -66,7 +66,7 @@ pub enum Error {
     },
 
     /// A lease that cannot be renewed in time.
-    #[error("a lease of {lease:?} is too short to be renewed: use {SHORTEST_LEASE:?} or more")]
+    #[error("a lease of {lease:?} is too short to be renewed: use {MIN_LEASE:?} or more")]
     #[non_exhaustive]
     LeaseTooShort {
         /// What was asked for.

@@ -40,7 +40,7 @@
 //! | the log was asked, its answer is lost | crash: a duplicate if the mark was made. Dropped: the SQL logs take the mark back | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
 //! | in the body: a statement fails and is passed over, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
-//! | in the body: crash | never runs again | runs when the lease is over, under a higher fence | rolled back: the next delivery runs |
+//! | in the body: crash | never runs again | runs when the lease is over, under a higher fencing token | rolled back: the next delivery runs |
 //! | the process stands still longer than the lease | goes on | the body is stopped, another delivery has the event | goes on, in its transaction |
 //! | behind the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
 //! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
@@ -84,6 +84,8 @@
 )]
 
 mod claim;
+#[allow(missing_debug_implementations)]
+mod detach_on_drop;
 mod error;
 mod event;
 mod log;
@@ -91,8 +93,6 @@ mod owner;
 mod reply;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod retry;
-#[allow(missing_debug_implementations)]
-mod see_through;
 #[allow(missing_debug_implementations)]
 mod trace;
 mod transaction;
@@ -119,7 +119,7 @@ pub mod __private;
 pub use async_trait::async_trait;
 pub use ferro_idem_macros::idempotent_webhook;
 
-pub use crate::claim::{Claim, ClaimLog, ClaimOutcome, DEFAULT_LEASE, Ownership, SHORTEST_LEASE};
+pub use crate::claim::{Claim, ClaimLog, ClaimOutcome, DEFAULT_LEASE, MIN_LEASE, Ownership};
 pub use crate::error::Error;
 pub use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 pub use crate::log::{ProcessedEventLog, RETENTION};

@@ -5,9 +5,9 @@ use std::fmt;
 
 use crate::error::Error;
 
-/// A random nonce, made once for a call and the same in every retry of it.
+/// A random owner, made once for a call and the same in every retry of it.
 ///
-/// "The row is there, with my nonce" means that this call made it: a reply that was lost on the
+/// "The row is there, with my owner" means that this call made it: a reply that was lost on the
 /// way must not turn the first delivery into a duplicate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner([u8; 16]);
@@ -23,8 +23,8 @@ impl Owner {
     }
 
     /// The same owner from its bytes, as a store keeps them.
-    pub const fn from_bytes(nonce: [u8; 16]) -> Self {
-        Self(nonce)
+    pub const fn from_bytes(owner: [u8; 16]) -> Self {
+        Self(owner)
     }
 
     /// The bytes to keep in a store.
@@ -34,7 +34,7 @@ impl Owner {
 }
 
 thread_local! {
-    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { nonces: [[0; 16]; DRAWN_AT_ONCE], left: 0 }) };
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { owners: [[0; 16]; DRAWN_AT_ONCE], left: 0 }) };
 }
 
 /// To ask the operating system takes as long as all else that a mark does on this side.
@@ -42,19 +42,19 @@ const DRAWN_AT_ONCE: usize = 32;
 
 /// Nonces that were drawn and not used yet. Each is given out once.
 struct Drawn {
-    nonces: [[u8; 16]; DRAWN_AT_ONCE],
+    owners: [[u8; 16]; DRAWN_AT_ONCE],
     left: usize,
 }
 
 impl Drawn {
     fn next(&mut self) -> Result<[u8; 16], Error> {
         if self.left == 0 {
-            getrandom::fill(self.nonces.as_flattened_mut())
-                .map_err(|error| Error::store("draw a random nonce from the operating system", error))?;
+            getrandom::fill(self.owners.as_flattened_mut())
+                .map_err(|error| Error::store("draw a random owner from the operating system", error))?;
             self.left = DRAWN_AT_ONCE;
         }
         self.left -= 1;
-        Ok(self.nonces.get(self.left).copied().unwrap_or_default())
+        Ok(self.owners.get(self.left).copied().unwrap_or_default())
     }
 }
 

@@ -12,7 +12,7 @@ pub use std::result::Result::{Err, Ok};
 pub use std::string::String;
 
 pub use crate::claim::{Claiming, DEFAULT_LEASE, claim};
-use crate::claim::{Guard, SHORTEST_LEASE};
+use crate::claim::{Guard, MIN_LEASE};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 use crate::log::{Marking, ProcessedEventLog};
@@ -141,7 +141,7 @@ pub fn error_reply_by<R, F: FnOnce(Error) -> R>(on_error: F, error: Error) -> R 
 /// Whether a lease can be renewed, for leases that are known at compile time.
 pub const fn checked_lease(lease: Duration) -> Duration {
     assert!(
-        lease.as_nanos() >= SHORTEST_LEASE.as_nanos(),
+        lease.as_nanos() >= MIN_LEASE.as_nanos(),
         "the lease is too short to be renewed: use 500 ms or more"
     );
     lease

@@ -1,4 +1,4 @@
-//! Asking a store again, with the same nonce, when its answer was lost.
+//! Asking a store again, with the same owner, when its answer was lost.
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,8 +20,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What an error says of the statement that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// It may have been carried out or not: ask again with the same nonce.
+pub(crate) enum FaultKind {
+    /// It may have been carried out or not: ask again with the same owner.
     Unanswered,
     /// It was not carried out, and may be the next time: a deadlock, a server that is starting.
     Passing,
@@ -80,7 +80,7 @@ impl Attempts {
     }
 
     /// Whether an earlier attempt may have been carried out, now or later.
-    // Redis needs not ask: its scripts look at the nonce every time.
+    // Redis needs not ask: its scripts look at the owner every time.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered
@@ -102,17 +102,17 @@ impl Attempts {
     }
 
     /// An attempt failed.
-    pub(crate) fn count(&mut self, cause: Cause) {
+    pub(crate) fn count(&mut self, kind: FaultKind) {
         self.made += 1;
-        self.unanswered |= cause == Cause::Unanswered;
+        self.unanswered |= kind == FaultKind::Unanswered;
     }
 
     /// Counts an attempt that failed, and waits before the next one. `false`: there is none, answer with the
     /// error.
-    pub(crate) async fn again_after(&mut self, cause: Cause) -> bool {
-        self.count(cause);
+    pub(crate) async fn again_after(&mut self, kind: FaultKind) -> bool {
+        self.count(kind);
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.made.saturating_sub(1));
-        if cause == Cause::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {
+        if kind == FaultKind::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {
             return false;
         }
         sleep(pause).await;
@@ -127,13 +127,13 @@ mod tests {
     use super::*;
 
     /// Attempts that take so long and fail like that: how many there are, and how long they take.
-    async fn fail(attempts: &mut Attempts, each: Duration, cause: Cause) -> (u32, Duration) {
+    async fn fail(attempts: &mut Attempts, each: Duration, kind: FaultKind) -> (u32, Duration) {
         let start = Instant::now();
         let mut made = 0;
         loop {
             drop(attempts.attempt(Some(ANSWER_WITHIN), sleep(each)).await);
             made += 1;
-            if !attempts.again_after(cause).await {
+            if !attempts.again_after(kind).await {
                 return (made, start.elapsed());
             }
         }
@@ -141,21 +141,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_permanent_error_is_answered_at_once() {
-        let failed = fail(&mut Attempts::new(), Duration::ZERO, Cause::Permanent).await;
+        let failed = fail(&mut Attempts::new(), Duration::ZERO, FaultKind::Permanent).await;
         assert_eq!(failed, (1, Duration::ZERO));
     }
 
     #[cfg(feature = "redis")]
     #[tokio::test(start_paused = true)]
     async fn a_single_attempt_is_not_repeated() {
-        let (made, took) = fail(&mut Attempts::once(), Duration::MAX, Cause::Unanswered).await;
+        let (made, took) = fail(&mut Attempts::once(), Duration::MAX, FaultKind::Unanswered).await;
         assert_eq!(made, 1);
         assert!((ANSWER_WITHIN..ANSWER_WITHIN * 2).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_asked_eight_times_with_pauses_that_double() {
-        let (made, took) = fail(&mut Attempts::new(), Duration::ZERO, Cause::Passing).await;
+        let (made, took) = fail(&mut Attempts::new(), Duration::ZERO, FaultKind::Passing).await;
         let pauses = FIRST_PAUSE * (1 + 2 + 4 + 8 + 16 + 32 + 64);
         assert_eq!(made, ATTEMPTS);
         // Tokio's timers count whole milliseconds, and round up.
@@ -164,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_never_answers_is_given_up_at_the_deadline() {
-        let (made, took) = fail(&mut Attempts::new(), Duration::MAX, Cause::Unanswered).await;
+        let (made, took) = fail(&mut Attempts::new(), Duration::MAX, FaultKind::Unanswered).await;
         assert!(took <= DEADLINE + Duration::from_millis(10), "{took:?}");
         assert!(took + ANSWER_WITHIN > DEADLINE, "{took:?}");
         assert_eq!(made, 5, "each of them waits for its answer, but for the last");
@@ -183,10 +183,10 @@ mod tests {
     async fn once_unanswered_it_may_have_been_carried_out_whatever_comes_later() {
         let mut attempts = Attempts::new();
         assert!(!attempts.may_have_been_carried_out());
-        assert!(attempts.again_after(Cause::Passing).await);
+        assert!(attempts.again_after(FaultKind::Passing).await);
         assert!(!attempts.may_have_been_carried_out());
-        assert!(attempts.again_after(Cause::Unanswered).await);
-        assert!(attempts.again_after(Cause::Passing).await);
+        assert!(attempts.again_after(FaultKind::Unanswered).await);
+        assert!(attempts.again_after(FaultKind::Passing).await);
         assert!(attempts.may_have_been_carried_out());
     }
 
@@ -197,11 +197,11 @@ mod tests {
         assert!(!first.is_again() && !first.may_have_been_carried_out());
         let mut later = Attempts::after(true);
         assert!(later.is_again() && later.may_have_been_carried_out());
-        let (made, _) = fail(&mut later, Duration::ZERO, Cause::Passing).await;
+        let (made, _) = fail(&mut later, Duration::ZERO, FaultKind::Passing).await;
         assert_eq!(made, ATTEMPTS - 1);
         let mut not_before = Attempts::after(false);
         assert!(!not_before.is_again() && !not_before.may_have_been_carried_out());
-        not_before.count(Cause::Passing);
+        not_before.count(FaultKind::Passing);
         assert!(not_before.is_again() && !not_before.may_have_been_carried_out());
     }
 }

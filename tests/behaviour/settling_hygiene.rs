@@ -79,7 +79,7 @@ async fn names_in_claim_arguments(
     body: u64,
     reply: u64,
 ) -> Result<u64, (String, u64)> {
-    Ok(asked.fence() + error)
+    Ok(asked.fencing_token() + error)
 }
 
 /// `connection` for the binding is `connection` of the expansion.

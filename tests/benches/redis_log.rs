@@ -200,10 +200,10 @@ async fn deliver(subject: Subject, stores: &Stores, id: &str) -> Result<bool, Bo
         Mark => Ok(log.try_mark_event(event(id)?).await?),
         Claim => {
             let owner = Owner::random()?;
-            let ClaimOutcome::Acquired { fence } = log.claim(event(id)?, owner, LEASE).await? else {
+            let ClaimOutcome::Acquired { token } = log.claim(event(id)?, owner, LEASE).await? else {
                 return Ok(false);
             };
-            Ok(log.complete(id, Ownership { owner, fence }).await?)
+            Ok(log.complete(id, Ownership { owner, token }).await?)
         }
         ClaimByHand => {
             if !by_hand(set_if_absent(id, LEASE)).await? {

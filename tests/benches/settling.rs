@@ -64,12 +64,12 @@ impl Drop for ReleasesOnDrop {
 
 async fn claim_by_hand(log: &MemoryProcessedLog, event: &Paid, ran: &AtomicU32) -> Result<(), Error> {
     let owner = Owner::random()?;
-    let fence = match log.claim(EventRef::of(event)?, owner, LEASE).await? {
+    let token = match log.claim(EventRef::of(event)?, owner, LEASE).await? {
         ClaimOutcome::Processed => return Ok(()),
-        ClaimOutcome::Acquired { fence } => fence,
+        ClaimOutcome::Acquired { token } => token,
         ClaimOutcome::InProgress { .. } => return Err(Error::store("claim", "another delivery is running")),
     };
-    let held = Ownership { owner, fence };
+    let held = Ownership { owner, token };
     let mut guard = ReleasesOnDrop { log: log.clone(), id: event.id.clone(), held, settled: false };
     let body = async {
         ran.fetch_add(1, Ordering::Relaxed);

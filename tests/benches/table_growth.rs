@@ -80,7 +80,7 @@ async fn on_postgres(sizes: &[u32]) -> Result<Vec<f64>, Box<dyn StdError>> {
     let mut tables = Vec::new();
     for &rows in sizes {
         let name = format!("rows_{rows}");
-        let log = PostgresLog::new(pool.clone()).table(&name)?;
+        let log = PostgresLog::new(pool.clone()).with_table(&name)?;
         log.create_table().await?;
         let fill = format!(
             "BEGIN; TRUNCATE {name}; ALTER TABLE {name} DROP CONSTRAINT {name}_pkey; \

@@ -166,7 +166,7 @@ impl Faulty {
             return self.has(Defect::CompletesUnknown);
         };
         let is_holder = row.held.is_some_and(|holder| match self.defect {
-            Some(Defect::FenceAlone) => holder.fence == held.fence,
+            Some(Defect::FenceAlone) => holder.token == held.token,
             Some(Defect::OwnerAlone) => holder.owner == held.owner,
             _ => holder == held,
         });
@@ -201,11 +201,11 @@ impl ClaimLog for Faulty {
         let looked = self.look(&key).await;
         let mut table = self.table();
         let now = Instant::now();
-        let fence = match looked.unwrap_or(table.rows.get(&key).copied()) {
+        let token = match looked.unwrap_or(table.rows.get(&key).copied()) {
             None => 1,
             Some(Row { state, held }) => {
                 let is_own = held.is_some_and(|held| held.owner == owner);
-                let fence = held.map_or(0, |held| held.fence);
+                let token = held.map_or(0, |held| held.token);
                 match state {
                     State::Processed if held.is_some() || !self.has(Defect::ClaimsIgnoreMarks) => {
                         return Ok(ClaimOutcome::Processed);
@@ -216,15 +216,15 @@ impl ClaimLog for Faulty {
                         let left = if self.has(Defect::NoTimeLeft) { now } else { until };
                         return Ok(ClaimOutcome::InProgress { retry_after: left - now });
                     }
-                    State::Released if is_own && self.has(Defect::NewFenceAfterRelease) => fence + 1,
-                    _ if is_own || self.has(Defect::FenceStays) => fence,
-                    _ => fence + 1,
+                    State::Released if is_own && self.has(Defect::NewFenceAfterRelease) => token + 1,
+                    _ if is_own || self.has(Defect::FenceStays) => token,
+                    _ => token + 1,
                 }
             }
         };
         let state = State::Claimed { until: now + lease };
-        table.rows.insert(key, Row { state, held: Some(Ownership { owner, fence }) });
-        Ok(ClaimOutcome::Acquired { fence })
+        table.rows.insert(key, Row { state, held: Some(Ownership { owner, token }) });
+        Ok(ClaimOutcome::Acquired { token })
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

@@ -120,7 +120,7 @@ impl TransactionalLog for Faulty {
         let before = before.and_then(|row| row.held);
         let held = match before {
             Some(before) if self.has(Defect::TakeoverKeepsTheClaim) => before,
-            _ => Ownership { owner: Owner::random()?, fence: before.map_or(0, |held| held.fence) + 1 },
+            _ => Ownership { owner: Owner::random()?, token: before.map_or(0, |held| held.token) + 1 },
         };
         table.open.insert(key.clone());
         transaction.marked = Some((key, Row { state: State::Processed, held: Some(held) }));

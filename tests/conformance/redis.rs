@@ -34,7 +34,7 @@ impl Store for Keys {
             Some(own) => own,
             None => Redis::shared().await,
         };
-        RedisLog::new(server.connection().await).key_prefix(self.prefix.as_str())
+        RedisLog::new(server.connection().await).with_key_prefix(self.prefix.as_str())
     }
 
     async fn restart(&self) -> bool {

@@ -28,7 +28,7 @@ impl Store for Keys {
             Some(own) => own,
             None => RedisCluster::shared().await,
         };
-        RedisLog::new(cluster.connection().await).key_prefix(self.prefix.as_str())
+        RedisLog::new(cluster.connection().await).with_key_prefix(self.prefix.as_str())
     }
 
     async fn restart(&self) -> bool {

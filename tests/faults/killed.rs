@@ -97,7 +97,7 @@ async fn marks_stay<L: ProcessedEventLog + Clone + 'static>(server: &impl Killed
 async fn completed<L: ClaimLog>(log: &L, id: &str) -> Result<bool, Error> {
     let owner = Owner::random()?;
     match log.claim(EventRef::new(id)?, owner, LEASE).await? {
-        ClaimOutcome::Acquired { fence } => log.complete(id, Ownership { owner, fence }).await,
+        ClaimOutcome::Acquired { token } => log.complete(id, Ownership { owner, token }).await,
         _ => Ok(false),
     }
 }

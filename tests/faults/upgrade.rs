@@ -76,7 +76,7 @@ async fn goes_on<L, T, U>(
         let event = EventRef::new(id).unwrap();
         log.claim(event, Owner::random().unwrap(), LEASE).await.unwrap()
     };
-    assert_eq!(claim("evt_claimed").await, ClaimOutcome::Acquired { fence: 1 });
+    assert_eq!(claim("evt_claimed").await, ClaimOutcome::Acquired { token: 1 });
     assert_eq!(claim("evt_old").await, ClaimOutcome::Processed);
     let delivered = transaction(log.clone(), "evt_old".to_owned()).await;
     assert_eq!(delivered.unwrap(), Outcome::Duplicate);

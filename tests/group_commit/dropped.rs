@@ -117,10 +117,10 @@ async fn claims_go_on_beside_those_that_were_dropped<D: Database>() {
         let dropped = drop_after_polls(log.claim(EventRef::new(&id).unwrap(), owner, LEASE), polls);
         let stays = log.claim(EventRef::new(&beside).unwrap(), Owner::random().unwrap(), LEASE);
         let (_, stays) = join(dropped, stays).await;
-        assert_eq!(stays.unwrap(), ClaimOutcome::Acquired { fence: 1 });
+        assert_eq!(stays.unwrap(), ClaimOutcome::Acquired { token: 1 });
         // Whether it was carried out or not, it can be repeated.
         let again = log.claim(EventRef::new(&id).unwrap(), owner, LEASE).await.unwrap();
-        assert_eq!(again, ClaimOutcome::Acquired { fence: 1 }, "after {polls} polls");
+        assert_eq!(again, ClaimOutcome::Acquired { token: 1 }, "after {polls} polls");
     }
 }
 
@@ -150,10 +150,10 @@ async fn a_renewal_whose_caller_went_renews_nothing() {
     const SHORT: Duration = Duration::from_secs(5);
     let folder = TempDir::new().unwrap();
     let log = open_sqlite(folder.path(), 3).await;
-    let held = Ownership { owner: Owner::random().unwrap(), fence: 1 };
+    let held = Ownership { owner: Owner::random().unwrap(), token: 1 };
     for id in ["evt_1", "evt_2"] {
         let claimed = log.claim(EventRef::new(id).unwrap(), held.owner, SHORT).await.unwrap();
-        assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 });
+        assert_eq!(claimed, ClaimOutcome::Acquired { token: 1 });
     }
     let mut holder = locked(&log).await;
     let mut renews = pin!(log.renew("evt_1", held, SHORT));

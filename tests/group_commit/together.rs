@@ -79,14 +79,14 @@ async fn claims_are_settled_in_bursts<D: Database>() {
     let mut held = Vec::new();
     for (id, (owner, outcome)) in ids.iter().chain(&ids).zip(claimed) {
         match outcome {
-            ClaimOutcome::Acquired { fence: 1 } => held.push((id, Ownership { owner, fence: 1 })),
+            ClaimOutcome::Acquired { token: 1 } => held.push((id, Ownership { owner, token: 1 })),
             other => {
                 assert!(matches!(other, ClaimOutcome::InProgress { retry_after } if retry_after <= LEASE));
             }
         }
     }
     assert_eq!(held.len(), 200);
-    let stranger = Ownership { owner: Owner::random().unwrap(), fence: 1 };
+    let stranger = Ownership { owner: Owner::random().unwrap(), token: 1 };
     assert!(
         join_all(held.iter().map(|&(id, held)| log.renew(id, held, LEASE)))
             .await
@@ -111,7 +111,7 @@ async fn claims_are_settled_in_bursts<D: Database>() {
     }
     let again = join_all(ids.iter().map(|id| claim(id))).await;
     let acquired =
-        again.iter().filter(|(_, outcome)| *outcome == ClaimOutcome::Acquired { fence: 2 }).count();
+        again.iter().filter(|(_, outcome)| *outcome == ClaimOutcome::Acquired { token: 2 }).count();
     let processed = again.iter().filter(|(_, outcome)| *outcome == ClaimOutcome::Processed).count();
     assert_eq!((acquired, processed), (100, 100));
 }
@@ -207,7 +207,7 @@ async fn a_burst_of_claims_and_their_completions_is_a_few_commits() {
     join_all(ids.iter().map(|id| log.claim(EventRef::new(id).unwrap(), owner, LEASE))).await;
     let claimed = commits(&wal);
     assert!(claimed - before <= 5, "{} commits for 100 claims", claimed - before);
-    join_all(ids.iter().map(|id| log.complete(id, Ownership { owner, fence: 1 }))).await;
+    join_all(ids.iter().map(|id| log.complete(id, Ownership { owner, token: 1 }))).await;
     let completed = commits(&wal);
     assert!(completed - claimed <= 5, "{} commits for 100 completions", completed - claimed);
 }

@@ -20,11 +20,11 @@ async fn every_attempt_has_the_same_key_a_higher_fence_and_a_fresh_lease() {
     assert!(read(&log, "evt_2", &mut seen).await.is_err());
     let [first, second, third, other] = &seen[..] else { panic!("{seen:?}") };
     assert_eq!([first, second, third].map(Claim::attempt), [1, 2, 3]);
-    assert_eq!([first, second, third].map(Claim::fence), [1, 2, 3]);
+    assert_eq!([first, second, third].map(Claim::fencing_token), [1, 2, 3]);
     assert_eq!(first.event_id(), "billing:evt_1");
     assert_eq!(first.lease_remaining(), DEFAULT_LEASE);
     let shown = format!("{first:?}");
-    assert_eq!(shown, r#"Claim { event_id: "billing:evt_1", fence: 1, lease_remaining: 60s }"#);
+    assert_eq!(shown, r#"Claim { event_id: "billing:evt_1", fencing_token: 1, lease_remaining: 60s }"#);
     tokio::time::advance(Duration::from_secs(20)).await;
     assert_eq!(first.lease_remaining(), Duration::from_secs(40));
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Outcome, Owner, Ownership, SHORTEST_LEASE,
+    ClaimLog, ClaimOutcome, Error, EventRef, MIN_LEASE, MemoryProcessedLog, Outcome, Owner, Ownership,
     idempotent_webhook,
 };
 use ferro_idem_tests::{DropCounter, broken, drop_after_polls};
@@ -171,11 +171,11 @@ async fn a_lease_too_short_to_renew_is_refused_before_anything_is_claimed() {
         Ok(Outcome::Processed(c.attempt()))
     }
     let log = MemoryProcessedLog::new();
-    for lease in [Duration::ZERO, SHORTEST_LEASE.checked_sub(Duration::from_nanos(1)).unwrap()] {
+    for lease in [Duration::ZERO, MIN_LEASE.checked_sub(Duration::from_nanos(1)).unwrap()] {
         let refused = short(&log, "evt_1", lease).await;
         assert!(matches!(refused, Err(Error::LeaseTooShort { .. })), "{refused:?}");
     }
-    assert_eq!(short(&log, "evt_1", SHORTEST_LEASE).await.unwrap(), Outcome::Processed(1));
+    assert_eq!(short(&log, "evt_1", MIN_LEASE).await.unwrap(), Outcome::Processed(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,5 +265,5 @@ async fn no_body_begins_with_a_lease_that_the_claim_itself_used_up() {
     let prompt = slow(&[Duration::ZERO]);
     assert_eq!(begin(&prompt, "evt_2", &begun).await.unwrap(), Outcome::Processed(1));
     let outcome = always.log.claim(EventRef::new("evt_1").unwrap(), Owner::random().unwrap(), LEASE).await;
-    assert_eq!(outcome.unwrap(), ClaimOutcome::Acquired { fence: 2 }, "and the event is free");
+    assert_eq!(outcome.unwrap(), ClaimOutcome::Acquired { token: 2 }, "and the event is free");
 }

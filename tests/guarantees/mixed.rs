@@ -16,8 +16,8 @@ const LEASE: Duration = Duration::from_mins(1);
 async fn claimed<L: ClaimLog>(log: &L, id: &str) -> Ownership {
     let owner = Owner::random().unwrap();
     let outcome = log.claim(EventRef::new(id).unwrap(), owner, LEASE).await.unwrap();
-    let ClaimOutcome::Acquired { fence } = outcome else { panic!("{outcome:?}") };
-    Ownership { owner, fence }
+    let ClaimOutcome::Acquired { token } = outcome else { panic!("{outcome:?}") };
+    Ownership { owner, token }
 }
 
 #[idempotent_webhook(transaction(tx))]

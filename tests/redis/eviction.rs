@@ -14,7 +14,7 @@ async fn a_server_that_evicts_is_refused_and_nothing_is_written() {
     let log = RedisLog::new(server.connection().await);
     let refused = log.try_mark_processed("evt_1").await.unwrap_err().to_string();
     assert!(refused.contains("`maxmemory-policy` is `volatile-lru`"), "{refused}");
-    assert!(refused.contains("`noeviction`") && refused.contains("accept_eviction()"), "{refused}");
+    assert!(refused.contains("`noeviction`") && refused.contains("with_eviction_accepted()"), "{refused}");
     let event = EventRef::new("evt_1").unwrap();
     assert!(log.claim(event, Owner::random().unwrap(), LEASE).await.is_err());
     assert_eq!(server.tell::<usize>("DBSIZE").await, 0);
@@ -27,7 +27,7 @@ async fn a_server_that_evicts_is_refused_and_nothing_is_written() {
 #[ignore = "needs Redis: run tests/run"]
 async fn a_server_that_evicts_is_used_when_told() {
     let server = Redis::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
-    let log = RedisLog::new(server.connection().await).accept_eviction();
+    let log = RedisLog::new(server.connection().await).with_eviction_accepted();
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     acquire(&log, "evt_2", LEASE).await;
 }
@@ -40,9 +40,9 @@ async fn a_server_that_does_not_say_is_refused_and_used_when_told() {
     let connection = connect_to(&format!("redis://app:secret@127.0.0.1:{}", server.server().port())).await;
     let refused =
         RedisLog::new(connection.clone()).try_mark_processed("evt_1").await.unwrap_err().to_string();
-    assert!(refused.contains("allow `INFO`") && refused.contains("accept_eviction()"), "{refused}");
+    assert!(refused.contains("allow `INFO`") && refused.contains("with_eviction_accepted()"), "{refused}");
     assert_eq!(server.tell::<usize>("DBSIZE").await, 0);
-    assert!(RedisLog::new(connection).accept_eviction().try_mark_processed("evt_1").await.unwrap());
+    assert!(RedisLog::new(connection).with_eviction_accepted().try_mark_processed("evt_1").await.unwrap());
 }
 
 #[tokio::test]
@@ -84,15 +84,15 @@ async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_use
     // With the tag, all events are on one node: not the one that goes down.
     let prefix = "{on_one_node}";
     let owner = cluster.owner_of(prefix).await;
-    let asked_before = RedisLog::new(cluster.connection().await).key_prefix(prefix);
+    let asked_before = RedisLog::new(cluster.connection().await).with_key_prefix(prefix);
     assert!(asked_before.try_mark_processed("evt_1").await.unwrap());
 
     cluster.nodes()[(owner + 1) % 3].server().kill();
     let connection = cluster.connection().await;
-    let never_asked = RedisLog::new(connection.clone()).key_prefix(prefix);
+    let never_asked = RedisLog::new(connection.clone()).with_key_prefix(prefix);
     let refused = never_asked.try_mark_processed("evt_2").await.unwrap_err().to_string();
     assert!(refused.contains("make sure that the server forgets no event"), "{refused}");
-    let told = RedisLog::new(connection).key_prefix(prefix).accept_eviction();
+    let told = RedisLog::new(connection).with_key_prefix(prefix).with_eviction_accepted();
     assert!(told.try_mark_processed("evt_3").await.unwrap(), "the event's own node is up");
 
     tokio::time::pause();
@@ -107,7 +107,7 @@ async fn a_master_that_stands_still_takes_no_time_of_the_other_masters_events() 
     let cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
     let prefix = "{on_one_node}";
     let owner = cluster.owner_of(prefix).await;
-    let log = RedisLog::new(cluster.connection().await).key_prefix(prefix);
+    let log = RedisLog::new(cluster.connection().await).with_key_prefix(prefix);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
 
     cluster.nodes()[(owner + 1) % 3].server().pause();

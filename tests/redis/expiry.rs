@@ -42,7 +42,7 @@ async fn an_event_is_remembered_for_35_days_after_its_last_change() {
 #[ignore = "needs Redis: run tests/run"]
 async fn after_the_retention_an_event_is_new() {
     let server = Redis::start().await;
-    let log = RedisLog::new(server.connection().await).retention(Duration::from_secs(1));
+    let log = RedisLog::new(server.connection().await).with_retention(Duration::from_secs(1));
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
     until("the event is new", || async { log.try_mark_processed("evt_1").await.unwrap() }).await;
@@ -53,7 +53,7 @@ async fn after_the_retention_an_event_is_new() {
 async fn no_retention_is_so_short_that_a_mark_is_gone_at_once() {
     let server = Redis::start().await;
     for retention in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1)] {
-        let log = RedisLog::new(server.connection().await).retention(retention);
+        let log = RedisLog::new(server.connection().await).with_retention(retention);
         let id = format!("marked_{retention:?}");
         assert!(log.try_mark_processed(&id).await.unwrap());
         let left = time_to_live(&server, &id).await;
@@ -65,7 +65,7 @@ async fn no_retention_is_so_short_that_a_mark_is_gone_at_once() {
 #[ignore = "needs Redis: run tests/run"]
 async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
     let server = Redis::start().await;
-    let log = RedisLog::new(server.connection().await).retention(Duration::from_millis(1));
+    let log = RedisLog::new(server.connection().await).with_retention(Duration::from_millis(1));
     let held = acquire(&log, "evt_1", LEASE).await;
     assert!(time_to_live(&server, "evt_1").await > LEASE / 2);
     assert!(log.renew("evt_1", held, LEASE * 2).await.unwrap());
@@ -77,7 +77,7 @@ async fn a_live_claim_does_not_expire_with_a_shorter_retention() {
 #[ignore = "needs Redis: run tests/run"]
 async fn the_longest_durations_are_taken() {
     let server = Redis::start().await;
-    let log = RedisLog::new(server.connection().await).retention(Duration::MAX);
+    let log = RedisLog::new(server.connection().await).with_retention(Duration::MAX);
     assert!(log.try_mark_processed("marked").await.unwrap());
     let held = acquire(&log, "claimed", Duration::MAX).await;
     assert!(log.renew("claimed", held, Duration::MAX).await.unwrap());

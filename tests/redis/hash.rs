@@ -20,7 +20,7 @@ async fn a_mark_is_the_documented_hash_with_its_type() {
     assert!(log.try_mark_event(event).await.unwrap());
     let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
     assert_eq!(fields["state"], b"1");
-    assert_eq!(fields["fence"], b"0");
+    assert_eq!(fields["fencing_token"], b"0");
     assert_eq!(fields["type"], b"invoice.paid");
     assert_eq!(fields["owner"].len(), 16);
     assert_eq!(fields.len(), 4);
@@ -48,7 +48,7 @@ async fn a_claim_is_the_documented_hash_until_it_is_settled() {
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
     let fields: Fields = server.tell("HGETALL stripe_processed_events:evt_1").await;
-    assert_eq!((&fields["state"][..], &fields["fence"][..]), (&b"0"[..], &b"1"[..]));
+    assert_eq!((&fields["state"][..], &fields["fencing_token"][..]), (&b"0"[..], &b"1"[..]));
     assert_eq!(fields["owner"], held.owner.as_bytes());
     let (seconds, _): (u64, u64) = server.tell("TIME").await;
     let lease_until: u64 = String::from_utf8(fields["lease_until"].clone()).unwrap().parse().unwrap();
@@ -60,7 +60,7 @@ async fn a_claim_is_the_documented_hash_until_it_is_settled() {
     assert_eq!((&fields["state"][..], fields.get("lease_until")), (&b"2"[..], None));
 
     let second = acquire(&log, "evt_1", LEASE).await;
-    assert_eq!(second.fence, 2);
+    assert_eq!(second.token, 2);
     assert!(log.complete("evt_1", second).await.unwrap());
     assert!(log.complete("evt_1", second).await.unwrap());
     let state: String = server.tell("HGET stripe_processed_events:evt_1 state").await;
@@ -88,7 +88,7 @@ async fn ids_are_names_byte_for_byte() {
 async fn a_prefix_is_any_bytes_and_separates_logs() {
     let server = Redis::start().await;
     let mut connection = server.connection().await;
-    let log = RedisLog::new(connection.clone()).key_prefix(b"\xff\0*".to_vec());
+    let log = RedisLog::new(connection.clone()).with_key_prefix(b"\xff\0*".to_vec());
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(RedisLog::new(connection.clone()).try_mark_processed("evt_1").await.unwrap());
     assert!(connection.exists::<_, bool>(b"\xff\0*evt_1").await.unwrap());
@@ -125,7 +125,7 @@ async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
     let log = RedisLog::new(server.connection().await);
     let zombie = acquire(&log, "evt_1", Duration::ZERO).await;
     let held = acquire(&log, "evt_1", LEASE).await;
-    assert_eq!(held.fence, zombie.fence + 1);
+    assert_eq!(held.token, zombie.token + 1);
     assert!(!log.renew("evt_1", zombie, LEASE).await.unwrap());
     assert!(!log.complete("evt_1", zombie).await.unwrap());
     assert!(!log.release("evt_1", zombie).await.unwrap());
@@ -135,7 +135,7 @@ async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
     let ClaimOutcome::InProgress { retry_after } = claim(&log, "evt_1").await else { panic!() };
     assert!(retry_after > LEASE, "{retry_after:?}");
     let again = log.claim(EventRef::new("evt_1").unwrap(), held.owner, LEASE).await.unwrap();
-    assert_eq!(again, ClaimOutcome::Acquired { fence: held.fence });
+    assert_eq!(again, ClaimOutcome::Acquired { token: held.token });
 }
 
 #[tokio::test]
@@ -144,9 +144,9 @@ async fn a_claim_is_held_by_the_pair_of_owner_and_fence() {
     let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
-    let other_fence = Ownership { fence: held.fence + 1, ..held };
+    let other_token = Ownership { token: held.token + 1, ..held };
     let other_owner = Ownership { owner: Owner::random().unwrap(), ..held };
-    for other in [other_fence, other_owner] {
+    for other in [other_token, other_owner] {
         assert!(!log.renew("evt_1", other, LEASE).await.unwrap());
         assert!(!log.release("evt_1", other).await.unwrap());
         assert!(!log.complete("evt_1", other).await.unwrap());

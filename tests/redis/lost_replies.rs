@@ -52,8 +52,8 @@ async fn every_step_of_a_claim_survives_a_lost_reply() {
         outcome
     };
     let owner = Owner::random().unwrap();
-    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { fence: 1 });
-    let first = Ownership { owner, fence: 1 };
+    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { token: 1 });
+    let first = Ownership { owner, token: 1 };
     lose_the_reply();
     assert!(log.renew("evt_1", first, LEASE).await.unwrap());
     assert!(proxy.has_lost());
@@ -61,9 +61,9 @@ async fn every_step_of_a_claim_survives_a_lost_reply() {
     assert!(log.release("evt_1", first).await.unwrap());
     assert!(proxy.has_lost());
     let owner = Owner::random().unwrap();
-    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { fence: 2 });
+    assert_eq!(claim(owner).await, ClaimOutcome::Acquired { token: 2 });
     lose_the_reply();
-    assert!(log.complete("evt_1", Ownership { owner, fence: 2 }).await.unwrap());
+    assert!(log.complete("evt_1", Ownership { owner, token: 2 }).await.unwrap());
     assert!(proxy.has_lost());
 }
 

@@ -24,7 +24,7 @@ async fn connect_to(url: &str) -> ConnectionManager {
 async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {
     let owner = Owner::random().unwrap();
     match log.claim(EventRef::new(id).unwrap(), owner, lease).await.unwrap() {
-        ClaimOutcome::Acquired { fence } => Ownership { owner, fence },
+        ClaimOutcome::Acquired { token } => Ownership { owner, token },
         refused => panic!("{id} is not to be had: {refused:?}"),
     }
 }

@@ -28,7 +28,7 @@ async fn a_key_that_is_no_hash_is_left_alone() {
     let log = RedisLog::new(server.connection().await);
     let _: () = server.tell("SET stripe_processed_events:evt_1 mine").await;
     let error = refused(&log, "evt_1").await.to_string();
-    assert!(error.contains("`key_prefix`"), "{error}");
+    assert!(error.contains("`with_key_prefix`"), "{error}");
     assert_eq!(server.tell::<String>("GET stripe_processed_events:evt_1").await, "mine");
 }
 
@@ -59,7 +59,7 @@ async fn the_rights_that_the_documentation_lists_are_enough_and_one_less_is_not(
     assert!(log.renew("evt_2", held, LEASE).await.unwrap());
     assert!(log.complete("evt_2", held).await.unwrap());
 
-    let elsewhere = RedisLog::new(connect_to(&url).await).key_prefix("elsewhere:");
+    let elsewhere = RedisLog::new(connect_to(&url).await).with_key_prefix("elsewhere:");
     let error = refused(&elsewhere, "evt_1").await.to_string();
     assert!(error.contains("lacks a right"), "{error}");
     for right in rights.split(' ') {

@@ -15,7 +15,7 @@ macro_rules! created_at_once_with {
         for round in 0..10 {
             let table = format!("events_{round}");
             let logs: Vec<$log> =
-                (0..PROCESSES).map(|_| $log::new($pool.clone()).table(&table).unwrap()).collect();
+                (0..PROCESSES).map(|_| $log::new($pool.clone()).with_table(&table).unwrap()).collect();
             for created in join_all(logs.iter().map($log::create_table)).await {
                 created.unwrap();
             }

@@ -95,7 +95,7 @@ async fn racers_that_deadlock_have_one_winner_and_no_error() {
         let id = &format!("claim_{round}");
         let claim = async || log.claim(EventRef::new(id)?, Owner::random()?, LEASE).await;
         let claimed = racers_behind_a_rollback(log, id, claim).await;
-        let held = claimed.iter().filter(|it| matches!(it, ClaimOutcome::Acquired { fence: 1 }));
+        let held = claimed.iter().filter(|it| matches!(it, ClaimOutcome::Acquired { token: 1 }));
         let told = claimed.iter().filter(|it| matches!(it, ClaimOutcome::InProgress { .. }));
         assert_eq!((held.count(), told.count()), (1, 19), "{claimed:?}");
     }

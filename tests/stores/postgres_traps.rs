@@ -69,7 +69,7 @@ async fn races_under_stricter_isolation_are_answered() {
             let id = &format!("claim_{round}");
             let claims =
                 join_all((0..8).map(|_| log.claim(event(id), Owner::random().unwrap(), LEASE))).await;
-            let held = claims.iter().filter(|it| matches!(it, Ok(ClaimOutcome::Acquired { fence: 1 })));
+            let held = claims.iter().filter(|it| matches!(it, Ok(ClaimOutcome::Acquired { token: 1 })));
             let told = claims.iter().filter(|it| matches!(it, Ok(ClaimOutcome::InProgress { .. })));
             assert_eq!((held.count(), told.count()), (1, 7), "{isolation}: {claims:?}");
             let id = &format!("tx_{round}");
@@ -95,7 +95,7 @@ async fn a_body_that_passes_over_a_failed_statement_is_not_reported_as_processed
 async fn a_lease_begins_when_the_claim_had_the_row_and_not_when_it_began_to_wait() {
     let log = log(4, &[]).await;
     let claim = || log.claim(event("evt_1"), Owner::random().unwrap(), LEASE);
-    assert_eq!(claim().await.unwrap(), ClaimOutcome::Acquired { fence: 1 });
+    assert_eq!(claim().await.unwrap(), ClaimOutcome::Acquired { token: 1 });
     let expire = "UPDATE stripe_processed_events SET lease_until = clock_timestamp()";
     sqlx::query(expire).execute(log.pool()).await.unwrap();
 
@@ -116,7 +116,7 @@ async fn a_lease_begins_when_the_claim_had_the_row_and_not_when_it_began_to_wait
         holder.commit().await.unwrap();
     };
     let (claimed, ()) = tokio::join!(claim(), let_go);
-    assert_eq!(claimed.unwrap(), ClaimOutcome::Acquired { fence: 2 });
+    assert_eq!(claimed.unwrap(), ClaimOutcome::Acquired { token: 2 });
     let is_whole = "SELECT lease_until >= at + interval '1 minute' FROM stripe_processed_events, let_go";
     assert!(sqlx::query_scalar::<_, bool>(is_whole).fetch_one(log.pool()).await.unwrap());
 }
@@ -129,7 +129,7 @@ async fn attempts_do_not_pile_up_at_the_server() {
     let log = log(8, &[]).await.without_group_commit();
     let owner = Owner::random().unwrap();
     let claimed = log.claim(event("evt_1"), owner, LEASE).await.unwrap();
-    assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 });
+    assert_eq!(claimed, ClaimOutcome::Acquired { token: 1 });
     let mut holder = log.pool().begin().await.unwrap();
     let hold = "SELECT 1 FROM stripe_processed_events FOR UPDATE; \
          INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('evt_2', '')";
@@ -137,7 +137,7 @@ async fn attempts_do_not_pile_up_at_the_server() {
     let given_up = tokio::join!(
         log.try_mark_processed("evt_2"),
         log.claim(event("evt_1"), Owner::random().unwrap(), LEASE),
-        log.complete("evt_1", Ownership { owner, fence: 1 }),
+        log.complete("evt_1", Ownership { owner, token: 1 }),
     );
     let is_store = |error: &Error| matches!(error, Error::Store { .. });
     assert!(is_store(&given_up.0.unwrap_err()));

@@ -58,7 +58,7 @@ async fn a_mark_records_the_type_and_who_made_it() {
     assert_eq!((rows[0].0.as_str(), rows[0].1.as_str(), rows[0].2), ("evt_1", "invoice.paid", 1));
     assert_eq!((rows[1].0.as_str(), rows[1].1.as_str(), rows[1].2), ("evt_2", "", 1));
     assert_eq!((rows[0].3.len(), rows[1].3.len()), (16, 16));
-    assert_ne!(rows[0].3, rows[1].3, "each call has a nonce of its own");
+    assert_ne!(rows[0].3, rows[1].3, "each call has a owner of its own");
 }
 
 #[tokio::test]

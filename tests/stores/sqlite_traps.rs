@@ -90,8 +90,8 @@ async fn a_failed_check_is_an_error_and_not_a_duplicate() {
         assert!(error.to_string().contains("the table does not take the event"), "{error}");
     }
     let claimed = log.claim(event, owner, LEASE).await.unwrap();
-    assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 }, "nothing was left behind");
-    assert!(log.complete("evt_1", Ownership { owner, fence: 1 }).await.unwrap());
+    assert_eq!(claimed, ClaimOutcome::Acquired { token: 1 }, "nothing was left behind");
+    assert!(log.complete("evt_1", Ownership { owner, token: 1 }).await.unwrap());
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_claimed_row_without_a_lease_is_taken_over() {
     let folder = TempDir::new().unwrap();
     let log = open_sqlite(folder.path(), 3).await;
     sqlx::query(
-        "INSERT INTO stripe_processed_events (event_id, event_type, state, fence) VALUES ('evt_1', '', 0, 4)",
+        "INSERT INTO stripe_processed_events (event_id, event_type, state, fencing_token) VALUES ('evt_1', '', 0, 4)",
     )
     .execute(log.pool())
     .await
@@ -133,5 +133,5 @@ async fn a_claimed_row_without_a_lease_is_taken_over() {
     let event = ferro_idem::EventRef::new("evt_1").unwrap();
     let claimed = ferro_idem::ClaimLog::claim(&log, event, owner, Duration::from_mins(1));
     let claimed = tokio::time::timeout(Duration::from_secs(10), claimed).await;
-    assert_eq!(claimed.expect("an answer").unwrap(), ferro_idem::ClaimOutcome::Acquired { fence: 5 });
+    assert_eq!(claimed.expect("an answer").unwrap(), ferro_idem::ClaimOutcome::Acquired { token: 5 });
 }

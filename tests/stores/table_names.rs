@@ -55,9 +55,9 @@ async fn a_name_that_is_more_than_a_name_never_reaches_sql() {
         &"x".repeat(1 << 20),
     ] {
         let told: String = name.chars().take(40).collect();
-        assert_eq!(sqlite.clone().table(name).map(drop), Err(InvalidTableName), "{told:?}");
-        assert_eq!(postgres.clone().table(name).map(drop), Err(InvalidTableName), "{told:?}");
-        assert_eq!(mysql.clone().table(name).map(drop), Err(InvalidTableName), "{told:?}");
+        assert_eq!(sqlite.clone().with_table(name).map(drop), Err(InvalidTableName), "{told:?}");
+        assert_eq!(postgres.clone().with_table(name).map(drop), Err(InvalidTableName), "{told:?}");
+        assert_eq!(mysql.clone().with_table(name).map(drop), Err(InvalidTableName), "{told:?}");
     }
 }
 
@@ -84,15 +84,15 @@ macro_rules! use_all {
         let (plain, minute) = ($log, Duration::from_mins(1));
         plain.create_table().await.unwrap();
         for name in NAMES {
-            let log = plain.clone().table(name).unwrap();
+            let log = plain.clone().with_table(name).unwrap();
             log.create_table().await.unwrap();
             log.create_table().await.unwrap();
             assert!(log.try_mark_processed("evt_1").await.unwrap(), "{name}");
             assert!(!log.try_mark_processed("evt_1").await.unwrap(), "{name}");
             let (event, owner) = (EventRef::new("evt_2").unwrap(), Owner::random().unwrap());
             let claimed = log.claim(event, owner, minute).await.unwrap();
-            assert_eq!(claimed, ClaimOutcome::Acquired { fence: 1 }, "{name}");
-            let held = Ownership { owner, fence: 1 };
+            assert_eq!(claimed, ClaimOutcome::Acquired { token: 1 }, "{name}");
+            let held = Ownership { owner, token: 1 };
             assert!(log.renew("evt_2", held, minute).await.unwrap(), "{name}");
             assert!(log.release("evt_2", held).await.unwrap(), "{name}");
             in_transaction(&log, "evt_2").await.unwrap();

@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::lease::{Claim, LONGEST_LEASE, Lease, SHORTEST_LEASE, millis};
+use super::lease::{Claim, Lease, MAX_LEASE, MIN_LEASE, millis};
 use super::{ClaimLog, ClaimOutcome, Ownership};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::owner::Owner;
-use crate::see_through::SeeThrough;
 use crate::trace::Delivery;
 
 /// What claiming came to, for the expansion.
@@ -43,15 +43,15 @@ pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     length: Duration,
-) -> SeeThrough<Claiming> {
+) -> DetachOnDrop<Claiming> {
     let log = log.handle();
-    let length = length.min(LONGEST_LEASE);
+    let length = length.min(MAX_LEASE);
     let delivery = Delivery::new("claim", key.ok());
     let key = key.map(|event| (event.id().to_owned(), event.event_type().map(str::to_owned)));
-    SeeThrough::new(async move {
+    DetachOnDrop::new(async move {
         let acquired = async {
             let (id, event_type) = key?;
-            if length < SHORTEST_LEASE {
+            if length < MIN_LEASE {
                 return Err(Error::LeaseTooShort { lease: length });
             }
             let owner = Owner::random()?;
@@ -60,12 +60,12 @@ pub fn claim<L: ClaimLog + ?Sized>(
             Ok((id, owner, outcome, asked_at))
         };
         match acquired.await {
-            Ok((event_id, owner, ClaimOutcome::Acquired { fence }, asked_at)) => {
-                delivery.first(fence);
+            Ok((event_id, owner, ClaimOutcome::Acquired { token }, asked_at)) => {
+                delivery.first(token);
                 let lease = Arc::new(Lease {
                     log,
                     event_id,
-                    held: Ownership { owner, fence },
+                    held: Ownership { owner, token },
                     length,
                     delivery,
                     start: asked_at,
@@ -104,11 +104,11 @@ async fn claim_in_time(
     for _ in 0..2 {
         let asked_at = Instant::now();
         let outcome = log.claim(event, owner, length).await?;
-        let ClaimOutcome::Acquired { fence } = outcome else { return Ok((outcome, asked_at)) };
+        let ClaimOutcome::Acquired { token } = outcome else { return Ok((outcome, asked_at)) };
         if asked_at.elapsed() < length / 2 {
             return Ok((outcome, asked_at));
         }
-        late = Some(Ownership { owner, fence });
+        late = Some(Ownership { owner, token });
     }
     if let Some(held) = late {
         // What cannot be released runs out.
@@ -157,7 +157,7 @@ impl Guard {
         self.settled = true;
         let lease = Arc::clone(&self.lease);
         if processed {
-            match SeeThrough::new(async move { lease.complete().await }).await {
+            match DetachOnDrop::new(async move { lease.complete().await }).await {
                 Ok(true) => {
                     self.lease.delivery.completed();
                     Ok(())
@@ -171,7 +171,7 @@ impl Guard {
         } else {
             self.lease.delivery.released("the handler's reply was not a success");
             // What cannot be released runs out, and the reply is a failure as it is.
-            drop(SeeThrough::new(async move { lease.release().await }).await);
+            drop(DetachOnDrop::new(async move { lease.release().await }).await);
             Ok(())
         }
     }

@@ -15,10 +15,10 @@ use crate::trace::Delivery;
 pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
 
 /// A lease is renewed three times in its length, and a renewal needs its time on the wire.
-pub const SHORTEST_LEASE: Duration = Duration::from_millis(500);
+pub const MIN_LEASE: Duration = Duration::from_millis(500);
 
 /// Longer ones are cut to this, so that no sum of times overflows.
-pub(super) const LONGEST_LEASE: Duration = Duration::from_hours(365 * 24);
+pub(super) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
 
 /// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///
@@ -84,13 +84,13 @@ impl Claim {
     ///
     /// Write it beside the effect, or let the other system refuse a lower one than it has seen: that
     /// stops a delivery that was paused past its lease and does not know it yet.
-    pub fn fence(&self) -> u64 {
-        self.lease.held.fence
+    pub fn fencing_token(&self) -> u64 {
+        self.lease.held.token
     }
 
     /// 1 for the first delivery that runs the body, one more for each that had to run it again.
     pub fn attempt(&self) -> u64 {
-        self.lease.held.fence
+        self.lease.held.token
     }
 
     /// A key for another system's idempotency: the same on every attempt of this event and `name`,
@@ -123,7 +123,7 @@ impl fmt::Debug for Claim {
         formatter
             .debug_struct("Claim")
             .field("event_id", &self.event_id())
-            .field("fence", &self.fence())
+            .field("fencing_token", &self.fencing_token())
             .field("lease_remaining", &self.lease_remaining())
             .finish()
     }

@@ -21,7 +21,7 @@ use crate::owner::Owner;
 
 pub(crate) use self::guard::Guard;
 pub use self::guard::{Claiming, claim};
-pub use self::lease::{Claim, DEFAULT_LEASE, SHORTEST_LEASE};
+pub use self::lease::{Claim, DEFAULT_LEASE, MIN_LEASE};
 
 /// A log that can lend an event to one delivery at a time.
 ///
@@ -32,7 +32,7 @@ pub use self::lease::{Claim, DEFAULT_LEASE, SHORTEST_LEASE};
 /// # The promise
 ///
 /// - Of all calls of [`claim`](Self::claim), one is [`Acquired`](ClaimOutcome::Acquired) at a time.
-/// - Each takeover has a higher fence than all before. Settling takes the pair of owner and fence, so
+/// - Each takeover has a higher fencing token than all before. Settling takes the pair of owner and fencing token, so
 ///   that a delivery that lost its lease changes nothing.
 /// - Leases are on the store's clock.
 /// - A mark of a plain fence ([`ProcessedEventLog`](crate::ProcessedEventLog)) over the same id counts
@@ -53,7 +53,7 @@ pub use self::lease::{Claim, DEFAULT_LEASE, SHORTEST_LEASE};
 pub trait ClaimLog: Send + Sync {
     /// Takes the event for `lease`, unless another delivery has it or it is processed.
     ///
-    /// The same `owner` again is the same claim, renewed, with the same fence: repeat a call whose
+    /// The same `owner` again is the same claim, renewed, with the same fencing token: repeat a call whose
     /// reply was lost with the owner that it had.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ pub enum ClaimOutcome {
     /// The event is this owner's for the lease.
     Acquired {
         /// 1 for the first claim of an event, higher with each takeover.
-        fence: u64,
+        token: u64,
     },
     /// Another delivery has it.
     InProgress {
@@ -115,7 +115,7 @@ pub struct Ownership {
     /// Who claimed.
     pub owner: Owner,
     /// Under which fence.
-    pub fence: u64,
+    pub token: u64,
 }
 
 /// What `#[async_trait]` makes of an `async fn` of a log.

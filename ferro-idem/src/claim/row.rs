@@ -34,19 +34,19 @@ impl Row {
         now: Time,
         lease: Duration,
     ) -> (Self, ClaimOutcome) {
-        let fence = match before {
+        let token = match before {
             None => 1,
             Some(row) => match row.state {
                 State::Processed => return (row, ClaimOutcome::Processed),
                 State::Claimed { lease_until } if lease_until > now && row.held.owner != owner => {
                     return (row, ClaimOutcome::InProgress { retry_after: lease_until.saturating_sub(now) });
                 }
-                _ if row.held.owner == owner => row.held.fence,
-                _ => row.held.fence.saturating_add(1),
+                _ if row.held.owner == owner => row.held.token,
+                _ => row.held.token.saturating_add(1),
             },
         };
         let state = State::Claimed { lease_until: now.saturating_add(lease) };
-        (Self { held: Ownership { owner, fence }, state }, ClaimOutcome::Acquired { fence })
+        (Self { held: Ownership { owner, token }, state }, ClaimOutcome::Acquired { token })
     }
 
     pub(crate) fn renew(&mut self, held: Ownership, now: Time, lease: Duration) -> bool {
@@ -88,12 +88,12 @@ mod tests {
 
     fn claimed_by_a() -> Row {
         let (row, outcome) = Row::claim(None, A, at(0), LEASE);
-        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 1 });
+        assert_eq!(outcome, ClaimOutcome::Acquired { token: 1 });
         row
     }
 
-    const OF_A: Ownership = Ownership { owner: A, fence: 1 };
-    const OF_B: Ownership = Ownership { owner: B, fence: 2 };
+    const OF_A: Ownership = Ownership { owner: A, token: 1 };
+    const OF_B: Ownership = Ownership { owner: B, token: 2 };
 
     #[test]
     fn a_live_claim_is_in_progress_for_the_time_that_it_has_left() {
@@ -106,14 +106,14 @@ mod tests {
     fn the_same_nonce_again_is_the_same_claim() {
         for now in [5, 50] {
             let (_, outcome) = Row::claim(Some(claimed_by_a()), A, at(now), LEASE);
-            assert_eq!(outcome, ClaimOutcome::Acquired { fence: 1 });
+            assert_eq!(outcome, ClaimOutcome::Acquired { token: 1 });
         }
     }
 
     #[test]
     fn a_lease_that_ran_out_is_taken_over_under_a_higher_fence_and_the_zombie_changes_nothing() {
         let (mut row, outcome) = Row::claim(Some(claimed_by_a()), B, at(10), LEASE);
-        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 2 });
+        assert_eq!(outcome, ClaimOutcome::Acquired { token: 2 });
         let before = row;
         assert!(!row.renew(OF_A, at(11), LEASE) && !row.complete(OF_A) && !row.release(OF_A));
         assert_eq!(row, before);
@@ -134,7 +134,7 @@ mod tests {
         assert!(row.release(OF_A), "a repeated release of the same claim is no failure");
         assert!(!row.complete(OF_A) && !row.renew(OF_A, at(1), LEASE));
         let (mut row, outcome) = Row::claim(Some(row), B, at(1), LEASE);
-        assert_eq!(outcome, ClaimOutcome::Acquired { fence: 2 });
+        assert_eq!(outcome, ClaimOutcome::Acquired { token: 2 });
         assert!(!row.release(OF_A), "what it released is another's now");
         assert!(row.renew(OF_B, at(2), LEASE));
     }

@@ -93,7 +93,7 @@ pub(super) async fn claim<L: ClaimLog>(
 pub(super) async fn acquire<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> Kept<Ownership> {
     let owner = Owner::random()?;
     match claim(log, id, owner, lease).await? {
-        ClaimOutcome::Acquired { fence } => Ok(Ownership { owner, fence }),
+        ClaimOutcome::Acquired { token } => Ok(Ownership { owner, token }),
         other => Err(Breach(format!("{id:?} was there for the taking, and the claim came to {other:?}"))),
     }
 }
@@ -101,15 +101,15 @@ pub(super) async fn acquire<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> 
 /// Claims for a new owner until the lease of the one before is over.
 pub(super) async fn take_over<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> Kept<Ownership> {
     let owner = Owner::random()?;
-    let fence = take_over_as(log, id, owner, lease).await?;
-    Ok(Ownership { owner, fence })
+    let token = take_over_as(log, id, owner, lease).await?;
+    Ok(Ownership { owner, token })
 }
 
 pub(super) async fn take_over_as<L: ClaimLog>(log: &L, id: &str, owner: Owner, lease: Duration) -> Kept<u64> {
     let patience = Patience::for_the("takeover of a claim whose lease is over");
     loop {
         match claim(log, id, owner, lease).await? {
-            ClaimOutcome::Acquired { fence } => return Ok(fence),
+            ClaimOutcome::Acquired { token } => return Ok(token),
             ClaimOutcome::InProgress { .. } => patience.wait().await?,
             ClaimOutcome::Processed => {
                 return Err(Breach(format!(

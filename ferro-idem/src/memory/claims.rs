@@ -140,8 +140,8 @@ mod tests {
         Owner::from_bytes([number; 16])
     }
 
-    fn held(number: u8, fence: u64) -> Ownership {
-        Ownership { owner: owner(number), fence }
+    fn held(number: u8, token: u64) -> Ownership {
+        Ownership { owner: owner(number), token }
     }
 
     fn claim(claims: &Claims, id: &str, number: u8, lease: Duration) -> ClaimOutcome {
@@ -152,14 +152,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_fence_is_remembered_for_the_retention_and_begins_anew_then() {
         let claims = Claims::new(Some(HOUR));
-        assert_eq!(claim(&claims, "evt_1", 1, LEASE), ClaimOutcome::Acquired { fence: 1 });
+        assert_eq!(claim(&claims, "evt_1", 1, LEASE), ClaimOutcome::Acquired { token: 1 });
         assert!(claims.release("evt_1", held(1, 1)));
         advance(HOUR.saturating_sub(SHORT)).await;
         assert!(claims.has("evt_1"));
-        assert_eq!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::Acquired { fence: 2 });
+        assert_eq!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::Acquired { token: 2 });
         advance(HOUR).await;
         assert!(!claims.has("evt_1"));
-        assert_eq!(claim(&claims, "evt_1", 3, LEASE), ClaimOutcome::Acquired { fence: 1 });
+        assert_eq!(claim(&claims, "evt_1", 3, LEASE), ClaimOutcome::Acquired { token: 1 });
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ mod tests {
         advance(HOUR).await;
         assert!(claims.has("evt_1"));
         assert!(matches!(claim(&claims, "evt_1", 2, LEASE), ClaimOutcome::InProgress { .. }));
-        assert_eq!(claim(&claims, "evt_2", 2, LEASE), ClaimOutcome::Acquired { fence: 1 }, "it is over");
+        assert_eq!(claim(&claims, "evt_2", 2, LEASE), ClaimOutcome::Acquired { token: 1 }, "it is over");
     }
 
     #[tokio::test(start_paused = true)]

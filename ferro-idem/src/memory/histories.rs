@@ -58,7 +58,7 @@ enum Ask {
 enum Answer {
     Yes,
     No,
-    Acquired { fence: u64 },
+    Acquired { token: u64 },
     InProgress,
     Processed,
 }
@@ -72,7 +72,7 @@ impl From<bool> for Answer {
 impl From<ClaimOutcome> for Answer {
     fn from(outcome: ClaimOutcome) -> Self {
         match outcome {
-            ClaimOutcome::Acquired { fence } => Self::Acquired { fence },
+            ClaimOutcome::Acquired { token } => Self::Acquired { token },
             ClaimOutcome::InProgress { .. } => Self::InProgress,
             ClaimOutcome::Processed => Self::Processed,
         }
@@ -135,7 +135,7 @@ fn asks(round: usize, thread: usize) -> Vec<Ask> {
     let choice = round / [1, 7, 49][thread] % 7;
     let owner = Owner::from_bytes([u8::try_from(thread).unwrap() + 1; 16]);
     // Whichever fence it gets: the wrong guesses are a zombie's.
-    let held = |fence| Ownership { owner, fence };
+    let held = |token| Ownership { owner, token };
     let claim = |long| Ask::Claim { owner, long };
     match choice {
         0 => vec![Ask::Mark],

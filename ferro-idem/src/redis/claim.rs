@@ -32,7 +32,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         held: Ownership,
         settled: Settled,
     ) -> Result<bool, Error> {
-        let arguments = (held.owner.as_bytes().as_slice(), held.fence, settled as u8, millis(self.retention));
+        let arguments = (held.owner.as_bytes().as_slice(), held.token, settled as u8, millis(self.retention));
         self.run(operation, &script::SETTLE, event_id, arguments).await
     }
 }
@@ -46,7 +46,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
         let (outcome, number): (u8, u64) =
             self.run("claim the event", &script::CLAIM, event.id(), arguments).await?;
         Ok(match outcome {
-            0 => ClaimOutcome::Acquired { fence: number },
+            0 => ClaimOutcome::Acquired { token: number },
             1 => ClaimOutcome::InProgress { retry_after: Duration::from_millis(number) },
             _ => ClaimOutcome::Processed,
         })
@@ -54,7 +54,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
         let arguments =
-            (held.owner.as_bytes().as_slice(), held.fence, millis(lease), self.time_to_live(lease));
+            (held.owner.as_bytes().as_slice(), held.token, millis(lease), self.time_to_live(lease));
         self.run("renew the claim", &script::RENEW, event_id, arguments).await
     }
 

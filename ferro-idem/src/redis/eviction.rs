@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{RedisLog, fault};
 use crate::error::Error;
-use crate::retry::{Attempts, Cause};
+use crate::retry::{Attempts, FaultKind};
 
 /// How long an answer counts. A setting can change under a running server, and a failover or a new
 /// node brings a server that was not asked.
@@ -55,7 +55,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         let attempts = if asked_before { Attempts::once() } else { Attempts::new() };
         let policies = match self.ask(attempts, policies).await {
             Ok(policies) => policies,
-            Err(error) if asked_before && fault::cause_of(&error) != Cause::Permanent => {
+            Err(error) if asked_before && fault::kind_of(&error) != FaultKind::Permanent => {
                 last_answer.keep(asked_at);
                 return Ok(());
             }
@@ -113,7 +113,7 @@ fn refusal(policy: &str) -> Error {
         operation: OPERATION.into(),
         advice: format!(
             "its `maxmemory-policy` is `{policy}`, so when its memory is full it drops marks, and their \
-             events run again: set it to `noeviction` on every node (or say `accept_eviction()`)"
+             events run again: set it to `noeviction` on every node (or say `with_eviction_accepted()`)"
         )
         .into(),
         source: Evicts(policy.to_owned()).into(),
@@ -125,7 +125,7 @@ fn unknown(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error
         operation: OPERATION.into(),
         advice:
             "it does not say what its `maxmemory-policy` is: allow `INFO` to its user (and `CLUSTER INFO` \
-                 on a cluster), or set the policy to `noeviction` yourself and say `accept_eviction()`"
+                 on a cluster), or set the policy to `noeviction` yourself and say `with_eviction_accepted()`"
                 .into(),
         source: source.into(),
     }

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::error::Error;
-use crate::retry::Cause;
+use crate::retry::FaultKind;
 
 /// Whether it helps to ask again. Decides by kind and code, never by message.
 ///
-/// Every script carries the nonce of its call, so asking once more is always safe; what is not
+/// Every script carries the owner of its call, so asking once more is always safe; what is not
 /// known to be a refusal is therefore asked again.
-pub(super) fn cause_of(error: &RedisError) -> Cause {
+pub(super) fn kind_of(error: &RedisError) -> FaultKind {
     match error.kind() {
         ErrorKind::Extension => match error.code() {
-            Some("BUSY" | "NOREPLICAS") => Cause::Passing,
-            _ => Cause::Permanent,
+            Some("BUSY" | "NOREPLICAS") => FaultKind::Passing,
+            _ => FaultKind::Permanent,
         },
         ErrorKind::Server(
             ServerErrorKind::Ask
@@ -25,13 +25,13 @@ pub(super) fn cause_of(error: &RedisError) -> Cause {
             | ServerErrorKind::Moved
             | ServerErrorKind::ReadOnly
             | ServerErrorKind::TryAgain,
-        ) => Cause::Passing,
+        ) => FaultKind::Passing,
         ErrorKind::Server(_)
         | ErrorKind::AuthenticationFailed
         | ErrorKind::InvalidClientConfig
         | ErrorKind::RESP3NotSupported
-        | ErrorKind::UnexpectedReturnType => Cause::Permanent,
-        _ => Cause::Unanswered,
+        | ErrorKind::UnexpectedReturnType => FaultKind::Permanent,
+        _ => FaultKind::Unanswered,
     }
 }
 
@@ -50,7 +50,7 @@ fn advice_on(error: &RedisError) -> &'static str {
         }
         (_, Some("WRONGTYPE")) => {
             "the event's key holds something that is not a hash: the name is in use for something else, so \
-             give the log names of its own with `key_prefix`"
+             give the log names of its own with `with_key_prefix`"
         }
         (_, Some("OOM")) => {
             "the server's memory is full: make room or raise its `maxmemory`, and the next delivery goes \
@@ -94,12 +94,12 @@ mod tests {
     fn what_may_have_been_carried_out_or_passes_is_asked_again() {
         for reply in ["LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "BUSY", "MOVED 1 a:1"] {
             let error = answered(format!("-{reply} x\r\n").as_bytes());
-            assert_eq!(cause_of(&error), Cause::Passing, "{reply}");
+            assert_eq!(kind_of(&error), FaultKind::Passing, "{reply}");
         }
         let lost = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-        assert_eq!(cause_of(&lost), Cause::Unanswered);
+        assert_eq!(kind_of(&lost), FaultKind::Unanswered);
         let nobody = RedisError::from((ErrorKind::ClusterConnectionNotFound, "no connection"));
-        assert_eq!(cause_of(&nobody), Cause::Unanswered);
+        assert_eq!(kind_of(&nobody), FaultKind::Unanswered);
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
             ("ERR", "delivers again"),
         ] {
             let error = answered(format!("-{code} x\r\n").as_bytes());
-            assert_eq!(cause_of(&error), Cause::Permanent, "{code}");
+            assert_eq!(kind_of(&error), FaultKind::Permanent, "{code}");
             let explained = explain("mark the event as processed", error).to_string();
             assert!(explained.contains(advice), "{explained}");
         }

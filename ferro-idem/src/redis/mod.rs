@@ -24,7 +24,7 @@ use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempts};
 
 /// With none at all, a mark would be deleted as soon as it is made.
-const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
+const MIN_RETENTION: Duration = Duration::from_secs(1);
 
 /// A log in Redis or Valkey, on one node or a cluster: fence and claim, no transactions.
 ///
@@ -56,14 +56,14 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// Before the first mark or claim, and again every minute, every master is asked for its
 /// `maxmemory-policy` (`INFO memory`). One that may evict is refused, and so is one that does not say;
-/// [`accept_eviction`](Self::accept_eviction) is the way around. Where a master does not answer, the first
+/// [`with_eviction_accepted`](Self::with_eviction_accepted) is the way around. Where a master does not answer, the first
 /// call is an [`Error::Store`], and a later one goes on after 2 seconds with what it said before.
 ///
 /// # Lost replies
 ///
-/// A call whose reply is lost is repeated with the same nonce, up to 8 times within about 10 seconds, and
+/// A call whose reply is lost is repeated with the same owner, up to 8 times within about 10 seconds, and
 /// is then an [`Error::Store`]. A client that resends by itself, as redis-rs does on a cluster, is as safe:
-/// the server knows the nonce again. redis-rs waits 500 ms for a reply by default, which suits this.
+/// the server knows the owner again. redis-rs waits 500 ms for a reply by default, which suits this.
 ///
 /// A server that is gone without a word (a pulled cable, a firewall that drops packets) makes every call an
 /// [`Error::Store`] until TCP gives the connection up, on Linux after a quarter of an hour by default: a
@@ -73,8 +73,8 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// # Keys
 ///
-/// One hash an event, named by [`key_prefix`](Self::key_prefix) and the id, and every script touches only
-/// that one. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (the nonce of the call,
+/// One hash an event, named by [`with_key_prefix`](Self::key_prefix) and the id, and every script touches only
+/// that one. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (the owner of the call,
 /// 16 bytes), `fence`, `lease_until` (milliseconds since 1970, while claimed) and `type`. A hash that the
 /// application wrote itself, with other fields, counts as processed. The key expires after
 /// [`retention`](Self::retention), counted from its last change, and never before a lease; nothing is
@@ -127,7 +127,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     ///
     /// A hash tag in it (`{...}`) puts every event on one node of a cluster.
     #[must_use]
-    pub fn key_prefix(self, prefix: impl Into<Vec<u8>>) -> Self {
+    pub fn with_key_prefix(self, prefix: impl Into<Vec<u8>>) -> Self {
         Self { key_prefix: prefix.into().into(), ..self }
     }
 
@@ -136,8 +136,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     ///
     /// An event that comes back later than that runs again.
     #[must_use]
-    pub fn retention(self, retention: Duration) -> Self {
-        Self { retention: retention.max(SHORTEST_RETENTION), ..self }
+    pub fn with_retention(self, retention: Duration) -> Self {
+        Self { retention: retention.max(MIN_RETENTION), ..self }
     }
 
     /// Uses the server even if it may evict, or does not say whether it does.
@@ -146,7 +146,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     /// does evict, an event whose mark was dropped runs again, and a claim that was dropped can be had
     /// twice at the same moment.
     #[must_use]
-    pub fn accept_eviction(self) -> Self {
+    pub fn with_eviction_accepted(self) -> Self {
         Self { no_eviction: None, ..self }
     }
 
@@ -183,7 +183,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
                 Ok(Err(error)) => error,
                 Err(unanswered) => io::Error::new(io::ErrorKind::TimedOut, unanswered).into(),
             };
-            if !attempts.again_after(fault::cause_of(&error)).await {
+            if !attempts.again_after(fault::kind_of(&error)).await {
                 return Err(error);
             }
         }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::SqlLog;
 use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
 use super::group::{Settlement, Told, share};
-use super::line::{Line, Unanswered};
-use super::question::{Looks, NewClaims, Settling};
+use super::request::{Looks, NewClaims, Settling};
+use super::session::{Session, Unanswered};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
@@ -28,18 +28,18 @@ impl<D: Dialect> SqlLog<D> {
         let held = Held {
             id: event_id.into(),
             owner: held.owner,
-            fence: i64::try_from(held.fence).unwrap_or(i64::MAX),
+            token: i64::try_from(held.token).unwrap_or(i64::MAX),
             lease_millis: millis(lease),
         };
         let mut again = false;
         if self.shares {
-            match share(Line::of_many(self), Settlement { step, held: held.clone() }).await {
+            match share(Session::of_many(self), Settlement { step, held: held.clone() }).await {
                 Told::Answer(is_settled) => return Ok(is_settled),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { again: may_be_done } => again = may_be_done,
             }
         }
-        Ok(Line::of_one(self)
+        Ok(Session::of_one(self)
             .ask_on(Attempts::after(again), &Settling { step, held: &[&held] })
             .await
             .map_err(Unanswered::into_error)?
@@ -48,9 +48,9 @@ impl<D: Dialect> SqlLog<D> {
 
     /// Alone, until it is had or another's.
     async fn claim_alone(&self, claim: &NewClaim, again: bool) -> Result<ClaimOutcome, Error> {
-        let mut line = Line::of_one(self);
+        let mut session = Session::of_one(self);
         loop {
-            let claimed = line
+            let claimed = session
                 .ask_on(Attempts::after(again), &NewClaims(&[claim]))
                 .await
                 .map_err(Unanswered::into_error)?
@@ -60,7 +60,7 @@ impl<D: Dialect> SqlLog<D> {
                 return Ok(outcome);
             }
             // In a statement of its own: in one with the claim, it would not see what the claim met.
-            let standing = line.ask(&Looks(&[&claim.mark.id])).await.map_err(Unanswered::into_error)?;
+            let standing = session.ask(&Looks(&[&claim.mark.id])).await.map_err(Unanswered::into_error)?;
             if let Some(outcome) = standing.first().and_then(|standing| standing.as_outcome()) {
                 return Ok(outcome);
             }
@@ -75,7 +75,7 @@ impl<D: Dialect> ClaimLog for SqlLog<D> {
         let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
         let mut again = false;
         if self.shares {
-            match share(Line::of_many(self), claim.clone()).await {
+            match share(Session::of_many(self), claim.clone()).await {
                 Told::Answer(outcome) => return Ok(outcome),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { again: may_be_done } => again = may_be_done,

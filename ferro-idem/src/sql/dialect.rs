@@ -37,7 +37,7 @@ pub trait Dialect: Database + sealed::Sealed {
     /// The statements, written out for one table.
     type Statements: Send + Sync + 'static;
 
-    fn statements(pool: &Pool<Self>, table: &TableName, columns: Columns) -> Self::Statements;
+    fn statements(pool: &Pool<Self>, table: &TableName, columns: SchemaLevel) -> Self::Statements;
 
     /// Statements without parameters, in one message.
     fn run(connection: &mut Self::Connection, statements: String) -> impl Asked<()>;
@@ -49,9 +49,9 @@ pub trait Dialect: Database + sealed::Sealed {
     /// still counts.
     fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str>;
 
-    /// Whether each event is now marked by its own nonce.
+    /// Whether each event is now marked by its own owner.
     ///
-    /// `again`: an earlier attempt may have been carried out, so a row with its nonce is its own as well.
+    /// `again`: an earlier attempt may have been carried out, so a row with its owner is its own as well.
     fn mark(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
@@ -66,7 +66,7 @@ pub trait Dialect: Database + sealed::Sealed {
         mark: &Mark,
     ) -> impl Asked<()>;
 
-    /// Whether each event is now claimed by its own nonce.
+    /// Whether each event is now claimed by its own owner.
     fn claim(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
@@ -74,12 +74,12 @@ pub trait Dialect: Database + sealed::Sealed {
         again: bool,
     ) -> impl Asked<Vec<Claimed>>;
 
-    /// How each event stands; [`Standing::Free`] where there is no row.
+    /// How each event stands; [`EventState::Free`] where there is no row.
     fn look(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
         ids: &[&str],
-    ) -> impl Asked<Vec<Standing>>;
+    ) -> impl Asked<Vec<EventState>>;
 
     /// Whether each event was held as said, and so was changed.
     fn settle(
@@ -139,7 +139,7 @@ pub(super) mod sealed {
 
 /// Which of the two tables that a fence can be kept in this one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Columns {
+pub enum SchemaLevel {
     /// The three of the recommended table.
     Plain,
     /// Those of [`Dialect::SCHEMA`].
@@ -185,7 +185,7 @@ pub struct NewClaim {
 pub struct Held {
     pub(super) id: Arc<str>,
     pub(super) owner: Owner,
-    pub(super) fence: i64,
+    pub(super) token: i64,
     /// For [`Step::Renew`].
     pub(super) lease_millis: i64,
 }
@@ -212,11 +212,11 @@ pub enum Step {
 /// What a claim came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {
-    /// By its own nonce.
+    /// By its own owner.
     Acquired {
-        fence: u64,
+        token: u64,
     },
-    Not(Standing),
+    Not(EventState),
     /// Not, and how the event stands has to be asked: it may have changed since the statement began.
     Unknown,
 }
@@ -225,7 +225,7 @@ impl Claimed {
     /// `None`: look, and then claim again.
     pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
         match self {
-            Self::Acquired { fence } => Some(ClaimOutcome::Acquired { fence }),
+            Self::Acquired { token } => Some(ClaimOutcome::Acquired { token }),
             Self::Not(standing) => standing.as_outcome(),
             Self::Unknown => None,
         }
@@ -234,7 +234,7 @@ impl Claimed {
 
 /// How an event stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum EventState {
     Processed,
     Claimed {
         left: Duration,
@@ -243,7 +243,7 @@ pub enum Standing {
     Free,
 }
 
-impl Standing {
+impl EventState {
     /// For a claim that did not get the event. `None`: it can be claimed.
     pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
         match self {
@@ -270,7 +270,7 @@ pub(super) type PageEnd = Vec<u8>;
 pub(super) const PURGE_PAGE: i64 = 500;
 
 /// A fence as databases count, which have no unsigned integers.
-pub(super) fn fence_of(counted: i64) -> u64 {
+pub(super) fn token_of(counted: i64) -> u64 {
     u64::try_from(counted).unwrap_or(0)
 }
 
@@ -287,10 +287,10 @@ mod tests {
 
     #[test]
     fn a_claim_whose_time_is_over_is_free() {
-        assert_eq!(Standing::of(0, Some(5)), Standing::Claimed { left: Duration::from_millis(5) });
+        assert_eq!(EventState::of(0, Some(5)), EventState::Claimed { left: Duration::from_millis(5) });
         for (state, left) in [(0, Some(0)), (0, Some(-5)), (0, None), (2, None)] {
-            assert_eq!(Standing::of(state, left), Standing::Free);
+            assert_eq!(EventState::of(state, left), EventState::Free);
         }
-        assert_eq!(Standing::of(1, None), Standing::Processed);
+        assert_eq!(EventState::of(1, None), EventState::Processed);
     }
 }

@@ -7,12 +7,12 @@ use sqlx::error::{BoxDynError, DatabaseError};
 use super::dialect::Dialect;
 use super::table::TableName;
 use crate::error::Error;
-use crate::retry::Cause;
+use crate::retry::FaultKind;
 
 /// What a database's refusal means.
 #[derive(Debug)]
 pub struct Fault {
-    pub(super) cause: Cause,
+    pub(super) kind: FaultKind,
     pub(super) advice: Cow<'static, str>,
     /// Of several events in the statement, it may be about one: the others could go through without it.
     pub(super) is_about_one_event: bool,
@@ -21,19 +21,19 @@ pub struct Fault {
 impl Fault {
     /// It may be carried out the next time.
     pub(super) fn passing(advice: &'static str) -> Self {
-        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: false }
+        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: false }
     }
 
     /// The statement may have been carried out.
     pub(super) fn unanswered(advice: &'static str) -> Self {
-        Self { cause: Cause::Unanswered, advice: advice.into(), is_about_one_event: false }
+        Self { kind: FaultKind::Unanswered, advice: advice.into(), is_about_one_event: false }
     }
 
     /// Another transaction has the row of one event.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) fn locked() -> Self {
         let advice = "a transaction of the application holds the event for long: shorten it";
-        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
+        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: true }
     }
 
     /// The server gave the statement up, perhaps because one event kept it waiting.
@@ -41,13 +41,13 @@ impl Fault {
     pub(super) fn cancelled() -> Self {
         let advice = "the statement was cancelled, by a time limit or by somebody: raise the server's limit for \
                       statements, or shorten the application's own transactions on these rows";
-        Self { cause: Cause::Passing, advice: advice.into(), is_about_one_event: true }
+        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: true }
     }
 
     /// The table does not take what is written of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
-        Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: true }
+        Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: true }
     }
 
     /// What the body wrote does not hold together.
@@ -84,7 +84,7 @@ impl Fault {
 
     /// Somebody has to do something about it.
     pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { cause: Cause::Permanent, advice: advice.into(), is_about_one_event: false }
+        Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: false }
     }
 
     /// The table is not one that a log can be kept in.
@@ -105,7 +105,7 @@ impl Fault {
     /// It may be about rows that the body wrote, and the database quotes them: a key that is there already,
     /// what a trigger raises. So the source has the code and the schema's names, and nothing else.
     pub(super) fn of_commit(self, operation: &'static str, error: sqlx::Error) -> Error {
-        let is_of_values = self.is_about_one_event && self.cause == Cause::Permanent;
+        let is_of_values = self.is_about_one_event && self.kind == FaultKind::Permanent;
         let fault = if is_of_values { Self::refused_effects() } else { self };
         match error {
             sqlx::Error::Database(refusal) => fault.of(operation, RefusedCommit::new(&*refusal)),

@@ -46,20 +46,20 @@ fn refused(code: &'static str) -> sqlx::Error {
     sqlx::Error::Database(Box::new(Refusal(code)))
 }
 
-/// The cause, whether it may be about one event of many, and words of the advice.
+/// The kind, whether it may be about one event of many, and words of the advice.
 #[track_caller]
-fn means<D: Dialect>(error: &sqlx::Error, cause: Cause, is_about_one_event: bool, words: &str) {
+fn means<D: Dialect>(error: &sqlx::Error, kind: FaultKind, is_about_one_event: bool, words: &str) {
     let fault = fault_of::<D>(error, &TableName::default());
-    assert_eq!((fault.cause, fault.is_about_one_event), (cause, is_about_one_event), "{error:?}");
+    assert_eq!((fault.kind, fault.is_about_one_event), (kind, is_about_one_event), "{error:?}");
     assert!(fault.advice.contains(words), "{error:?}: {}", fault.advice);
 }
 
 #[cfg(feature = "sqlite")]
 #[test]
 fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
-    use Cause::{Passing, Permanent, Unanswered};
+    use FaultKind::{Passing, Permanent, Unanswered};
     let lost = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    for (error, cause, words) in [
+    for (error, kind, words) in [
         (sqlx::Error::PoolTimedOut, Permanent, "raise the pool's `max_connections`"),
         (sqlx::Error::PoolClosed, Permanent, "the pool is closed"),
         (sqlx::Error::BeginFailed, Passing, "did not begin"),
@@ -69,7 +69,7 @@ fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
         (sqlx::Error::Tls("".into()), Permanent, "see to the pool's options"),
         (sqlx::Error::Configuration("".into()), Permanent, "see to the pool's options"),
     ] {
-        means::<sqlx::Sqlite>(&error, cause, false, words);
+        means::<sqlx::Sqlite>(&error, kind, false, words);
     }
     // What is not known may be one event's.
     means::<sqlx::Sqlite>(&sqlx::Error::RowNotFound, Permanent, true, "SQLite refused the statement");
@@ -78,8 +78,8 @@ fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
 #[cfg(feature = "postgres")]
 #[test]
 fn each_code_of_postgresql_says_what_to_do() {
-    use Cause::{Passing, Permanent, Unanswered};
-    for (codes, cause, is_about_one_event, words) in [
+    use FaultKind::{Passing, Permanent, Unanswered};
+    for (codes, kind, is_about_one_event, words) in [
         (&["55P03"][..], Passing, true, "holds the event for long"),
         (&["57014"], Passing, true, "was cancelled"),
         (&["40001", "40P01", "40000", "40002"], Passing, false, "another transaction was in the way"),
@@ -101,7 +101,7 @@ fn each_code_of_postgresql_says_what_to_do() {
         (&["XX000", ""], Permanent, true, "PostgreSQL refused the statement"),
     ] {
         for code in codes {
-            means::<sqlx::Postgres>(&refused(code), cause, is_about_one_event, words);
+            means::<sqlx::Postgres>(&refused(code), kind, is_about_one_event, words);
         }
     }
 }
@@ -109,8 +109,8 @@ fn each_code_of_postgresql_says_what_to_do() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn each_code_of_sqlite_says_what_to_do() {
-    use Cause::{Passing, Permanent};
-    for (codes, cause, is_about_one_event, words) in [
+    use FaultKind::{Passing, Permanent};
+    for (codes, kind, is_about_one_event, words) in [
         (&["1"][..], Permanent, false, "CREATE TABLE"),
         (&["261", "517"], Passing, false, "has to begin again"),
         (&["5", "6", "262"], Permanent, false, "raise `busy_timeout`"),
@@ -123,7 +123,7 @@ fn each_code_of_sqlite_says_what_to_do() {
         (&["21", "no number"], Permanent, true, "SQLite refused the statement"),
     ] {
         for code in codes {
-            means::<sqlx::Sqlite>(&refused(code), cause, is_about_one_event, words);
+            means::<sqlx::Sqlite>(&refused(code), kind, is_about_one_event, words);
         }
     }
 }

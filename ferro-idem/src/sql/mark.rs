@@ -2,25 +2,25 @@
 
 use async_trait::async_trait;
 
-use super::dialect::{Columns, Dialect, Mark};
-use super::group::{Told, Unheard, share};
-use super::line::{Line, Unanswered};
-use super::question::Marks;
+use super::dialect::{Dialect, Mark, SchemaLevel};
+use super::group::{Told, UndeliveredMark, share};
+use super::request::Marks;
+use super::session::{Session, Unanswered};
 use super::{SqlLog, Statements};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
 use crate::owner::Owner;
 use crate::retry::Attempts;
-use crate::see_through::SeeThrough;
 
 impl<D: Dialect> SqlLog<D> {
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let mark = Mark::new(event, Owner::random()?);
         let mut again = false;
-        if self.shares && self.statements().await?.columns == Columns::Full {
-            match share(Line::of_many(self), mark.clone()).await {
-                Told::Answer(unheard) => return Ok(unheard.into_is_first()),
+        if self.shares && self.statements().await?.columns == SchemaLevel::Full {
+            match share(Session::of_many(self), mark.clone()).await {
+                Told::Answer(undelivered) => return Ok(undelivered.into_is_first()),
                 Told::Failed(error) => return Err(error),
                 Told::Alone { again: may_be_there } => again = may_be_there,
             }
@@ -31,7 +31,7 @@ impl<D: Dialect> SqlLog<D> {
             let marked = log.mark_alone(statements, mark, Attempts::after(again)).await;
             marked.map_err(Unanswered::into_error)
         };
-        SeeThrough::new(marking).await.map(Unheard::into_is_first)
+        DetachOnDrop::new(marking).await.map(UndeliveredMark::into_is_first)
     }
 
     /// In a statement of its own.
@@ -40,12 +40,12 @@ impl<D: Dialect> SqlLog<D> {
         statements: &Statements<D>,
         mark: Mark,
         attempts: Attempts,
-    ) -> Result<Unheard<D>, Unanswered> {
-        match Line::of_one(self).ask_after(attempts, statements, &Marks(&[&mark])).await {
-            Ok(are_first) if are_first.contains(&true) => Ok(Unheard::first(self, mark)),
-            Ok(_) => Ok(Unheard::duplicate()),
+    ) -> Result<UndeliveredMark<D>, Unanswered> {
+        match Session::of_one(self).ask_after(attempts, statements, &Marks(&[&mark])).await {
+            Ok(are_first) if are_first.contains(&true) => Ok(UndeliveredMark::first(self, mark)),
+            Ok(_) => Ok(UndeliveredMark::duplicate()),
             Err(unanswered) => {
-                Unheard::given_up(self, mark, &unanswered);
+                UndeliveredMark::given_up(self, mark, &unanswered);
                 Err(unanswered)
             }
         }

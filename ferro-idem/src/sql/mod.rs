@@ -1,17 +1,17 @@
 //! The logs in SQL databases: one implementation, over what each database does by itself.
 
-mod begun;
 mod claim;
-mod columns;
 mod dialect;
 mod fault;
 mod group;
-mod line;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod many;
 mod mark;
+mod pooled_transaction;
 mod purge;
-mod question;
+mod request;
+mod schema_level;
+mod session;
 mod table;
 mod transaction;
 
@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use self::dialect::{Columns, Dialect, FoundColumn};
+use self::dialect::{Dialect, FoundColumn, SchemaLevel};
 use self::fault::Fault;
 use self::group::Groups;
 use self::table::TableName;
@@ -60,12 +60,12 @@ pub use self::transaction::SqlTransaction;
 ///
 /// # Lost replies
 ///
-/// A mark and each step of a claim carry a nonce of their own. After an error that leaves open whether
-/// the database did it, they are asked again with the same nonce, up to 8 times within 10 seconds:
-/// "it is there, by my nonce" counts as first. So are deadlocks and serialization failures. Only then it
+/// A mark and each step of a claim carry a owner of their own. After an error that leaves open whether
+/// the database did it, they are asked again with the same owner, up to 8 times within 10 seconds:
+/// "it is there, with my owner" counts as first. So are deadlocks and serialization failures. Only then it
 /// is [`Error::Store`], and a mark that may be there all the same is taken back, so that the next delivery
 /// runs: where the database stays away for 10 seconds more, or carries it out only after that, the event
-/// counts as seen. In a plain table there is no nonce, so a mark whose reply was lost is an
+/// counts as seen. In a plain table there is no owner, so a mark whose reply was lost is an
 /// [`Error::Store`] at once, and its event counts as seen.
 ///
 /// # Group commit
@@ -101,7 +101,7 @@ struct Table<D: Dialect> {
 }
 
 struct Statements<D: Dialect> {
-    columns: Columns,
+    columns: SchemaLevel,
     texts: D::Statements,
 }
 
@@ -126,7 +126,7 @@ impl<D: Dialect> SqlLog<D> {
     /// # Errors
     ///
     /// [`InvalidTableName`] where the name is not letters, digits and `_`, or is over 63 bytes.
-    pub fn table(self, name: &str) -> Result<Self, InvalidTableName> {
+    pub fn with_table(self, name: &str) -> Result<Self, InvalidTableName> {
         Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
     }
 
@@ -188,13 +188,13 @@ impl<D: Dialect> SqlLog<D> {
         let found = self.look_at_table().await?;
         let statements = self.statements_for(&found)?;
         match statements.columns {
-            Columns::Full => Ok(statements),
-            Columns::Plain => Err(columns::no_claims::<D>(&self.table.name, &found)),
+            SchemaLevel::Full => Ok(statements),
+            SchemaLevel::Plain => Err(schema_level::no_claims::<D>(&self.table.name, &found)),
         }
     }
 
     fn statements_for(&self, found: &[FoundColumn]) -> Result<&Statements<D>, Error> {
-        let columns = columns::columns_of::<D>(&self.table.name, found)?;
+        let columns = schema_level::schema_level_of::<D>(&self.table.name, found)?;
         Ok(self.table.written(columns).get_or_init(|| Statements {
             columns,
             texts: D::statements(&self.pool, &self.table.name, columns),
@@ -218,7 +218,7 @@ impl<D: Dialect> SqlLog<D> {
                     }
                 }
             };
-            if !attempts.again_after(fault.cause).await {
+            if !attempts.again_after(fault.kind).await {
                 return Err(fault.of("look at the table's columns", source));
             }
         }
@@ -238,10 +238,10 @@ impl<D: Dialect> SqlLog<D> {
 }
 
 impl<D: Dialect> Table<D> {
-    fn written(&self, columns: Columns) -> &OnceLock<Statements<D>> {
+    fn written(&self, columns: SchemaLevel) -> &OnceLock<Statements<D>> {
         match columns {
-            Columns::Plain => &self.plain,
-            Columns::Full => &self.full,
+            SchemaLevel::Plain => &self.plain,
+            SchemaLevel::Full => &self.full,
         }
     }
 

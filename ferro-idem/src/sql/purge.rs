@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::SqlLog;
 use super::dialect::{Asked, Dialect, PageEnd};
-use super::line::{Line, Unanswered};
-use super::question::Question;
+use super::request::Request;
+use super::session::{Session, Unanswered};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::retry::Attempts;
-use crate::see_through::SeeThrough;
 
 impl<D: Dialect> SqlLog<D> {
     /// Deletes the events received longer than `older_than` ago, and says how many.
@@ -24,11 +24,11 @@ impl<D: Dialect> SqlLog<D> {
     /// [`Error::Store`]; what was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         // No database has times before the year 0.
-        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(LONGEST_AGE);
+        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(MAX_AGE);
         let mut after = PageEnd::new();
         let mut deleted = 0;
         while let Some((end, of_page)) =
-            SeeThrough::new(self.clone().purge_page(Page { after, older_than })).await?
+            DetachOnDrop::new(self.clone().purge_page(Page { after, older_than })).await?
         {
             deleted += of_page;
             after = end;
@@ -39,13 +39,13 @@ impl<D: Dialect> SqlLog<D> {
     /// Seen through when it is dropped: in the middle of it, a connection is not fit for the pool.
     async fn purge_page(self, page: Page) -> Result<Option<(PageEnd, u64)>, Error> {
         let statements = self.current_statements().await?;
-        let purged = Line::of_one(&self).ask_after(Attempts::new(), statements, &page).await;
+        let purged = Session::of_one(&self).ask_after(Attempts::new(), statements, &page).await;
         purged.map_err(Unanswered::into_error)
     }
 }
 
 /// A thousand years, in seconds.
-const LONGEST_AGE: i64 = 31_557_600_000;
+const MAX_AGE: i64 = 31_557_600_000;
 
 /// Pages follow the primary key, so that purging reads the table once however many rows stay, and
 /// needs no index of its own.
@@ -54,8 +54,8 @@ struct Page {
     older_than: i64,
 }
 
-impl<D: Dialect> Question<D> for Page {
-    const NEEDS_NO_NONCE: bool = true;
+impl<D: Dialect> Request<D> for Page {
+    const NEEDS_NO_OWNER: bool = true;
     type Answer = Option<(PageEnd, u64)>;
 
     fn operation(&self) -> &'static str {

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 
-use super::begun::{Begun, answered};
-use super::dialect::{Columns, Dialect, Mark, Met, Standing};
+use super::dialect::{Dialect, EventState, Mark, Met, SchemaLevel};
 use super::fault::Fault;
+use super::pooled_transaction::{PooledTransaction, answered};
 use super::{SqlLog, Statements};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
-use crate::retry::{Attempts, Cause, DEADLINE};
-use crate::see_through::SeeThrough;
+use crate::retry::{Attempts, DEADLINE, FaultKind};
 use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
 /// How soon a delivery that met an open transaction is to come again: how long that one takes is
@@ -33,10 +33,10 @@ const ROLL_BACK: &str = "roll the event back";
 /// Mark first: where [`try_mark_in`](TransactionalLog::try_mark_in) meets a deadlock, a serialization failure or
 /// a stale snapshot, it begins the transaction again, and what was written before it is gone.
 pub struct SqlTransaction<D: Dialect> {
-    transaction: Begun<D>,
+    transaction: PooledTransaction<D>,
     log: SqlLog<D>,
     /// What this transaction marked.
-    mark: Option<(Arc<str>, Owner, Columns)>,
+    mark: Option<(Arc<str>, Owner, SchemaLevel)>,
     /// Behind the transaction, so that the next delivery is let in when the rollback is on the way.
     entered: Option<D::Entered>,
 }
@@ -57,11 +57,11 @@ impl<D: Dialect> SqlTransaction<D> {
         if is_row {
             let standings = D::look(&mut self.transaction, texts, &[&mark.id]).await?;
             match standings.first() {
-                Some(Standing::Processed) => return Ok(MarkOutcome::Processed),
-                Some(&Standing::Claimed { left }) => {
+                Some(EventState::Processed) => return Ok(MarkOutcome::Processed),
+                Some(&EventState::Claimed { left }) => {
                     return Ok(MarkOutcome::InProgress { retry_after: left });
                 }
-                Some(Standing::Free) | None => {
+                Some(EventState::Free) | None => {
                     // Another transaction has it, or another delivery claimed it a moment ago.
                     if self.entered.is_none() || !D::take_over(&mut self.transaction, texts, mark).await? {
                         return Ok(MarkOutcome::InProgress { retry_after: RETRY_AFTER });
@@ -85,7 +85,7 @@ impl<D: Dialect> SqlTransaction<D> {
     /// would report an event as processed that left no trace.
     async fn holds_its_mark(&mut self) -> Result<bool, Error> {
         let Some((event_id, owner, columns)) = &self.mark else { return Ok(true) };
-        // By the statements that it was made with: a mark from before an upgrade has no nonce.
+        // By the statements that it was made with: a mark from before an upgrade has no owner.
         let Some(statements) = self.log.table.written(*columns).get() else { return Ok(false) };
         D::is_marked(&mut self.transaction, &statements.texts, event_id, *owner)
             .await
@@ -169,7 +169,8 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
             loop {
                 // A begin that is dropped half-way can leave the pool a connection with a transaction.
                 let within = attempts.within(D::ANSWERS_WITHIN);
-                let beginning = SeeThrough::new(answered(within, Begun::begin(log.pool.clone())));
+                let beginning =
+                    DetachOnDrop::new(answered(within, PooledTransaction::begin(log.pool.clone())));
                 let (fault, source) = match beginning.await {
                     Ok(Ok(transaction)) => {
                         return Ok(SqlTransaction { transaction, log, mark: None, entered: None });
@@ -177,7 +178,7 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
                     Ok(Err(error)) => log.failed(error),
                     Err(late) => (Fault::no_connection(), BoxDynError::from(late)),
                 };
-                if !attempts.again_after(fault.cause).await {
+                if !attempts.again_after(fault.kind).await {
                     return Err(fault.of(BEGIN, source));
                 }
             }
@@ -201,7 +202,7 @@ impl<D: Dialect> TransactionalLog for SqlLog<D> {
                 Ok(Err(error)) => self.failed(error),
                 Err(late) => (Fault::late(), BoxDynError::from(late)),
             };
-            if fault.cause != Cause::Passing || !attempts.again_after(fault.cause).await {
+            if fault.kind != FaultKind::Passing || !attempts.again_after(fault.kind).await {
                 return Err(fault.of(MARK, source));
             }
             let restarting =

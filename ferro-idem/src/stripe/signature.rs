@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::PayloadError;
 
 /// Stripe's own are under 200 bytes.
-const LONGEST_HEADER: usize = 4096;
+const MAX_HEADER: usize = 4096;
 
 /// Stripe sends one per secret, two while a secret rolls over.
 const MOST_SIGNATURES: usize = 16;
@@ -80,7 +80,7 @@ impl<'a> SignatureHeader<'a> {
     /// that nobody can choose a weaker one (<https://docs.stripe.com/webhooks#verify-manually>).
     pub(super) fn parse(header: &'a str) -> Result<Self, SignatureError> {
         let malformed = |reason| Err(SignatureError::MalformedHeader { reason });
-        if header.len() > LONGEST_HEADER {
+        if header.len() > MAX_HEADER {
             return malformed("it is over 4096 bytes long");
         }
         let mut timestamp = None;

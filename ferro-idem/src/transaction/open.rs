@@ -5,9 +5,9 @@ use std::ops::DerefMut;
 use std::pin::Pin;
 
 use super::{Detached, MarkOutcome, TransactionalLog};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
-use crate::see_through::SeeThrough;
 use crate::trace::Delivery;
 
 /// What beginning came to, for the expansion.
@@ -71,11 +71,11 @@ async fn begin_marked<L: TransactionalLog>(
     let delivery = Delivery::new("transaction", key.ok());
     let marked = async {
         let event = key?;
-        let mut transaction = SeeThrough::new(log.begin()).await?;
+        let mut transaction = DetachOnDrop::new(log.begin()).await?;
         let outcome = log.try_mark_in(&mut transaction, event).await?;
         if outcome != MarkOutcome::First {
             // What was found stands, and what cannot be rolled back is never committed.
-            drop(SeeThrough::new(L::rollback(transaction)).await);
+            drop(DetachOnDrop::new(L::rollback(transaction)).await);
             return Ok((None, outcome, event));
         }
         Ok((Some(transaction), outcome, event))
@@ -116,7 +116,7 @@ impl<T: DerefMut + Send + 'static> Open<T> {
         let Parts { transaction, commit, rollback, mut settling } = *self.0;
         settling.settled = true;
         if processed {
-            let committed = SeeThrough::new(commit(transaction)).await;
+            let committed = DetachOnDrop::new(commit(transaction)).await;
             match &committed {
                 Ok(()) => settling.delivery.completed(),
                 Err(error) => settling.delivery.failed(error),
@@ -125,7 +125,7 @@ impl<T: DerefMut + Send + 'static> Open<T> {
         } else {
             settling.delivery.released("the handler's reply was not a success");
             // The reply is a failure as it is, and what cannot be rolled back is never committed.
-            drop(SeeThrough::new(rollback(transaction)).await);
+            drop(DetachOnDrop::new(rollback(transaction)).await);
             Ok(())
         }
     }

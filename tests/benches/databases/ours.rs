@@ -49,8 +49,8 @@ impl<L: ClaimLog> Handler for Claim<L> {
             let owner = Owner::random().expect("the system has random numbers");
             let lease = Duration::from_mins(1);
             match self.0.claim(event(id), owner, lease).await.expect("the database is there") {
-                ClaimOutcome::Acquired { fence } => {
-                    let held = Ownership { owner, fence };
+                ClaimOutcome::Acquired { token } => {
+                    let held = Ownership { owner, token };
                     let completed = self.0.complete(id, held).await.expect("the database is there");
                     assert!(completed, "nobody else has it");
                     true

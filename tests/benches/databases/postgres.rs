@@ -25,8 +25,8 @@ impl PostgreSql {
         let pool = PgPoolOptions::new().min_connections(16).max_connections(16);
         let pool = pool.connect(&server.fresh_database().await).await.expect("the server is up");
         let log = PostgresLog::new(pool);
-        let alone = log.clone().without_group_commit().table("alone").expect("a valid name");
-        for log in [&log, &alone, &log.clone().table("bulk").expect("a valid name")] {
+        let alone = log.clone().without_group_commit().with_table("alone").expect("a valid name");
+        for log in [&log, &alone, &log.clone().with_table("bulk").expect("a valid name")] {
             log.create_table().await.expect("the table can be created");
         }
         sqlx::raw_sql(

@@ -23,8 +23,8 @@ impl Sqlite {
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let log = SqliteLog::open(folder.path().join("events.db")).await.expect("the file can be made");
-        let alone = log.clone().without_group_commit().table("alone").expect("a valid name");
-        for log in [&log, &alone, &log.clone().table("bulk").expect("a valid name")] {
+        let alone = log.clone().without_group_commit().with_table("alone").expect("a valid name");
+        for log in [&log, &alone, &log.clone().with_table("bulk").expect("a valid name")] {
             log.create_table().await.expect("the table can be created");
         }
         // As its documentation has it, with what makes a commit last.

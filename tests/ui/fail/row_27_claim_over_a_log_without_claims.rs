@@ -20,7 +20,7 @@ async fn field(app: App, event: &str) -> Result<(), Error> {
 
 #[idempotent_webhook(claim(c))]
 async fn parameter(log: &MyLog, event: &str) -> Result<(), Error> {
-    let _ = c.fence();
+    let _ = c.fencing_token();
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use ferro_idem::{ClaimLog, Error, MemoryProcessedLog, SqliteLog, TransactionalLo
 
 #[idempotent_webhook(claim(c))]
 async fn claimed<L: ClaimLog + ?Sized>(log: &L, event: &str) -> Result<(), Error> {
-    let _ = c.fence();
+    let _ = c.fencing_token();
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub(super) enum Action {
 impl Claims {
     /// Of a delivery that claimed so often.
     fn nonce_after(&self, claims: u8) -> u8 {
-        if self.rules == Rules::RetryHasANewNonce { claims } else { 0 }
+        if self.rules == Rules::RetryHasANewOwner { claims } else { 0 }
     }
 
     /// From anywhere: once leases have run out, the next delivery finds the event processed, or can
@@ -66,7 +66,7 @@ impl Claims {
         store.expire();
         let owner = Owner::from_bytes([0xff; 16]);
         match store.claim(self.rules, owner) {
-            ClaimOutcome::Acquired { fence } => store.complete(self.rules, Ownership { owner, fence }),
+            ClaimOutcome::Acquired { token } => store.complete(self.rules, Ownership { owner, token }),
             ClaimOutcome::Processed => world.effects != 0,
             ClaimOutcome::InProgress { .. } => false,
         }
@@ -114,7 +114,7 @@ impl Model for Claims {
                 }
                 Stage::Looking => actions.push(Action::Look(i)),
                 Stage::Holding(Hold { step, .. }) => match step {
-                    Step::Unheard => {
+                    Step::UndeliveredMark => {
                         actions.extend([Action::Answer(i, Reply::Heard), Action::Answer(i, Reply::Lost)]);
                     }
                     Step::Working => {
@@ -149,13 +149,13 @@ impl Model for Claims {
         match action {
             Action::Deliver(i) => world.deliveries[i].stage = Stage::Asking { again: false },
             Action::Claim(i) => {
-                let nonce = self.nonce_after(before.deliveries[i].claims);
+                let owner = self.nonce_after(before.deliveries[i].claims);
                 world.deliveries[i].claims += 1;
-                world.deliveries[i].stage = match world.claim(self.rules, owner_of(i, nonce)) {
-                    ClaimOutcome::Acquired { fence } => Stage::Holding(Hold {
-                        nonce,
-                        fence,
-                        step: Step::Unheard,
+                world.deliveries[i].stage = match world.claim(self.rules, owner_of(i, owner)) {
+                    ClaimOutcome::Acquired { token } => Stage::Holding(Hold {
+                        owner,
+                        token,
+                        step: Step::UndeliveredMark,
                         believes: true,
                         forgotten: false,
                     }),
@@ -185,7 +185,7 @@ impl Model for Claims {
             Action::Effect(i) => {
                 let (_, hold) = before.hold_of(i)?;
                 if !hold.forgotten {
-                    let bit = 1 << hold.fence;
+                    let bit = 1 << hold.token;
                     if world.effects & bit != 0 {
                         world.breaches.insert(Breach::SameFenceTwice);
                     }
@@ -266,18 +266,19 @@ impl Model for Claims {
                 !world.breaches.contains(&Breach::AcknowledgedWithoutEffect)
             }),
             Property::always("no event is lost: it can always be finished", Self::can_finish),
-            Property::always("a fence only grows", |_, world: &World| {
+            Property::always("a fencing token only grows", |_, world: &World| {
                 !world.breaches.contains(&Breach::FenceNotHigher)
             }),
-            Property::always("every second effect is under a fence of its own", |_, world: &World| {
-                !world.breaches.contains(&Breach::SameFenceTwice)
-            }),
+            Property::always(
+                "every second effect is under a fencing token of its own",
+                |_, world: &World| !world.breaches.contains(&Breach::SameFenceTwice),
+            ),
             Property::always("no delivery is in its own way", |_, world: &World| {
                 !world.breaches.contains(&Breach::InItsOwnWay)
             }),
             // What would be left out if the model could not get there.
             Property::sometimes("an event is processed after a takeover", |_, world: &World| {
-                world.store.0.is_some_and(|row| row.held.fence > 1) && world.store.is_processed()
+                world.store.0.is_some_and(|row| row.held.token > 1) && world.store.is_processed()
             }),
         ]
     }

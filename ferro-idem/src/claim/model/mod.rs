@@ -3,7 +3,7 @@
 //!
 //! The steps at the store are [`Row`](super::row::Row)'s own, those that the memory log runs. What is
 //! modelled beside them: deliveries that crash, pause, hear an answer late or never and ask again with
-//! their nonce; leases that run out at any moment; requests that arrive after they were given up as
+//! their owner; leases that run out at any moment; requests that arrive after they were given up as
 //! lost; purging; group commit, which asks how the event stands for all but one of a batch.
 
 mod happenings;
@@ -71,7 +71,7 @@ fn breaks_where(claims: Claims, promises: &[&'static str]) {
 fn a_release_that_deletes_the_row_gives_its_fence_away_again() {
     breaks(
         Rules::ReleaseDeletesTheRow,
-        &["a fence only grows", "every second effect is under a fence of its own"],
+        &["a fencing token only grows", "every second effect is under a fencing token of its own"],
     );
 }
 
@@ -101,13 +101,13 @@ fn an_owner_without_its_fence_lets_a_zombie_settle_what_its_late_request_claimed
 fn a_takeover_under_the_same_fence_has_two_effects_that_nobody_can_tell_apart() {
     breaks(
         Rules::TakeoverKeepsTheFence,
-        &["a fence only grows", "every second effect is under a fence of its own"],
+        &["a fencing token only grows", "every second effect is under a fencing token of its own"],
     );
 }
 
 #[test]
 fn a_retry_with_a_new_nonce_meets_its_own_claim() {
-    breaks(Rules::RetryHasANewNonce, &["no delivery is in its own way"]);
+    breaks(Rules::RetryHasANewOwner, &["no delivery is in its own way"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) enum Rules {
     FenceIsTheToken,
     OwnerIsTheToken,
     TakeoverKeepsTheFence,
-    RetryHasANewNonce,
+    RetryHasANewOwner,
     PurgeTakesLiveClaims,
     CompleteTakesReleased,
     LeaseIsOnTheWorkersClock,
@@ -31,10 +31,10 @@ impl Store {
     pub(super) fn claim(&mut self, rules: Rules, owner: Owner) -> ClaimOutcome {
         let before = self.0;
         let (mut row, mut outcome) = Row::claim(before, owner, NOW, LEASE);
-        if let (Rules::TakeoverKeepsTheFence, Some(before), ClaimOutcome::Acquired { fence }) =
+        if let (Rules::TakeoverKeepsTheFence, Some(before), ClaimOutcome::Acquired { token }) =
             (rules, before, &mut outcome)
         {
-            (*fence, row.held.fence) = (before.held.fence, before.held.fence);
+            (*token, row.held.token) = (before.held.token, before.held.token);
         }
         self.0 = Some(row);
         outcome
@@ -87,7 +87,7 @@ impl Store {
         let Some(row) = &mut self.0 else { return false };
         match rules {
             Rules::FenceIsTheToken => held.owner = row.held.owner,
-            Rules::OwnerIsTheToken => held.fence = row.held.fence,
+            Rules::OwnerIsTheToken => held.token = row.held.token,
             _ => {}
         }
         let before = *row;

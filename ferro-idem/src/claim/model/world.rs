@@ -48,8 +48,8 @@ pub(super) enum Stage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Hold {
-    pub(super) nonce: u8,
-    pub(super) fence: u64,
+    pub(super) owner: u8,
+    pub(super) token: u64,
     pub(super) step: Step,
     /// By its own clock, which ends the lease no later than the store's.
     pub(super) believes: bool,
@@ -60,7 +60,7 @@ pub(super) struct Hold {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
     /// The answer is on its way.
-    Unheard,
+    UndeliveredMark,
     Working,
     /// The effect was had.
     Done,
@@ -78,10 +78,10 @@ pub(super) enum Breach {
     InItsOwnWay,
 }
 
-/// The owner that a delivery is, by one of its nonces.
-pub(super) fn owner_of(delivery: usize, nonce: u8) -> Owner {
+/// The owner that a delivery is, by one of its owners.
+pub(super) fn owner_of(delivery: usize, owner: u8) -> Owner {
     let mut bytes = [0; 16];
-    bytes[..2].copy_from_slice(&[u8::try_from(delivery).unwrap(), nonce]);
+    bytes[..2].copy_from_slice(&[u8::try_from(delivery).unwrap(), owner]);
     Owner::from_bytes(bytes)
 }
 
@@ -93,7 +93,7 @@ impl World {
     pub(super) fn hold_of(&self, delivery: usize) -> Option<(Ownership, Hold)> {
         match self.deliveries[delivery].stage {
             Stage::Holding(hold) => {
-                Some((Ownership { owner: owner_of(delivery, hold.nonce), fence: hold.fence }, hold))
+                Some((Ownership { owner: owner_of(delivery, hold.owner), token: hold.token }, hold))
             }
             _ => None,
         }
@@ -118,9 +118,9 @@ impl World {
     /// What the store does for a claim. Nobody need be there to hear it.
     pub(super) fn claim(&mut self, rules: Rules, owner: Owner) -> ClaimOutcome {
         let outcome = self.store.claim(rules, owner);
-        if let ClaimOutcome::Acquired { fence } = outcome {
-            let held = Ownership { owner, fence };
-            if self.granted.is_some_and(|before| before != held && before.fence >= fence) {
+        if let ClaimOutcome::Acquired { token } = outcome {
+            let held = Ownership { owner, token };
+            if self.granted.is_some_and(|before| before != held && before.token >= token) {
                 self.breaches.insert(Breach::FenceNotHigher);
             }
             self.granted = Some(held);
@@ -159,7 +159,7 @@ impl World {
     pub(super) fn stop_believing(&mut self, over: Ownership) {
         for (i, delivery) in self.deliveries.iter_mut().enumerate() {
             if let Stage::Holding(hold) = &mut delivery.stage
-                && (over == Ownership { owner: owner_of(i, hold.nonce), fence: hold.fence })
+                && (over == Ownership { owner: owner_of(i, hold.owner), token: hold.token })
             {
                 hold.believes = false;
             }
@@ -180,16 +180,16 @@ pub(super) fn representative(world: &World) -> World {
     let held = world.store.0.map(|row| row.held);
     order.sort_by_key(|&i| (same.deliveries[i], is_of(held, i), is_of(world.granted, i)));
     let rename = |held: &mut Ownership| {
-        let [delivery, nonce, ..] = *held.owner.as_bytes();
+        let [delivery, owner, ..] = *held.owner.as_bytes();
         let place = order.iter().position(|&i| i == usize::from(delivery)).unwrap();
-        held.owner = owner_of(place, nonce);
+        held.owner = owner_of(place, owner);
     };
     same.deliveries = order.iter().map(|&i| same.deliveries[i]).collect();
     same.store.0.iter_mut().for_each(|row| rename(&mut row.held));
     same.granted.iter_mut().for_each(rename);
     // What counts: whether there was an effect, and one under a fence that somebody has or may get again.
-    let fences = world.holds().map(|(held, _)| held.fence).chain(world.granted.map(|held| held.fence));
-    let counts = fences.fold(0, |bits, fence| bits | (1 << fence));
+    let tokens = world.holds().map(|(held, _)| held.token).chain(world.granted.map(|held| held.token));
+    let counts = tokens.fold(0, |bits, token| bits | (1 << token));
     same.effects = (world.effects & counts) | u16::from(world.effects != 0);
     same
 }

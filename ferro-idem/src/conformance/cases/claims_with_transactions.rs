@@ -69,7 +69,7 @@ where
     let outcome = transact(&other, "given back", false).await?;
     check(outcome == MarkOutcome::First, || format!("the released event came to {outcome:?}"))?;
     let next = acquire(&log, "given back", LONG_LEASE).await?;
-    check(next.fence > held.fence, || format!("fence {} came after fence {}", next.fence, held.fence))
+    check(next.token > held.token, || format!("token {} came after fencing token {}", next.token, held.token))
 }
 
 pub(in crate::conformance) async fn a_commit_is_processed_for_a_claim<S: Store>(store: &S) -> Kept

@@ -42,7 +42,7 @@ where
     check(log.release("released", held).await?, || "a live claim was not released".into())?;
     is_seen(&other, "released").await?;
     let next = acquire(&other, "released", LONG_LEASE).await?;
-    check(next.fence > held.fence, || format!("fence {} came after fence {}", next.fence, held.fence))
+    check(next.token > held.token, || format!("fence {} came after fence {}", next.token, held.token))
 }
 
 pub(in crate::conformance) async fn a_completed_event_is_seen_by_a_fence<S: Store>(store: &S) -> Kept

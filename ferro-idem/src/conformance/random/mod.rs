@@ -188,8 +188,8 @@ pub(super) async fn claim<L: ClaimLog>(log: &L, call: Call) -> Kept<Answer> {
             if !log.renew(&id, held, SHORT_LEASE).await? {
                 return Err(Breach("the claim to be taken over could not be renewed before".into()));
             }
-            let fence = take_over_as(log, &id, owner, LONG_LEASE).await?;
-            Answer::Claimed(ClaimOutcome::Acquired { fence })
+            let token = take_over_as(log, &id, owner, LONG_LEASE).await?;
+            Answer::Claimed(ClaimOutcome::Acquired { token })
         }
         Call::Renew { id, held } => Answer::Done(log.renew(&id, held, LONG_LEASE).await?),
         Call::Complete { id, held } => Answer::Done(log.complete(&id, held).await?),

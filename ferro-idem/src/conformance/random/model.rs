@@ -15,9 +15,9 @@ pub(super) struct Model {
 struct Event {
     state: State,
     /// The fence of the last claim; 0 where there was none.
-    fence: u64,
+    token: u64,
     /// The last fence under which each owner had the event; a forged one where it never had.
-    fences: Vec<u64>,
+    tokens: Vec<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ enum State {
 impl Model {
     pub(super) fn new() -> Kept<Self> {
         let owners = (0..OWNERS).map(|_| Owner::random()).collect::<Result<_, _>>()?;
-        let new = || Event { state: State::New, fence: 0, fences: vec![1; usize::from(OWNERS)] };
+        let new = || Event { state: State::New, token: 0, tokens: vec![1; usize::from(OWNERS)] };
         Ok(Self { owners, events: (0..EVENTS).map(|_| new()).collect() })
     }
 
@@ -101,18 +101,18 @@ impl Model {
                 check(!retry_after.is_zero() && retry_after <= LONG_LEASE, "a time within the lease")
             }
             (_, _) if in_its_way => Err("that it is in progress".into()),
-            (state, Answer::Claimed(ClaimOutcome::Acquired { fence })) => {
+            (state, Answer::Claimed(ClaimOutcome::Acquired { token })) => {
                 match state {
-                    State::New => check(fence == 1, "fence 1")?,
+                    State::New => check(token == 1, "token 1")?,
                     State::Claimed { by: same } | State::Released { by: same } if same == by => {
-                        check(fence == event.fence, "the same claim under the same fence")?;
+                        check(token == event.token, "the same claim under the same fencing token")?;
                     }
-                    _ => check(fence > event.fence, "a higher fence")?,
+                    _ => check(token > event.token, "a higher fencing token")?,
                 }
                 event.state = State::Claimed { by };
-                event.fence = fence;
-                if let Some(last) = event.fences.get_mut(usize::from(by)) {
-                    *last = fence;
+                event.token = token;
+                if let Some(last) = event.tokens.get_mut(usize::from(by)) {
+                    *last = token;
                 }
                 Ok(())
             }
@@ -171,7 +171,7 @@ impl Model {
 
     #[expect(clippy::indexing_slicing, reason = "steps are drawn below OWNERS and EVENTS")]
     fn held(&self, event: u8, owner: u8) -> Ownership {
-        Ownership { owner: self.owner(owner), fence: self.event(event).fences[usize::from(owner)] }
+        Ownership { owner: self.owner(owner), token: self.event(event).tokens[usize::from(owner)] }
     }
 }
 

@@ -3,6 +3,6 @@
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'owner') == ARGV[1] and 1 or 0
 end
-redis.call('HSET', KEYS[1], 'state', 1, 'owner', ARGV[1], 'fence', 0, 'type', ARGV[2])
+redis.call('HSET', KEYS[1], 'state', 1, 'owner', ARGV[1], 'fencing_token', 0, 'type', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

@@ -1,5 +1,5 @@
--- KEYS: the event. ARGV: owner, fence, lease in ms, time to live in ms. Answers 1: renewed, 0: not this one's.
-local row = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'state')
+-- KEYS: the event. ARGV: owner, fencing token, lease in ms, time to live in ms. Answers 1: renewed, 0: not this one's.
+local row = redis.call('HMGET', KEYS[1], 'owner', 'fencing_token', 'state')
 if row[1] ~= ARGV[1] or row[2] ~= ARGV[2] or row[3] ~= '0' then
   return 0
 end

@@ -1,6 +1,6 @@
--- KEYS: the event. ARGV: owner, fence, the state to settle in, retention in ms.
+-- KEYS: the event. ARGV: owner, fencing token, the state to settle in, retention in ms.
 -- Answers 1: settled, 0: not this one's. What this claim settled so before is settled.
-local row = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'state')
+local row = redis.call('HMGET', KEYS[1], 'owner', 'fencing_token', 'state')
 if row[1] ~= ARGV[1] or row[2] ~= ARGV[2] or (row[3] ~= '0' and row[3] ~= ARGV[3]) then
   return 0
 end

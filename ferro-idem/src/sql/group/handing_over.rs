@@ -20,10 +20,10 @@ enum Rules {
     WhatIsGivenUpStays,
     /// Taken back once, while the statement that was given up is still on its way.
     TakenBackOnce,
-    /// A mark is taken back by its event, not by its nonce.
+    /// A mark is taken back by its event, not by its owner.
     TakenBackByEvent,
-    /// A statement whose reply was lost is sent again with other nonces.
-    NewNonceAgain,
+    /// A statement whose reply was lost is sent again with other owners.
+    NewOwnerAgain,
 }
 
 #[derive(Clone, Debug)]
@@ -52,19 +52,19 @@ enum Caller {
     GoneInStatement,
 }
 
-type Nonce = usize;
+type Owner = usize;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
-    row: Option<Nonce>,
+    row: Option<Owner>,
     callers: Vec<Caller>,
-    /// With which nonce, and whether it may have been carried out.
-    statement: Option<(Nonce, bool)>,
+    /// With which owner, and whether it may have been carried out.
+    statement: Option<(Owner, bool)>,
     /// The statement's reply.
     is_first: Option<bool>,
-    taking_back: Vec<Nonce>,
+    taking_back: Vec<Owner>,
     /// Given up, and carried out later or never.
-    late: Vec<Nonce>,
+    late: Vec<Owner>,
     had_to_be_first: bool,
 }
 
@@ -83,9 +83,9 @@ enum Action {
 }
 
 impl World {
-    fn take_back(&mut self, rules: Rules, nonce: Nonce) {
+    fn take_back(&mut self, rules: Rules, owner: Owner) {
         if rules != Rules::NothingIsTakenBack {
-            self.taking_back.push(nonce);
+            self.taking_back.push(owner);
             self.taking_back.sort_unstable();
         }
     }
@@ -168,21 +168,21 @@ impl Model for Marks {
                 }
             }
             Action::CarryOut | Action::LoseReply => {
-                let (nonce, again) = before.statement?;
-                let is_first = before.row.is_none() || again && before.row == Some(nonce);
-                world.row = before.row.or(Some(nonce));
+                let (owner, again) = before.statement?;
+                let is_first = before.row.is_none() || again && before.row == Some(owner);
+                world.row = before.row.or(Some(owner));
                 if action == Action::CarryOut {
                     world.is_first = Some(is_first);
-                } else if self.rules == Rules::NewNonceAgain {
-                    world.statement = Some((nonce + self.deliveries, true));
+                } else if self.rules == Rules::NewOwnerAgain {
+                    world.statement = Some((owner + self.deliveries, true));
                     // Once is enough to show it.
-                    world.is_first = Some(world.row == Some(nonce + self.deliveries));
+                    world.is_first = Some(world.row == Some(owner + self.deliveries));
                 } else {
-                    world.statement = Some((nonce, true));
+                    world.statement = Some((owner, true));
                 }
             }
             Action::GiveUp => {
-                let (nonce, _) = before.statement?;
+                let (owner, _) = before.statement?;
                 for caller in &mut world.callers {
                     *caller = match *caller {
                         Caller::InStatement => Caller::Failed,
@@ -191,35 +191,35 @@ impl Model for Marks {
                     };
                 }
                 world.statement = None;
-                world.late.push(nonce);
+                world.late.push(owner);
                 if self.rules != Rules::WhatIsGivenUpStays {
-                    world.take_back(self.rules, nonce);
+                    world.take_back(self.rules, owner);
                 }
             }
             Action::CarryOutLate { is_lost } => {
-                let nonce = world.late.pop()?;
+                let owner = world.late.pop()?;
                 if !is_lost {
-                    world.row = before.row.or(Some(nonce));
+                    world.row = before.row.or(Some(owner));
                 }
             }
             Action::Tell => {
-                let (nonce, _) = before.statement?;
-                let mut unheard = before.is_first?;
+                let (owner, _) = before.statement?;
+                let mut undelivered = before.is_first?;
                 for (i, caller) in before.callers.iter().enumerate() {
                     match caller {
                         Caller::InStatement => {
-                            let is_its_own = self.rules != Rules::NoHandOver || i == nonce;
-                            let is_first = unheard && is_its_own;
-                            world.had_to_be_first |= unheard && !is_first;
+                            let is_its_own = self.rules != Rules::NoHandOver || i == owner;
+                            let is_first = undelivered && is_its_own;
+                            world.had_to_be_first |= undelivered && !is_first;
                             world.callers[i] = Caller::Told { is_first };
-                            unheard &= !is_first || self.rules == Rules::FirstToAll;
+                            undelivered &= !is_first || self.rules == Rules::FirstToAll;
                         }
                         Caller::GoneInStatement => world.callers[i] = Caller::Gone,
                         _ => {}
                     }
                 }
-                if unheard {
-                    world.take_back(self.rules, nonce);
+                if undelivered {
+                    world.take_back(self.rules, owner);
                 }
                 (world.statement, world.is_first) = (None, None);
             }
@@ -228,13 +228,13 @@ impl Model for Marks {
                 world.callers[i] = if is_first { Caller::Runs } else { Caller::Duplicate };
             }
             Action::TakeBack { reply_is_lost } => {
-                let nonce = *before.taking_back.last()?;
+                let owner = *before.taking_back.last()?;
                 // Repeated for longer than a statement is late.
-                let is_last = !before.late.contains(&nonce) || self.rules == Rules::TakenBackOnce;
+                let is_last = !before.late.contains(&owner) || self.rules == Rules::TakenBackOnce;
                 if !reply_is_lost && is_last {
                     world.taking_back.pop();
                 }
-                if world.row == Some(nonce) || self.rules == Rules::TakenBackByEvent {
+                if world.row == Some(owner) || self.rules == Rules::TakenBackByEvent {
                     world.row = None;
                 }
             }
@@ -252,7 +252,7 @@ impl Model for Marks {
                 !world.had_to_be_first
             }),
             Property::sometimes("a delivery runs by the mark of another", |_, world: &World| {
-                world.row.and_then(|nonce| world.callers.get(nonce)) == Some(&Caller::Gone)
+                world.row.and_then(|owner| world.callers.get(owner)) == Some(&Caller::Gone)
                     && world.runs() == 1
             }),
         ];
@@ -313,7 +313,7 @@ fn taking_back_by_event_takes_another_delivery_s_mark() {
 
 #[test]
 fn a_statement_sent_again_with_new_nonces_meets_its_own_mark() {
-    breaks(Rules::NewNonceAgain, "a mark that nobody heard of is taken back");
+    breaks(Rules::NewOwnerAgain, "a mark that nobody heard of is taken back");
 }
 
 #[test]

@@ -3,25 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Sharing, Told, Unheard, Waiter, fail_all, in_a_task};
+use super::{Group, Sharing, Told, UndeliveredMark, Waiter, fail_all, in_a_task};
 use crate::retry::Attempts;
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
-use crate::sql::line::Line;
-use crate::sql::question::Marks;
+use crate::sql::request::Marks;
+use crate::sql::session::Session;
 
-type Waiting<D> = Waiter<Mark, Unheard<D>>;
+type Waiting<D> = Waiter<Mark, UndeliveredMark<D>>;
 
-impl<D: Dialect> Sharing<Line<D>> for Mark {
-    type Answer = Unheard<D>;
+impl<D: Dialect> Sharing<Session<D>> for Mark {
+    type Answer = UndeliveredMark<D>;
 
-    fn group<'g>(&self, line: &'g Line<D>) -> &'g Arc<Group<Self, Unheard<D>>> {
-        &line.log().table.groups.marks
+    fn group<'g>(&self, session: &'g Session<D>) -> &'g Arc<Group<Self, UndeliveredMark<D>>> {
+        &session.log().table.groups.marks
     }
 
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one
     /// event the first that is still there is first.
-    async fn carry_out(line: &mut Line<D>, batch: Vec<Waiting<D>>) -> Vec<Waiting<D>> {
+    async fn carry_out(session: &mut Session<D>, batch: Vec<Waiting<D>>) -> Vec<Waiting<D>> {
         let mut events: BTreeMap<Arc<str>, Vec<Waiting<D>>> = BTreeMap::new();
         for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
             events.entry(Arc::clone(&waiter.request.id)).or_default().push(waiter);
@@ -31,31 +31,34 @@ impl<D: Dialect> Sharing<Line<D>> for Mark {
             .filter_map(|waiters| waiters.first())
             .map(|first| first.request.clone())
             .collect();
-        match line.ask(&Marks(&marks.iter().collect::<Vec<_>>())).await {
+        match session.ask(&Marks(&marks.iter().collect::<Vec<_>>())).await {
             Ok(are_first) => {
                 for ((mark, is_first), waiters) in marks.into_iter().zip(are_first).zip(events.into_values())
                 {
-                    let unheard =
-                        if is_first { Unheard::first(line.log(), mark) } else { Unheard::duplicate() };
-                    tell_first(unheard, waiters);
+                    let undelivered = if is_first {
+                        UndeliveredMark::first(session.log(), mark)
+                    } else {
+                        UndeliveredMark::duplicate()
+                    };
+                    tell_first(undelivered, waiters);
                 }
             }
             Err(unanswered) if unanswered.is_about_one_event() => {
                 for (mark, mut waiters) in marks.into_iter().zip(events.into_values()) {
                     if waiters.iter().all(Waiter::is_gone) {
-                        let mut queue = line.log().table.groups.marks.queue();
+                        let mut queue = session.log().table.groups.marks.queue();
                         waiters.extend(queue.take_first(|queued| queued.request.id == mark.id));
                     }
                     if waiters.iter().all(Waiter::is_gone) {
-                        Unheard::given_up(line.log(), mark, &unanswered);
+                        UndeliveredMark::given_up(session.log(), mark, &unanswered);
                     } else {
-                        ask_alone(line.log().clone(), mark, waiters, unanswered.attempts());
+                        ask_alone(session.log().clone(), mark, waiters, unanswered.attempts());
                     }
                 }
             }
             Err(unanswered) => {
                 for mark in marks {
-                    Unheard::given_up(line.log(), mark, &unanswered);
+                    UndeliveredMark::given_up(session.log(), mark, &unanswered);
                 }
                 fail_all(events.into_values().flatten(), unanswered);
             }
@@ -70,7 +73,7 @@ fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, a
     let asking = async move {
         let Some(statements) = log.table.full.get() else { return };
         match log.mark_alone(statements, mark, attempts).await {
-            Ok(unheard) => tell_first(unheard, waiters),
+            Ok(undelivered) => tell_first(undelivered, waiters),
             Err(unanswered) => fail_all(waiters.into_iter(), unanswered),
         }
     };
@@ -78,11 +81,11 @@ fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, a
 }
 
 /// Whoever is still there hears it, and the others are duplicates.
-fn tell_first<D: Dialect>(mut unheard: Unheard<D>, waiters: Vec<Waiting<D>>) {
+fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, waiters: Vec<Waiting<D>>) {
     for waiter in waiters {
-        unheard = match waiter.answer.send(Told::Answer(unheard)) {
-            Err(Told::Answer(unheard)) => unheard,
-            _ => Unheard::duplicate(),
+        undelivered = match waiter.answer.send(Told::Answer(undelivered)) {
+            Err(Told::Answer(undelivered)) => undelivered,
+            _ => UndeliveredMark::duplicate(),
         };
     }
 }

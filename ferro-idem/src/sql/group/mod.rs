@@ -20,7 +20,7 @@ mod interleavings;
 mod marks;
 mod queue;
 mod settling;
-mod unheard;
+mod undelivered;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -41,9 +41,9 @@ use tokio::task::yield_now;
 use self::interleavings::in_a_task;
 use self::queue::{Joined, Leading, Queue, Turn};
 pub(super) use self::settling::Settlement;
-pub(super) use self::unheard::Unheard;
+pub(super) use self::undelivered::UndeliveredMark;
 use super::dialect::{Dialect, Mark, NewClaim};
-use super::line::Unanswered;
+use super::session::Unanswered;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
 
@@ -53,22 +53,22 @@ const MOST: usize = if cfg!(test) { 2 } else { 1024 };
 /// Callers who queue for one kind of statement.
 const ROOM: usize = if cfg!(test) { 3 } else { 4096 };
 
-/// A request that can share a statement, over a line `L`, with others of its kind.
+/// A request that can share a statement, over a session `L`, with others of its kind.
 pub(super) trait Sharing<L>: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    fn group<'g>(&self, line: &'g L) -> &'g Arc<Group<Self, Self::Answer>>;
+    fn group<'g>(&self, session: &'g L) -> &'g Arc<Group<Self, Self::Answer>>;
 
     /// Answers everybody, but for those who are returned: they wait for the next statement.
     fn carry_out(
-        line: &mut L,
+        session: &mut L,
         batch: Vec<Waiter<Self, Self::Answer>>,
     ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
 }
 
 /// One for each kind of statement.
 pub(super) struct Groups<D: Dialect> {
-    marks: Arc<Group<Mark, Unheard<D>>>,
+    marks: Arc<Group<Mark, UndeliveredMark<D>>>,
     claims: Arc<Group<NewClaim, ClaimOutcome>>,
     renewals: Arc<Group<Settlement, bool>>,
     completions: Arc<Group<Settlement, bool>>,
@@ -136,18 +136,18 @@ pub(super) enum Told<A> {
 }
 
 /// Asks together with others.
-pub(super) async fn share<L, R>(line: L, request: R) -> Told<R::Answer>
+pub(super) async fn share<L, R>(session: L, request: R) -> Told<R::Answer>
 where
     L: Send + 'static,
     R: Sharing<L>,
 {
-    let group = Arc::clone(request.group(&line));
+    let group = Arc::clone(request.group(&session));
     let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
         return Told::Alone { again: false };
     };
     let (answer, told) = oneshot::channel();
     let joined = group.queue().join(Waiter { request, answer, _room: room });
-    let lead = || Box::pin(Leader { line, group: Arc::clone(&group), has_resigned: false }.lead());
+    let lead = || Box::pin(Leader { session, group: Arc::clone(&group), has_resigned: false }.lead());
     let told = match joined {
         Joined::LeadsAlone(turn) => lead_alone(&Caller { group: &group, turn }, lead(), told).await,
         Joined::Leads => {
@@ -216,7 +216,7 @@ fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
 
 /// Carries out what is queued, until nothing is.
 struct Leader<L, R: Sharing<L>> {
-    line: L,
+    session: L,
     group: Arc<Group<R, R::Answer>>,
     has_resigned: bool,
 }
@@ -256,7 +256,7 @@ where
     async fn lead_once(&mut self) -> usize {
         let batch = self.group.queue().take(MOST);
         let size = batch.len();
-        let left = R::carry_out(&mut self.line, batch).await;
+        let left = R::carry_out(&mut self.session, batch).await;
         self.group.queue().put_back(left);
         size
     }

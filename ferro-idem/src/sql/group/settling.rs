@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Group, Sharing, Told, Waiter, tell_all};
 use crate::sql::dialect::{Dialect, Held, Step};
-use crate::sql::line::Line;
-use crate::sql::question::Settling;
+use crate::sql::request::Settling;
+use crate::sql::session::Session;
 
 /// What is done to an event that is held.
 pub(in crate::sql) struct Settlement {
@@ -16,11 +16,11 @@ pub(in crate::sql) struct Settlement {
 
 type Waiting = Waiter<Settlement, bool>;
 
-impl<D: Dialect> Sharing<Line<D>> for Settlement {
+impl<D: Dialect> Sharing<Session<D>> for Settlement {
     type Answer = bool;
 
-    fn group<'g>(&self, line: &'g Line<D>) -> &'g Arc<Group<Self, bool>> {
-        let groups = &line.log().table.groups;
+    fn group<'g>(&self, session: &'g Session<D>) -> &'g Arc<Group<Self, bool>> {
+        let groups = &session.log().table.groups;
         match self.step {
             Step::Renew => &groups.renewals,
             Step::Complete => &groups.completions,
@@ -31,7 +31,7 @@ impl<D: Dialect> Sharing<Line<D>> for Settlement {
     /// Those who hold one event by different claims do not fit into one statement. Who ends a claim and is
     /// gone is carried out all the same, because a lease must not stay for that; who renews it and is gone is
     /// not, because nobody would be at work under the new lease.
-    async fn carry_out(line: &mut Line<D>, mut batch: Vec<Waiting>) -> Vec<Waiting> {
+    async fn carry_out(session: &mut Session<D>, mut batch: Vec<Waiting>) -> Vec<Waiting> {
         batch.retain(|waiter| waiter.request.step != Step::Renew || !waiter.is_gone());
         let Some(step) = batch.first().map(|waiter| waiter.request.step) else { return batch };
         let mut events: BTreeMap<Arc<str>, Vec<Waiting>> = BTreeMap::new();
@@ -48,7 +48,7 @@ impl<D: Dialect> Sharing<Line<D>> for Settlement {
             .filter_map(|waiters| waiters.first())
             .map(|first| first.request.held.clone())
             .collect();
-        match line.ask(&Settling { step, held: &held.iter().collect::<Vec<_>>() }).await {
+        match session.ask(&Settling { step, held: &held.iter().collect::<Vec<_>>() }).await {
             Ok(are_settled) => {
                 for (waiters, is_settled) in events.into_values().zip(are_settled) {
                     for waiter in waiters {

@@ -71,11 +71,11 @@ fn number_of(error: &sqlx::Error) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retry::Cause::{Passing, Permanent, Unanswered};
+    use crate::retry::FaultKind::{Passing, Permanent, Unanswered};
 
     #[test]
     fn each_number_of_mysql_says_what_to_do() {
-        for (numbers, cause, is_about_one_event, words) in [
+        for (numbers, kind, is_about_one_event, words) in [
             (&[LOCK_WAIT_TIMEOUT][..], Passing, true, "holds the event for long"),
             (&[1317, 1969, 3024], Passing, true, "was cancelled"),
             (&[1213, 1020], Passing, false, "another transaction was in the way"),
@@ -93,7 +93,7 @@ mod tests {
         ] {
             for &number in numbers {
                 let fault = explain_number(Some(number), &TableName::default());
-                assert_eq!((fault.cause, fault.is_about_one_event), (cause, is_about_one_event), "{number}");
+                assert_eq!((fault.kind, fault.is_about_one_event), (kind, is_about_one_event), "{number}");
                 assert!(fault.advice.contains(words), "{number}: {}", fault.advice);
             }
         }

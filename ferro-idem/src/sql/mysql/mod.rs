@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
 use self::statements::Statements;
 use super::dialect::{
-    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
-    fence_of, sealed,
+    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
+    Step, sealed, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -84,7 +84,7 @@ impl Dialect for MySql {
 
     type Statements = Statements;
 
-    fn statements(_: &MySqlPool, table: &TableName, columns: Columns) -> Statements {
+    fn statements(_: &MySqlPool, table: &TableName, columns: SchemaLevel) -> Statements {
         Statements::new(table, columns)
     }
 
@@ -146,9 +146,9 @@ impl Dialect for MySql {
         let owners = owners_of(connection, statements, ids).await?;
         let claimed = |claim: &&NewClaim| match owners.get(&*claim.mark.id) {
             Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
-                Claimed::Acquired { fence: fence_of(row.fence) }
+                Claimed::Acquired { token: token_of(row.token) }
             }
-            Some(row) if row.state == PROCESSED => Claimed::Not(Standing::Processed),
+            Some(row) if row.state == PROCESSED => Claimed::Not(EventState::Processed),
             _ => Claimed::Unknown,
         };
         Ok(claims.iter().map(claimed).collect())
@@ -158,16 +158,18 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         statements: &Statements,
         ids: &[&str],
-    ) -> Result<Vec<Standing>, sqlx::Error> {
+    ) -> Result<Vec<EventState>, sqlx::Error> {
         let (text, rows) = statements.look.with(ids);
         let mut look = sqlx::query(AssertSqlSafe(text));
         for id in rows {
             look = look.bind(id.as_bytes());
         }
         let rows = look.fetch_all(connection).await?;
-        let standing = |row: &MySqlRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
-        let found = rows.iter().map(standing).collect::<Result<HashMap<Vec<u8>, Standing>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(Standing::Free)).collect())
+        let standing =
+            |row: &MySqlRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
+        let found =
+            rows.iter().map(standing).collect::<Result<HashMap<Vec<u8>, EventState>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(EventState::Free)).collect())
     }
 
     async fn settle(
@@ -183,7 +185,7 @@ impl Dialect for MySql {
             update = update
                 .bind(one.id.as_bytes())
                 .bind(bytes(one.owner))
-                .bind(one.fence)
+                .bind(one.token)
                 .bind(micros(one.lease_millis));
         }
         // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
@@ -199,7 +201,7 @@ impl Dialect for MySql {
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
         let is_settled = |one: &&Held| {
             let row = owners.get(&*one.id);
-            row.is_some_and(|row| row.is_of(one.owner) && row.fence == one.fence && row.state == settled)
+            row.is_some_and(|row| row.is_of(one.owner) && row.token == one.token && row.state == settled)
         };
         Ok(held.iter().map(is_settled).collect())
     }
@@ -296,8 +298,8 @@ async fn insert(
 ) -> Result<(), sqlx::Error> {
     let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&*mark.event_type);
     let insert = match statements.columns {
-        Columns::Full => insert.bind(bytes(mark.owner)),
-        Columns::Plain => insert,
+        SchemaLevel::Full => insert.bind(bytes(mark.owner)),
+        SchemaLevel::Plain => insert,
     };
     insert.execute(connection).await.map(drop)
 }
@@ -305,7 +307,7 @@ async fn insert(
 /// A row as its owner left it.
 struct Owned {
     owner: Option<Vec<u8>>,
-    fence: i64,
+    token: i64,
     state: i64,
 }
 
@@ -329,7 +331,7 @@ async fn owners_of<'a>(
     let rows = select.fetch_all(connection).await?;
     let owned = |row: &MySqlRow| {
         let id: Vec<u8> = row.try_get(0)?;
-        let owned = Owned { owner: row.try_get(1)?, fence: row.try_get(2)?, state: row.try_get(3)? };
+        let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
         Ok((String::from_utf8_lossy(&id).into_owned(), owned))
     };
     rows.iter().map(owned).collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::MySql;
 
-use crate::sql::dialect::{Columns, Step};
+use crate::sql::dialect::{SchemaLevel, Step};
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
   state       TINYINT NOT NULL DEFAULT 1,
   owner       BINARY(16),
-  fence       BIGINT NOT NULL DEFAULT 0,
+  fencing_token       BIGINT NOT NULL DEFAULT 0,
   lease_until DATETIME(6),
   updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB;";
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
 pub(super) const UPGRADE: &str = "\
 ALTER TABLE stripe_processed_events ADD COLUMN state TINYINT NOT NULL DEFAULT 1;
 ALTER TABLE stripe_processed_events ADD COLUMN owner BINARY(16);
-ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until DATETIME(6);
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP;";
 
@@ -46,7 +46,7 @@ const MARK: Many = Many {
 
 /// Who has the rows, and how.
 const OWNERS: Many = Many {
-    head: "SELECT event_id, owner, fence, CAST(state AS SIGNED) FROM stripe_processed_events \
+    head: "SELECT event_id, owner, fencing_token, CAST(state AS SIGNED) FROM stripe_processed_events \
          WHERE event_id IN (",
     row: "?",
     between: ", ",
@@ -57,11 +57,11 @@ const OWNERS: Many = Many {
 /// so it does not matter whether the server assigns one by one (the default) or all at once
 /// (`SIMULTANEOUS_ASSIGNMENT`).
 const CLAIM: Many = Many {
-    head: "INSERT INTO stripe_processed_events (event_id, event_type, state, owner, fence, lease_until) VALUES ",
+    head: "INSERT INTO stripe_processed_events (event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
     row: "(?, ?, 0, ?, 1, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))",
     between: ", ",
     tail: " ON DUPLICATE KEY UPDATE \
-         fence = fence + IF(state <> 1 AND NOT owner <=> VALUES(owner) \
+         fencing_token = fencing_token + IF(state <> 1 AND NOT owner <=> VALUES(owner) \
          AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), 1, 0), \
          owner = IF(state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), VALUES(owner), owner), \
          updated_at = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
@@ -92,39 +92,39 @@ const LOOK_PLAIN: Many = Many {
 const RENEW: Many = Many {
     tail: ") AS b ON e.event_id = b.id \
          SET e.lease_until = TIMESTAMPADD(MICROSECOND, b.lease, UTC_TIMESTAMP(6)) \
-         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state = 0",
+         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0",
     ..SETTLE
 };
 
 const COMPLETE: Many = Many {
     tail: ") AS b ON e.event_id = b.id \
          SET e.state = 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
-         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1)",
+         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)",
     ..SETTLE
 };
 
 const RELEASE: Many = Many {
     tail: ") AS b ON e.event_id = b.id \
          SET e.state = 2, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
-         WHERE e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2)",
+         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)",
     ..SETTLE
 };
 
 const SETTLE: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (",
-    row: "SELECT ? AS id, ? AS owner, ? AS fence, ? AS lease",
+    row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
     between: " UNION ALL ",
     tail: "",
 };
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events \
-     SET state = 1, owner = ?, fence = fence + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
+     SET state = 1, owner = ?, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
      WHERE event_id = ? AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
 
 /// Only what a mark made: a claim or a transaction has it otherwise.
 const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = ? AND owner = ? AND state = 1 AND fence = 0";
+     WHERE event_id = ? AND owner = ? AND state = 1 AND fencing_token = 0";
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
 
@@ -143,7 +143,7 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) columns: Columns,
+    pub(super) columns: SchemaLevel,
     pub(super) insert: Arc<str>,
     pub(super) insert_without_waiting: Arc<str>,
     pub(super) mark: Many<String>,
@@ -173,15 +173,15 @@ fn patient(statement: &str, seconds: u8) -> String {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: Columns) -> Self {
+    pub(super) fn new(table: &TableName, columns: SchemaLevel) -> Self {
         let written = |statement: &str| table.prepared::<MySql>(statement);
         let shared = |many: Many| {
             let many = many.of::<MySql>(table);
             Many { head: patient(&many.head, 1), ..many }
         };
         let (insert, look, own, delete_page) = match columns {
-            Columns::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
-            Columns::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+            SchemaLevel::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             columns,

@@ -14,8 +14,8 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::statements::Statements;
 use super::dialect::{
-    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
-    are_in, fence_of, sealed,
+    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
+    Step, are_in, sealed, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -77,7 +77,7 @@ impl Dialect for Postgres {
 
     type Statements = Statements;
 
-    fn statements(_: &PgPool, table: &TableName, columns: Columns) -> Statements {
+    fn statements(_: &PgPool, table: &TableName, columns: SchemaLevel) -> Statements {
         Statements::new(table, columns)
     }
 
@@ -125,14 +125,14 @@ impl Dialect for Postgres {
         again: bool,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         if let ([claim], false) = (claims, again) {
-            let fence: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
+            let token: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
                 .bind(uuid(claim.mark.owner))
                 .bind(claim.lease_millis)
                 .fetch_optional(connection)
                 .await?;
-            return Ok(vec![claimed(fence)]);
+            return Ok(vec![claimed(token)]);
         }
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
@@ -144,27 +144,28 @@ impl Dialect for Postgres {
             .bind(leases)
             .fetch_all(connection)
             .await?;
-        let mut fences = HashMap::new();
-        for (id, fence) in rows {
+        let mut tokens = HashMap::new();
+        for (id, token) in rows {
             // What was acquired comes first: a row that was processed may have been purged meanwhile.
-            fences.entry(id).or_insert(fence);
+            tokens.entry(id).or_insert(token);
         }
-        Ok(events.ids.iter().map(|&id| claimed(fences.get(id).copied())).collect())
+        Ok(events.ids.iter().map(|&id| claimed(tokens.get(id).copied())).collect())
     }
 
     async fn look(
         connection: &mut PgConnection,
         statements: &Statements,
         ids: &[&str],
-    ) -> Result<Vec<Standing>, sqlx::Error> {
+    ) -> Result<Vec<EventState>, sqlx::Error> {
         let rows = sqlx::query(AssertSqlSafe(statements.look.clone()))
             .persistent(PLANNED_ONCE)
             .bind(ids)
             .fetch_all(connection)
             .await?;
-        let standing = |row: &PgRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
-        let found = rows.iter().map(standing).collect::<Result<HashMap<String, Standing>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(Standing::Free)).collect())
+        let standing = |row: &PgRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
+        let found =
+            rows.iter().map(standing).collect::<Result<HashMap<String, EventState>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(EventState::Free)).collect())
     }
 
     async fn settle(
@@ -179,7 +180,7 @@ impl Dialect for Postgres {
             let update = sqlx::query(AssertSqlSafe(for_one.clone()))
                 .bind(&*one.id)
                 .bind(uuid(one.owner))
-                .bind(one.fence);
+                .bind(one.token);
             let update = match step {
                 Step::Renew => update.bind(one.lease_millis),
                 Step::Complete | Step::Release => update,
@@ -191,7 +192,7 @@ impl Dialect for Postgres {
             .persistent(PLANNED_ONCE)
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
-            .bind(held.iter().map(|one| one.fence).collect::<Vec<_>>());
+            .bind(held.iter().map(|one| one.token).collect::<Vec<_>>());
         let update = match step {
             Step::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
             Step::Complete | Step::Release => update,
@@ -298,10 +299,10 @@ impl<'a> Events<'a> {
 }
 
 /// Of the fence that a claim returned.
-fn claimed(fence: Option<i64>) -> Claimed {
-    match fence {
-        Some(0) => Claimed::Not(Standing::Processed),
-        Some(fence) => Claimed::Acquired { fence: fence_of(fence) },
+fn claimed(token: Option<i64>) -> Claimed {
+    match token {
+        Some(0) => Claimed::Not(EventState::Processed),
+        Some(token) => Claimed::Acquired { token: token_of(token) },
         None => Claimed::Unknown,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sqlx::Postgres;
 
-use crate::sql::dialect::{Columns, Step};
+use crate::sql::dialect::{SchemaLevel, Step};
 use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
   state       SMALLINT NOT NULL DEFAULT 1,
   owner       UUID,
-  fence       BIGINT NOT NULL DEFAULT 0,
+  fencing_token       BIGINT NOT NULL DEFAULT 0,
   lease_until TIMESTAMPTZ,
   updated_at  TIMESTAMPTZ NOT NULL DEFAULT now()
 );";
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
 pub(super) const UPGRADE: &str = "\
 ALTER TABLE stripe_processed_events ADD COLUMN state SMALLINT NOT NULL DEFAULT 1;
 ALTER TABLE stripe_processed_events ADD COLUMN owner UUID;
-ALTER TABLE stripe_processed_events ADD COLUMN fence BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
@@ -46,7 +46,7 @@ const MARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeo
      unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
      ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
 
-/// A row that an earlier attempt made, by its nonce, is returned as well.
+/// A row that an earlier attempt made, by its owner, is returned as well.
 const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
      INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) \
      SELECT id, type, owner FROM patience, \
@@ -60,31 +60,31 @@ const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
 const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)), \
      claimed AS (INSERT INTO stripe_processed_events AS e \
-     (event_id, event_type, state, owner, fence, lease_until, updated_at) \
+     (event_id, event_type, state, owner, fencing_token, lease_until, updated_at) \
      SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at \
      FROM patience, \
      unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS b (id, type, owner, lease), \
      (SELECT clock_timestamp() AS at) AS clock \
      ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
-     fence = e.fence + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
+     fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
      lease_until = clock_timestamp() + (EXCLUDED.lease_until - EXCLUDED.updated_at), \
      updated_at = clock_timestamp() \
      WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
      OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) \
-     RETURNING e.event_id::text AS id, e.fence) \
-     SELECT id, fence FROM claimed UNION ALL \
+     RETURNING e.event_id::text AS id, e.fencing_token) \
+     SELECT id, fencing_token FROM claimed UNION ALL \
      SELECT event_id::text, 0::bigint FROM stripe_processed_events WHERE event_id = ANY($1::text[]) AND state = 1";
 
 /// As [`CLAIM`], for one event.
 const CLAIM_ONE: &str = "WITH claimed AS (INSERT INTO stripe_processed_events AS e \
-     (event_id, event_type, state, owner, fence, lease_until) \
+     (event_id, event_type, state, owner, fencing_token, lease_until) \
      VALUES ($1, $2, 0, $3, 1, clock_timestamp() + $4 * interval '1 millisecond') \
      ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
-     fence = e.fence + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
+     fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
      lease_until = clock_timestamp() + $4 * interval '1 millisecond', updated_at = clock_timestamp() \
      WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
-     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) RETURNING fence) \
-     SELECT fence FROM claimed UNION ALL \
+     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) RETURNING fencing_token) \
+     SELECT fencing_token FROM claimed UNION ALL \
      SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $1 AND state = 1";
 
 const LOOK: &str = "SELECT event_id::text, state::bigint, \
@@ -98,47 +98,47 @@ const LOOK_PLAIN: &str = "SELECT event_id::text, 1::bigint, NULL::bigint \
 const RENEW: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
      UPDATE stripe_processed_events AS e \
      SET lease_until = clock_timestamp() + b.lease * interval '1 millisecond' \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fence, lease) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state = 0 \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fencing_token, lease) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
      RETURNING e.event_id::text";
 
 const COMPLETE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
      UPDATE stripe_processed_events AS e \
      SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1) \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) \
      RETURNING e.event_id::text";
 
 const RELEASE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
      UPDATE stripe_processed_events AS e \
      SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fence) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) \
      RETURNING e.event_id::text";
 
 const RENEW_ONE: &str = "UPDATE stripe_processed_events \
      SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' \
-     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state = 0";
+     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state = 0";
 
 const COMPLETE_ONE: &str = "UPDATE stripe_processed_events \
      SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state IN (0, 1)";
+     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state IN (0, 1)";
 
 const RELEASE_ONE: &str = "UPDATE stripe_processed_events \
      SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND owner = $2 AND fence = $3 AND state IN (0, 2)";
+     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state IN (0, 2)";
 
 /// Not granted where another transaction has it, instead of waiting for that one's handler. The lock ends
 /// with the transaction. Two events may share a number: the second is then told to come again.
 const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
 
 const TAKE_OVER: &str = "UPDATE stripe_processed_events \
-     SET state = 1, owner = $2, fence = fence + 1, lease_until = NULL, updated_at = clock_timestamp() \
+     SET state = 1, owner = $2, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = clock_timestamp() \
      WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
 
 /// Only what a mark made: a claim or a transaction has it otherwise.
 const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = $1 AND owner = $2 AND state = 1 AND fence = 0";
+     WHERE event_id = $1 AND owner = $2 AND state = 1 AND fencing_token = 0";
 
 const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
 
@@ -178,12 +178,12 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: Columns) -> Self {
+    pub(super) fn new(table: &TableName, columns: SchemaLevel) -> Self {
         let written = |statement| table.prepared::<Postgres>(statement);
         // A plain table is asked for one event, and never again: it could not tell whose a row is.
         let (mark_one, look, own, delete_page) = match columns {
-            Columns::Full => (MARK_ONE, LOOK, OWN, DELETE_PAGE),
-            Columns::Plain => (MARK_ONE_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+            SchemaLevel::Full => (MARK_ONE, LOOK, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => (MARK_ONE_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             lock_prefix: format!("ferro-idem:{table}:"),

@@ -16,8 +16,8 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 use self::in_flight::{Entered, InFlight};
 use self::statements::Statements;
 use super::dialect::{
-    Claimed, Columns, Dialect, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, Standing, Step,
-    are_in, fence_of, sealed,
+    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
+    Step, are_in, sealed, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -93,7 +93,7 @@ impl Dialect for Sqlite {
 
     type Statements = Statements;
 
-    fn statements(pool: &SqlitePool, table: &TableName, columns: Columns) -> Statements {
+    fn statements(pool: &SqlitePool, table: &TableName, columns: SchemaLevel) -> Statements {
         let in_flight = InFlight::of(pool.connect_options().get_filename(), table.as_str());
         Statements::new(table, columns, in_flight)
     }
@@ -124,7 +124,7 @@ impl Dialect for Sqlite {
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {
             insert = insert.bind(&*mark.id).bind(&*mark.event_type);
-            if statements.columns == Columns::Full {
+            if statements.columns == SchemaLevel::Full {
                 insert = insert.bind(mark.owner.as_bytes().as_slice());
             }
         }
@@ -157,9 +157,9 @@ impl Dialect for Sqlite {
                 .bind(claim.lease_millis);
         }
         let claimed: Vec<(String, i64)> = insert.fetch_all(connection).await?;
-        let fences: HashMap<String, i64> = claimed.into_iter().collect();
-        let claimed = |claim: &&NewClaim| match fences.get(&*claim.mark.id) {
-            Some(&fence) => Claimed::Acquired { fence: fence_of(fence) },
+        let tokens: HashMap<String, i64> = claimed.into_iter().collect();
+        let claimed = |claim: &&NewClaim| match tokens.get(&*claim.mark.id) {
+            Some(&token) => Claimed::Acquired { token: token_of(token) },
             None => Claimed::Unknown,
         };
         Ok(claims.iter().map(claimed).collect())
@@ -169,7 +169,7 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         ids: &[&str],
-    ) -> Result<Vec<Standing>, sqlx::Error> {
+    ) -> Result<Vec<EventState>, sqlx::Error> {
         let (text, rows) = statements.look.with(ids);
         let mut look = sqlx::query(AssertSqlSafe(text));
         for id in rows {
@@ -177,9 +177,10 @@ impl Dialect for Sqlite {
         }
         let rows = look.fetch_all(connection).await?;
         let standing =
-            |row: &SqliteRow| Ok((row.try_get(0)?, Standing::of(row.try_get(1)?, row.try_get(2)?)));
-        let found = rows.iter().map(standing).collect::<Result<HashMap<String, Standing>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(Standing::Free)).collect())
+            |row: &SqliteRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
+        let found =
+            rows.iter().map(standing).collect::<Result<HashMap<String, EventState>, sqlx::Error>>()?;
+        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(EventState::Free)).collect())
     }
 
     async fn settle(
@@ -195,7 +196,7 @@ impl Dialect for Sqlite {
             update = update
                 .bind(&*one.id)
                 .bind(one.owner.as_bytes().as_slice())
-                .bind(one.fence)
+                .bind(one.token)
                 .bind(one.lease_millis);
         }
         let settled: Vec<String> = update.fetch_all(connection).await?;
@@ -259,8 +260,8 @@ impl Dialect for Sqlite {
     ) -> Result<bool, sqlx::Error> {
         let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id);
         let own = match statements.columns {
-            Columns::Full => own.bind(owner.as_bytes().to_vec()),
-            Columns::Plain => own,
+            SchemaLevel::Full => own.bind(owner.as_bytes().to_vec()),
+            SchemaLevel::Plain => own,
         };
         Ok(own.fetch_optional(connection).await?.is_some())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sqlx::Sqlite;
 
 use super::in_flight::InFlight;
-use crate::sql::dialect::{Columns, Step};
+use crate::sql::dialect::{SchemaLevel, Step};
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
   state       INTEGER NOT NULL DEFAULT 1,
   owner       BLOB,
-  fence       INTEGER NOT NULL DEFAULT 0,
+  fencing_token       INTEGER NOT NULL DEFAULT 0,
   lease_until INTEGER,
   updated_at  TEXT
 ) STRICT, WITHOUT ROWID;";
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
 pub(super) const UPGRADE: &str = "\
 ALTER TABLE stripe_processed_events ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE stripe_processed_events ADD COLUMN owner BLOB;
-ALTER TABLE stripe_processed_events ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stripe_processed_events ADD COLUMN fencing_token INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
 
@@ -38,7 +38,7 @@ const MARK: Many = Many {
     tail: " ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
 };
 
-/// A row that an earlier attempt made, by its nonce, is returned as well.
+/// A row that an earlier attempt made, by its owner, is returned as well.
 const MARK_AGAIN: Many = Many {
     tail: " ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = excluded.owner \
          RETURNING event_id",
@@ -53,15 +53,15 @@ const MARK_PLAIN: Many = Many {
 
 const CLAIM: Many = Many {
     head: "INSERT INTO stripe_processed_events AS e \
-         (event_id, event_type, state, owner, fence, lease_until) VALUES ",
+         (event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
     row: "(?, ?, 0, ?, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?)",
     between: ", ",
     tail: " ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = excluded.owner, \
-         fence = e.fence + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
+         fencing_token = e.fencing_token + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
          updated_at = CURRENT_TIMESTAMP \
          WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2 \
          OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-         RETURNING event_id, fence",
+         RETURNING event_id, fencing_token",
 };
 
 const LOOK: Many = Many {
@@ -77,7 +77,7 @@ const LOOK_PLAIN: Many =
     Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
 
 const SETTLE: Many = Many {
-    head: "WITH b (id, owner, fence, lease) AS (VALUES ",
+    head: "WITH b (id, owner, fencing_token, lease) AS (VALUES ",
     row: "(?, ?, ?, ?)",
     between: ", ",
     tail: "",
@@ -86,7 +86,7 @@ const SETTLE: Many = Many {
 const RENEW: Many = Many {
     tail: ") UPDATE stripe_processed_events AS e \
          SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.lease FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state = 0 \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
          RETURNING event_id",
     ..SETTLE
 };
@@ -94,7 +94,7 @@ const RENEW: Many = Many {
 const COMPLETE: Many = Many {
     tail: ") UPDATE stripe_processed_events AS e \
          SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 1) \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) \
          RETURNING event_id",
     ..SETTLE
 };
@@ -102,18 +102,18 @@ const COMPLETE: Many = Many {
 const RELEASE: Many = Many {
     tail: ") UPDATE stripe_processed_events AS e \
          SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fence = b.fence AND e.state IN (0, 2) \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) \
          RETURNING event_id",
     ..SETTLE
 };
 
-const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fence = fence + 1, \
+const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1, \
      lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
 /// Only what a mark made: a claim or a transaction has it otherwise.
 const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = ?1 AND owner = ?2 AND state = 1 AND fence = 0";
+     WHERE event_id = ?1 AND owner = ?2 AND state = 1 AND fencing_token = 0";
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 
@@ -132,7 +132,7 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) columns: Columns,
+    pub(super) columns: SchemaLevel,
     pub(super) in_flight: InFlight,
     pub(super) mark: Many<String>,
     pub(super) mark_again: Many<String>,
@@ -149,11 +149,11 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: Columns, in_flight: InFlight) -> Self {
+    pub(super) fn new(table: &TableName, columns: SchemaLevel, in_flight: InFlight) -> Self {
         let written = |statement| table.prepared::<Sqlite>(statement);
         let (mark, look, own, delete_page) = match columns {
-            Columns::Full => (MARK, LOOK, OWN, DELETE_PAGE),
-            Columns::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+            SchemaLevel::Full => (MARK, LOOK, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             columns,

@@ -20,7 +20,7 @@ pub(crate) const EVENTS_IN_TABLE: &str = "SELECT event_id FROM effects";
 pub(crate) struct Effect {
     pub(crate) event: String,
     /// 0 where the guarantee has none.
-    pub(crate) fence: u64,
+    pub(crate) token: u64,
     /// Until when the handler surely had the event, as it knew when it was about to do it. 0: it had not.
     pub(crate) held_until: u64,
     /// When the handler was about to do it. `None` in a table: what counts there is the commit.
@@ -51,8 +51,8 @@ impl EffectsFile {
         // The moment before the lease is looked at: what a stop in between adds is not held.
         let at = now();
         let held_until = claim.map_or(0, |claim| held_until(at, claim.lease_remaining()));
-        let fence = claim.map_or(0, Claim::fence);
-        let line = format!("{event} {fence} {held_until} {at} {}", std::process::id());
+        let token = claim.map_or(0, Claim::fencing_token);
+        let line = format!("{event} {token} {held_until} {at} {}", std::process::id());
         let line = format!("{line:<0$}\n", LINE - 1);
         assert_eq!(line.len(), LINE, "there is room for it");
         let written = (&self.0).write(line.as_bytes()).expect("the file of effects can be written");
@@ -74,8 +74,8 @@ fn effect(line: &str) -> Option<Effect> {
     let mut words = line.split(' ');
     let event = words.next()?.to_owned();
     let mut number = || words.next()?.parse().ok();
-    let (fence, held_until, at) = (number()?, number()?, number()?);
-    Some(Effect { event, fence, held_until, at: Some(at) })
+    let (token, held_until, at) = (number()?, number()?, number()?);
+    Some(Effect { event, token, held_until, at: Some(at) })
 }
 
 /// A connection that a handler has its transaction on.

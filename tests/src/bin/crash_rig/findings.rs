@@ -22,16 +22,16 @@ pub(crate) struct Findings {
     pub(crate) lost: Vec<String>,
     /// Of the lost, those that no attempt was interrupted of, or whose handler answered.
     pub(crate) unexplained: Vec<String>,
-    /// A second effect, under claim with a fence that was seen before.
+    /// A second effect, under claim with a token that was seen before.
     pub(crate) doubled: Vec<String>,
-    /// A second effect under a higher fence.
+    /// A second effect under a higher fencing token.
     pub(crate) again: Vec<String>,
-    /// Under a lower fence than one before: by who stood still in the body, and is refused by a system that
+    /// Under a lower fencing token than one before: by who stood still in the body, and is refused by a system that
     /// compares fences.
     pub(crate) late: Vec<String>,
-    /// Of the late, those who surely had the event when the one under the higher fence had its effect.
+    /// Of the late, those who surely had the event when the one under the higher fencing token had its effect.
     pub(crate) overlapping: Vec<String>,
-    /// Under a higher fence, when the sender had heard that the event was processed.
+    /// Under a higher fencing token, when the sender had heard that the event was processed.
     pub(crate) after_acknowledgement: Vec<String>,
 }
 
@@ -84,10 +84,10 @@ impl Findings {
         before: &[&Effect],
         settled: Option<u64>,
     ) -> Option<&mut Vec<String>> {
-        let highest = before.iter().map(|earlier| earlier.fence).max();
-        if before.iter().any(|earlier| earlier.fence == effect.fence) {
+        let highest = before.iter().map(|earlier| earlier.token).max();
+        if before.iter().any(|earlier| earlier.token == effect.token) {
             Some(&mut self.doubled)
-        } else if highest.is_some_and(|highest| effect.fence < highest) {
+        } else if highest.is_some_and(|highest| effect.token < highest) {
             Some(&mut self.late)
         } else if effect.at.zip(settled).is_some_and(|(at, settled)| at > settled) {
             Some(&mut self.after_acknowledgement)
@@ -120,21 +120,21 @@ impl Findings {
     }
 }
 
-/// Whether this effect is late, and its delivery surely had the event when one under a higher fence had its
+/// Whether this effect is late, and its delivery surely had the event when one under a higher fencing token had its
 /// effect: the lease was still to run when somebody else got the next one.
 ///
 /// Who gives an event back does so behind its own effect, which is then not late.
 fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
     let held_until = u128::from(effect.held_until).saturating_sub(CLOCKS_DIFFER_BY.as_nanos());
     let had = |other: &&&Effect| other.at.is_some_and(|at| u128::from(at) < held_until);
-    before.iter().filter(|other| other.fence > effect.fence).any(|other| had(&other))
+    before.iter().filter(|other| other.token > effect.token).any(|other| had(&other))
 }
 
 /// One event's effects, for who looks into it.
 fn told(effects: &[&Effect], known: Known) -> String {
     let told = |effect: &&Effect| {
-        let Effect { fence, held_until, at, .. } = effect;
-        format!("fence {fence} at {at:?}, held until {held_until}")
+        let Effect { token, held_until, at, .. } = effect;
+        format!("token {token} at {at:?}, held until {held_until}")
     };
     format!("{}, {known:?}", effects.iter().map(told).collect::<Vec<_>>().join("; "))
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn findings(guarantee: Guarantee, known: Known, effects: &[(u64, u64)]) -> Findings {
-        let effect = |&(fence, at)| Effect { event: "evt".to_owned(), fence, held_until: 0, at: Some(at) };
+        let effect = |&(token, at)| Effect { event: "evt".to_owned(), token, held_until: 0, at: Some(at) };
         let effects: Vec<_> = effects.iter().map(effect).collect();
         Findings::of(guarantee, &[("evt".to_owned(), known)].into(), &effects)
     }
@@ -216,15 +216,15 @@ mod tests {
         let lost = Findings::of(Guarantee::Fence, &events, &[]);
         assert_eq!(lost.names(), ["arranged"]);
         assert!(lost.breaches(Guarantee::Fence).is_empty());
-        let effect = Effect { event: HELD.to_owned(), fence: 0, held_until: 0, at: Some(1) };
+        let effect = Effect { event: HELD.to_owned(), token: 0, held_until: 0, at: Some(1) };
         assert!(!Findings::of(Guarantee::Fence, &events, &[effect]).breaches(Guarantee::Fence).is_empty());
     }
 
     #[test]
     fn a_late_effect_overlaps_where_the_lease_of_its_delivery_was_still_to_run() {
-        let effect = |fence, at, held_until| Effect {
+        let effect = |token, at, held_until| Effect {
             event: "evt".to_owned(),
-            fence,
+            token,
             held_until: held_until * MILLISECOND,
             at: Some(at * MILLISECOND),
         };

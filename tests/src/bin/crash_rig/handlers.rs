@@ -9,14 +9,14 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use ferro_idem::{
-    ClaimLog, Error, ProcessedEventLog, SHORTEST_LEASE, TransactionalLog, WebhookEvent, idempotent_webhook,
+    ClaimLog, Error, MIN_LEASE, ProcessedEventLog, TransactionalLog, WebhookEvent, idempotent_webhook,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::effects::{EffectsFile, WriteEffect};
 
 /// Short, so that events are taken over all the time.
-pub(crate) const LEASE: Duration = SHORTEST_LEASE;
+pub(crate) const LEASE: Duration = MIN_LEASE;
 
 /// What the sender sends: the event, and how the handler fares with it, so that this is drawn from the
 /// seed as well.

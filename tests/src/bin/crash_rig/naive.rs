@@ -61,10 +61,10 @@ impl ProcessedEventLog for Naive {
 impl ClaimLog for Naive {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         let outcome = self.log.claim(event, owner, lease).await?;
-        if let ClaimOutcome::Acquired { fence } = outcome
+        if let ClaimOutcome::Acquired { token } = outcome
             && event.id().ends_with(['1', '3', '5', '7', '9'])
         {
-            self.log.complete(event.id(), Ownership { owner, fence }).await?;
+            self.log.complete(event.id(), Ownership { owner, token }).await?;
         }
         Ok(outcome)
     }

@@ -126,6 +126,6 @@ impl Store {
             Database::Redis(_) => Ok(Vec::new()),
         };
         let events = events.expect("the effects can be read");
-        events.into_iter().map(|event| Effect { event, fence: 0, held_until: 0, at: None }).collect()
+        events.into_iter().map(|event| Effect { event, token: 0, held_until: 0, at: None }).collect()
     }
 }

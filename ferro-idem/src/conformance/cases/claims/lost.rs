@@ -74,9 +74,11 @@ where
     let log = store.open().await;
     let held = acquire(&log, "pair", LONG_LEASE).await?;
     let stranger = Ownership { owner: Owner::random()?, ..held };
-    let higher = Ownership { fence: held.fence + 1, ..held };
-    let lower = Ownership { fence: held.fence - 1, ..held };
-    for (what, forged) in [("owner", stranger), ("higher fence", higher), ("lower fence", lower)] {
+    let higher = Ownership { token: held.token + 1, ..held };
+    let lower = Ownership { token: held.token - 1, ..held };
+    for (what, forged) in
+        [("owner", stranger), ("higher fencing token", higher), ("lower fencing token", lower)]
+    {
         let changed = [
             ("renewed", log.renew("pair", forged, SHORT_LEASE).await?),
             ("released", log.release("pair", forged).await?),
@@ -94,8 +96,8 @@ where
     S::Log: ClaimLog,
 {
     let log = store.open().await;
-    for fence in [0, 1] {
-        let forged = Ownership { owner: Owner::random()?, fence };
+    for token in [0, 1] {
+        let forged = Ownership { owner: Owner::random()?, token };
         let changed = log.renew("unknown", forged, LONG_LEASE).await?
             || log.complete("unknown", forged).await?
             || log.release("unknown", forged).await?;

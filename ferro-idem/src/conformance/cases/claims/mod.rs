@@ -33,7 +33,9 @@ async fn is_processed<L: ClaimLog>(log: &L, id: &str) -> Kept {
 }
 
 fn is_higher(after: Ownership, before: Ownership) -> Kept {
-    check(after.fence > before.fence, || format!("fence {} came after fence {}", after.fence, before.fence))
+    check(after.token > before.token, || {
+        format!("token {} came after fencing token {}", after.token, before.token)
+    })
 }
 
 async fn each_is_claimed_once<S: Store>(store: &S, ids: impl Iterator<Item = &str> + Clone) -> Kept
@@ -75,10 +77,10 @@ where
     for id in ids::HOSTILE {
         let owner = Owner::random()?;
         let outcome = log.claim(event(id)?.with_type(id), owner, LONG_LEASE).await?;
-        let ClaimOutcome::Acquired { fence } = outcome else {
+        let ClaimOutcome::Acquired { token } = outcome else {
             return check(false, || format!("{id:?}, which is new, came to {outcome:?}"));
         };
-        let held = Ownership { owner, fence };
+        let held = Ownership { owner, token };
         check(log.release(id, held).await?, || format!("the claim of {id:?} was lost"))?;
         let held = acquire(&log, id, LONG_LEASE).await?;
         check(log.complete(id, held).await?, || format!("the claim of {id:?} was lost"))?;
@@ -93,7 +95,9 @@ where
 {
     let (log, other) = (store.open().await, store.open().await);
     let held = acquire(&log, "live", LONG_LEASE).await?;
-    check(held.fence == 1, || format!("the first claim of an event came under fence {}", held.fence))?;
+    check(held.token == 1, || {
+        format!("the first claim of an event came under fencing token {}", held.token)
+    })?;
     for log in [&log, &other] {
         let outcome = claim(log, "live", Owner::random()?, LONG_LEASE).await?;
         let ClaimOutcome::InProgress { retry_after } = outcome else {
@@ -114,8 +118,8 @@ where
     let held = acquire(&log, "repeated", LONG_LEASE).await?;
     for log in [&log, &other] {
         let outcome = claim(log, "repeated", held.owner, LONG_LEASE).await?;
-        check(outcome == (ClaimOutcome::Acquired { fence: held.fence }), || {
-            format!("a claim under fence {} was repeated, and came to {outcome:?}", held.fence)
+        check(outcome == (ClaimOutcome::Acquired { token: held.token }), || {
+            format!("a claim under fencing token {} was repeated, and came to {outcome:?}", held.token)
         })?;
     }
     is_held(&other, "repeated").await?;

@@ -19,7 +19,7 @@ async fn winners_of<L: ClaimLog + 'static>(handles: &[Arc<L>], id: &str) -> Kept
         async move {
             let owner = Owner::random()?;
             match claim(&*log, &id, owner, LONG_LEASE).await? {
-                ClaimOutcome::Acquired { fence } => Ok(Some(Ownership { owner, fence })),
+                ClaimOutcome::Acquired { token } => Ok(Some(Ownership { owner, token })),
                 ClaimOutcome::InProgress { .. } => Ok(None),
                 ClaimOutcome::Processed => {
                     Err(Breach(format!("nobody completed {id:?}, and it is processed")))

@@ -33,8 +33,8 @@ where
         let id = &format!("claimed_{polls}");
         let owner = Owner::random()?;
         let dropped = drop_after_polls(claim(&log, id, owner, LONG_LEASE), polls).await.transpose()?;
-        let fence = match claim(&other, id, owner, LONG_LEASE).await? {
-            ClaimOutcome::Acquired { fence } => fence,
+        let token = match claim(&other, id, owner, LONG_LEASE).await? {
+            ClaimOutcome::Acquired { token } => token,
             outcome => {
                 return Err(Breach(format!(
                     "a claim was dropped after {polls} polls; repeated, it came to {outcome:?}"
@@ -42,8 +42,8 @@ where
             }
         };
         if let Some(dropped) = dropped {
-            check(dropped == (ClaimOutcome::Acquired { fence }), || {
-                format!("a claim came to {dropped:?}, and repeated to fence {fence}")
+            check(dropped == (ClaimOutcome::Acquired { token }), || {
+                format!("a claim came to {dropped:?}, and repeated to token {token}")
             })?;
         }
         is_held(&log, id).await?;

@@ -1,16 +1,16 @@
 //! What a database is asked.
 
-use super::dialect::{Asked, Claimed, Dialect, Held, Mark, NewClaim, Standing, Step};
+use super::dialect::{Asked, Claimed, Dialect, EventState, Held, Mark, NewClaim, Step};
 
 /// Something to ask, as often as it takes. Invariant: to carry it out twice is to carry it out once.
-pub(super) trait Question<D: Dialect>: Sync {
+pub(super) trait Request<D: Dialect>: Sync {
     /// To be read after "could not".
     fn operation(&self) -> &'static str;
 
     type Answer: Send;
 
     /// Whether it can be repeated where rows do not tell who made them.
-    const NEEDS_NO_NONCE: bool = false;
+    const NEEDS_NO_OWNER: bool = false;
 
     /// How many events it is about.
     fn events(&self) -> usize;
@@ -28,7 +28,7 @@ pub(super) trait Question<D: Dialect>: Sync {
 #[derive(Debug)]
 pub(super) struct Marks<'a>(pub(super) &'a [&'a Mark]);
 
-impl<D: Dialect> Question<D> for Marks<'_> {
+impl<D: Dialect> Request<D> for Marks<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
@@ -52,7 +52,7 @@ impl<D: Dialect> Question<D> for Marks<'_> {
 #[derive(Debug)]
 pub(super) struct NewClaims<'a>(pub(super) &'a [&'a NewClaim]);
 
-impl<D: Dialect> Question<D> for NewClaims<'_> {
+impl<D: Dialect> Request<D> for NewClaims<'_> {
     type Answer = Vec<Claimed>;
 
     fn operation(&self) -> &'static str {
@@ -77,9 +77,9 @@ impl<D: Dialect> Question<D> for NewClaims<'_> {
 #[derive(Debug)]
 pub(super) struct Looks<'a>(pub(super) &'a [&'a str]);
 
-impl<D: Dialect> Question<D> for Looks<'_> {
-    const NEEDS_NO_NONCE: bool = true;
-    type Answer = Vec<Standing>;
+impl<D: Dialect> Request<D> for Looks<'_> {
+    const NEEDS_NO_OWNER: bool = true;
+    type Answer = Vec<EventState>;
 
     fn operation(&self) -> &'static str {
         "look at the event"
@@ -94,7 +94,7 @@ impl<D: Dialect> Question<D> for Looks<'_> {
         connection: &mut D::Connection,
         statements: &D::Statements,
         _again: bool,
-    ) -> impl Asked<Vec<Standing>> {
+    ) -> impl Asked<Vec<EventState>> {
         D::look(connection, statements, self.0)
     }
 }
@@ -105,7 +105,7 @@ pub(super) struct Settling<'a> {
     pub(super) held: &'a [&'a Held],
 }
 
-impl<D: Dialect> Question<D> for Settling<'_> {
+impl<D: Dialect> Request<D> for Settling<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
@@ -133,8 +133,8 @@ impl<D: Dialect> Question<D> for Settling<'_> {
 /// Takes a mark back that its caller never heard of.
 pub(super) struct Unmark<'a>(pub(super) &'a Mark);
 
-impl<D: Dialect> Question<D> for Unmark<'_> {
-    const NEEDS_NO_NONCE: bool = true;
+impl<D: Dialect> Request<D> for Unmark<'_> {
+    const NEEDS_NO_OWNER: bool = true;
     type Answer = ();
 
     fn operation(&self) -> &'static str {

@@ -1,18 +1,18 @@
 //! Marks that nobody has heard of yet.
 
 use super::{Told, Waiter, in_a_task};
-use crate::retry::{Attempts, Cause};
+use crate::retry::{Attempts, FaultKind};
 use crate::sql::SqlLog;
 use crate::sql::dialect::{Dialect, Mark};
-use crate::sql::line::{Line, Unanswered};
-use crate::sql::question::Unmark;
+use crate::sql::request::Unmark;
+use crate::sql::session::{Session, Unanswered};
 
 /// Whether a mark is first, and its caller has not heard of it yet.
 ///
-/// Dropped unheard, it goes to the next delivery that queues, or the mark is taken back, so that the next
+/// Dropped undelivered, it goes to the next delivery that queues, or the mark is taken back, so that the next
 /// delivery of an event whose body never had the chance to run is first. One that was already on its way to
 /// the database is told that it is a duplicate.
-pub(in crate::sql) struct Unheard<D: Dialect> {
+pub(in crate::sql) struct UndeliveredMark<D: Dialect> {
     first: Option<Made<D>>,
 }
 
@@ -23,7 +23,7 @@ struct Made<D: Dialect> {
     is_in_doubt: bool,
 }
 
-impl<D: Dialect> Unheard<D> {
+impl<D: Dialect> UndeliveredMark<D> {
     pub(in crate::sql) fn first(log: &SqlLog<D>, mark: Mark) -> Self {
         Self { first: Some(Made { log: log.clone(), mark, is_in_doubt: false }) }
     }
@@ -45,7 +45,7 @@ impl<D: Dialect> Unheard<D> {
     }
 }
 
-impl<D: Dialect> Drop for Unheard<D> {
+impl<D: Dialect> Drop for UndeliveredMark<D> {
     fn drop(&mut self) {
         let Some(made) = self.first.take() else { return };
         match made.next() {
@@ -57,7 +57,7 @@ impl<D: Dialect> Drop for Unheard<D> {
 
 impl<D: Dialect> Made<D> {
     /// Whoever queues for the event.
-    fn next(&self) -> Option<Waiter<Mark, Unheard<D>>> {
+    fn next(&self) -> Option<Waiter<Mark, UndeliveredMark<D>>> {
         let marks = &self.log.table.groups.marks;
         marks.queue().take_first(|waiter| waiter.request.id == self.mark.id)
     }
@@ -69,10 +69,10 @@ impl<D: Dialect> Made<D> {
     /// A statement that got no answer may be carried out behind the one that takes its mark back, so that
     /// one is repeated for a while, whatever it met.
     async fn take_back(self) {
-        let mut line = Line::of_one(&self.log);
+        let mut session = Session::of_one(&self.log);
         let mut times = Attempts::new();
-        while line.ask(&Unmark(&self.mark)).await.is_ok() {
-            if !self.is_in_doubt || !times.again_after(Cause::Passing).await {
+        while session.ask(&Unmark(&self.mark)).await.is_ok() {
+            if !self.is_in_doubt || !times.again_after(FaultKind::Passing).await {
                 return;
             }
         }

@@ -12,12 +12,12 @@ use crate::retry::{Unanswered, answer};
 
 /// A transaction that was begun. Dropped, it is rolled back, and where the server does not answer to that
 /// either, its connection is given up.
-pub(super) struct Begun<D: Dialect> {
+pub(super) struct PooledTransaction<D: Dialect> {
     /// Taken by what ends it.
     transaction: Option<Transaction<'static, D>>,
 }
 
-impl<D: Dialect> Begun<D> {
+impl<D: Dialect> PooledTransaction<D> {
     pub(super) async fn begin(pool: Pool<D>) -> Result<Self, sqlx::Error> {
         Ok(Self { transaction: Some(pool.begin().await?) })
     }
@@ -37,7 +37,7 @@ impl<D: Dialect> Begun<D> {
     }
 }
 
-impl<D: Dialect> Deref for Begun<D> {
+impl<D: Dialect> Deref for PooledTransaction<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &D::Connection {
@@ -46,14 +46,14 @@ impl<D: Dialect> Deref for Begun<D> {
     }
 }
 
-impl<D: Dialect> DerefMut for Begun<D> {
+impl<D: Dialect> DerefMut for PooledTransaction<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
         let Some(transaction) = &mut self.transaction else { unreachable!("nobody has it behind its end") };
         transaction
     }
 }
 
-impl<D: Dialect> Drop for Begun<D> {
+impl<D: Dialect> Drop for PooledTransaction<D> {
     fn drop(&mut self) {
         if D::ANSWERS_WITHIN.is_some()
             && let Some(transaction) = self.transaction.take()

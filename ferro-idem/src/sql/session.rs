@@ -1,4 +1,4 @@
-//! Asking the database until it answers, with the same nonces each time.
+//! Asking the database until it answers, with the same owners each time.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use tokio::time::Instant;
 
-use super::dialect::{Columns, Dialect};
+use super::dialect::{Dialect, SchemaLevel};
 use super::fault::Fault;
-use super::question::Question;
+use super::request::Request;
 use super::{SqlLog, Statements};
 use crate::error::Error;
-use crate::retry::{Attempts, Cause};
+use crate::retry::{Attempts, FaultKind};
 
 /// How long who leads keeps a connection.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 
 /// A line to the database.
-pub(super) struct Line<D: Dialect> {
+pub(super) struct Session<D: Dialect> {
     log: SqlLog<D>,
     /// For those who lead: the next statement is a moment away, and a pool asks the server whenever a
     /// connection is taken or returned.
@@ -36,7 +36,7 @@ enum Patience {
     WithAll,
 }
 
-impl<D: Dialect> Line<D> {
+impl<D: Dialect> Session<D> {
     /// For one caller.
     pub(super) fn of_one(log: &SqlLog<D>) -> Self {
         Self { log: log.clone(), kept: None, kept_since: Instant::now(), patience: Patience::WithOne }
@@ -52,27 +52,23 @@ impl<D: Dialect> Line<D> {
     }
 
     /// Asks in the table of all guarantees.
-    pub(super) async fn ask<Q>(&mut self, question: &Q) -> Result<Q::Answer, Unanswered>
+    pub(super) async fn ask<Q>(&mut self, request: &Q) -> Result<Q::Answer, Unanswered>
     where
-        Q: Question<D>,
+        Q: Request<D>,
         Q::Answer: Default,
     {
-        self.ask_on(Attempts::new(), question).await
+        self.ask_on(Attempts::new(), request).await
     }
 
     /// The same, after other attempts.
-    pub(super) async fn ask_on<Q>(
-        &mut self,
-        attempts: Attempts,
-        question: &Q,
-    ) -> Result<Q::Answer, Unanswered>
+    pub(super) async fn ask_on<Q>(&mut self, attempts: Attempts, request: &Q) -> Result<Q::Answer, Unanswered>
     where
-        Q: Question<D>,
+        Q: Request<D>,
         Q::Answer: Default,
     {
         let table = Arc::clone(&self.log.table);
         match table.full.get() {
-            Some(statements) if question.events() > 0 => self.ask_after(attempts, statements, question).await,
+            Some(statements) if request.events() > 0 => self.ask_after(attempts, statements, request).await,
             _ => Ok(Q::Answer::default()),
         }
     }
@@ -81,21 +77,21 @@ impl<D: Dialect> Line<D> {
     ///
     /// A connection that did not answer in time is closed: its answer may still come, and belongs to
     /// nobody.
-    pub(super) async fn ask_after<Q: Question<D>>(
+    pub(super) async fn ask_after<Q: Request<D>>(
         &mut self,
         mut attempts: Attempts,
         statements: &Statements<D>,
-        question: &Q,
+        request: &Q,
     ) -> Result<Q::Answer, Unanswered> {
-        let is_plain = statements.columns == Columns::Plain;
+        let is_plain = statements.columns == SchemaLevel::Plain;
         loop {
             // A plain table could not tell whose a row is.
             let again = attempts.is_again() && !is_plain;
             let (mut fault, source) = match self.connection(&attempts).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
-                    let put = question.put(&mut connection, &statements.texts, again);
-                    match attempts.attempt(self.answers_within(question.events()), put).await {
+                    let put = request.put(&mut connection, &statements.texts, again);
+                    match attempts.attempt(self.answers_within(request.events()), put).await {
                         Ok(Ok(answer)) => {
                             self.keep(connection);
                             return Ok(answer);
@@ -103,24 +99,24 @@ impl<D: Dialect> Line<D> {
                         Ok(Err(error)) => self.log.failed(error),
                         Err(late) => {
                             connection.close_on_drop();
-                            let is_about_one_event = question.events() == 1;
+                            let is_about_one_event = request.events() == 1;
                             (Fault { is_about_one_event, ..Fault::late() }, late.into())
                         }
                     }
                 }
             };
-            if fault.cause == Cause::Unanswered && is_plain && !Q::NEEDS_NO_NONCE {
-                fault.cause = Cause::Permanent;
+            if fault.kind == FaultKind::Unanswered && is_plain && !Q::NEEDS_NO_OWNER {
+                fault.kind = FaultKind::Permanent;
             }
             let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;
             let goes_on = if keeps_others_waiting {
-                attempts.count(fault.cause);
+                attempts.count(fault.kind);
                 false
             } else {
-                attempts.again_after(fault.cause).await
+                attempts.again_after(fault.kind).await
             };
             if !goes_on {
-                return Err(Unanswered { fault, attempts, operation: question.operation(), source });
+                return Err(Unanswered { fault, attempts, operation: request.operation(), source });
             }
         }
     }
@@ -168,8 +164,8 @@ impl<D: Dialect> SqlLog<D> {
             Ok(Err(error)) => {
                 let (mut fault, source) = self.failed(error);
                 // Nothing was asked.
-                if fault.cause == Cause::Unanswered {
-                    fault.cause = Cause::Passing;
+                if fault.kind == FaultKind::Unanswered {
+                    fault.kind = FaultKind::Passing;
                 }
                 Err((fault, source))
             }

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 /// hyper drops a handler when the client hangs up; a claim or a commit that is on its way to the
 /// store must not be left in doubt for that. Costs nothing on the way that is not dropped.
 /// Outside of a tokio runtime there is no task to be had, and dropping it drops it.
-pub struct SeeThrough<T: Send + 'static> {
+pub struct DetachOnDrop<T: Send + 'static> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     phase: Phase,
 }
@@ -24,13 +24,13 @@ enum Phase {
     Finished,
 }
 
-impl<T: Send + 'static> SeeThrough<T> {
+impl<T: Send + 'static> DetachOnDrop<T> {
     pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
         Self { future: Box::pin(future), phase: Phase::Waiting }
     }
 }
 
-impl<T: Send + 'static> Future for SeeThrough<T> {
+impl<T: Send + 'static> Future for DetachOnDrop<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -43,7 +43,7 @@ impl<T: Send + 'static> Future for SeeThrough<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for SeeThrough<T> {
+impl<T: Send + 'static> Drop for DetachOnDrop<T> {
     fn drop(&mut self) {
         if self.phase == Phase::Begun
             && let Ok(runtime) = Handle::try_current()
@@ -62,14 +62,14 @@ mod tests {
     use super::*;
 
     /// Asks, and answers when it is told to.
-    fn asking() -> (SeeThrough<()>, oneshot::Sender<()>, oneshot::Receiver<()>) {
+    fn asking() -> (DetachOnDrop<()>, oneshot::Sender<()>, oneshot::Receiver<()>) {
         let ((answer, answered), (finish, finished)) = (oneshot::channel::<()>(), oneshot::channel());
         let asking = async move {
             if answered.await.is_ok() {
                 finish.send(()).unwrap();
             }
         };
-        (SeeThrough::new(asking), answer, finished)
+        (DetachOnDrop::new(asking), answer, finished)
     }
 
     #[tokio::test]

@@ -1,14 +1,17 @@
 //! Which table this is, by the columns that it has.
 
-use super::dialect::{Columns, Dialect, FoundColumn};
+use super::dialect::{Dialect, FoundColumn, SchemaLevel};
 use super::fault::Fault;
 use super::table::TableName;
 use crate::error::Error;
 
 /// What a claim needs beside the three columns of the recommended table.
-const OF_CLAIMS: [&str; 5] = ["state", "owner", "fence", "lease_until", "updated_at"];
+const OF_CLAIMS: [&str; 5] = ["state", "owner", "fencing_token", "lease_until", "updated_at"];
 
-pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Result<Columns, Error> {
+pub(super) fn schema_level_of<D: Dialect>(
+    table: &TableName,
+    found: &[FoundColumn],
+) -> Result<SchemaLevel, Error> {
     let schema = || table.in_statement::<D>(D::SCHEMA);
     let advice = if found.is_empty() {
         format!("there is no table `{table}`, create it with\n{}", schema())
@@ -34,9 +37,9 @@ pub(super) fn columns_of<D: Dialect>(table: &TableName, found: &[FoundColumn]) -
             table.in_statement::<D>(D::ADD_EVENT_TYPE)
         )
     } else if OF_CLAIMS.iter().all(|name| has(found, name)) {
-        return Ok(Columns::Full);
+        return Ok(SchemaLevel::Full);
     } else {
-        return Ok(Columns::Plain);
+        return Ok(SchemaLevel::Plain);
     };
     Err(Error::Store {
         operation: "use the table of processed events".into(),
@@ -87,22 +90,23 @@ mod tests {
             .collect()
     }
 
-    fn columns(names: &[&str]) -> Result<Columns, String> {
-        columns_of::<sqlx::Sqlite>(&TableName::default(), &found(names)).map_err(|error| error.to_string())
+    fn columns(names: &[&str]) -> Result<SchemaLevel, String> {
+        schema_level_of::<sqlx::Sqlite>(&TableName::default(), &found(names))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_plain_table_and_the_full_one_are_told_apart() {
-        assert_eq!(columns(&["event_id", "event_type", "received_at"]), Ok(Columns::Plain));
+        assert_eq!(columns(&["event_id", "event_type", "received_at"]), Ok(SchemaLevel::Plain));
         let half_way = ["event_id", "event_type", "state", "owner"];
-        assert_eq!(columns(&half_way), Ok(Columns::Plain), "no claim can have been made yet");
-        let full = ["EVENT_ID", "Event_Type", "state", "OWNER", "fence", "lease_until", "updated_at"];
-        assert_eq!(columns(&full), Ok(Columns::Full));
+        assert_eq!(columns(&half_way), Ok(SchemaLevel::Plain), "no claim can have been made yet");
+        let full = ["EVENT_ID", "Event_Type", "state", "OWNER", "fencing_token", "lease_until", "updated_at"];
+        assert_eq!(columns(&full), Ok(SchemaLevel::Full));
     }
 
     #[test]
     fn only_the_missing_columns_of_a_claim_are_added() {
-        let present = found(&["event_id", "event_type", "state", "owner", "fence"]);
+        let present = found(&["event_id", "event_type", "state", "owner", "fencing_token"]);
         let error = no_claims::<sqlx::Sqlite>(&TableName::default(), &present).to_string();
         assert!(
             error.ends_with(
@@ -127,11 +131,12 @@ mod tests {
 
     #[test]
     fn a_column_that_takes_two_ids_for_one_is_answered_with_the_move_of_what_the_table_has() {
-        let mut columns = found(&["EVENT_ID", "event_type", "fence", "tenant"]);
+        let mut columns = found(&["EVENT_ID", "event_type", "fencing_token", "tenant"]);
         columns[0].byte_exact = false;
-        let error = columns_of::<sqlx::Sqlite>(&TableName::default(), &columns).unwrap_err().to_string();
+        let error = schema_level_of::<sqlx::Sqlite>(&TableName::default(), &columns).unwrap_err().to_string();
         assert!(error.contains("takes different ids for one"), "{error}");
-        let of_schema = "(event_id, event_type, fence) SELECT event_id, event_type, fence FROM";
+        let of_schema =
+            "(event_id, event_type, fencing_token) SELECT event_id, event_type, fencing_token FROM";
         assert!(error.contains(of_schema), "{error}");
     }
 }
