@@ -22,12 +22,7 @@ impl<T: WebhookEvent> WebhookEvent for Json<T> {
 /// The status of the table in [`Error`].
 impl From<&Error> for StatusCode {
     fn from(error: &Error) -> Self {
-        match error {
-            Error::InProgress { .. } | Error::LeaseLost { .. } => Self::CONFLICT,
-            Error::Store { .. } => Self::SERVICE_UNAVAILABLE,
-            Error::LeaseTooShort { .. } => Self::INTERNAL_SERVER_ERROR,
-            Error::InvalidEventId { .. } => Self::BAD_REQUEST,
-        }
+        Self::from_u16(error.status()).unwrap_or(Self::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -209,7 +204,7 @@ mod tests {
         for (error, status) in [
             (Error::store("mark", "no answer"), 503),
             (Error::InProgress { event_id: "evt_1".to_owned(), retry_after: Duration::ZERO }, 409),
-            (Error::LeaseLost { event_id: "evt_1".to_owned() }, 409),
+            (Error::lease_lost("evt_1"), 409),
             (Error::LeaseTooShort { lease: Duration::ZERO }, 500),
             (Error::from(InvalidEventId::Empty), 400),
         ] {

@@ -1,4 +1,4 @@
-//! What can go wrong between a delivery and its fence.
+//! Why a delivery was not processed.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -7,35 +7,53 @@ use std::time::Duration;
 use crate::claim::MIN_LEASE;
 use crate::event::InvalidEventId;
 
-/// Why a delivery is not settled: answer with an error, so that the sender delivers again. Under a claim or a
-/// transaction the event is not lost by it; for a fence, see [`Store`](Error::Store).
+/// Why a delivery was not processed. Answer the sender with an error, so that it delivers the event again.
 ///
-/// | variant | over axum | the body | what helps |
+/// Under a claim or a transaction, no event is lost by answering so. For a fence, see [`Store`](Error::Store).
+///
+/// | variant | [`status`](Error::status) | the body | what helps |
 /// |---|---|---|---|
-/// | [`InProgress`](Error::InProgress) | 409, `Retry-After` | did not run | another delivery, later |
+/// | [`InProgress`](Error::InProgress) | 409, [`retry_after`](Error::retry_after) | did not run | another delivery, later |
 /// | [`Store`](Error::Store) | 503 | did not run, or its commit is in doubt | another delivery, later |
-/// | [`LeaseLost`](Error::LeaseLost) | 409 | was stopped | another delivery has the event |
+/// | [`LeaseLost`](Error::LeaseLost) | 409 | was stopped, or its completion was refused | another delivery, later |
 /// | [`LeaseTooShort`](Error::LeaseTooShort) | 500 | did not run | a longer `lease` in the attribute |
-/// | [`InvalidEventId`](Error::InvalidEventId) | 400 | did not run | nothing: the delivery can never be fenced |
+/// | [`Nested`](Error::Nested) | 500 | did not run | a `scope` for one of the two handlers |
+/// | [`InvalidEventId`](Error::InvalidEventId) | 400 | did not run | nothing: the delivery can never be processed |
 ///
 /// Messages never hold a secret or a payload. A [`Store`](Error::Store) message may name a
-/// table or a database file: it is for your log, and the reply over axum leaves it out.
+/// table or a database file. It belongs in your log; the reply over axum leaves it out.
+///
+/// Outside axum, build the reply from [`status`](Self::status) and [`retry_after`](Self::retry_after):
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ferro_idem::Error;
+///
+/// /// The status and the `Retry-After` header of any framework's response.
+/// fn reply(error: &Error) -> (u16, Option<String>) {
+///     let seconds = error.retry_after().map(|wait| wait.as_secs_f64().ceil().max(1.0));
+///     (error.status(), seconds.map(|seconds| seconds.to_string()))
+/// }
+///
+/// let error = Error::in_progress("evt_1", Duration::from_millis(1_500));
+/// assert_eq!(reply(&error), (409, Some("2".to_owned())));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store behind the log could not be asked, or did not answer.
+    /// The store behind the log could not be reached, did not answer in time, or refused the request.
     ///
-    /// Whether the event was marked is then unknown: answer the sender with an error, so that
-    /// it delivers again.
+    /// It is unknown whether the event was marked. Answer the sender with an error, so that it delivers again.
     ///
-    /// A fence promises at most once. Its mark may be there although nothing ran: a log in a SQL database takes
-    /// it back, so that the next delivery runs. Where that fails too, because the store stays away for longer
-    /// than it is tried (10 seconds), the process ends, or the log cannot tell whose the mark is, the event
-    /// counts as seen, and is lost.
+    /// A fence promises at most once. Its mark may exist although nothing ran. The logs for SQL databases and for
+    /// Redis take such a mark back, so that the next delivery runs. If that fails too, because the store stays
+    /// away, the process ends, or a log of your own cannot tell whose the mark is, the event counts as seen and
+    /// is lost.
     #[error("could not {operation}: {advice}")]
     #[non_exhaustive]
     Store {
-        /// What was attempted, to be read after "could not".
+        /// What was attempted. It completes the sentence "could not ..".
         operation: Cow<'static, str>,
         /// What to do about it.
         advice: Cow<'static, str>,
@@ -45,32 +63,51 @@ pub enum Error {
 
     /// Another delivery of the event is running. It is not known yet whether it will succeed, so this
     /// one is not a duplicate.
-    #[error("another delivery of the event is running: deliver it again in {}s", retry_after.as_secs_f32().ceil())]
+    #[error("another delivery of the event is running: deliver it again in {}s", whole_seconds(*retry_after))]
     #[non_exhaustive]
     InProgress {
         /// The key.
         event_id: String,
-        /// When the other one's lease ends, if it is not renewed.
+        /// When the lease of the other delivery ends, unless it is renewed.
         retry_after: Duration,
     },
 
-    /// The lease ended while the body ran, and could not be renewed: the body was stopped, because
-    /// another delivery may have the event.
-    #[error(
-        "the lease on the event was lost: the store could not be reached in time, or this process stood still"
-    )]
+    /// The lease ended before the event was completed, so another delivery may have the event.
+    ///
+    /// The body was stopped, or it had already returned and its completion was refused.
+    #[error("the lease on the event was lost before the handler was done: another delivery may run it")]
     #[non_exhaustive]
     LeaseLost {
         /// The key.
         event_id: String,
+        /// Why the lease could not be renewed. `None` if another delivery has taken the event over, or if this
+        /// process did not run for longer than the lease.
+        source: Option<Box<dyn StdError + Send + Sync>>,
     },
 
-    /// A lease that cannot be renewed in time.
+    /// The lease is too short to be renewed in time.
     #[error("a lease of {lease:?} is too short to be renewed: use {MIN_LEASE:?} or more")]
     #[non_exhaustive]
     LeaseTooShort {
-        /// What was asked for.
+        /// The lease that was asked for.
         lease: Duration,
+    },
+
+    /// A handler called another annotated handler for the same event, over the same log and without a `scope`.
+    ///
+    /// The inner handler could never run: the outer one already holds the event. The log is not asked.
+    #[error(
+        "`{inner}` was called by `{outer}` for the same event and log, so it would never run: give one of them \
+         a `scope`, or call a function without `#[idempotent_webhook]`"
+    )]
+    #[non_exhaustive]
+    Nested {
+        /// The key.
+        event_id: String,
+        /// The path of the handler that holds the event.
+        outer: &'static str,
+        /// The path of the handler that was refused.
+        inner: &'static str,
     },
 
     /// The id cannot be a key in every store, so no store is asked.
@@ -83,9 +120,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// An [`Error::Store`] for a log of your own.
+    /// Creates an [`Error::Store`], for a log of your own.
     ///
-    /// `operation` is read after "could not": `"mark the event as processed"`.
+    /// `operation` completes the sentence "could not ..": `"mark the event as processed"`.
     ///
     /// ```
     /// # use ferro_idem::Error;
@@ -107,10 +144,117 @@ impl Error {
             source: source.into(),
         }
     }
+
+    /// Creates an [`Error::InProgress`], for tests of the code that handles it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use ferro_idem::Error;
+    /// let error = Error::in_progress("evt_1", Duration::from_secs(30));
+    /// assert_eq!(error.status(), 409);
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    /// ```
+    pub fn in_progress(event_id: impl Into<String>, retry_after: Duration) -> Self {
+        Self::InProgress { event_id: event_id.into(), retry_after }
+    }
+
+    /// Creates an [`Error::LeaseLost`] without a cause, for tests of the code that handles it.
+    ///
+    /// ```
+    /// # use ferro_idem::Error;
+    /// assert!(Error::lease_lost("evt_1").is_retryable());
+    /// ```
+    pub fn lease_lost(event_id: impl Into<String>) -> Self {
+        Self::LeaseLost { event_id: event_id.into(), source: None }
+    }
+
+    /// The HTTP status to answer with, by the table in [`Error`].
+    ///
+    /// No status is a 2xx, so every sender delivers again.
+    ///
+    /// ```
+    /// # use ferro_idem::Error;
+    /// assert_eq!(Error::store("mark the event", std::io::Error::other("gone")).status(), 503);
+    /// ```
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::InvalidEventId { .. } => 400,
+            Self::InProgress { .. } | Self::LeaseLost { .. } => 409,
+            Self::LeaseTooShort { .. } | Self::Nested { .. } => 500,
+            Self::Store { .. } => 503,
+        }
+    }
+
+    /// How long the sender should wait before it delivers again, if that is known.
+    ///
+    /// This is the time that the other delivery's lease has left. In a `Retry-After` header, round it up to
+    /// whole seconds ([RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+    ///
+    /// ```
+    /// # use ferro_idem::Error;
+    /// assert_eq!(Error::lease_lost("evt_1").retry_after(), None);
+    /// ```
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::InProgress { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// Whether a later delivery of the same event can succeed without a change to the code or the event.
+    ///
+    /// ```
+    /// # use ferro_idem::{Error, EventRef};
+    /// let error = Error::from(EventRef::new("").unwrap_err());
+    /// assert!(!error.is_retryable(), "an event without an id never gets one");
+    /// ```
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::InProgress { .. } | Self::LeaseLost { .. } | Self::Store { .. } => true,
+            Self::InvalidEventId { .. } | Self::LeaseTooShort { .. } | Self::Nested { .. } => false,
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 impl From<InvalidEventId> for Error {
     fn from(reason: InvalidEventId) -> Self {
         Self::InvalidEventId { reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each variant, its status, whether it says when to retry, and whether a retry helps.
+    #[test]
+    fn an_error_says_its_status_when_to_retry_and_whether_it_helps() {
+        let invalid = || Error::from(InvalidEventId::Empty);
+        let nested = Error::Nested { event_id: "evt_1".into(), outer: "app::a", inner: "app::b" };
+        let minute = Duration::from_mins(1);
+        for (error, status, retry_after, is_retryable) in [
+            (Error::in_progress("evt_1", minute), 409, Some(minute), true),
+            (Error::lease_lost("evt_1"), 409, None, true),
+            (Error::store("mark", "gone"), 503, None, true),
+            (Error::LeaseTooShort { lease: Duration::ZERO }, 500, None, false),
+            (nested, 500, None, false),
+            (invalid(), 400, None, false),
+        ] {
+            let told = (error.status(), error.retry_after(), error.is_retryable());
+            assert_eq!(told, (status, retry_after, is_retryable), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_lost_lease_keeps_its_cause() {
+        let source = Some(Box::from(Error::store("renew the lease", "connection reset")));
+        let error = Error::LeaseLost { event_id: "evt_1".into(), source };
+        let cause = StdError::source(&error).unwrap();
+        assert!(cause.to_string().contains("renew the lease"), "{cause}");
+        assert!(StdError::source(&Error::lease_lost("evt_1")).is_none());
     }
 }

@@ -114,7 +114,7 @@ async fn claim_in_time(
         // What cannot be released runs out.
         drop(log.release(event.id(), held).await);
     }
-    Err(Error::LeaseLost { event_id: event.id().to_owned() })
+    Err(Error::lease_lost(event.id()))
 }
 
 impl Guard {
@@ -180,7 +180,7 @@ impl Guard {
     pub fn lost(mut self) -> Error {
         self.settled = true;
         self.lease.delivery.lease_lost();
-        Error::LeaseLost { event_id: self.lease.event_id.clone() }
+        Error::lease_lost(self.lease.event_id.as_str())
     }
 }
 
