@@ -32,11 +32,11 @@ where
                     )
                     .await;
                 match checked {
-                    ::ferro_idem::__private::Checked::First => {}
-                    ::ferro_idem::__private::Checked::Duplicate => {
+                    ::ferro_idem::__private::Entry::Run(()) => {}
+                    ::ferro_idem::__private::Entry::Duplicate => {
                         return ::ferro_idem::__private::duplicate_reply();
                     }
-                    ::ferro_idem::__private::Checked::Failed(error) => {
+                    ::ferro_idem::__private::Entry::Failed(error) => {
                         return ::ferro_idem::__private::error_reply(error);
                     }
                 }

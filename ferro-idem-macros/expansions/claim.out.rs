@@ -14,7 +14,7 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
             )
             .await;
         match asked {
-            ::ferro_idem::__private::Claiming::Acquired(guard) => {
+            ::ferro_idem::__private::Entry::Run(guard) => {
                 let reply = {
                     let claim = guard.claim();
                     let body = async move {
@@ -41,10 +41,10 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
                     )
                     .await
             }
-            ::ferro_idem::__private::Claiming::Duplicate => {
+            ::ferro_idem::__private::Entry::Duplicate => {
                 return ::ferro_idem::__private::duplicate_reply();
             }
-            ::ferro_idem::__private::Claiming::Failed(error) => {
+            ::ferro_idem::__private::Entry::Failed(error) => {
                 ::ferro_idem::__private::Err(error)
             }
         }

@@ -16,13 +16,13 @@ async fn shopify(
             )
             .await;
         match checked {
-            ::renamed::__private::Checked::First => {}
-            ::renamed::__private::Checked::Duplicate => {
+            ::renamed::__private::Entry::Run(()) => {}
+            ::renamed::__private::Entry::Duplicate => {
                 return match () {
                     () => Ok(StatusCode::OK),
                 };
             }
-            ::renamed::__private::Checked::Failed(error) => {
+            ::renamed::__private::Entry::Failed(error) => {
                 return ::renamed::__private::error_reply_by(
                     |error| Err(AppError::Fence(error)),
                     error,

@@ -15,7 +15,7 @@ async fn invoice_paid(
             )
             .await;
         match asked {
-            ::ferro_idem::__private::Beginning::First(mut open) => {
+            ::ferro_idem::__private::Entry::Run(mut open) => {
                 let reply = {
                     let (connection, delivery) = open.parts();
                     let body = async move {
@@ -44,10 +44,10 @@ async fn invoice_paid(
                     )
                     .await
             }
-            ::ferro_idem::__private::Beginning::Duplicate => {
+            ::ferro_idem::__private::Entry::Duplicate => {
                 return ::ferro_idem::__private::duplicate_reply();
             }
-            ::ferro_idem::__private::Beginning::Failed(error) => {
+            ::ferro_idem::__private::Entry::Failed(error) => {
                 ::ferro_idem::__private::Err(error)
             }
         }

@@ -86,8 +86,14 @@
 mod claim;
 #[allow(missing_debug_implementations)]
 mod detach_on_drop;
+#[allow(missing_docs, missing_debug_implementations)]
+mod entry;
 mod error;
 mod event;
+#[allow(missing_docs, missing_debug_implementations)]
+mod fence;
+#[allow(missing_docs)]
+mod key;
 mod log;
 mod owner;
 mod reply;

@@ -1,9 +1,6 @@
 //! What the attribute expands to calls of. Not for users: it changes without notice.
 
-use std::future::Future;
 use std::ops::DerefMut;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use std::option::Option::{None, Some};
@@ -11,116 +8,15 @@ pub use std::pin::pin;
 pub use std::result::Result::{Err, Ok};
 pub use std::string::String;
 
-pub use crate::claim::{Claiming, DEFAULT_LEASE, claim};
+pub use crate::claim::{DEFAULT_LEASE, claim};
 use crate::claim::{Guard, MIN_LEASE};
+pub use crate::entry::Entry;
 use crate::error::Error;
-use crate::event::{EventRef, InvalidEventId, WebhookEvent};
-use crate::log::{Marking, ProcessedEventLog};
+pub use crate::fence::fence;
+pub use crate::key::{event, event_id, scoped};
 use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
-use crate::trace::Delivery;
 use crate::transaction::Open;
-pub use crate::transaction::{Beginning, begin};
-
-/// A key to fence, or why it cannot be one.
-pub type Key<'a> = Result<EventRef<'a>, InvalidEventId>;
-
-/// What the fence said.
-#[derive(Debug)]
-pub enum Checked {
-    /// Run the body.
-    First,
-    /// Answer as a duplicate.
-    Duplicate,
-    /// The fence could not be checked.
-    Failed(Error),
-}
-
-#[inline]
-pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
-    EventRef::of(event)
-}
-
-#[inline]
-pub fn event_id<I: IdText + ?Sized>(id: &I) -> Key<'_> {
-    EventRef::new(id.id_text())
-}
-
-/// `AsRef<str>`, with a message of its own.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an event id",
-    label = "not an `AsRef<str>`",
-    note = "an event id is text: write `event_id = EXPR.to_string()`"
-)]
-pub trait IdText {
-    fn id_text(&self) -> &str;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: AsRef<str> + ?Sized> IdText for T {
-    #[inline]
-    fn id_text(&self) -> &str {
-        self.as_ref()
-    }
-}
-
-/// Puts `scope:` before the id. The caller lends the buffer, so that an unscoped key costs nothing.
-#[inline]
-pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> {
-    let event = key?;
-    buffer.reserve_exact(scope.len() + 1 + event.id().len());
-    buffer.push_str(scope);
-    buffer.push(':');
-    buffer.push_str(event.id());
-    Ok(EventRef::new(buffer)?.with_type(event.event_type()))
-}
-
-/// Asks the log. Nothing happens until the returned future is polled.
-#[inline]
-pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
-    let delivery = Delivery::new("fence", key.ok());
-    match key {
-        Ok(event) => Fence::Asked(log.try_mark_event(event), delivery),
-        Err(reason) => Fence::Refused(reason, delivery),
-    }
-}
-
-/// A future in place of an `async fn`: two words in the handler's own future.
-#[must_use = "the fence is checked when it is awaited"]
-pub enum Fence<'a> {
-    Asked(Marking<'a>, Delivery),
-    Refused(InvalidEventId, Delivery),
-}
-
-impl Future for Fence<'_> {
-    type Output = Checked;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Checked> {
-        match self.get_mut() {
-            Self::Asked(marking, delivery) => {
-                delivery.enter(|| marking.as_mut().poll(context)).map(|marked| match marked {
-                    Ok(true) => {
-                        delivery.first(1);
-                        Checked::First
-                    }
-                    Ok(false) => {
-                        delivery.duplicate();
-                        Checked::Duplicate
-                    }
-                    Err(error) => {
-                        delivery.failed(&error);
-                        Checked::Failed(error)
-                    }
-                })
-            }
-            Self::Refused(reason, delivery) => {
-                let error = Error::from(*reason);
-                delivery.failed(&error);
-                Poll::Ready(Checked::Failed(error))
-            }
-        }
-    }
-}
+pub use crate::transaction::begin;
 
 #[inline]
 pub fn duplicate_reply<R: DuplicateReply>() -> R {

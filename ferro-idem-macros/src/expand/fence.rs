@@ -6,9 +6,9 @@
 //!         let event = &event;
 //!         let checked = ::ferro_idem::__private::fence(&log, ::ferro_idem::__private::event(event)).await;
 //!         match checked {
-//!             ::ferro_idem::__private::Checked::First => {}
-//!             ::ferro_idem::__private::Checked::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
-//!             ::ferro_idem::__private::Checked::Failed(error) => return ::ferro_idem::__private::error_reply(error),
+//!             ::ferro_idem::__private::Entry::Run(()) => {}
+//!             ::ferro_idem::__private::Entry::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
+//!             ::ferro_idem::__private::Entry::Failed(error) => return ::ferro_idem::__private::error_reply(error),
 //!         }
 //!     }
 //!     /* the body, untouched */
@@ -32,15 +32,15 @@ pub(super) fn expand(
 ) -> TokenStream {
     let here = Span::mixed_site();
     let ask = runtime.call("fence", *site);
-    let verdict = runtime.call("Checked", here);
+    let entry = runtime.call("Entry", here);
     quote_spanned! {here=>
         {
             #read
             let checked = #ask(#log, #key).await;
             match checked {
-                #verdict::First => {}
-                #verdict::Duplicate => #answer_duplicate,
-                #verdict::Failed(error) => return #error_reply,
+                #entry::Run(()) => {}
+                #entry::Duplicate => #answer_duplicate,
+                #entry::Failed(error) => return #error_reply,
             }
         }
         #body

@@ -6,7 +6,7 @@
 //!         let event = &event;
 //!         let asked = ::ferro_idem::__private::claim(&log, ::ferro_idem::__private::event(event), LEASE).await;
 //!         match asked {
-//!             Claiming::Acquired(guard) => {
+//!             Entry::Run(guard) => {
 //!                 let reply = {
 //!                     let claim = guard.claim();
 //!                     let body = async move {
@@ -18,8 +18,8 @@
 //!                 };
 //!                 settle_claim(guard, reply, |reply| (&&&Probe(reply)).rule().is_processed(reply)).await
 //!             }
-//!             Claiming::Duplicate => return duplicate_reply(),
-//!             Claiming::Failed(error) => Err(error),
+//!             Entry::Duplicate => return duplicate_reply(),
+//!             Entry::Failed(error) => Err(error),
 //!         }
 //!     };
 //!     match settled {
@@ -52,13 +52,13 @@ pub(super) fn claim(
 ) -> TokenStream {
     let here = Span::mixed_site();
     let Question { read, log, key, site } = question;
-    let (ask, outcome) = (runtime.call("claim", *site), runtime.call("Claiming", here));
+    let (ask, outcome) = (runtime.call("claim", *site), runtime.call("Entry", here));
     let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_claim", here));
     let bound = binding.map(|claim| quote_spanned!(here=> let #claim = claim;));
     let body = typed_block(runtime, return_type, bound.as_ref(), body);
     let is_processed = is_processed(runtime, return_type.span());
     let acquired = quote_spanned! {here=>
-        #outcome::Acquired(guard) => {
+        #outcome::Run(guard) => {
             let reply = {
                 let claim = guard.claim();
                 let body = #body;
@@ -81,13 +81,13 @@ pub(super) fn transaction(
 ) -> TokenStream {
     let here = Span::mixed_site();
     let Question { read, log, key, site } = question;
-    let (ask, outcome) = (runtime.call("begin", *site), runtime.call("Beginning", here));
+    let (ask, outcome) = (runtime.call("begin", *site), runtime.call("Entry", here));
     let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_transaction", here));
     let bound = quote_spanned!(here=> let #binding = connection;);
     let body = typed_block(runtime, return_type, Some(&bound), body);
     let is_processed = is_processed(runtime, return_type.span());
     let first = quote_spanned! {here=>
-        #outcome::First(mut open) => {
+        #outcome::Run(mut open) => {
             let reply = {
                 let (connection, delivery) = open.parts();
                 let body = #body;

@@ -13,20 +13,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::lease::{Claim, Lease, MAX_LEASE, MIN_LEASE, millis};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::detach_on_drop::DetachOnDrop;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::owner::Owner;
 use crate::trace::Delivery;
-
-/// What claiming came to, for the expansion.
-pub enum Claiming {
-    /// Run the body under this guard.
-    Acquired(Guard),
-    /// Answer as a duplicate.
-    Duplicate,
-    /// The event could not be claimed.
-    Failed(Error),
-}
 
 /// A claim that is settled once: by [`settle`](Self::settle), or by being dropped.
 ///
@@ -43,7 +34,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     length: Duration,
-) -> DetachOnDrop<Claiming> {
+) -> DetachOnDrop<Entry<Guard>> {
     let log = log.handle();
     let length = length.min(MAX_LEASE);
     let delivery = Delivery::new("claim", key.ok());
@@ -71,19 +62,19 @@ pub fn claim<L: ClaimLog + ?Sized>(
                     start: asked_at,
                     holds_for: AtomicU64::new(millis(length)),
                 });
-                Claiming::Acquired(Guard { lease, settled: false })
+                Entry::Run(Guard { lease, settled: false })
             }
             Ok((_, _, ClaimOutcome::Processed, _)) => {
                 delivery.duplicate();
-                Claiming::Duplicate
+                Entry::Duplicate
             }
             Ok((event_id, _, ClaimOutcome::InProgress { retry_after }, _)) => {
                 delivery.in_progress(retry_after);
-                Claiming::Failed(Error::InProgress { event_id, retry_after })
+                Entry::Failed(Error::InProgress { event_id, retry_after })
             }
             Err(error) => {
                 delivery.failed(&error);
-                Claiming::Failed(error)
+                Entry::Failed(error)
             }
         }
     })

@@ -20,7 +20,7 @@ use crate::event::EventRef;
 use crate::owner::Owner;
 
 pub(crate) use self::guard::Guard;
-pub use self::guard::{Claiming, claim};
+pub use self::guard::claim;
 pub use self::lease::{Claim, DEFAULT_LEASE, MIN_LEASE};
 
 /// A log that can lend an event to one delivery at a time.

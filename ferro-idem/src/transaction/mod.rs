@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::EventRef;
 
 pub(crate) use self::open::Open;
-pub use self::open::{Beginning, begin};
+pub use self::open::begin;
 
 /// A future that borrows nothing, so that it can be finished when its caller has gone.
 pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;

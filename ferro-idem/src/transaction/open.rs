@@ -6,19 +6,10 @@ use std::pin::Pin;
 
 use super::{Detached, MarkOutcome, TransactionalLog};
 use crate::detach_on_drop::DetachOnDrop;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::trace::Delivery;
-
-/// What beginning came to, for the expansion.
-pub enum Beginning<T> {
-    /// Run the body in this transaction.
-    First(Open<T>),
-    /// Answer as a duplicate.
-    Duplicate,
-    /// There is no transaction, or not for this event now.
-    Failed(Error),
-}
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
@@ -56,7 +47,7 @@ impl Drop for Settling {
 pub fn begin<'a, L, T>(
     log: &'a L,
     key: Result<EventRef<'a>, InvalidEventId>,
-) -> Pin<Box<dyn Future<Output = Beginning<T>> + Send + 'a>>
+) -> Pin<Box<dyn Future<Output = Entry<Open<T>>> + Send + 'a>>
 where
     L: TransactionalLog<Transaction = T>,
     T: Send + 'a,
@@ -67,7 +58,7 @@ where
 async fn begin_marked<L: TransactionalLog>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
-) -> Beginning<L::Transaction> {
+) -> Entry<Open<L::Transaction>> {
     let delivery = Delivery::new("transaction", key.ok());
     let marked = async {
         let event = key?;
@@ -85,19 +76,19 @@ async fn begin_marked<L: TransactionalLog>(
             delivery.first(1);
             let settling = Settling { delivery, settled: false };
             let (commit, rollback) = (L::commit, L::rollback);
-            Beginning::First(Open(Box::new(Parts { transaction, commit, rollback, settling })))
+            Entry::Run(Open(Box::new(Parts { transaction, commit, rollback, settling })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event)) => {
             delivery.in_progress(retry_after);
-            Beginning::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
+            Entry::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
         }
         Ok((None, ..)) => {
             delivery.duplicate();
-            Beginning::Duplicate
+            Entry::Duplicate
         }
         Err(error) => {
             delivery.failed(&error);
-            Beginning::Failed(error)
+            Entry::Failed(error)
         }
     }
 }

@@ -10,8 +10,9 @@ use crate::conformance::delivering::{
 use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
 use crate::conformance::random::Ending;
 use crate::conformance::{Store, ids, random};
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::transaction::{Beginning, MarkOutcome, TransactionalLog, begin};
+use crate::transaction::{MarkOutcome, TransactionalLog, begin};
 
 pub(in crate::conformance) async fn of_many_racers_one_is_first<S: Store>(store: &S) -> Kept
 where
@@ -240,15 +241,13 @@ where
 /// What `#[idempotent_webhook(transaction(tx))]` makes of a body that does nothing.
 async fn deliver<L: TransactionalLog>(log: &L, id: &str) -> Kept<MarkOutcome> {
     match begin(log, Ok(event(id)?)).await {
-        Beginning::First(open) => {
+        Entry::Run(open) => {
             open.settle(true).await?;
             Ok(MarkOutcome::First)
         }
-        Beginning::Duplicate => Ok(MarkOutcome::Processed),
-        Beginning::Failed(Error::InProgress { retry_after, .. }) => {
-            Ok(MarkOutcome::InProgress { retry_after })
-        }
-        Beginning::Failed(error) => Err(error.into()),
+        Entry::Duplicate => Ok(MarkOutcome::Processed),
+        Entry::Failed(Error::InProgress { retry_after, .. }) => Ok(MarkOutcome::InProgress { retry_after }),
+        Entry::Failed(error) => Err(error.into()),
     }
 }
 
