@@ -50,9 +50,9 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     if sizes.len() == ROWS.len() {
         let line = |costs: &[f64]| sizes.iter().copied().map(f64::from).zip(costs.iter().copied()).collect();
         let chart = Chart {
-            title: "Fence: microseconds a mark".to_owned(),
-            horizontal: "rows in the table",
-            lines: vec![("PostgreSQL", line(&postgres)), ("SQLite", line(&sqlite))],
+            title: "Fence: microseconds per mark".to_owned(),
+            horizontal: "rows in the table".to_owned(),
+            lines: vec![("PostgreSQL".to_owned(), line(&postgres)), ("SQLite".to_owned(), line(&sqlite))],
         };
         plot::write("table_growth", &[chart])?;
         let mut reach = Reach::default();

@@ -44,8 +44,8 @@ impl Contest {
     pub(crate) fn fence<D: Database>(database: &D) -> Self {
         let handlers: Vec<(_, Arc<dyn Handler>)> = vec![
             ("by hand", database.fence_by_hand()),
-            ("ours, alone", Arc::new(Fence(database.log_alone()))),
-            ("ours, group commit", Arc::new(Fence(database.log()))),
+            ("without group commit", Arc::new(Fence(database.log_alone()))),
+            ("with group commit", Arc::new(Fence(database.log()))),
         ];
         Self { what: "fence", handlers }
     }
@@ -61,8 +61,8 @@ impl Contest {
     pub(crate) fn claim<D: Database>(database: &D) -> Self {
         let handlers: Vec<(_, Arc<dyn Handler>)> = vec![
             ("by hand", database.claim_by_hand()),
-            ("ours, alone", Arc::new(Claim(database.log_alone()))),
-            ("ours, group commit", Arc::new(Claim(database.log()))),
+            ("without group commit", Arc::new(Claim(database.log_alone()))),
+            ("with group commit", Arc::new(Claim(database.log()))),
         ];
         Self { what: "claim + complete", handlers }
     }
@@ -190,7 +190,7 @@ pub(crate) fn print_head<D: Database>(contest: &Contest) {
 pub(crate) fn print(cell: &Cell) {
     for figure in &cell.figures {
         let Figure { name, per_second, p50, p99, cpu: [client, server] } = figure;
-        print!("{:>9}   {name:<20} {per_second:>10.0} {p50:>9.2} {p99:>9.2}", cell.in_flight);
+        print!("{:>9}   {name:<22} {per_second:>10.0} {p50:>9.2} {p99:>9.2}", cell.in_flight);
         print!(" {client:>14.1} {server:>8.1} {:>8.2}", cell.times(figure));
         if std::ptr::eq(figure, cell.ours()) {
             print!(" {:>14.2}", cell.of_the_limit);

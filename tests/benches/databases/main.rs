@@ -1,5 +1,5 @@
-//! The logs on SQL databases against what one would write by hand: deliveries a second, and how long one
-//! takes, with few and with many in flight.
+//! The logs on SQL databases against what one would write by hand: deliveries per second, and how
+//! long one takes, with few and with many in flight.
 //!
 //! `cargo bench -p ferro-idem-tests --bench databases`; `-- --log postgres --guarantee fence --in-flight 256
 //! --seconds 1` measures a part of it. All of it also draws the plots in `docs/benchmarks`.
@@ -33,11 +33,11 @@ use sqlite::Sqlite;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let selection = Selection::from_arguments()?;
-    let mut reach = Reach::default();
+    let (mut reach, mut claims) = (Reach::default(), Vec::new());
     print_load("before");
     if selection.has_log("postgres") {
         let database = PostgreSql::start().await;
-        let fence = compare("postgres", &database, &selection, &mut reach).await?;
+        let fence = compare("postgres", &database, &selection, &mut reach, &mut claims).await?;
         if selection.has_guarantee("attribute") {
             run(&database, &Contest::attribute(&database), &[256], selection.seconds).await;
         }
@@ -57,29 +57,33 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     if selection.has_log("sqlite") {
         let database = Sqlite::open().await;
-        let fence = compare("sqlite", &database, &selection, &mut reach).await?;
+        let fence = compare("sqlite", &database, &selection, &mut reach, &mut claims).await?;
         for cell in fence.iter().filter(|cell| cell.in_flight == 256) {
             reach.at_least("SQLite fence, 256 in flight, against by hand", 20.0, cell.times(cell.ours()));
         }
     }
     if selection.has_log("mariadb") {
         let database = MariaDb::start().await;
-        let fence = compare("mariadb", &database, &selection, &mut reach).await?;
+        let fence = compare("mariadb", &database, &selection, &mut reach, &mut claims).await?;
         for cell in fence.iter().filter(|cell| cell.in_flight == 256) {
             reach.at_least("MariaDB fence, 256 in flight, against by hand", 5.0, cell.times(cell.ours()));
         }
+    }
+    if selection.is_whole() {
+        plot::write("claims", &claims)?;
     }
     print_load("after");
     reach.print();
     Ok(())
 }
 
-/// Fence and claim on one database. Returns the fence's figures.
+/// Fence and claim on one database. Returns the fence's figures; the chart of the claims goes to `claims`.
 async fn compare<D: Database>(
     name: &str,
     database: &D,
     selection: &Selection,
     reach: &mut Reach,
+    claims: &mut Vec<Chart>,
 ) -> Result<Vec<Cell>, Box<dyn Error>> {
     let (mut fence, mut claim) = (Vec::new(), Vec::new());
     if selection.has_guarantee("fence") {
@@ -96,21 +100,21 @@ async fn compare<D: Database>(
         let what = "PostgreSQL claim + complete, 256 in flight, against by hand";
         reach.at_least(what, 8.0, cell.times(cell.ours()));
     }
+    let chart = |what: &str, cells: &[Cell], read: fn(&Figure) -> f64| Chart {
+        title: format!("{}, {what}", D::NAME),
+        horizontal: "deliveries in flight".to_owned(),
+        lines: lines(cells, read),
+    };
     if selection.is_whole() {
-        let chart = |what: &str, cells: &[Cell], read: fn(&Figure) -> f64| Chart {
-            title: format!("{}, {what}", D::NAME),
-            horizontal: "deliveries in flight",
-            lines: lines(cells, read),
-        };
         plot::write(
             name,
             &[
-                chart("fence: deliveries a second", &fence, |figure| figure.per_second),
+                chart("fence: deliveries per second", &fence, |figure| figure.per_second),
                 chart("fence: p99 in ms", &fence, |figure| figure.p99),
-                chart("claim + complete: a second", &claim, |figure| figure.per_second),
             ],
         )?;
     }
+    claims.push(chart("claim + complete: per second", &claim, |figure| figure.per_second));
     Ok(fence)
 }
 
@@ -125,11 +129,11 @@ async fn run<D: Database>(database: &D, contest: &Contest, in_flight: &[usize], 
     cells
 }
 
-fn lines(cells: &[Cell], read: fn(&Figure) -> f64) -> Vec<(&'static str, Vec<(f64, f64)>)> {
+fn lines(cells: &[Cell], read: fn(&Figure) -> f64) -> Vec<(String, Vec<(f64, f64)>)> {
     let handlers = cells.first().map_or(0, |cell| cell.figures.len());
     let line = |handler: usize| {
         let points = cells.iter().map(|cell| (count(cell.in_flight), read(&cell.figures[handler])));
-        (cells[0].figures[handler].name, points.collect())
+        (cells[0].figures[handler].name.to_owned(), points.collect())
     };
     (0..handlers).map(line).collect()
 }
