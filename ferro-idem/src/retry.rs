@@ -18,6 +18,9 @@ const ATTEMPTS: u32 = 8;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_millis(640);
+
 /// What an error says of the statement that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
@@ -34,6 +37,7 @@ pub(crate) enum FaultKind {
 pub(crate) struct Attempts {
     deadline: Instant,
     made: u32,
+    max: u32,
     /// Whether an earlier attempt may have been carried out.
     unanswered: bool,
 }
@@ -58,13 +62,19 @@ pub(crate) struct Unanswered {
 
 impl Attempts {
     pub(crate) fn new() -> Self {
-        Self { deadline: Instant::now() + DEADLINE, made: 0, unanswered: false }
+        Self { deadline: Instant::now() + DEADLINE, made: 0, max: ATTEMPTS, unanswered: false }
+    }
+
+    /// Bounded by the deadline alone.
+    #[cfg(feature = "redis")]
+    pub(crate) fn until_deadline() -> Self {
+        Self { max: u32::MAX, ..Self::new() }
     }
 
     /// A single one.
     #[cfg(feature = "redis")]
     pub(crate) fn once() -> Self {
-        Self { made: ATTEMPTS - 1, ..Self::new() }
+        Self { max: 1, ..Self::new() }
     }
 
     /// `again`: it was asked before, and may have been carried out.
@@ -84,6 +94,12 @@ impl Attempts {
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered
+    }
+
+    /// When the call is answered with an error.
+    #[cfg(feature = "redis")]
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// How much of this time there is before the deadline.
@@ -111,8 +127,9 @@ impl Attempts {
     /// error.
     pub(crate) async fn again_after(&mut self, kind: FaultKind) -> bool {
         self.count(kind);
-        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.made.saturating_sub(1));
-        if kind == FaultKind::Permanent || self.made >= ATTEMPTS || Instant::now() + pause >= self.deadline {
+        let pause =
+            FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.made.saturating_sub(1))).min(MAX_PAUSE);
+        if kind == FaultKind::Permanent || self.made >= self.max || Instant::now() + pause >= self.deadline {
             return false;
         }
         sleep(pause).await;
@@ -151,6 +168,14 @@ mod tests {
         let (made, took) = fail(&mut Attempts::once(), Duration::MAX, FaultKind::Unanswered).await;
         assert_eq!(made, 1);
         assert!((ANSWER_WITHIN..ANSWER_WITHIN * 2).contains(&took), "{took:?}");
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test(start_paused = true)]
+    async fn without_a_count_attempts_go_on_until_the_deadline() {
+        let (made, took) = fail(&mut Attempts::until_deadline(), Duration::ZERO, FaultKind::Passing).await;
+        assert!(made > ATTEMPTS);
+        assert!((DEADLINE.saturating_sub(MAX_PAUSE)..=DEADLINE).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
 use ferro_idem_tests::servers::{Redis, RedisCluster};
 
+use futures_util::future::join_all;
+
 use super::{LEASE, acquire, connect_to};
 
 #[tokio::test]
@@ -118,4 +120,29 @@ async fn a_master_that_stands_still_takes_no_time_of_the_other_masters_events() 
     assert!(asked.expect("it is asked a single time").unwrap());
     let event = EventRef::new("evt_3").unwrap();
     assert!(log.claim(event, Owner::random().unwrap(), LEASE).await.is_ok());
+}
+
+/// How often the server was asked for `INFO`.
+async fn looks(server: &Redis) -> u64 {
+    let stats: String = server.tell("INFO commandstats").await;
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_info:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_thousand_first_calls_look_at_the_server_once() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    let ids: Vec<String> = (0..1_000).map(|number| format!("evt_{number}")).collect();
+    for minute in 0_u64..2 {
+        let before = looks(&server).await;
+        let marks = join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
+        assert!(marks.into_iter().all(|marked| marked.unwrap() == (minute == 0)));
+        // `INFO commandstats` counts itself.
+        assert_eq!(looks(&server).await - before, 2, "minute {minute}");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::resume();
+    }
 }

@@ -7,6 +7,8 @@ mod expiry;
 mod hash;
 mod lost_replies;
 mod refusals;
+mod replica;
+mod stalls;
 
 use std::time::Duration;
 

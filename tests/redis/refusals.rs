@@ -1,4 +1,4 @@
-//! What the server refuses is not asked again, and the error says what to do.
+//! What the server refuses is not sent again, and the error says what to do.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ where
 {
     let start = Instant::now();
     let error = log.try_mark_processed(id).await.unwrap_err();
-    // Eight attempts pause for 1.27 s in all.
-    assert!(start.elapsed() < Duration::from_secs(1), "asked again");
+    // What passes is tried for ten seconds.
+    assert!(start.elapsed() < Duration::from_secs(5), "sent again");
     error
 }
 

@@ -6,11 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 
+use super::request::{Request, When};
+use super::undelivered::Made;
 use super::{RedisLog, millis, script};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
+use crate::retry::Attempts;
 
 /// The states that a claim can be settled in.
 #[derive(Clone, Copy)]
@@ -33,18 +36,26 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         settled: Settled,
     ) -> Result<bool, Error> {
         let arguments = (held.owner.as_bytes().as_slice(), held.token, settled as u8, millis(self.retention));
-        self.run(operation, &script::SETTLE, event_id, arguments).await
+        let request = Request { operation, script: &script::SETTLE, event_id, when: When::AtAnyTime };
+        let (outcome, _) = self.send(Attempts::until_deadline(), request, arguments).await?;
+        Ok(outcome == 1)
     }
 }
 
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        self.refuse_eviction().await?;
+        let attempts = Attempts::until_deadline();
+        self.refuse_eviction(&attempts).await?;
         let event_type = event.recorded_type().unwrap_or_default();
         let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
-        let (outcome, number): (u8, u64) =
-            self.run("claim the event", &script::CLAIM, event.id(), arguments).await?;
+        let request = Request {
+            operation: "claim the event",
+            script: &script::CLAIM,
+            event_id: event.id(),
+            when: When::TakenBack(owner, Made::Claim { lease }),
+        };
+        let (outcome, number) = self.send(attempts, request, arguments).await?;
         Ok(match outcome {
             0 => ClaimOutcome::Acquired { token: number },
             1 => ClaimOutcome::InProgress { retry_after: Duration::from_millis(number) },
@@ -55,7 +66,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
         let arguments =
             (held.owner.as_bytes().as_slice(), held.token, millis(lease), self.time_to_live(lease));
-        self.run("renew the claim", &script::RENEW, event_id, arguments).await
+        let request = Request {
+            operation: "renew the claim",
+            script: &script::RENEW,
+            event_id,
+            when: When::BeforeDeadline,
+        };
+        let (outcome, _) = self.send(Attempts::until_deadline(), request, arguments).await?;
+        Ok(outcome == 1)
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {

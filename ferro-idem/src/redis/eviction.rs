@@ -1,37 +1,51 @@
-//! Nothing is fenced on a server that forgets: it has to be `maxmemory-policy noeviction`.
+//! A server that evicts keys fences nothing: its `maxmemory-policy` has to be `noeviction`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{RedisLog, fault};
+use super::{RedisLog, Shared, fault};
 use crate::error::Error;
-use crate::retry::{Attempts, FaultKind};
+use crate::retry::{Attempts, DEADLINE, FaultKind};
 
-/// How long an answer counts. A setting can change under a running server, and a failover or a new
+/// How long an answer counts. A setting can change while a server runs, and a failover or a new
 /// node brings a server that was not asked.
 const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 const OPERATION: &str = "make sure that the server forgets no event";
 
-/// When the servers last said that they evict nothing.
+/// The check that the servers evict nothing: one at a time, whose answer all calls wait for.
 #[derive(Default)]
-pub(super) struct LastAnswer(Mutex<Option<Instant>>);
+pub(super) struct PolicyCheck(Mutex<State>);
 
-impl LastAnswer {
-    fn asked_at(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Default)]
+struct State {
+    /// When the servers were last asked, if they then said that they evict nothing.
+    passed_at: Option<Instant>,
+    running: Option<watch::Receiver<Option<Result<(), Refusal>>>>,
+}
 
+/// Why a log does not use the server. Cloned for each call that waits for the answer.
+#[derive(Clone, Debug)]
+enum Refusal {
+    Evicts(String),
+    SaysNothing,
+    Failed(RedisError),
+}
+
+impl State {
     fn is_recent(&self) -> bool {
-        self.asked_at().is_some_and(|asked_at| asked_at.elapsed() < ASK_AGAIN_AFTER)
+        self.passed_at.is_some_and(|passed_at| passed_at.elapsed() < ASK_AGAIN_AFTER)
     }
+}
 
-    fn keep(&self, asked_at: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked_at);
+impl PolicyCheck {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,32 +58,86 @@ struct Evicts(String);
 struct Unknown;
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
-    /// Takes nothing of the time that the call itself has.
-    pub(super) async fn refuse_eviction(&self) -> Result<(), Error> {
-        let Some(last_answer) = self.no_eviction.as_deref().filter(|last| !last.is_recent()) else {
+    pub(super) async fn refuse_eviction(&self, attempts: &Attempts) -> Result<(), Error> {
+        if self.accepts_eviction {
             return Ok(());
-        };
-        let asked_at = Instant::now();
-        let asked_before = last_answer.asked_at().is_some();
-        // A master that is down must not stop the others for long: what it said before counts on.
-        let attempts = if asked_before { Attempts::once() } else { Attempts::new() };
-        let policies = match self.ask(attempts, policies).await {
-            Ok(policies) => policies,
-            Err(error) if asked_before && fault::kind_of(&error) != FaultKind::Permanent => {
-                last_answer.keep(asked_at);
-                return Ok(());
+        }
+        // A check that ends without an answer ended with the runtime that it ran on.
+        for _ in 0..MAX_CHECKS {
+            let Some(mut running) = self.check_running() else { return Ok(()) };
+            let answer = async { running.wait_for(Option::is_some).await.ok()?.clone() };
+            match attempts.attempt(Some(DEADLINE), answer).await {
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(refusal))) => return Err(refusal.into_error()),
+                Ok(None) => {}
+                Err(unanswered) => return Err(fault::explain(OPERATION, fault::timed_out(unanswered))),
             }
-            Err(error) => return Err(explain(error)),
+        }
+        Err(Refusal::SaysNothing.into_error())
+    }
+
+    /// The check that runs, or starts one. `None`: the last answer still counts.
+    fn check_running(&self) -> Option<watch::Receiver<Option<Result<(), Refusal>>>> {
+        let mut state = self.shared.policy_check.state();
+        if state.is_recent() {
+            return None;
+        }
+        // Closed without an answer: see above.
+        if let Some(running) = state.running.as_ref().filter(|running| running.has_changed().is_ok()) {
+            return Some(running.clone());
+        }
+        let (answer, running) = watch::channel(None);
+        state.running = Some(running.clone());
+        let (log, has_passed) = (self.clone(), state.passed_at.is_some());
+        drop(state);
+        tokio::spawn(async move {
+            let started_at = Instant::now();
+            let checked = log.check_policies(has_passed).await;
+            log.shared.keep(&checked, started_at);
+            answer.send_replace(Some(checked));
+        });
+        Some(running)
+    }
+
+    async fn check_policies(&self, has_passed: bool) -> Result<(), Refusal> {
+        // A master that is down must not delay the others' events for long: its last answer counts on.
+        let mut attempts = if has_passed { Attempts::once() } else { Attempts::until_deadline() };
+        let policies = match self.read(&mut attempts, policies).await {
+            Ok(policies) => policies,
+            Err(error) if has_passed && fault::kind_of(&error) != FaultKind::Permanent => return Ok(()),
+            Err(error) => return Err(Refusal::Failed(error)),
         };
         for policy in policies {
             match policy.as_deref() {
                 Some("noeviction") => {}
-                Some(evicts) => return Err(refusal(evicts)),
-                None => return Err(unknown(Unknown)),
+                Some(evicts) => return Err(Refusal::Evicts(evicts.to_owned())),
+                None => return Err(Refusal::SaysNothing),
             }
         }
-        last_answer.keep(asked_at);
         Ok(())
+    }
+}
+
+/// How many checks a call waits for, if one ends without an answer.
+const MAX_CHECKS: u32 = 3;
+
+impl Shared {
+    fn keep(&self, checked: &Result<(), Refusal>, started_at: Instant) {
+        let mut state = self.policy_check.state();
+        state.running = None;
+        if checked.is_ok() {
+            state.passed_at = Some(started_at);
+        }
+    }
+}
+
+impl Refusal {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Evicts(policy) => refusal(&policy),
+            Self::SaysNothing => unknown(Unknown),
+            Self::Failed(error) => explain(error),
+        }
     }
 }
 
@@ -96,7 +164,7 @@ fn policy(answer: Value) -> Option<String> {
     field(&info, "maxmemory_policy").map(str::to_owned)
 }
 
-/// Of an answer in lines of `name:value`.
+/// A field of an answer in lines of `name:value`.
 fn field<'answer>(answer: &'answer str, name: &str) -> Option<&'answer str> {
     answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
@@ -113,7 +181,7 @@ fn refusal(policy: &str) -> Error {
         operation: OPERATION.into(),
         advice: format!(
             "its `maxmemory-policy` is `{policy}`, so when its memory is full it drops marks, and their \
-             events run again: set it to `noeviction` on every node (or say `with_eviction_accepted()`)"
+             events run again: set it to `noeviction` on every node (or use `with_eviction_accepted()`)"
         )
         .into(),
         source: Evicts(policy.to_owned()).into(),
@@ -125,7 +193,7 @@ fn unknown(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error
         operation: OPERATION.into(),
         advice:
             "it does not say what its `maxmemory-policy` is: allow `INFO` to its user (and `CLUSTER INFO` \
-                 on a cluster), or set the policy to `noeviction` yourself and say `with_eviction_accepted()`"
+                 on a cluster), or set the policy to `noeviction` yourself and use `with_eviction_accepted()`"
                 .into(),
         source: source.into(),
     }

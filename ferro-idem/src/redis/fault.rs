@@ -1,16 +1,17 @@
-//! What Redis' refusals mean: whether to ask again, and what to do, in plain words.
+//! What Redis' errors mean: whether to send the request again, and what to do.
 
 use std::borrow::Cow;
+use std::io;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::error::Error;
-use crate::retry::FaultKind;
+use crate::retry::{FaultKind, Unanswered};
 
-/// Whether it helps to ask again. Decides by kind and code, never by message.
+/// Whether it helps to send the request again. Decides by kind and code, never by message.
 ///
-/// Every script carries the owner of its call, so asking once more is always safe; what is not
-/// known to be a refusal is therefore asked again.
+/// Every script carries the owner of its call, so sending it once more is always safe. Whatever is not
+/// known to be a refusal is therefore sent again.
 pub(super) fn kind_of(error: &RedisError) -> FaultKind {
     match error.kind() {
         ErrorKind::Extension => match error.code() {
@@ -33,6 +34,10 @@ pub(super) fn kind_of(error: &RedisError) -> FaultKind {
         | ErrorKind::UnexpectedReturnType => FaultKind::Permanent,
         _ => FaultKind::Unanswered,
     }
+}
+
+pub(super) fn timed_out(unanswered: Unanswered) -> RedisError {
+    io::Error::new(io::ErrorKind::TimedOut, unanswered).into()
 }
 
 pub(super) fn explain(operation: impl Into<Cow<'static, str>>, error: RedisError) -> Error {
@@ -64,7 +69,9 @@ fn advice_on(error: &RedisError) -> &'static str {
             "the server takes no writes because too few replicas are there (`min-replicas-to-write`): \
              bring them back"
         }
-        (_, Some("READONLY")) => "this is a replica, which takes no writes: connect to the primary",
+        (_, Some("READONLY")) => {
+            "this is a replica, which takes no writes: connect to the primary, by a name that follows it"
+        }
         (_, Some("MOVED" | "ASK")) => {
             "the server is a node of a cluster: make the log's connection with `redis::cluster::ClusterClient`"
         }
@@ -91,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_carried_out_or_passes_is_asked_again() {
+    fn what_may_have_been_carried_out_or_passes_is_sent_again() {
         for reply in ["LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "BUSY", "MOVED 1 a:1"] {
             let error = answered(format!("-{reply} x\r\n").as_bytes());
             assert_eq!(kind_of(&error), FaultKind::Passing, "{reply}");
@@ -103,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_asked_again_and_says_what_to_do() {
+    fn a_refusal_is_not_sent_again_and_says_what_to_do() {
         for (code, advice) in [
             ("NOAUTH", "password"),
             ("WRONGPASS", "password"),

@@ -1,42 +1,67 @@
 //! The log in Redis or Valkey.
 
 mod claim;
+mod clock;
 mod eviction;
 mod fault;
+mod request;
 mod script;
+mod undelivered;
 
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::ConnectionLike;
-use redis::{FromRedisValue, RedisError, RedisResult, ToRedisArgs};
+use redis::aio::{ConnectionLike, ConnectionManager};
 
-use self::eviction::LastAnswer;
-use self::script::Script;
+use self::clock::ServerClock;
+use self::eviction::PolicyCheck;
+use self::request::{Leaving, Request, When};
+use self::undelivered::{Made, Undelivered};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::{ProcessedEventLog, RETENTION};
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts};
+use crate::retry::Attempts;
 
 /// With none at all, a mark would be deleted as soon as it is made.
 const MIN_RETENTION: Duration = Duration::from_secs(1);
 
 /// A log in Redis or Valkey, on one node or a cluster: fence and claim, no transactions.
 ///
-/// It takes the application's own connection, a clone of which each call uses: a
-/// [`ConnectionManager`](https://docs.rs/redis/latest/redis/aio/struct.ConnectionManager.html) or a
-/// [`ClusterConnection`](redis::cluster_async::ClusterConnection), which reconnect. A
+/// It takes the application's own connection and uses a clone of it for each call. Use one that reconnects: a
+/// [`ConnectionManager`], which `RedisLog` alone stands for, or a
+/// [`ClusterConnection`](redis::cluster_async::ClusterConnection). A
 /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection) works until it breaks, and then never
-/// again. TLS, user and timeouts are the connection's.
+/// again. TLS, user and timeouts are set on the connection.
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use ferro_idem::{ProcessedEventLog, RedisLog};
+///
+/// let client = redis::Client::open("redis://127.0.0.1:6379")?;
+/// let log: RedisLog = RedisLog::new(client.get_connection_manager().await?);
+/// assert!(log.try_mark_processed("evt_1").await?);
+/// assert!(!log.try_mark_processed("evt_1").await?);
+/// # Ok(()) }
+/// ```
+///
+/// On a cluster, the type names the connection:
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use ferro_idem::RedisLog;
+/// use redis::cluster_async::ClusterConnection;
+///
+/// let client = redis::cluster::ClusterClient::new(["redis://node-1:6379", "redis://node-2:6379"])?;
+/// let log: RedisLog<ClusterConnection> = RedisLog::new(client.get_async_connection().await?);
+/// # Ok(()) }
+/// ```
 ///
 /// # What Redis promises
 ///
-/// A mark is as durable as the server's settings make it, and no more. Where an event that runs twice
+/// A mark is as durable as the server's settings make it, and no more. If an event that runs twice
 /// costs money, keep the log in a database.
 ///
 /// | server | what can take back a mark that was acknowledged, so that its event runs again |
@@ -47,38 +72,52 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 /// | any of them with a failover (Sentinel, cluster) | a failover: what the replica had not received, or a partition's losing side |
 /// | `maxmemory-policy` other than `noeviction` | a full memory, at any time: refused, see below |
 ///
-/// `WAIT` does not mend the failover: it makes the loss rarer
-/// (<https://redis.io/docs/latest/commands/wait/>), and this log does not send it. See
+/// `WAIT` makes the loss at a failover rarer and does not prevent it
+/// (<https://redis.io/docs/latest/commands/wait/>), so this log does not send it. See
 /// <https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/> and
 /// <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#write-safety>.
 ///
 /// # Eviction
 ///
-/// Before the first mark or claim, and again every minute, every master is asked for its
-/// `maxmemory-policy` (`INFO memory`). One that may evict is refused, and so is one that does not say;
-/// [`with_eviction_accepted`](Self::with_eviction_accepted) is the way around. Where a master does not answer, the first
-/// call is an [`Error::Store`], and a later one goes on after 2 seconds with what it said before.
+/// Before the first mark or claim, and again every minute, one call asks every master for its
+/// `maxmemory-policy` (`INFO memory`), and all others wait for that answer. A server that may evict is refused, and
+/// so is one that does not say; [`with_eviction_accepted`](Self::with_eviction_accepted) skips the check. If a master
+/// does not answer, the first call is an [`Error::Store`], and a later one goes on after 2 seconds with the answer
+/// from before.
 ///
-/// # Lost replies
+/// # Lost replies and servers that stand still
 ///
-/// A call whose reply is lost is repeated with the same owner, up to 8 times within about 10 seconds, and
-/// is then an [`Error::Store`]. A client that resends by itself, as redis-rs does on a cluster, is as safe:
-/// the server knows the owner again. redis-rs waits 500 ms for a reply by default, which suits this.
+/// A call whose reply is lost is repeated with the same owner until 10 seconds have passed, and is then an
+/// [`Error::Store`]. The server recognises the owner, so a client that resends by itself, as redis-rs does on a
+/// cluster, is as safe. redis-rs waits 500 ms for a reply by default, which suits this.
+///
+/// Marks, claims and renewals carry that deadline on the server's own clock (`TIME`): a server that stood still does
+/// not carry them out afterwards. A mark or claim that may have been made before its call failed, or was dropped,
+/// is taken back in the background until it is known to be gone, so that the next delivery runs. One task a log does
+/// that, for up to 16,384 calls. If the process ends first, a mark stays, and a claim runs out with its lease.
+/// Completing and releasing have no deadline: carried out late, they are still true, and the fencing token keeps them
+/// from a later claim.
 ///
 /// A server that is gone without a word (a pulled cable, a firewall that drops packets) makes every call an
 /// [`Error::Store`] until TCP gives the connection up, on Linux after a quarter of an hour by default: a
-/// `ConnectionManager` connects anew when its connection breaks, and not while replies only time out. Set
+/// `ConnectionManager` reconnects when its connection breaks, and not while replies only time out. Set
 /// [`TcpSettings::set_user_timeout`](https://docs.rs/redis/1.8/redis/io/tcp/struct.TcpSettings.html) to some
 /// seconds (`ConnectionInfo::set_tcp_settings`), and it breaks after those.
 ///
+/// # Failover behind a name
+///
+/// After a failover, an open connection may lead to the old primary, which is a replica now and answers `READONLY`.
+/// The log then has that server close the connection (`QUIT`). A `ConnectionManager` resolves its name again when it
+/// reconnects, and the call is repeated on the new primary. A `ClusterConnection` follows its cluster by itself.
+///
 /// # Keys
 ///
-/// One hash an event, named by [`with_key_prefix`](Self::key_prefix) and the id, and every script touches only
-/// that one. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (the owner of the call,
-/// 16 bytes), `fence`, `lease_until` (milliseconds since 1970, while claimed) and `type`. A hash that the
+/// Each event is one hash, named by [`with_key_prefix`](Self::with_key_prefix) and the id, and every script touches
+/// only that one. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (of the call that made it,
+/// 16 bytes), `fencing_token`, `lease_until` (milliseconds since 1970, while claimed) and `type`. A hash that the
 /// application wrote itself, with other fields, counts as processed. The key expires after
-/// [`retention`](Self::retention), counted from its last change, and never before a lease; nothing is
-/// purged by hand. Leases are on the clock of the server that has the key.
+/// [`with_retention`](Self::with_retention), counted from its last change, and never before a lease. Nothing needs to
+/// be purged. Leases are on the clock of the server that has the key.
 ///
 /// # Rights
 ///
@@ -87,43 +126,45 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// # Cancel safety
 ///
-/// A dropped call leaves the event's hash consistent and the connection usable. Its mark may have been
-/// made all the same.
-///
-/// ```no_run
-/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
-/// use ferro_idem::{ProcessedEventLog, RedisLog};
-///
-/// let client = redis::cluster::ClusterClient::new(["redis://node-1:6379", "redis://node-2:6379"])?;
-/// let log = RedisLog::new(client.get_async_connection().await?);
-/// assert!(log.try_mark_processed("evt_1").await?);
-/// assert!(!log.try_mark_processed("evt_1").await?);
-/// # Ok(()) }
-/// ```
+/// A dropped call leaves the event's hash consistent and the connection usable. The mark or claim that it may have
+/// made is taken back in the background.
 #[derive(Clone)]
-pub struct RedisLog<C> {
+pub struct RedisLog<C = ConnectionManager> {
     connection: C,
     key_prefix: Arc<[u8]>,
     retention: Duration,
-    /// `None`: eviction is accepted.
-    no_eviction: Option<Arc<LastAnswer>>,
+    accepts_eviction: bool,
+    shared: Arc<Shared>,
+}
+
+/// What all clones of a log know of the server.
+#[derive(Default)]
+struct Shared {
+    clock: Arc<ServerClock>,
+    policy_check: PolicyCheck,
+    leaving: Leaving,
+    undelivered: Arc<Undelivered>,
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
-    /// What the keys begin with, if nothing else is said.
+    /// What the keys begin with by default.
     pub const DEFAULT_KEY_PREFIX: &'static str = "stripe_processed_events:";
 
-    /// A log over the application's connection. Asks nothing yet.
+    /// A log over the application's connection. Sends nothing yet.
     pub fn new(connection: C) -> Self {
+        let clock = Arc::<ServerClock>::default();
+        let undelivered = Arc::new(Undelivered::new(Arc::clone(&clock)));
         Self {
             connection,
             key_prefix: Self::DEFAULT_KEY_PREFIX.as_bytes().into(),
             retention: RETENTION,
-            no_eviction: Some(Arc::default()),
+            accepts_eviction: false,
+            shared: Arc::new(Shared { clock, undelivered, ..Shared::default() }),
         }
     }
 
-    /// What the keys begin with: any bytes. Logs with different prefixes know nothing of each other.
+    /// Sets what the keys begin with, any bytes: [`DEFAULT_KEY_PREFIX`](Self::DEFAULT_KEY_PREFIX) by default. Logs
+    /// with different prefixes know nothing of each other.
     ///
     /// A hash tag in it (`{...}`) puts every event on one node of a cluster.
     #[must_use]
@@ -131,8 +172,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         Self { key_prefix: prefix.into().into(), ..self }
     }
 
-    /// How long an event is remembered after its last change: [`RETENTION`] by default, and a second at
-    /// least.
+    /// Sets how long an event is remembered after its last change: [`RETENTION`] by default, and at least a second.
     ///
     /// An event that comes back later than that runs again.
     #[must_use]
@@ -142,51 +182,28 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 
     /// Uses the server even if it may evict, or does not say whether it does.
     ///
-    /// Right where its policy is known to be `noeviction` and `INFO` is forbidden. On a server that
-    /// does evict, an event whose mark was dropped runs again, and a claim that was dropped can be had
+    /// Use this if the server's policy is known to be `noeviction` and `INFO` is forbidden. On a server that
+    /// does evict, an event whose mark was evicted runs again, and an evicted claim can be acquired
     /// twice at the same moment.
     #[must_use]
     pub fn with_eviction_accepted(self) -> Self {
-        Self { no_eviction: None, ..self }
+        Self { accepts_eviction: true, ..self }
     }
 
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let owner = Owner::random()?;
-        self.refuse_eviction().await?;
+        let attempts = Attempts::until_deadline();
+        self.refuse_eviction(&attempts).await?;
         let event_type = event.recorded_type().unwrap_or_default();
         let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(self.retention));
-        self.run("mark the event as processed", &script::MARK, event.id(), arguments).await
-    }
-
-    async fn run<T: FromRedisValue>(
-        &self,
-        operation: &'static str,
-        script: &Script,
-        event_id: &str,
-        arguments: impl ToRedisArgs + Copy + Send,
-    ) -> Result<T, Error> {
-        let key = [&self.key_prefix, event_id.as_bytes()].concat();
-        self.ask(Attempts::new(), |connection| script.run(connection, &key, arguments))
-            .await
-            .map_err(|error| fault::explain(operation, error))
-    }
-
-    /// Asks until there is an answer, a refusal, or no attempt left.
-    async fn ask<T, Asked: Future<Output = RedisResult<T>>>(
-        &self,
-        mut attempts: Attempts,
-        ask: impl Fn(C) -> Asked,
-    ) -> Result<T, RedisError> {
-        loop {
-            let error = match attempts.attempt(Some(ANSWER_WITHIN), ask(self.connection.clone())).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error,
-                Err(unanswered) => io::Error::new(io::ErrorKind::TimedOut, unanswered).into(),
-            };
-            if !attempts.again_after(fault::kind_of(&error)).await {
-                return Err(error);
-            }
-        }
+        let request = Request {
+            operation: "mark the event as processed",
+            script: &script::MARK,
+            event_id: event.id(),
+            when: When::TakenBack(owner, Made::Mark),
+        };
+        let (outcome, _) = self.send(attempts, request, arguments).await?;
+        Ok(outcome == 1)
     }
 }
 
@@ -208,7 +225,7 @@ impl<C> fmt::Debug for RedisLog<C> {
             .debug_struct("RedisLog")
             .field("key_prefix", &String::from_utf8_lossy(&self.key_prefix))
             .field("retention", &self.retention)
-            .field("accepts_eviction", &self.no_eviction.is_none())
+            .field("accepts_eviction", &self.accepts_eviction)
             .finish_non_exhaustive()
     }
 }

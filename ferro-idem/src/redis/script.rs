@@ -3,13 +3,21 @@
 use std::sync::LazyLock;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedisArgs};
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, ToRedisArgs};
 
-pub(super) static MARK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/mark.lua")));
-pub(super) static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/claim.lua")));
-pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/renew.lua")));
-pub(super) static SETTLE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/settle.lua")));
+/// A script that is carried out before its deadline only.
+macro_rules! before_deadline {
+    ($file:literal) => {
+        LazyLock::new(|| Script::new(concat!(include_str!("scripts/deadline.lua"), include_str!($file))))
+    };
+}
+
+pub(super) static MARK: LazyLock<Script> = before_deadline!("scripts/mark.lua");
+pub(super) static CLAIM: LazyLock<Script> = before_deadline!("scripts/claim.lua");
+pub(super) static RENEW: LazyLock<Script> = before_deadline!("scripts/renew.lua");
+pub(super) static SETTLE: LazyLock<Script> = before_deadline!("scripts/settle.lua");
+pub(super) static TAKE_BACK: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/take_back.lua")));
 
 pub(super) struct Script {
     code: &'static str,
@@ -21,16 +29,17 @@ impl Script {
         Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// Runs it by its hash, and by its code on a server that does not know it yet.
+    /// Runs it by its hash, or by its code if the server does not know it yet. Returns the outcome, a number that
+    /// belongs to it, and what the server's clock shows.
     ///
-    /// `redis::Script` would load the code into every node of a cluster, and wait for the one that is
+    /// `redis::Script` would load the code into every node of a cluster, and wait for one that is
     /// down, though the event is elsewhere. `EVAL` asks only the node that has the key, and loads it there.
-    pub(super) async fn run<T: FromRedisValue>(
+    pub(super) async fn run(
         &self,
         mut connection: impl ConnectionLike,
         key: &[u8],
         arguments: impl ToRedisArgs,
-    ) -> RedisResult<T> {
+    ) -> RedisResult<(i64, u64, u64)> {
         let by_hash = command("EVALSHA", &self.hash, key, &arguments);
         match by_hash.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

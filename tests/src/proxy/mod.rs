@@ -3,7 +3,7 @@
 mod frames;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub enum Then {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    server: Arc<AtomicU16>,
     plan: Arc<Mutex<Plan>>,
     cut: watch::Sender<()>,
 }
@@ -93,6 +94,8 @@ impl Proxy {
         let plan = Arc::<Mutex<Plan>>::default();
         let (cut, mut cuts) = watch::channel(());
         let losing = Arc::clone(&plan);
+        let server = Arc::new(AtomicU16::new(server));
+        let leads_to = Arc::clone(&server);
         tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
@@ -102,6 +105,7 @@ impl Proxy {
                 let Ok((client, _)) = accepted else { return };
                 let way = Way { protocol, plan: Arc::clone(&losing), hangs: AtomicBool::new(false) };
                 let mut cuts = cuts.clone();
+                let server = leads_to.load(Ordering::SeqCst);
                 tokio::spawn(async move {
                     tokio::select! {
                         () = way.hand_on(client, server) => {}
@@ -110,7 +114,12 @@ impl Proxy {
                 });
             }
         });
-        Self { port, plan, cut }
+        Self { port, server, plan, cut }
+    }
+
+    /// From now on, new connections lead to the server on this port of 127.0.0.1. Open ones stay.
+    pub fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     /// Its own port on 127.0.0.1.
