@@ -1,6 +1,6 @@
 //! What compiles, what must not, and what the compiler then says.
 //!
-//! The `.stderr` files were read by a person; DEVELOPMENT.md says how to add a case and how to
+//! The `.stderr` files were read by a person; CONTRIBUTING.md says how to add a case and how to
 //! bless one. One case alone: `cargo test -p ferro-idem-tests --test ui -- ui trybuild=NAME`.
 
 use std::process::Command;

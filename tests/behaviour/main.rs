@@ -1,6 +1,6 @@
 //! What a handler under `#[idempotent_webhook]` does, through the attribute itself.
 //!
-//! A test named `row_NN_..` is a row of the checklist in DEVELOPMENT.md.
+//! A test named `row_NN_..` is a row of the checklist in docs/testing.md.
 
 mod arguments;
 mod body;

@@ -1,0 +1,100 @@
+//! Each public item shows how it is used.
+
+use std::collections::BTreeMap;
+
+use quote::ToTokens;
+use syn::{Attribute, Item, UseTree, Visibility};
+
+use super::{files, read, report};
+
+/// Items without an example of their own, each with the reason. Methods are shown by their type.
+const WITHOUT_EXAMPLE: [(&str, &str); 0] = [];
+
+#[test]
+#[ignore = "the sources are being rewritten to it"]
+fn each_public_item_has_an_example_or_a_reason() {
+    let mut docs = BTreeMap::new();
+    for path in files(&["ferro-idem/src", "ferro-idem-macros/src"], "rs") {
+        let file = syn::parse_file(&read(&path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        documented(&file.items, &mut docs);
+    }
+    let mut broken = Vec::new();
+    for name in public_names() {
+        let has_example = docs.get(&name).is_some_and(|text| text.contains("```"));
+        let has_reason = WITHOUT_EXAMPLE.iter().any(|(excepted, _)| *excepted == name);
+        match (has_example, has_reason) {
+            (false, false) => broken.push(name),
+            (true, true) => broken.push(format!("{name} has an example, and a reason why it has none")),
+            _ => {}
+        }
+    }
+    report("give each public item an example, or the reason in WITHOUT_EXAMPLE", &broken);
+}
+
+/// What `lib.rs` and its public modules export, by name.
+fn public_names() -> Vec<String> {
+    let mut names = Vec::new();
+    for path in ["lib.rs", "stripe/mod.rs", "conformance/mod.rs"] {
+        let file = syn::parse_file(&read(&format!("ferro-idem/src/{path}"))).unwrap();
+        for item in &file.items {
+            match item {
+                Item::Use(used) if is_public(&used.vis) && !is_hidden(&used.attrs) => {
+                    leaves(&used.tree, &mut names)
+                }
+                _ => names.extend(public(item).filter(|_| path != "lib.rs").map(|(name, _)| name)),
+            }
+        }
+    }
+    names.retain(|name| name != "async_trait");
+    names
+}
+
+fn leaves(tree: &UseTree, names: &mut Vec<String>) {
+    match tree {
+        UseTree::Path(path) => leaves(&path.tree, names),
+        UseTree::Name(name) => names.push(name.ident.to_string()),
+        UseTree::Rename(renamed) => names.push(renamed.rename.to_string()),
+        UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, names)),
+        UseTree::Glob(_) => {}
+    }
+}
+
+/// The docs of all public items, modules within a file included. Those of two that share a name are put together.
+fn documented(items: &[Item], docs: &mut BTreeMap<String, String>) {
+    for item in items {
+        if let Item::Mod(module) = item {
+            documented(module.content.as_ref().map_or(&[], |(_, items)| items), docs);
+        }
+        if let Some((name, attributes)) = public(item) {
+            let text: String = attributes
+                .iter()
+                .filter(|attribute| attribute.path().is_ident("doc"))
+                .map(|attribute| attribute.to_token_stream().to_string())
+                .collect();
+            *docs.entry(name).or_default() += &text;
+        }
+    }
+}
+
+fn public(item: &Item) -> Option<(String, &[Attribute])> {
+    let (visibility, name, attributes) = match item {
+        Item::Struct(item) => (&item.vis, &item.ident, &item.attrs),
+        Item::Enum(item) => (&item.vis, &item.ident, &item.attrs),
+        Item::Trait(item) => (&item.vis, &item.ident, &item.attrs),
+        Item::Type(item) => (&item.vis, &item.ident, &item.attrs),
+        Item::Const(item) => (&item.vis, &item.ident, &item.attrs),
+        Item::Fn(item) => (&item.vis, &item.sig.ident, &item.attrs),
+        _ => return None,
+    };
+    (is_public(visibility) && !is_hidden(attributes)).then(|| (name.to_string(), attributes.as_slice()))
+}
+
+fn is_public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+fn is_hidden(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("doc") && attribute.to_token_stream().to_string().contains("hidden")
+    })
+}
