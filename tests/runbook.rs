@@ -7,7 +7,7 @@ use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 const RUNBOOK: &str = include_str!("../docs/operations.md");
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// The runbook's statement that holds this text.
 fn statement(holds: &str) -> String {

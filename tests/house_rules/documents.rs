@@ -1,5 +1,7 @@
 //! Links, commands and tests that the documents name.
 
+use std::path::Path;
+
 use super::{files, read, report, root};
 
 const REPOSITORY: &str = "https://github.com/ferro-idem/ferro-idem/";
@@ -91,8 +93,8 @@ fn files_that_the_documents_name_exist() {
     for document in documents() {
         let text = read(&document);
         for name in text.split('`').skip(1).step_by(2) {
-            let is_file =
-                name.ends_with(".rs") && !name.contains(|c: char| c.is_whitespace() || "*:NX".contains(c));
+            let is_file = Path::new(name).extension().is_some_and(|extension| extension == "rs")
+                && !name.contains(|c: char| c.is_whitespace() || "*:NX".contains(c));
             // The reader's own file, in the README.
             if name == "src/main.rs" {
                 continue;

@@ -39,7 +39,7 @@ fn public_names() -> Vec<String> {
         for item in &file.items {
             match item {
                 Item::Use(used) if is_public(&used.vis) && !is_hidden(&used.attrs) => {
-                    leaves(&used.tree, &mut names)
+                    leaves(&used.tree, &mut names);
                 }
                 _ => names.extend(public(item).filter(|_| path != "lib.rs").map(|(name, _)| name)),
             }
