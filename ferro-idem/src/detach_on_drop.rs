@@ -1,4 +1,4 @@
-//! Futures that are finished whoever drops them.
+//! Futures that are finished although they are dropped.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// A future that, once it was begun, is finished: dropped half-way, it goes on in a task of its own,
-/// and what it returns is dropped there.
+/// A future that is finished once it was begun. If it is dropped half-way, it continues in the background,
+/// and its output is dropped there.
 ///
-/// hyper drops a handler when the client hangs up; a claim or a commit that is on its way to the
-/// store must not be left in doubt for that. Costs nothing on the way that is not dropped.
-/// Outside of a tokio runtime there is no task to be had, and dropping it drops it.
+/// hyper drops a handler when the client hangs up. A claim or a commit that is on its way to the store must
+/// not be left in doubt by that. Costs nothing unless it is dropped. Outside of a tokio runtime nothing can
+/// run in the background, so dropping it there ends it.
 pub struct DetachOnDrop<T: Send + 'static> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     phase: Phase,

@@ -138,7 +138,7 @@ pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisLog;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use crate::sql::{InvalidTableName, SqlLog, SqlTransaction};
+pub use crate::sql::{InvalidTableName, SqlDatabase, SqlLog, SqlTransaction};
 #[cfg(feature = "mysql")]
 pub use crate::sql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]

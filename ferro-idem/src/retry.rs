@@ -1,35 +1,44 @@
-//! Asking a store again, with the same owner, when its answer was lost.
+//! Repeats a request with the same owner after its answer was lost.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long one call asks its store, all attempts together.
+/// How long one call may take, all attempts together.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long one attempt waits for its answer, over a network. A reply that was lost on the way never
-/// comes.
+/// How long one attempt over a network waits for its answer. A reply that was lost on the way never comes.
 #[cfg(any(test, feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Attempts of one call, the first included.
-const ATTEMPTS: u32 = 8;
+/// The attempts of one call, including the first.
+const MAX_ATTEMPTS: u32 = 8;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(640);
 
-/// What an error says of the statement that it answers.
+/// What an error says about its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
-    /// It may have been carried out or not: ask again with the same owner.
+    /// The request may have been carried out: repeat it with the same owner.
     Unanswered,
-    /// It was not carried out, and may be the next time: a deadlock, a server that is starting.
+    /// The request was not carried out, and may go through the next time: a deadlock, a starting server.
     Passing,
-    /// It will not be carried out, however often it is asked.
+    /// The request fails however often it is repeated.
     Permanent,
+}
+
+/// Whether a request goes to the store for the first time.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    First,
+    /// An earlier attempt may have been carried out, or may still wait at the server.
+    Retry,
 }
 
 /// The attempts of one call: bounded in number and in time.
@@ -43,26 +52,26 @@ pub(crate) struct Attempts {
 }
 
 /// Waits for one answer. `None`: for as long as it takes.
-pub(crate) async fn answer<T>(
-    within: Option<Duration>,
-    asked: impl Future<Output = T>,
-) -> Result<T, Unanswered> {
-    match within {
-        Some(within) => timeout(within, asked).await.map_err(|_| Unanswered { within }),
-        None => Ok(asked.await),
+pub(crate) async fn answer_within<T>(
+    limit: Option<Duration>,
+    request: impl Future<Output = T>,
+) -> Result<T, NoAnswerInTime> {
+    match limit {
+        Some(limit) => timeout(limit, request).await.map_err(|_| NoAnswerInTime { limit }),
+        None => Ok(request.await),
     }
 }
 
 /// The answer did not come in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {within:?}")]
-pub(crate) struct Unanswered {
-    within: Duration,
+#[error("no answer within {limit:?}")]
+pub(crate) struct NoAnswerInTime {
+    limit: Duration,
 }
 
 impl Attempts {
     pub(crate) fn new() -> Self {
-        Self { deadline: Instant::now() + DEADLINE, made: 0, max: ATTEMPTS, unanswered: false }
+        Self { deadline: Instant::now() + DEADLINE, made: 0, max: MAX_ATTEMPTS, unanswered: false }
     }
 
     /// Bounded by the deadline alone.
@@ -71,60 +80,60 @@ impl Attempts {
         Self { max: u32::MAX, ..Self::new() }
     }
 
-    /// A single one.
+    /// A single attempt.
     #[cfg(feature = "redis")]
     pub(crate) fn once() -> Self {
         Self { max: 1, ..Self::new() }
     }
 
-    /// `again`: it was asked before, and may have been carried out.
+    /// Begins with a first attempt, or goes on after one that may have been carried out.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn after(again: bool) -> Self {
-        Self { made: u32::from(again), unanswered: again, ..Self::new() }
+    pub(crate) fn starting_with(attempt: Attempt) -> Self {
+        let is_retry = attempt == Attempt::Retry;
+        Self { made: u32::from(is_retry), unanswered: is_retry, ..Self::new() }
     }
 
-    /// Whether there was an earlier attempt. It may have been carried out, or may still wait for a lock.
+    /// The kind of the next attempt.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn is_again(&self) -> bool {
-        self.made > 0
+    pub(crate) fn next(&self) -> Attempt {
+        if self.made > 0 { Attempt::Retry } else { Attempt::First }
     }
 
     /// Whether an earlier attempt may have been carried out, now or later.
-    // Redis needs not ask: its scripts look at the owner every time.
+    // Redis does not need it: its scripts look at the owner every time.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered
     }
 
-    /// When the call is answered with an error.
+    /// When the call fails.
     #[cfg(feature = "redis")]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// How much of this time there is before the deadline.
-    pub(crate) fn within(&self, within: Option<Duration>) -> Option<Duration> {
+    /// This limit, cut at the deadline.
+    pub(crate) fn within(&self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        within.map(|within| within.min(left))
+        limit.map(|limit| limit.min(left))
     }
 
-    /// One step of an attempt, for no longer than an answer is waited for, where it can be lost.
+    /// Runs one step of an attempt within this limit and the deadline. `None`: for as long as it takes.
     pub(crate) async fn attempt<T>(
         &self,
-        within: Option<Duration>,
-        asked: impl Future<Output = T>,
-    ) -> Result<T, Unanswered> {
-        answer(self.within(within), asked).await
+        limit: Option<Duration>,
+        request: impl Future<Output = T>,
+    ) -> Result<T, NoAnswerInTime> {
+        answer_within(self.within(limit), request).await
     }
 
-    /// An attempt failed.
+    /// Counts an attempt that failed.
     pub(crate) fn count(&mut self, kind: FaultKind) {
         self.made += 1;
         self.unanswered |= kind == FaultKind::Unanswered;
     }
 
-    /// Counts an attempt that failed, and waits before the next one. `false`: there is none, answer with the
-    /// error.
+    /// Counts an attempt that failed, and waits before the next one. `false`: there is no next one.
     pub(crate) async fn again_after(&mut self, kind: FaultKind) -> bool {
         self.count(kind);
         let pause =
@@ -164,25 +173,25 @@ mod tests {
 
     #[cfg(feature = "redis")]
     #[tokio::test(start_paused = true)]
+    async fn without_a_count_attempts_go_on_until_the_deadline() {
+        let (made, took) = fail(&mut Attempts::until_deadline(), Duration::ZERO, FaultKind::Passing).await;
+        assert!(made > MAX_ATTEMPTS);
+        assert!((DEADLINE.saturating_sub(MAX_PAUSE)..=DEADLINE).contains(&took), "{took:?}");
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test(start_paused = true)]
     async fn a_single_attempt_is_not_repeated() {
         let (made, took) = fail(&mut Attempts::once(), Duration::MAX, FaultKind::Unanswered).await;
         assert_eq!(made, 1);
         assert!((ANSWER_WITHIN..ANSWER_WITHIN * 2).contains(&took), "{took:?}");
     }
 
-    #[cfg(feature = "redis")]
     #[tokio::test(start_paused = true)]
-    async fn without_a_count_attempts_go_on_until_the_deadline() {
-        let (made, took) = fail(&mut Attempts::until_deadline(), Duration::ZERO, FaultKind::Passing).await;
-        assert!(made > ATTEMPTS);
-        assert!((DEADLINE.saturating_sub(MAX_PAUSE)..=DEADLINE).contains(&took), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_passes_is_asked_eight_times_with_pauses_that_double() {
+    async fn a_passing_error_is_retried_eight_times_with_pauses() {
         let (made, took) = fail(&mut Attempts::new(), Duration::ZERO, FaultKind::Passing).await;
         let pauses = FIRST_PAUSE * (1 + 2 + 4 + 8 + 16 + 32 + 64);
-        assert_eq!(made, ATTEMPTS);
+        assert_eq!(made, MAX_ATTEMPTS);
         // Tokio's timers count whole milliseconds, and round up.
         assert!((pauses..pauses + Duration::from_millis(10)).contains(&took), "{took:?}");
     }
@@ -196,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_no_answer_can_be_lost_an_attempt_waits_as_long_as_it_takes() {
+    async fn without_a_limit_an_attempt_waits_for_its_answer() {
         let start = Instant::now();
         let answer = Attempts::new().attempt(None, sleep(DEADLINE * 2)).await;
         assert!(answer.is_ok() && start.elapsed() >= DEADLINE * 2);
@@ -205,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn once_unanswered_it_may_have_been_carried_out_whatever_comes_later() {
+    async fn a_lost_answer_stays_in_doubt_whatever_comes_later() {
         let mut attempts = Attempts::new();
         assert!(!attempts.may_have_been_carried_out());
         assert!(attempts.again_after(FaultKind::Passing).await);
@@ -217,16 +226,16 @@ mod tests {
 
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     #[tokio::test(start_paused = true)]
-    async fn what_was_asked_before_is_asked_again_and_once_less() {
+    async fn a_request_that_was_sent_before_has_one_attempt_less() {
         let first = Attempts::new();
-        assert!(!first.is_again() && !first.may_have_been_carried_out());
-        let mut later = Attempts::after(true);
-        assert!(later.is_again() && later.may_have_been_carried_out());
+        assert!(first.next() == Attempt::First && !first.may_have_been_carried_out());
+        let mut later = Attempts::starting_with(Attempt::Retry);
+        assert!(later.next() == Attempt::Retry && later.may_have_been_carried_out());
         let (made, _) = fail(&mut later, Duration::ZERO, FaultKind::Passing).await;
-        assert_eq!(made, ATTEMPTS - 1);
-        let mut not_before = Attempts::after(false);
-        assert!(!not_before.is_again() && !not_before.may_have_been_carried_out());
+        assert_eq!(made, MAX_ATTEMPTS - 1);
+        let mut not_before = Attempts::starting_with(Attempt::First);
+        assert!(not_before.next() == Attempt::First && !not_before.may_have_been_carried_out());
         not_before.count(FaultKind::Passing);
-        assert!(not_before.is_again() && !not_before.may_have_been_carried_out());
+        assert!(not_before.next() == Attempt::Retry && !not_before.may_have_been_carried_out());
     }
 }

@@ -1,4 +1,4 @@
-//! Claims, each step one statement: the database decides.
+//! Claims. Each step is one statement, so that the database decides.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,62 +6,69 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::SqlLog;
-use super::dialect::{Dialect, Held, Mark, NewClaim, Step};
-use super::group::{Settlement, Told, share};
-use super::request::{Looks, NewClaims, Settling};
-use super::session::{Session, Unanswered};
+use super::dialect::SqlDatabase;
+use super::event_state::{ClaimStep, HeldClaim, Mark, NewClaim};
+use super::group::{BatchAnswer, ClaimUpdate, send_in_batch};
+use super::request::{ClaimEvents, LookAtEvents, UpdateClaims};
+use super::session::{RequestFailed, Session};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
-use crate::retry::Attempts;
+use crate::retry::{Attempt, Attempts};
 
-impl<D: Dialect> SqlLog<D> {
-    async fn settle(
+/// A century. Adding it to the time cannot overflow.
+const MAX_LEASE_MILLIS: i64 = 3_155_760_000_000;
+
+impl<D: SqlDatabase> SqlLog<D> {
+    async fn update_claim(
         &self,
-        step: Step,
+        step: ClaimStep,
         event_id: &str,
         held: Ownership,
         lease: Duration,
     ) -> Result<bool, Error> {
-        self.claim_statements().await?;
-        let held = Held {
+        self.core.claim_sql().await?;
+        let held = HeldClaim {
             id: event_id.into(),
             owner: held.owner,
             token: i64::try_from(held.token).unwrap_or(i64::MAX),
             lease_millis: millis(lease),
         };
-        let mut again = false;
-        if self.shares {
-            match share(Session::of_many(self), Settlement { step, held: held.clone() }).await {
-                Told::Answer(is_settled) => return Ok(is_settled),
-                Told::Failed(error) => return Err(error),
-                Told::Alone { again: may_be_done } => again = may_be_done,
+        let mut attempt = Attempt::First;
+        if self.has_group_commit {
+            let session = Session::for_batches(&self.core);
+            let update = ClaimUpdate { step, held: held.clone() };
+            match send_in_batch(session, self.groups.updates(step), update).await {
+                BatchAnswer::Answer(is_changed) => return Ok(is_changed),
+                BatchAnswer::Failed(error) => return Err(error),
+                BatchAnswer::Alone(next) => attempt = next,
             }
         }
-        Ok(Session::of_one(self)
-            .ask_on(Attempts::after(again), &Settling { step, held: &[&held] })
+        Ok(Session::for_caller(&self.core)
+            .send_after(Attempts::starting_with(attempt), &UpdateClaims { step, held: &[&held] })
             .await
-            .map_err(Unanswered::into_error)?
+            .map_err(RequestFailed::into_error)?
             .contains(&true))
     }
 
-    /// Alone, until it is had or another's.
-    async fn claim_alone(&self, claim: &NewClaim, again: bool) -> Result<ClaimOutcome, Error> {
-        let mut session = Session::of_one(self);
+    /// Claims one event in statements of its own, until the outcome is known.
+    async fn claim_alone(&self, claim: &NewClaim, attempt: Attempt) -> Result<ClaimOutcome, Error> {
+        let mut session = Session::for_caller(&self.core);
         loop {
             let claimed = session
-                .ask_on(Attempts::after(again), &NewClaims(&[claim]))
+                .send_after(Attempts::starting_with(attempt), &ClaimEvents(&[claim]))
                 .await
-                .map_err(Unanswered::into_error)?
+                .map_err(RequestFailed::into_error)?
                 .first()
                 .and_then(|claimed| claimed.as_outcome());
             if let Some(outcome) = claimed {
                 return Ok(outcome);
             }
-            // In a statement of its own: in one with the claim, it would not see what the claim met.
-            let standing = session.ask(&Looks(&[&claim.mark.id])).await.map_err(Unanswered::into_error)?;
-            if let Some(outcome) = standing.first().and_then(|standing| standing.as_outcome()) {
+            // A second statement, because the claim's own does not see the row that it conflicted with.
+            let states =
+                session.send(&LookAtEvents(&[&claim.mark.id])).await.map_err(RequestFailed::into_error)?;
+            if let Some(outcome) = states.first().and_then(|state| state.as_outcome()) {
                 return Ok(outcome);
             }
         }
@@ -69,31 +76,32 @@ impl<D: Dialect> SqlLog<D> {
 }
 
 #[async_trait]
-impl<D: Dialect> ClaimLog for SqlLog<D> {
+impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        self.claim_statements().await?;
+        self.core.claim_sql().await?;
         let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
-        let mut again = false;
-        if self.shares {
-            match share(Session::of_many(self), claim.clone()).await {
-                Told::Answer(outcome) => return Ok(outcome),
-                Told::Failed(error) => return Err(error),
-                Told::Alone { again: may_be_done } => again = may_be_done,
+        let mut attempt = Attempt::First;
+        if self.has_group_commit {
+            let session = Session::for_batches(&self.core);
+            match send_in_batch(session, &self.groups.claims, claim.clone()).await {
+                BatchAnswer::Answer(outcome) => return Ok(outcome),
+                BatchAnswer::Failed(error) => return Err(error),
+                BatchAnswer::Alone(next) => attempt = next,
             }
         }
-        self.claim_alone(&claim, again).await
+        self.claim_alone(&claim, attempt).await
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
-        self.settle(Step::Renew, event_id, held, lease).await
+        self.update_claim(ClaimStep::Renew, event_id, held, lease).await
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.settle(Step::Complete, event_id, held, Duration::ZERO).await
+        self.update_claim(ClaimStep::Complete, event_id, held, Duration::ZERO).await
     }
 
     async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.settle(Step::Release, event_id, held, Duration::ZERO).await
+        self.update_claim(ClaimStep::Release, event_id, held, Duration::ZERO).await
     }
 
     fn handle(&self) -> Arc<dyn ClaimLog> {
@@ -102,6 +110,5 @@ impl<D: Dialect> ClaimLog for SqlLog<D> {
 }
 
 fn millis(duration: Duration) -> i64 {
-    // A century, so that adding it to the time cannot overflow.
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(3_155_760_000_000)
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_LEASE_MILLIS)
 }

@@ -4,22 +4,21 @@ use std::borrow::Cow;
 
 use sqlx::error::{BoxDynError, DatabaseError};
 
-use super::dialect::Dialect;
 use super::table::TableName;
 use crate::error::Error;
 use crate::retry::FaultKind;
 
-/// What a database's refusal means.
+/// What an error of the database means for the request that it answers.
 #[derive(Debug)]
 pub struct Fault {
     pub(super) kind: FaultKind,
     pub(super) advice: Cow<'static, str>,
-    /// Of several events in the statement, it may be about one: the others could go through without it.
+    /// The error may be about one event of several in the statement. The others could go through without it.
     pub(super) is_about_one_event: bool,
 }
 
 impl Fault {
-    /// It may be carried out the next time.
+    /// The statement was not carried out, and may go through the next time.
     pub(super) fn passing(advice: &'static str) -> Self {
         Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: false }
     }
@@ -44,13 +43,13 @@ impl Fault {
         Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: true }
     }
 
-    /// The table does not take what is written of one event.
+    /// The table refuses the values of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
         Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: true }
     }
 
-    /// What the body wrote does not hold together.
+    /// The body's own writes violate a constraint.
     fn refused_effects() -> Self {
         Self::permanent(
             "a constraint that is checked at the commit refuses what the body wrote: see to the body, or to \
@@ -58,7 +57,7 @@ impl Fault {
         )
     }
 
-    /// The transaction is over before its end.
+    /// The database has rolled the transaction back before its commit.
     pub(super) fn rolled_back() -> Self {
         Self::permanent(
             "the database rolled the transaction back because a statement in the body failed: return \
@@ -66,7 +65,7 @@ impl Fault {
         )
     }
 
-    /// An answer that did not come.
+    /// The answer did not come in time.
     pub(super) fn late() -> Self {
         Self::unanswered(
             "the database did not answer in time: see whether it is overloaded, or whether a transaction \
@@ -74,7 +73,7 @@ impl Fault {
         )
     }
 
-    /// Nothing was asked.
+    /// There was no connection, so nothing was sent.
     pub(super) fn no_connection() -> Self {
         Self::passing(
             "no connection became free or answered in time: see that the server runs and can be reached, \
@@ -82,28 +81,50 @@ impl Fault {
         )
     }
 
-    /// Somebody has to do something about it.
+    /// The statement fails until somebody acts.
     pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: false }
     }
 
-    /// The table is not one that a log can be kept in.
-    pub(super) fn of_table<D: Dialect>(table: &TableName) -> Self {
+    /// A log cannot be kept in this table.
+    pub(super) fn of_table(table: &TableName, schema: &str) -> Self {
         Self::permanent(format!(
             "the table `{table}` does not fit: `event_id` needs a PRIMARY KEY or UNIQUE constraint, as in\n{}",
-            table.in_statement::<D>(D::SCHEMA)
+            table.in_statement(schema)
         ))
     }
 
-    /// As what a caller gets.
+    /// What an error means that the driver reports by itself.
+    pub(super) fn of_driver(error: &sqlx::Error, database: &str) -> Self {
+        match error {
+            // Nothing was sent, and the pool's own time limit is over.
+            sqlx::Error::PoolTimedOut => Self::permanent(
+                "no connection became free in time: raise the pool's `max_connections`, or hold \
+                 connections for a shorter time",
+            ),
+            sqlx::Error::PoolClosed => {
+                Self::permanent("the pool is closed: the application is shutting down")
+            }
+            sqlx::Error::BeginFailed => Self::passing("the database did not begin a transaction"),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::unanswered(
+                "the connection to the database was lost, see that the server runs and can be reached",
+            ),
+            sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
+                Self::permanent("no connection can be made: see to the pool's options")
+            }
+            _ => Self::unknown(database),
+        }
+    }
+
+    /// The error that a caller gets.
     pub(super) fn of(self, operation: &'static str, source: impl Into<BoxDynError>) -> Error {
         Error::Store { operation: operation.into(), advice: self.advice, source: source.into() }
     }
 
-    /// As what the caller of a refused commit gets.
+    /// The error that the caller of a refused commit gets.
     ///
-    /// It may be about rows that the body wrote, and the database quotes them: a key that is there already,
-    /// what a trigger raises. So the source has the code and the schema's names, and nothing else.
+    /// The database may quote values that the body wrote, for example a key that exists already. So the source
+    /// holds the code and the schema's names, and nothing else.
     pub(super) fn of_commit(self, operation: &'static str, error: sqlx::Error) -> Error {
         let is_of_values = self.is_about_one_event && self.kind == FaultKind::Permanent;
         let fault = if is_of_values { Self::refused_effects() } else { self };
@@ -113,26 +134,24 @@ impl Fault {
         }
     }
 
-    /// For a code that says nothing which its message does not say better. A trigger may have refused one
-    /// event of many.
-    pub(super) fn unknown<D: Dialect>() -> Self {
+    /// An unknown code: the database's own message says more. A trigger may have refused one event of many.
+    pub(super) fn unknown(database: &str) -> Self {
         let advice = format!(
-            "{} refused the statement, its own message says why; answer with an error so that the sender \
-             delivers again",
-            D::NAME
+            "{database} refused the statement, its own message says why; answer with an error so that the \
+             sender delivers again"
         );
         Self { is_about_one_event: true, ..Self::permanent(advice) }
     }
 }
 
-/// Nothing that a body wrote.
+/// A refused commit, without values that the body wrote.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the database refused the commit with {code}{by}: its message may quote what was written, see its log"
 )]
 struct RefusedCommit {
     code: String,
-    /// The constraint and its table, where the driver tells them apart from the message.
+    /// The constraint and its table, if the driver reports them separately.
     by: String,
 }
 
@@ -143,26 +162,6 @@ impl RefusedCommit {
             _ => String::new(),
         };
         Self { code: refusal.code().unwrap_or_default().into_owned(), by }
-    }
-}
-
-pub(super) fn fault_of<D: Dialect>(error: &sqlx::Error, table: &TableName) -> Fault {
-    match error {
-        sqlx::Error::Database(refusal) => D::explain(refusal.as_ref(), table),
-        // Nothing was asked, and the time for it is over.
-        sqlx::Error::PoolTimedOut => Fault::permanent(
-            "no connection became free in time: raise the pool's `max_connections`, or hold \
-             connections for a shorter time",
-        ),
-        sqlx::Error::PoolClosed => Fault::permanent("the pool is closed: the application is shutting down"),
-        sqlx::Error::BeginFailed => Fault::passing("the database did not begin a transaction"),
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Fault::unanswered(
-            "the connection to the database was lost, see that the server runs and can be reached",
-        ),
-        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
-            Fault::permanent("no connection can be made: see to the pool's options")
-        }
-        _ => Fault::unknown::<D>(),
     }
 }
 

@@ -3,6 +3,7 @@ use std::fmt;
 use sqlx::error::ErrorKind;
 
 use super::*;
+use crate::sql::dialect::Dialect;
 
 /// A refusal with a code, by no server.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ fn refused(code: &'static str) -> sqlx::Error {
 /// The kind, whether it may be about one event of many, and words of the advice.
 #[track_caller]
 fn means<D: Dialect>(error: &sqlx::Error, kind: FaultKind, is_about_one_event: bool, words: &str) {
-    let fault = fault_of::<D>(error, &TableName::default());
+    let fault = D::fault_of(error, &TableName::recommended(D::QUOTE));
     assert_eq!((fault.kind, fault.is_about_one_event), (kind, is_about_one_event), "{error:?}");
     assert!(fault.advice.contains(words), "{error:?}: {}", fault.advice);
 }
@@ -136,7 +137,7 @@ fn a_refused_commit_blames_the_body_where_it_is_about_values_and_quotes_none() {
         ("55P03", "holds the event for long"),
         ("53100", "disk is full"),
     ] {
-        let fault = fault_of::<sqlx::Postgres>(&refused(code), &TableName::default());
+        let fault = sqlx::Postgres::fault_of(&refused(code), &TableName::recommended('"'));
         let error = fault.of_commit("commit", refused(code));
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(error.to_string().contains(words), "{error}");

@@ -1,11 +1,10 @@
-//! Statements that have a part for each event.
+//! Statements with a part for each event.
 
 use std::iter::repeat_n;
 
-use super::dialect::Dialect;
 use super::table::TableName;
 
-/// A statement that has a part for each event.
+/// A statement with a part for each event.
 #[derive(Clone, Debug)]
 pub(super) struct Many<T = &'static str> {
     pub(super) head: T,
@@ -15,16 +14,16 @@ pub(super) struct Many<T = &'static str> {
 }
 
 impl Many {
-    /// Written out for one table.
-    pub(super) fn of<D: Dialect>(&self, table: &TableName) -> Many<String> {
+    /// The statement for one table.
+    pub(super) fn of(&self, table: &TableName) -> Many<String> {
         let Self { head, row, between, tail } = self;
-        Many { head: table.in_statement::<D>(head), row, between, tail: table.in_statement::<D>(tail) }
+        Many { head: table.in_statement(head), row, between, tail: table.in_statement(tail) }
     }
 }
 
 impl Many<String> {
-    /// The statement for these, and what to bind: the last one is repeated up to a power of two, which
-    /// changes nothing, so that a connection prepares few statements.
+    /// The statement for these items, and the items to bind. The last item is repeated up to a power of two,
+    /// so that a connection prepares few statements. Repetition changes nothing.
     pub(super) fn with<'i, T>(&self, items: &'i [T]) -> (String, impl Iterator<Item = &'i T> + use<'i, T>) {
         let count = items.len().next_power_of_two();
         let rows = vec![self.row; count].join(self.between);

@@ -1,59 +1,47 @@
 //! Marks: the fence.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::dialect::{Dialect, Mark, SchemaLevel};
-use super::group::{Told, UndeliveredMark, share};
-use super::request::Marks;
-use super::session::{Session, Unanswered};
-use super::{SqlLog, Statements};
+use super::SqlLog;
+use super::columns::SchemaLevel;
+use super::dialect::SqlDatabase;
+use super::event_state::Mark;
+use super::group::{BatchAnswer, UndeliveredMark, send_in_batch};
+use super::session::{RequestFailed, Session};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
 use crate::owner::Owner;
-use crate::retry::Attempts;
+use crate::retry::{Attempt, Attempts};
 
-impl<D: Dialect> SqlLog<D> {
+impl<D: SqlDatabase> SqlLog<D> {
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let mark = Mark::new(event, Owner::random()?);
-        let mut again = false;
-        if self.shares && self.statements().await?.columns == SchemaLevel::Full {
-            match share(Session::of_many(self), mark.clone()).await {
-                Told::Answer(undelivered) => return Ok(undelivered.into_is_first()),
-                Told::Failed(error) => return Err(error),
-                Told::Alone { again: may_be_there } => again = may_be_there,
+        let mut attempt = Attempt::First;
+        if self.has_group_commit && self.core.mark_sql().await?.level == SchemaLevel::Full {
+            let session = Session::for_batches(&self.core);
+            match send_in_batch(session, &self.groups.marks, mark.clone()).await {
+                BatchAnswer::Answer(undelivered) => return Ok(undelivered.into_is_first()),
+                BatchAnswer::Failed(error) => return Err(error),
+                BatchAnswer::Alone(next) => attempt = next,
             }
         }
-        let log = self.clone();
+        let (core, marks) = (Arc::clone(&self.core), Arc::clone(&self.groups.marks));
         let marking = async move {
-            let statements = log.statements().await?;
-            let marked = log.mark_alone(statements, mark, Attempts::after(again)).await;
-            marked.map_err(Unanswered::into_error)
+            let sql = core.mark_sql().await?;
+            UndeliveredMark::make(&core, &marks, sql, mark, Attempts::starting_with(attempt))
+                .await
+                .map_err(RequestFailed::into_error)
         };
         DetachOnDrop::new(marking).await.map(UndeliveredMark::into_is_first)
-    }
-
-    /// In a statement of its own.
-    pub(super) async fn mark_alone(
-        &self,
-        statements: &Statements<D>,
-        mark: Mark,
-        attempts: Attempts,
-    ) -> Result<UndeliveredMark<D>, Unanswered> {
-        match Session::of_one(self).ask_after(attempts, statements, &Marks(&[&mark])).await {
-            Ok(are_first) if are_first.contains(&true) => Ok(UndeliveredMark::first(self, mark)),
-            Ok(_) => Ok(UndeliveredMark::duplicate()),
-            Err(unanswered) => {
-                UndeliveredMark::given_up(self, mark, &unanswered);
-                Err(unanswered)
-            }
-        }
     }
 }
 
 #[async_trait]
-impl<D: Dialect> ProcessedEventLog for SqlLog<D> {
+impl<D: SqlDatabase> ProcessedEventLog for SqlLog<D> {
     async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
         self.mark(EventRef::new(event_id)?).await
     }

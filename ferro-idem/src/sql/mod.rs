@@ -1,7 +1,15 @@
-//! The logs in SQL databases: one implementation, over what each database does by itself.
+//! Logs in SQL databases: one implementation, over what each database does by itself.
+//!
+//! From the ground up: names and values ([`table`], [`columns`], [`event_state`], [`fault`]), the trait that
+//! each database implements ([`dialect`]), the table in its pool ([`core`]), one request until it is answered
+//! ([`request`], [`session`]), requests that share a statement ([`group`]), and the contracts of this crate
+//! over them ([`mark`], [`claim`], [`transaction`], [`purge`]). Imports point downwards only.
 
 mod claim;
+mod columns;
+mod core;
 mod dialect;
+mod event_state;
 mod fault;
 mod group;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -10,9 +18,9 @@ mod mark;
 mod pooled_transaction;
 mod purge;
 mod request;
-mod schema_level;
 mod session;
 mod table;
+mod table_check;
 mod transaction;
 
 #[cfg(feature = "mysql")]
@@ -23,18 +31,16 @@ mod postgres;
 mod sqlite;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use sqlx::Pool;
-use sqlx::pool::PoolConnection;
 
-use self::dialect::{Dialect, FoundColumn, SchemaLevel};
-use self::fault::Fault;
+use self::core::Core;
 use self::group::Groups;
 use self::table::TableName;
 use crate::error::Error;
-use crate::retry::Attempts;
 
+pub use self::dialect::SqlDatabase;
 #[cfg(feature = "mysql")]
 pub use self::mysql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]
@@ -44,225 +50,126 @@ pub use self::sqlite::{SqliteLog, SqliteTransaction};
 pub use self::table::InvalidTableName;
 pub use self::transaction::SqlTransaction;
 
-/// A log in the application's own SQL database: `SqliteLog`, `PostgresLog` or `MySqlLog`, where
-/// each says what is its own.
+/// A log in the application's own SQL database: [`SqliteLog`](crate::SqliteLog),
+/// [`PostgresLog`](crate::PostgresLog) or [`MySqlLog`](crate::MySqlLog). The documentation of each says what
+/// is special about it.
 ///
-/// Takes the application's own pool; clones share it. One table holds all three guarantees.
+/// It takes the application's own pool, and clones share it. One table holds all three guarantees.
 ///
 /// # The table
 ///
-/// [`SCHEMA`](Self::SCHEMA), from your own migrations, or made by
-/// [`create_table`](Self::create_table) in development. A plain table that the application already
-/// has (`event_id` as primary key, `event_type`, `received_at`) works as it is for fence and
-/// transaction, without the column that tells which call made the mark; a claim answers with the
-/// statements of [`UPGRADE`](Self::UPGRADE) that are missing. One whose `event_id` takes two ids for one, or
-/// cuts long ones, is an [`Error::Store`] with the statements that mend it.
+/// Create the table of [`SCHEMA`](Self::SCHEMA) in your own migrations, or with
+/// [`create_table`](Self::create_table) in development. A plain table that the application already has
+/// (`event_id` as primary key, `event_type`, `received_at`) works unchanged for fence and transaction, but it
+/// has no column that tells which call made a mark. A claim over it fails with the statements of
+/// [`UPGRADE`](Self::UPGRADE) that are missing. A table whose `event_id` treats distinct ids as equal, or cuts
+/// long ones, is rejected with an [`Error::Store`] that holds the statements to fix it.
 ///
 /// # Lost replies
 ///
-/// A mark and each step of a claim carry a owner of their own. After an error that leaves open whether
-/// the database did it, they are asked again with the same owner, up to 8 times within 10 seconds:
-/// "it is there, with my owner" counts as first. So are deadlocks and serialization failures. Only then it
-/// is [`Error::Store`], and a mark that may be there all the same is taken back, so that the next delivery
-/// runs: where the database stays away for 10 seconds more, or carries it out only after that, the event
-/// counts as seen. In a plain table there is no owner, so a mark whose reply was lost is an
-/// [`Error::Store`] at once, and its event counts as seen.
+/// Each mark and each claim has an owner of its own. After an error that leaves open whether the database
+/// carried the statement out, the same request is sent again with the same owner, up to 8 times within 10
+/// seconds. A row with its own owner counts as first. Deadlocks and serialization failures are retried in the
+/// same way. If there is still no answer, the call fails with [`Error::Store`], and a mark that may exist is
+/// taken back in the background, so that the next delivery runs. If the database stays away for 10 more
+/// seconds, or carries the statement out after that, the event counts as seen. A plain table has no owners:
+/// a mark whose reply was lost fails with [`Error::Store`] at once, and its event counts as seen.
 ///
 /// # Group commit
 ///
-/// Calls that come while a statement is under way share the next one: a burst costs a statement for
-/// hundreds of deliveries, and a single call waits for nobody. Nobody's call fails for another's: an
-/// event that the table refuses, or that a transaction of the application holds, is asked for alone. Who
-/// queues behind a statement that gets no answer waits for that one as well, beside its own 10 seconds.
-/// [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A plain
-/// table has no group commit.
+/// Calls that arrive while a statement is running share the next one. A burst of hundreds of deliveries costs
+/// a few statements. There is no timer, so a lone call is never delayed. No call fails because of another: an
+/// event that the table refuses, or that a transaction of the application has locked, is requested alone.
+/// Callers that queue behind a statement without an answer wait for that one as well, beside their own 10
+/// seconds. [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A
+/// plain table has no group commit.
 ///
 /// # Cancel safety
 ///
-/// A dropped call leaves the table consistent and the pool whole, and harms no other call. A mark that
-/// was made, or may have been made, for a caller who went before the answer is handed to another delivery of
-/// the event that waits, or taken back, so that the next delivery runs (one that asked in between was a
-/// duplicate); where the process crashes there, or in a plain table, it stays.
-pub struct SqlLog<D: Dialect> {
-    pool: Pool<D>,
-    table: Arc<Table<D>>,
-    shares: bool,
+/// Dropping a call leaves the table consistent and the pool whole, and harms no other call. If its mark was
+/// made, or may have been made, another delivery of the event that waits becomes first instead, or the mark
+/// is taken back, so that the next delivery runs. A delivery that arrives before that is a duplicate. If the
+/// process crashes before that, or over a plain table, the mark stays.
+pub struct SqlLog<D: SqlDatabase> {
+    core: Arc<Core<D>>,
+    groups: Arc<Groups<D>>,
+    has_group_commit: bool,
 }
 
-struct Table<D: Dialect> {
-    name: TableName,
-    /// Written out by the first call that finds the plain table. A fence's mark goes on with them
-    /// after an upgrade, because the new columns have defaults; what reads or deletes rows has to
-    /// know of claims, and looks again.
-    plain: OnceLock<Statements<D>>,
-    /// Written out by the first call that finds the columns of [`SqlLog::SCHEMA`]. Final.
-    full: OnceLock<Statements<D>>,
-    groups: Groups<D>,
-}
-
-struct Statements<D: Dialect> {
-    columns: SchemaLevel,
-    texts: D::Statements,
-}
-
-impl<D: Dialect> SqlLog<D> {
-    /// The table that serves every guarantee. `event_id` as primary key is the fence.
+impl<D: SqlDatabase> SqlLog<D> {
+    /// The table for all guarantees. The primary key on `event_id` is the fence.
     ///
-    /// `state`: 0 claimed, 1 processed, 2 released. A row that has only the first three columns
-    /// reads as processed.
+    /// `state` is 0 for claimed, 1 for processed, 2 for released. A row that was written to the first three
+    /// columns only counts as processed.
     pub const SCHEMA: &'static str = D::SCHEMA;
 
-    /// The statements that make the table of [`SCHEMA`](Self::SCHEMA) out of a plain one, under a
-    /// running application: what is there already stays, and counts as processed. Run them once.
+    /// The statements that upgrade a plain table to that of [`SCHEMA`](Self::SCHEMA), under a running
+    /// application. Existing rows stay, and count as processed. Run them once.
     pub const UPGRADE: &'static str = D::UPGRADE;
 
-    /// A log in the application's own pool. Creates nothing and asks nothing.
+    /// A log over the application's own pool. Creates nothing and sends nothing.
     pub fn new(pool: Pool<D>) -> Self {
-        Self { pool, table: Arc::new(Table::new(TableName::default())), shares: true }
+        Self::over(Core::new(pool, TableName::recommended(D::QUOTE)))
     }
 
-    /// The same log in another table than `stripe_processed_events`.
+    fn over(core: Core<D>) -> Self {
+        Self { core: Arc::new(core), groups: Arc::default(), has_group_commit: true }
+    }
+
+    /// The same log over another table than `stripe_processed_events`.
     ///
     /// # Errors
     ///
-    /// [`InvalidTableName`] where the name is not letters, digits and `_`, or is over 63 bytes.
+    /// [`InvalidTableName`] if the name is not letters, digits and `_`, or is over 63 bytes.
     pub fn with_table(self, name: &str) -> Result<Self, InvalidTableName> {
-        Ok(Self { table: Arc::new(Table::new(TableName::new(name)?)), ..self })
+        let core = Core::new(self.core.pool().clone(), TableName::new(name, D::QUOTE)?);
+        Ok(Self { has_group_commit: self.has_group_commit, ..Self::over(core) })
     }
 
-    /// Creates the table if it is missing, for development and embedded use. Several processes may do so at
-    /// once.
+    /// Creates the table if it is missing, for development and embedded use. Several processes may call it
+    /// at once.
     ///
     /// In production, put [`SCHEMA`](Self::SCHEMA) into your migrations.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where the database cannot be written.
+    /// [`Error::Store`] if the database cannot be written.
     pub async fn create_table(&self) -> Result<(), Error> {
-        let mut connection = self.connection("create the table").await?;
-        let created = D::run(&mut connection, self.table.name.in_statement::<D>(D::SCHEMA)).await;
-        let Err(error) = created else { return Ok(()) };
-        // PostgreSQL refuses one of two who create it at once, although each asks for a table only if there
-        // is none. Where the pool has one connection, it is the one to look with.
-        drop(connection);
-        match self.look_at_table().await {
-            Ok(found) if !found.is_empty() => Ok(()),
-            _ => Err(self.explained("create the table", error)),
-        }
+        self.core.create_table().await
     }
 
-    /// The same log with a statement for each call, in place of one for all that come at once.
+    /// The same log with a statement for each call, instead of one for all calls that arrive together.
     ///
-    /// Group commit is on by default: it makes bursts many times faster, and adds no wait to a single
-    /// call. It serves tables with the columns of [`SCHEMA`](Self::SCHEMA).
+    /// Group commit is on by default: it makes bursts many times faster, and does not delay a single call.
+    /// It needs a table with the columns of [`SCHEMA`](Self::SCHEMA).
     #[must_use]
     pub fn without_group_commit(self) -> Self {
-        Self { shares: false, ..self }
+        Self { has_group_commit: false, ..self }
     }
 
     /// The pool, for the application's own statements.
     pub fn pool(&self) -> &Pool<D> {
-        &self.pool
-    }
-
-    async fn statements(&self) -> Result<&Statements<D>, Error> {
-        match self.table.full.get().or_else(|| self.table.plain.get()) {
-            Some(statements) => Ok(statements),
-            None => self.current_statements().await,
-        }
-    }
-
-    /// Those for the table as it is now: a plain one is looked at again.
-    async fn current_statements(&self) -> Result<&Statements<D>, Error> {
-        if let Some(statements) = self.table.full.get() {
-            return Ok(statements);
-        }
-        self.statements_for(&self.look_at_table().await?)
-    }
-
-    /// Those of a table that can hold claims.
-    async fn claim_statements(&self) -> Result<&Statements<D>, Error> {
-        if let Some(statements) = self.table.full.get() {
-            return Ok(statements);
-        }
-        let found = self.look_at_table().await?;
-        let statements = self.statements_for(&found)?;
-        match statements.columns {
-            SchemaLevel::Full => Ok(statements),
-            SchemaLevel::Plain => Err(schema_level::no_claims::<D>(&self.table.name, &found)),
-        }
-    }
-
-    fn statements_for(&self, found: &[FoundColumn]) -> Result<&Statements<D>, Error> {
-        let columns = schema_level::schema_level_of::<D>(&self.table.name, found)?;
-        Ok(self.table.written(columns).get_or_init(|| Statements {
-            columns,
-            texts: D::statements(&self.pool, &self.table.name, columns),
-        }))
-    }
-
-    async fn look_at_table(&self) -> Result<Vec<FoundColumn>, Error> {
-        let mut attempts = Attempts::new();
-        loop {
-            let (fault, source) = match self.connected(&attempts).await {
-                Err(failed) => failed,
-                Ok(mut connection) => {
-                    let look = D::look_at_table(&mut connection, &self.table.name);
-                    match attempts.attempt(D::ANSWERS_WITHIN, look).await {
-                        Ok(Ok(found)) => return Ok(found),
-                        Ok(Err(error)) => self.failed(error),
-                        Err(late) => {
-                            connection.close_on_drop();
-                            (Fault::late(), late.into())
-                        }
-                    }
-                }
-            };
-            if !attempts.again_after(fault.kind).await {
-                return Err(fault.of("look at the table's columns", source));
-            }
-        }
-    }
-
-    async fn connection(&self, operation: &'static str) -> Result<PoolConnection<D>, Error> {
-        self.pool.acquire().await.map_err(|error| self.explained(operation, error))
-    }
-
-    fn explained(&self, operation: &'static str, error: sqlx::Error) -> Error {
-        self.fault_of(&error).of(operation, error)
-    }
-
-    fn fault_of(&self, error: &sqlx::Error) -> Fault {
-        fault::fault_of::<D>(error, &self.table.name)
+        self.core.pool()
     }
 }
 
-impl<D: Dialect> Table<D> {
-    fn written(&self, columns: SchemaLevel) -> &OnceLock<Statements<D>> {
-        match columns {
-            SchemaLevel::Plain => &self.plain,
-            SchemaLevel::Full => &self.full,
-        }
-    }
-
-    fn new(name: TableName) -> Self {
-        Self { name, plain: OnceLock::new(), full: OnceLock::new(), groups: Groups::default() }
-    }
-}
-
-/// Derived, it would ask for a database that is `Clone`.
-impl<D: Dialect> Clone for SqlLog<D> {
+/// Not derived: a derived one would require `D: Clone`.
+impl<D: SqlDatabase> Clone for SqlLog<D> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), table: Arc::clone(&self.table), shares: self.shares }
+        Self {
+            core: Arc::clone(&self.core),
+            groups: Arc::clone(&self.groups),
+            has_group_commit: self.has_group_commit,
+        }
     }
 }
 
-impl<D: Dialect> fmt::Debug for SqlLog<D> {
+impl<D: SqlDatabase> fmt::Debug for SqlLog<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SqlLog")
             .field("database", &D::NAME)
-            .field("table", &self.table.name)
+            .field("table", self.core.table())
             .finish_non_exhaustive()
     }
 }

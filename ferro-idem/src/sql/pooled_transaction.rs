@@ -1,4 +1,4 @@
-//! A transaction that does not keep its place in the pool when its server is gone.
+//! A transaction that gives its pool slot back when its server is gone.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -8,12 +8,12 @@ use sqlx::{Pool, Transaction};
 use tokio::runtime::{Builder, Handle};
 
 use super::dialect::Dialect;
-use crate::retry::{Unanswered, answer};
+use crate::retry::{NoAnswerInTime, answer_within};
 
-/// A transaction that was begun. Dropped, it is rolled back, and where the server does not answer to that
-/// either, its connection is given up.
+/// A transaction on a pooled connection. Dropping it rolls back. If the server does not answer to that
+/// either, the connection is abandoned.
 pub(super) struct PooledTransaction<D: Dialect> {
-    /// Taken by what ends it.
+    /// Taken by commit and rollback.
     transaction: Option<Transaction<'static, D>>,
 }
 
@@ -41,14 +41,14 @@ impl<D: Dialect> Deref for PooledTransaction<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &D::Connection {
-        let Some(transaction) = &self.transaction else { unreachable!("nobody has it behind its end") };
+        let Some(transaction) = &self.transaction else { unreachable!("only its end takes it") };
         transaction
     }
 }
 
 impl<D: Dialect> DerefMut for PooledTransaction<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
-        let Some(transaction) = &mut self.transaction else { unreachable!("nobody has it behind its end") };
+        let Some(transaction) = &mut self.transaction else { unreachable!("only its end takes it") };
         transaction
     }
 }
@@ -59,28 +59,31 @@ impl<D: Dialect> Drop for PooledTransaction<D> {
             && let Some(transaction) = self.transaction.take()
             && let Ok(runtime) = Handle::try_current()
         {
-            let rolled_back = answered(D::ANSWERS_WITHIN, transaction.rollback());
+            let rolled_back = answer_or_abandon(D::ANSWERS_WITHIN, transaction.rollback());
             runtime.spawn(async move { drop(rolled_back.await) });
         }
     }
 }
 
-/// Waits for an answer. What does not come in time is given up, and with it the connection that it holds.
-pub(super) async fn answered<F: Future>(within: Option<Duration>, asked: F) -> Result<F::Output, Unanswered> {
-    let mut asked = Box::pin(asked);
-    let answered = answer(within, &mut asked).await;
+/// Waits for an answer. A future that is late is abandoned, together with the connection that it holds.
+pub(super) async fn answer_or_abandon<F: Future>(
+    limit: Option<Duration>,
+    request: F,
+) -> Result<F::Output, NoAnswerInTime> {
+    let mut request = Box::pin(request);
+    let answered = answer_within(limit, &mut request).await;
     if answered.is_err() {
-        give_up(asked);
+        abandon(request);
     }
     answered
 }
 
-/// Drops a transaction, or what holds one, without the pool.
+/// Drops a transaction, or a future that holds one, and frees its pool slot at once.
 ///
-/// sqlx would hand its connection back by a task that first waits for the server, as long as the operating
-/// system does, and would count it as in use until then. Only a pooled connection can be closed instead, not
-/// a transaction on one; so the task is begun in a runtime that ends before it runs.
-fn give_up<T>(holding: T) {
+/// sqlx returns the connection in a task that first waits for the server, as long as the operating system
+/// does, and counts the connection as in use until then. Only a pooled connection can be closed instead, not
+/// a transaction on one. So that task is spawned into a runtime that ends before it runs.
+fn abandon<T>(holding: T) {
     if let Ok(ending) = Builder::new_current_thread().build() {
         let handle = ending.handle().clone();
         let _inside = handle.enter();

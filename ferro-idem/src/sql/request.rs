@@ -1,34 +1,36 @@
-//! What a database is asked.
+//! The requests to a database.
 
-use super::dialect::{Asked, Claimed, Dialect, EventState, Held, Mark, NewClaim, Step};
+use super::dialect::{Dialect, QueryFuture};
+use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim};
+use crate::retry::Attempt;
 
-/// Something to ask, as often as it takes. Invariant: to carry it out twice is to carry it out once.
+/// A request that is sent until it is answered. Invariant: carrying it out twice changes no more than
+/// carrying it out once.
 pub(super) trait Request<D: Dialect>: Sync {
-    /// To be read after "could not".
+    /// For error messages, to be read after "could not".
     fn operation(&self) -> &'static str;
 
     type Answer: Send;
 
-    /// Whether it can be repeated where rows do not tell who made them.
+    /// Whether it can be repeated in a plain table, whose rows do not tell who made them.
     const NEEDS_NO_OWNER: bool = false;
 
-    /// How many events it is about.
+    /// The number of events in the request.
     fn events(&self) -> usize;
 
-    /// `again`: an earlier attempt may have been carried out, or may still wait at the server. Never in a
-    /// plain table.
-    fn put(
+    /// Sends it once. Over a plain table every attempt is [`Attempt::First`].
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        again: bool,
-    ) -> impl Asked<Self::Answer>;
+        attempt: Attempt,
+    ) -> impl QueryFuture<Self::Answer>;
 }
 
 #[derive(Debug)]
-pub(super) struct Marks<'a>(pub(super) &'a [&'a Mark]);
+pub(super) struct MarkEvents<'a>(pub(super) &'a [&'a Mark]);
 
-impl<D: Dialect> Request<D> for Marks<'_> {
+impl<D: Dialect> Request<D> for MarkEvents<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
@@ -39,20 +41,20 @@ impl<D: Dialect> Request<D> for Marks<'_> {
         self.0.len()
     }
 
-    fn put(
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        again: bool,
-    ) -> impl Asked<Vec<bool>> {
-        D::mark(connection, statements, self.0, again)
+        attempt: Attempt,
+    ) -> impl QueryFuture<Vec<bool>> {
+        D::mark(connection, statements, self.0, attempt)
     }
 }
 
 #[derive(Debug)]
-pub(super) struct NewClaims<'a>(pub(super) &'a [&'a NewClaim]);
+pub(super) struct ClaimEvents<'a>(pub(super) &'a [&'a NewClaim]);
 
-impl<D: Dialect> Request<D> for NewClaims<'_> {
+impl<D: Dialect> Request<D> for ClaimEvents<'_> {
     type Answer = Vec<Claimed>;
 
     fn operation(&self) -> &'static str {
@@ -63,21 +65,21 @@ impl<D: Dialect> Request<D> for NewClaims<'_> {
         self.0.len()
     }
 
-    fn put(
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        again: bool,
-    ) -> impl Asked<Vec<Claimed>> {
-        D::claim(connection, statements, self.0, again)
+        attempt: Attempt,
+    ) -> impl QueryFuture<Vec<Claimed>> {
+        D::claim(connection, statements, self.0, attempt)
     }
 }
 
-/// How events stand.
+/// Reads the states of events.
 #[derive(Debug)]
-pub(super) struct Looks<'a>(pub(super) &'a [&'a str]);
+pub(super) struct LookAtEvents<'a>(pub(super) &'a [&'a str]);
 
-impl<D: Dialect> Request<D> for Looks<'_> {
+impl<D: Dialect> Request<D> for LookAtEvents<'_> {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = Vec<EventState>;
 
@@ -89,30 +91,31 @@ impl<D: Dialect> Request<D> for Looks<'_> {
         self.0.len()
     }
 
-    fn put(
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        _again: bool,
-    ) -> impl Asked<Vec<EventState>> {
+        _: Attempt,
+    ) -> impl QueryFuture<Vec<EventState>> {
         D::look(connection, statements, self.0)
     }
 }
 
+/// Renews, completes or releases claims.
 #[derive(Debug)]
-pub(super) struct Settling<'a> {
-    pub(super) step: Step,
-    pub(super) held: &'a [&'a Held],
+pub(super) struct UpdateClaims<'a> {
+    pub(super) step: ClaimStep,
+    pub(super) held: &'a [&'a HeldClaim],
 }
 
-impl<D: Dialect> Request<D> for Settling<'_> {
+impl<D: Dialect> Request<D> for UpdateClaims<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
         match self.step {
-            Step::Renew => "renew the claim",
-            Step::Complete => "complete the event",
-            Step::Release => "release the event",
+            ClaimStep::Renew => "renew the claim",
+            ClaimStep::Complete => "complete the event",
+            ClaimStep::Release => "release the event",
         }
     }
 
@@ -120,20 +123,21 @@ impl<D: Dialect> Request<D> for Settling<'_> {
         self.held.len()
     }
 
-    fn put(
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        again: bool,
-    ) -> impl Asked<Vec<bool>> {
-        D::settle(connection, statements, self.step, self.held, again)
+        attempt: Attempt,
+    ) -> impl QueryFuture<Vec<bool>> {
+        D::update_claims(connection, statements, self.step, self.held, attempt)
     }
 }
 
-/// Takes a mark back that its caller never heard of.
-pub(super) struct Unmark<'a>(pub(super) &'a Mark);
+/// Takes back marks that no caller heard of.
+#[derive(Debug)]
+pub(super) struct UnmarkEvents<'a>(pub(super) &'a [&'a Mark]);
 
-impl<D: Dialect> Request<D> for Unmark<'_> {
+impl<D: Dialect> Request<D> for UnmarkEvents<'_> {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = ();
 
@@ -142,15 +146,15 @@ impl<D: Dialect> Request<D> for Unmark<'_> {
     }
 
     fn events(&self) -> usize {
-        1
+        self.0.len()
     }
 
-    fn put(
+    fn send(
         &self,
         connection: &mut D::Connection,
         statements: &D::Statements,
-        _again: bool,
-    ) -> impl Asked<()> {
+        _: Attempt,
+    ) -> impl QueryFuture<()> {
         D::unmark(connection, statements, self.0)
     }
 }

@@ -1,4 +1,4 @@
-//! Asking the database until it answers, with the same owners each time.
+//! Sends a request until the database answers, with the same owners each time.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -8,95 +8,98 @@ use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 use tokio::time::Instant;
 
-use super::dialect::{Dialect, SchemaLevel};
+use super::columns::SchemaLevel;
+use super::core::{CompiledSql, Core, Failed};
+use super::dialect::Dialect;
 use super::fault::Fault;
 use super::request::Request;
-use super::{SqlLog, Statements};
 use crate::error::Error;
-use crate::retry::{Attempts, FaultKind};
+use crate::retry::{Attempt, Attempts, FaultKind};
 
-/// How long who leads keeps a connection.
-const KEPT_FOR: Duration = Duration::from_secs(1);
+/// How long a batch's session keeps its connection.
+const KEEP_CONNECTION: Duration = Duration::from_secs(1);
 
-/// A line to the database.
+/// The retrying conversation with the database, for one caller or for the batches of one leader.
 pub(super) struct Session<D: Dialect> {
-    log: SqlLog<D>,
-    /// For those who lead: the next statement is a moment away, and a pool asks the server whenever a
-    /// connection is taken or returned.
+    core: Arc<Core<D>>,
+    /// The connection of the last request, in a batch's session. The next request is a moment away, and a
+    /// pool tests a connection at the server each time that it is taken or returned.
     kept: Option<PoolConnection<D>>,
     kept_since: Instant,
-    patience: Patience,
+    audience: Audience,
 }
 
-/// Whom asking again, for one event's sake, makes wait.
+/// Who waits while one event's statement is repeated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    WithOne,
-    /// Others share the statement, or queue for the next one.
-    WithAll,
+enum Audience {
+    OneCaller,
+    /// Other callers share the statement, or queue for the next one.
+    Batch,
 }
 
 impl<D: Dialect> Session<D> {
-    /// For one caller.
-    pub(super) fn of_one(log: &SqlLog<D>) -> Self {
-        Self { log: log.clone(), kept: None, kept_since: Instant::now(), patience: Patience::WithOne }
+    pub(super) fn for_caller(core: &Arc<Core<D>>) -> Self {
+        Self { core: Arc::clone(core), kept: None, kept_since: Instant::now(), audience: Audience::OneCaller }
     }
 
-    /// For the callers who share statements.
-    pub(super) fn of_many(log: &SqlLog<D>) -> Self {
-        Self { patience: Patience::WithAll, ..Self::of_one(log) }
+    pub(super) fn for_batches(core: &Arc<Core<D>>) -> Self {
+        Self { audience: Audience::Batch, ..Self::for_caller(core) }
     }
 
-    pub(super) fn log(&self) -> &SqlLog<D> {
-        &self.log
+    pub(super) fn core(&self) -> &Arc<Core<D>> {
+        &self.core
     }
 
-    /// Asks in the table of all guarantees.
-    pub(super) async fn ask<Q>(&mut self, request: &Q) -> Result<Q::Answer, Unanswered>
+    /// Sends a request to the full table.
+    pub(super) async fn send<R>(&mut self, request: &R) -> Result<R::Answer, RequestFailed>
     where
-        Q: Request<D>,
-        Q::Answer: Default,
+        R: Request<D>,
+        R::Answer: Default,
     {
-        self.ask_on(Attempts::new(), request).await
+        self.send_after(Attempts::new(), request).await
     }
 
-    /// The same, after other attempts.
-    pub(super) async fn ask_on<Q>(&mut self, attempts: Attempts, request: &Q) -> Result<Q::Answer, Unanswered>
+    /// Sends a request to the full table, after other attempts.
+    pub(super) async fn send_after<R>(
+        &mut self,
+        attempts: Attempts,
+        request: &R,
+    ) -> Result<R::Answer, RequestFailed>
     where
-        Q: Request<D>,
-        Q::Answer: Default,
+        R: Request<D>,
+        R::Answer: Default,
     {
-        let table = Arc::clone(&self.log.table);
-        match table.full.get() {
-            Some(statements) if request.events() > 0 => self.ask_after(attempts, statements, request).await,
-            _ => Ok(Q::Answer::default()),
+        let core = Arc::clone(&self.core);
+        match core.full() {
+            Some(sql) if request.events() > 0 => self.send_with(sql, attempts, request).await,
+            _ => Ok(R::Answer::default()),
         }
     }
 
-    /// Asks, and asks again after a passing error or a lost answer.
+    /// Sends a request with these statements, again after a passing error or a lost answer.
     ///
-    /// A connection that did not answer in time is closed: its answer may still come, and belongs to
-    /// nobody.
-    pub(super) async fn ask_after<Q: Request<D>>(
+    /// A connection that did not answer in time is closed: its answer may still arrive, and belongs to no
+    /// request.
+    pub(super) async fn send_with<R: Request<D>>(
         &mut self,
+        sql: &CompiledSql<D>,
         mut attempts: Attempts,
-        statements: &Statements<D>,
-        request: &Q,
-    ) -> Result<Q::Answer, Unanswered> {
-        let is_plain = statements.columns == SchemaLevel::Plain;
+        request: &R,
+    ) -> Result<R::Answer, RequestFailed> {
+        let is_plain = sql.level == SchemaLevel::Plain;
         loop {
-            // A plain table could not tell whose a row is.
-            let again = attempts.is_again() && !is_plain;
+            // The rows of a plain table do not tell who made them.
+            let attempt = if is_plain { Attempt::First } else { attempts.next() };
             let (mut fault, source) = match self.connection(&attempts).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
-                    let put = request.put(&mut connection, &statements.texts, again);
-                    match attempts.attempt(self.answers_within(request.events()), put).await {
+                    let sent = request.send(&mut connection, &sql.statements, attempt);
+                    match attempts.attempt(self.answers_within(request.events()), sent).await {
                         Ok(Ok(answer)) => {
                             self.keep(connection);
                             return Ok(answer);
                         }
-                        Ok(Err(error)) => self.log.failed(error),
+                        Ok(Err(error)) => self.core.failed(error),
                         Err(late) => {
                             connection.close_on_drop();
                             let is_about_one_event = request.events() == 1;
@@ -105,18 +108,18 @@ impl<D: Dialect> Session<D> {
                     }
                 }
             };
-            if fault.kind == FaultKind::Unanswered && is_plain && !Q::NEEDS_NO_OWNER {
+            if fault.kind == FaultKind::Unanswered && is_plain && !R::NEEDS_NO_OWNER {
                 fault.kind = FaultKind::Permanent;
             }
-            let keeps_others_waiting = self.patience == Patience::WithAll && fault.is_about_one_event;
-            let goes_on = if keeps_others_waiting {
+            let delays_others = self.audience == Audience::Batch && fault.is_about_one_event;
+            let goes_on = if delays_others {
                 attempts.count(fault.kind);
                 false
             } else {
                 attempts.again_after(fault.kind).await
             };
             if !goes_on {
-                return Err(Unanswered { fault, attempts, operation: request.operation(), source });
+                return Err(RequestFailed { fault, attempts, operation: request.operation(), source });
             }
         }
     }
@@ -126,89 +129,61 @@ impl<D: Dialect> Session<D> {
             return Ok(connection);
         }
         self.kept_since = Instant::now();
-        self.log.connected(attempts).await
+        self.core.connect(attempts).await
     }
 
-    /// It goes back to the pool where others may wait for a connection, and once in a while, because the
-    /// pool may want to close it: it is too old, or the application shuts down.
+    /// Keeps the connection, unless other callers may wait for one. Returns it once in a while all the same,
+    /// because the pool may want to close it: it is too old, or the application shuts down.
     fn keep(&mut self, connection: PoolConnection<D>) {
-        let pool = &self.log.pool;
+        let pool = self.core.pool();
         let has_others = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
-        let may_stay = !pool.is_closed() && self.kept_since.elapsed() < KEPT_FOR;
-        if self.patience == Patience::WithAll && has_others && may_stay {
+        let may_stay = !pool.is_closed() && self.kept_since.elapsed() < KEEP_CONNECTION;
+        if self.audience == Audience::Batch && has_others && may_stay {
             self.kept = Some(connection);
         }
     }
 
-    /// How long a statement for so many events may take. For one it is put in the simplest words,
-    /// which wait for a lock as long as the server does.
+    /// The time limit of a statement. The statement for a single event waits for locks as long as the server
+    /// does, so that a batch's session gives it half the time.
     fn answers_within(&self, events: usize) -> Option<Duration> {
-        match self.patience {
-            Patience::WithAll if events == 1 => D::ANSWERS_WITHIN.map(|within| within / 2),
-            Patience::WithAll | Patience::WithOne => D::ANSWERS_WITHIN,
+        match self.audience {
+            Audience::Batch if events == 1 => D::ANSWERS_WITHIN.map(|limit| limit / 2),
+            Audience::Batch | Audience::OneCaller => D::ANSWERS_WITHIN,
         }
     }
 }
 
-/// What an attempt failed by.
-pub(super) type Failed = (Fault, BoxDynError);
-
-impl<D: Dialect> SqlLog<D> {
-    /// A connection of the pool.
-    ///
-    /// sqlx tries an idle one before it hands it out, and would wait for that answer as long as for a free
-    /// connection: one that is dead without saying so would hold the call up for half a minute.
-    pub(super) async fn connected(&self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
-        match attempts.attempt(D::ANSWERS_WITHIN, self.pool.acquire()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => {
-                let (mut fault, source) = self.failed(error);
-                // Nothing was asked.
-                if fault.kind == FaultKind::Unanswered {
-                    fault.kind = FaultKind::Passing;
-                }
-                Err((fault, source))
-            }
-            Err(late) => Err((Fault::no_connection(), late.into())),
-        }
-    }
-
-    pub(super) fn failed(&self, error: sqlx::Error) -> Failed {
-        (self.fault_of(&error), error.into())
-    }
-}
-
-/// Why there is no answer, after all attempts, or after those that others wait for.
-pub(super) struct Unanswered {
+/// A request without an answer, after all attempts, or after those that a batch may wait for.
+pub(super) struct RequestFailed {
     fault: Fault,
     attempts: Attempts,
     operation: &'static str,
     source: BoxDynError,
 }
 
-impl Unanswered {
-    /// Whether another event of the same statement could have gone through by itself.
+impl RequestFailed {
+    /// Whether another event of the same statement could have gone through without this one.
     pub(super) fn is_about_one_event(&self) -> bool {
         self.fault.is_about_one_event
     }
 
-    /// Whether it may have been carried out all the same, now or later.
+    /// Whether the request may have been carried out, or may still be.
     pub(super) fn may_be_carried_out(&self) -> bool {
         self.attempts.may_have_been_carried_out()
     }
 
-    /// Those that are left, for one event alone.
+    /// The attempts that are left for one event alone.
     pub(super) fn attempts(&self) -> Attempts {
         self.attempts.clone()
     }
 
-    /// For the one who asked. No `From`: the compiler would tell users of it.
+    /// The error for a single caller. Not a `From`, because rustc would suggest it to users.
     pub(super) fn into_error(self) -> Error {
         self.fault.of(self.operation, self.source)
     }
 
-    /// For each of those who asked.
-    pub(super) fn shared(self) -> impl Fn() -> Error {
+    /// Makes an error for each caller of a batch.
+    pub(super) fn into_errors(self) -> impl Fn() -> Error {
         let Self { fault: Fault { advice, .. }, operation, source, .. } = self;
         let source: Arc<dyn StdError + Send + Sync> = Arc::from(source);
         move || Error::Store {
@@ -223,24 +198,24 @@ impl Unanswered {
 mod tests {
     use super::*;
 
-    fn unanswered() -> Unanswered {
+    fn failed() -> RequestFailed {
         let lost = std::io::Error::other("connection reset");
         let attempts = Attempts::new();
-        Unanswered { fault: Fault::late(), attempts, operation: "claim the event", source: lost.into() }
+        RequestFailed { fault: Fault::late(), attempts, operation: "claim the event", source: lost.into() }
     }
 
     #[test]
-    fn everybody_who_shared_the_statement_gets_the_driver_s_error() {
-        let for_each = unanswered().shared();
-        for error in [for_each(), for_each()] {
+    fn every_caller_of_a_batch_gets_the_driver_s_error() {
+        let error_for_each = failed().into_errors();
+        for error in [error_for_each(), error_for_each()] {
             assert!(error.to_string().starts_with("could not claim the event: the database did not answer"));
             assert_eq!(error.source().unwrap().to_string(), "connection reset");
         }
     }
 
     #[test]
-    fn who_asked_alone_gets_the_driver_s_error_itself() {
-        let error = unanswered().into_error();
+    fn a_single_caller_gets_the_driver_s_error_itself() {
+        let error = failed().into_error();
         assert!(error.source().unwrap().downcast_ref::<std::io::Error>().is_some());
     }
 }

@@ -17,7 +17,8 @@ use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use tokio::sync::oneshot;
 
-use super::{Group, Sharing, Told, Waiter, share};
+use super::{BatchAnswer, BatchRequest, Follower, Group, send_in_batch};
+use crate::retry::Attempt;
 
 const ORDERS: usize = 2_000;
 /// Two more than there is room for.
@@ -29,7 +30,7 @@ thread_local! {
 }
 
 /// What shuttle has in place of a task of tokio's.
-pub(super) fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
     if !RUNTIMES_END.get() {
         drop(spawn(work));
         return;
@@ -63,27 +64,27 @@ impl Drop for CarryingOut<'_> {
     }
 }
 
-impl Sharing<Echo> for usize {
+impl BatchRequest<Echo> for usize {
     type Answer = Self;
 
-    fn group<'g>(&self, log: &'g Echo) -> &'g Arc<Group<Self, Self>> {
-        &log.group
-    }
-
-    async fn carry_out(log: &mut Echo, batch: Vec<Waiter<Self, Self>>) -> Vec<Waiter<Self, Self>> {
+    async fn send_batch(
+        log: &mut Echo,
+        _: &Arc<Group<Self, Self>>,
+        batch: Vec<Follower<Self, Self>>,
+    ) -> Vec<Follower<Self, Self>> {
         let _alone = CarryingOut::begin(&log.is_carrying_out);
         // The reply wakes who asked last, as a connection does, and nobody else.
         let (reply, replied) = oneshot::channel();
         drop(spawn(async move { reply.send(()) }));
         replied.await.unwrap();
         let mut left = Vec::new();
-        for waiter in batch {
+        for follower in batch {
             log.carried_out.fetch_add(1, SeqCst);
-            let answer = waiter.request;
+            let answer = follower.request;
             if thread_rng().gen_bool(0.2) {
-                left.push(waiter);
+                left.push(follower);
             } else {
-                waiter.tell(Told::Answer(answer));
+                follower.tell(BatchAnswer::Answer(answer));
             }
         }
         left
@@ -105,24 +106,29 @@ async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<
     .await
 }
 
+async fn send(log: Echo, caller: usize) -> BatchAnswer<usize> {
+    let group = Arc::clone(&log.group);
+    send_in_batch(log, &group, caller).await
+}
+
 fn has_nobody_left(log: &Echo) -> bool {
     let queue = log.group.queue();
-    queue.is_idle() && log.group.room.available_permits() == super::ROOM
+    queue.is_idle() && log.group.room.available_permits() == super::MAX_QUEUED
 }
 
 /// Asks, and may go away.
-async fn hang_up(log: Echo, caller: usize) -> Option<Told<usize>> {
+async fn hang_up(log: Echo, caller: usize) -> Option<BatchAnswer<usize>> {
     let polls = thread_rng().gen_range(1..8);
-    drop_after(polls, share(log, caller)).await
+    drop_after(polls, send(log, caller)).await
 }
 
-/// What those were told who stay, while two others may go.
-async fn told_to_those_who_stay(log: &Echo) -> Vec<(usize, Told<usize>)> {
+/// What those were answered who stay, while two others may go.
+async fn answered_to_those_who_stay(log: &Echo) -> Vec<(usize, BatchAnswer<usize>)> {
     let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
-    let stay = (2..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
-    let told = (2..).zip(end(stay).await).collect();
+    let stay = (2..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
+    let answered = (2..).zip(end(stay).await).collect();
     end(gone).await;
-    told
+    answered
 }
 
 async fn end<T>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
@@ -135,7 +141,7 @@ async fn the_group_goes_on(log: &Echo) {
         yield_now().await;
     }
     if !RUNTIMES_END.get() {
-        assert!(matches!(share(log.clone(), 9).await, Told::Answer(9)));
+        assert!(matches!(send(log.clone(), 9).await, BatchAnswer::Answer(9)));
     }
 }
 
@@ -152,12 +158,12 @@ fn in_many_orders<W: Future<Output = ()> + 'static>(
 }
 
 #[test]
-fn whoever_queues_is_answered_and_at_most_one_leads() {
+fn every_caller_is_answered_and_at_most_one_leads() {
     in_many_orders(false, || async {
         let log = Echo::default();
-        let callers = (0..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
-        for (caller, told) in end(callers).await.into_iter().enumerate() {
-            assert!(matches!(told, Told::Answer(answer) if answer == caller));
+        let callers = (0..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
+        for (caller, answered) in end(callers).await.into_iter().enumerate() {
+            assert!(matches!(answered, BatchAnswer::Answer(answer) if answer == caller));
         }
         assert!(log.carried_out.load(SeqCst) >= CALLERS);
         the_group_goes_on(&log).await;
@@ -165,11 +171,11 @@ fn whoever_queues_is_answered_and_at_most_one_leads() {
 }
 
 #[test]
-fn callers_who_stay_are_answered_whoever_goes_and_whenever() {
+fn callers_that_stay_are_answered_whoever_is_dropped() {
     in_many_orders(false, || async {
         let log = Echo::default();
-        for (caller, told) in told_to_those_who_stay(&log).await {
-            assert!(matches!(told, Told::Answer(answer) if answer == caller));
+        for (caller, answered) in answered_to_those_who_stay(&log).await {
+            assert!(matches!(answered, BatchAnswer::Answer(answer) if answer == caller));
         }
         the_group_goes_on(&log).await;
     });
@@ -179,28 +185,28 @@ fn callers_who_stay_are_answered_whoever_goes_and_whenever() {
 fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
     in_many_orders(false, || async {
         let log = Echo::default();
-        let mut kept = Box::pin(share(log.clone(), 0));
-        let others = (1..CALLERS).map(|caller| spawn(share(log.clone(), caller))).collect();
+        let mut kept = Box::pin(send(log.clone(), 0));
+        let others = (1..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
         let begun = futures_util::poll!(&mut kept);
-        end::<Told<usize>>(others).await;
-        let told = match begun {
-            Poll::Ready(told) => told,
+        end::<BatchAnswer<usize>>(others).await;
+        let answered = match begun {
+            Poll::Ready(answered) => answered,
             Poll::Pending => kept.await,
         };
-        assert!(matches!(told, Told::Answer(0)));
+        assert!(matches!(answered, BatchAnswer::Answer(0)));
         the_group_goes_on(&log).await;
     });
 }
 
 #[test]
-fn when_runtimes_shut_down_nobody_is_left_waiting() {
+fn no_caller_waits_for_ever_after_a_runtime_shut_down() {
     in_many_orders(true, || async {
         let log = Echo::default();
         // That all of them end is the promise: shuttle fails where somebody waits for ever.
-        for (caller, told) in told_to_those_who_stay(&log).await {
-            match told {
-                Told::Answer(answer) => assert_eq!(answer, caller),
-                told => assert!(matches!(told, Told::Alone { again: true })),
+        for (caller, answered) in answered_to_those_who_stay(&log).await {
+            match answered {
+                BatchAnswer::Answer(answer) => assert_eq!(answer, caller),
+                answered => assert!(matches!(answered, BatchAnswer::Alone(Attempt::Retry))),
             }
         }
         the_group_goes_on(&log).await;

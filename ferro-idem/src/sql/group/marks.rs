@@ -3,88 +3,97 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Group, Sharing, Told, UndeliveredMark, Waiter, fail_all, in_a_task};
+use super::leader::in_background;
+use super::{BatchAnswer, BatchRequest, Follower, MarkGroup, UndeliveredMark, fail_all};
 use crate::retry::Attempts;
-use crate::sql::SqlLog;
-use crate::sql::dialect::{Dialect, Mark};
-use crate::sql::request::Marks;
+use crate::sql::core::Core;
+use crate::sql::dialect::Dialect;
+use crate::sql::event_state::Mark;
+use crate::sql::request::MarkEvents;
 use crate::sql::session::Session;
 
-type Waiting<D> = Waiter<Mark, UndeliveredMark<D>>;
+type MarkFollower<D> = Follower<Mark, UndeliveredMark<D>>;
 
-impl<D: Dialect> Sharing<Session<D>> for Mark {
+impl<D: Dialect> BatchRequest<Session<D>> for Mark {
     type Answer = UndeliveredMark<D>;
 
-    fn group<'g>(&self, session: &'g Session<D>) -> &'g Arc<Group<Self, UndeliveredMark<D>>> {
-        &session.log().table.groups.marks
-    }
-
-    /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one
-    /// event the first that is still there is first.
-    async fn carry_out(session: &mut Session<D>, batch: Vec<Waiting<D>>) -> Vec<Waiting<D>> {
-        let mut events: BTreeMap<Arc<str>, Vec<Waiting<D>>> = BTreeMap::new();
-        for waiter in batch.into_iter().filter(|waiter| !waiter.is_gone()) {
-            events.entry(Arc::clone(&waiter.request.id)).or_default().push(waiter);
+    /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one event,
+    /// the first that is still there is first.
+    async fn send_batch(
+        session: &mut Session<D>,
+        group: &Arc<MarkGroup<D>>,
+        batch: Vec<MarkFollower<D>>,
+    ) -> Vec<MarkFollower<D>> {
+        let mut events: BTreeMap<Arc<str>, Vec<MarkFollower<D>>> = BTreeMap::new();
+        for follower in batch.into_iter().filter(|follower| !follower.is_gone()) {
+            events.entry(Arc::clone(&follower.request.id)).or_default().push(follower);
         }
         let marks: Vec<Mark> = events
             .values()
-            .filter_map(|waiters| waiters.first())
+            .filter_map(|followers| followers.first())
             .map(|first| first.request.clone())
             .collect();
-        match session.ask(&Marks(&marks.iter().collect::<Vec<_>>())).await {
+        let core = Arc::clone(session.core());
+        match session.send(&MarkEvents(&marks.iter().collect::<Vec<_>>())).await {
             Ok(are_first) => {
-                for ((mark, is_first), waiters) in marks.into_iter().zip(are_first).zip(events.into_values())
+                for ((mark, is_first), followers) in
+                    marks.into_iter().zip(are_first).zip(events.into_values())
                 {
                     let undelivered = if is_first {
-                        UndeliveredMark::first(session.log(), mark)
+                        UndeliveredMark::first(&core, group, mark)
                     } else {
                         UndeliveredMark::duplicate()
                     };
-                    tell_first(undelivered, waiters);
+                    tell_first(undelivered, followers);
                 }
             }
-            Err(unanswered) if unanswered.is_about_one_event() => {
-                for (mark, mut waiters) in marks.into_iter().zip(events.into_values()) {
-                    if waiters.iter().all(Waiter::is_gone) {
-                        let mut queue = session.log().table.groups.marks.queue();
-                        waiters.extend(queue.take_first(|queued| queued.request.id == mark.id));
+            Err(failed) if failed.is_about_one_event() => {
+                for (mark, mut followers) in marks.into_iter().zip(events.into_values()) {
+                    if followers.iter().all(Follower::is_gone) {
+                        let next = group.queue().take_first(|queued| queued.request.id == mark.id);
+                        followers.extend(next);
                     }
-                    if waiters.iter().all(Waiter::is_gone) {
-                        UndeliveredMark::given_up(session.log(), mark, &unanswered);
+                    if followers.iter().all(Follower::is_gone) {
+                        UndeliveredMark::give_up(&core, group, mark, &failed);
                     } else {
-                        ask_alone(session.log().clone(), mark, waiters, unanswered.attempts());
+                        mark_alone(Arc::clone(&core), Arc::clone(group), mark, followers, failed.attempts());
                     }
                 }
             }
-            Err(unanswered) => {
+            Err(failed) => {
                 for mark in marks {
-                    UndeliveredMark::given_up(session.log(), mark, &unanswered);
+                    UndeliveredMark::give_up(&core, group, mark, &failed);
                 }
-                fail_all(events.into_values().flatten(), unanswered);
+                fail_all(events.into_values().flatten(), failed);
             }
         }
         Vec::new()
     }
 }
 
-/// In a task, so that no other event waits for this one. With the mark of the statement before, and for all
-/// who wait: that one may have made it, and whoever is still there is then first by it.
-fn ask_alone<D: Dialect>(log: SqlLog<D>, mark: Mark, waiters: Vec<Waiting<D>>, attempts: Attempts) {
-    let asking = async move {
-        let Some(statements) = log.table.full.get() else { return };
-        match log.mark_alone(statements, mark, attempts).await {
-            Ok(undelivered) => tell_first(undelivered, waiters),
-            Err(unanswered) => fail_all(waiters.into_iter(), unanswered),
+/// Marks one event in the background, so that no other event waits for it. With the mark of the statement
+/// before, and for all its followers: that statement may have made the mark.
+fn mark_alone<D: Dialect>(
+    core: Arc<Core<D>>,
+    group: Arc<MarkGroup<D>>,
+    mark: Mark,
+    followers: Vec<MarkFollower<D>>,
+    attempts: Attempts,
+) {
+    in_background(async move {
+        let Some(sql) = core.full() else { return };
+        match UndeliveredMark::make(&core, &group, sql, mark, attempts).await {
+            Ok(undelivered) => tell_first(undelivered, followers),
+            Err(failed) => fail_all(followers.into_iter(), failed),
         }
-    };
-    in_a_task(asking);
+    });
 }
 
-/// Whoever is still there hears it, and the others are duplicates.
-fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, waiters: Vec<Waiting<D>>) {
-    for waiter in waiters {
-        undelivered = match waiter.answer.send(Told::Answer(undelivered)) {
-            Err(Told::Answer(undelivered)) => undelivered,
+/// The first follower that is still there gets the mark. The others are duplicates.
+fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, followers: Vec<MarkFollower<D>>) {
+    for follower in followers {
+        undelivered = match follower.answer.send(BatchAnswer::Answer(undelivered)) {
+            Err(BatchAnswer::Answer(undelivered)) => undelivered,
             _ => UndeliveredMark::duplicate(),
         };
     }

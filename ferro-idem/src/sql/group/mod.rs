@@ -1,78 +1,86 @@
-//! Group commit: one statement for whatever queued while the last one was under way.
+//! Group commit: calls that arrive while a statement is running share the next one.
 //!
-//! There is no timer: who finds nobody leading leads at once, so an idle log adds no wait. Whoever
-//! comes meanwhile queues, first in, first out, and is in the next statement.
+//! There is no timer. A caller that finds no leader leads at once, so an idle log adds no wait. Callers that
+//! arrive meanwhile queue, first in, first out, and are in the next batch. [`leader`] has the state diagram.
 //!
 //! Invariants:
 //!
-//! 1. Of each kind (marks, claims, each step of a claim) at most one shared statement is under way.
-//! 2. Whoever queued is answered, or told to ask alone. A leader that is dropped (its runtime shuts down)
-//!    tells everybody by that.
-//! 3. Dropping a caller, or not polling it, harms nobody: a leader that others wait for is a task of its own,
-//!    and a mark that was answered to nobody, or that may have been made for an error, is another's, or taken back.
-//! 4. At most [`ROOM`] wait; who comes then waits for room, in order.
+//! 1. Of each kind (marks, claims, each step of a claim) at most one batch is at the database.
+//! 2. Every caller in the queue is answered, or told to send its request alone. If a leader is dropped because
+//!    its runtime shuts down, the followers notice it by their closed channel.
+//! 3. Dropping a caller, or not polling it, harms no other caller. A leader that others wait for is a task of
+//!    its own, and an undelivered mark goes to another delivery of its event, or is taken back.
+//! 4. At most [`MAX_QUEUED`] callers queue. Others wait for a place in the queue, in order.
 
+mod claim_updates;
 mod claims;
 #[cfg(test)]
-mod handing_over;
+mod hand_over_model;
 #[cfg(test)]
 mod interleavings;
+mod leader;
 mod marks;
 mod queue;
-mod settling;
-mod undelivered;
+mod undelivered_mark;
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::{Arc, PoisonError};
 #[cfg(not(test))]
 use std::sync::{Mutex, MutexGuard};
-use std::task::Poll;
 
-/// Tests try the orders in which tasks can take it.
+/// Tests try the orders in which tasks can take the lock.
 #[cfg(test)]
 use shuttle::sync::{Mutex, MutexGuard};
-#[cfg(not(test))]
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::yield_now;
 
-#[cfg(test)]
-use self::interleavings::in_a_task;
-use self::queue::{Joined, Leading, Queue, Turn};
-pub(super) use self::settling::Settlement;
-pub(super) use self::undelivered::UndeliveredMark;
-use super::dialect::{Dialect, Mark, NewClaim};
-use super::session::Unanswered;
+pub(super) use self::claim_updates::ClaimUpdate;
+pub(super) use self::leader::send_in_batch;
+use self::queue::Queue;
+pub(super) use self::undelivered_mark::UndeliveredMark;
+use super::dialect::Dialect;
+use super::event_state::{ClaimStep, Mark, NewClaim};
+use super::session::RequestFailed;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
+use crate::retry::Attempt;
 
-/// Events in one statement. In `interleavings.rs` few callers have to reach it.
-const MOST: usize = if cfg!(test) { 2 } else { 1024 };
+/// The events of one batch. `interleavings.rs` reaches the limit with few callers.
+const MAX_BATCH: usize = if cfg!(test) { 2 } else { 1024 };
 
-/// Callers who queue for one kind of statement.
-const ROOM: usize = if cfg!(test) { 3 } else { 4096 };
+/// The callers that queue for one kind of statement.
+const MAX_QUEUED: usize = if cfg!(test) { 3 } else { 4096 };
 
-/// A request that can share a statement, over a session `L`, with others of its kind.
-pub(super) trait Sharing<L>: Send + Sync + Sized + 'static {
+/// A request that can share a statement with others of its kind, sent through a session `S`.
+pub(super) trait BatchRequest<S>: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    fn group<'g>(&self, session: &'g L) -> &'g Arc<Group<Self, Self::Answer>>;
-
-    /// Answers everybody, but for those who are returned: they wait for the next statement.
-    fn carry_out(
-        session: &mut L,
-        batch: Vec<Waiter<Self, Self::Answer>>,
-    ) -> impl Future<Output = Vec<Waiter<Self, Self::Answer>>> + Send;
+    /// Answers every follower, except those that it returns: they wait for the next batch.
+    fn send_batch(
+        session: &mut S,
+        group: &Arc<Group<Self, Self::Answer>>,
+        batch: Vec<Follower<Self, Self::Answer>>,
+    ) -> impl Future<Output = Vec<Follower<Self, Self::Answer>>> + Send;
 }
 
-/// One for each kind of statement.
+/// A log's groups, one for each kind of statement.
 pub(super) struct Groups<D: Dialect> {
-    marks: Arc<Group<Mark, UndeliveredMark<D>>>,
-    claims: Arc<Group<NewClaim, ClaimOutcome>>,
-    renewals: Arc<Group<Settlement, bool>>,
-    completions: Arc<Group<Settlement, bool>>,
-    releases: Arc<Group<Settlement, bool>>,
+    pub(super) marks: Arc<MarkGroup<D>>,
+    pub(super) claims: Arc<Group<NewClaim, ClaimOutcome>>,
+    renewals: Arc<Group<ClaimUpdate, bool>>,
+    completions: Arc<Group<ClaimUpdate, bool>>,
+    releases: Arc<Group<ClaimUpdate, bool>>,
+}
+
+pub(super) type MarkGroup<D> = Group<Mark, UndeliveredMark<D>>;
+
+impl<D: Dialect> Groups<D> {
+    pub(super) fn updates(&self, step: ClaimStep) -> &Arc<Group<ClaimUpdate, bool>> {
+        match step {
+            ClaimStep::Renew => &self.renewals,
+            ClaimStep::Complete => &self.completions,
+            ClaimStep::Release => &self.releases,
+        }
+    }
 }
 
 impl<D: Dialect> Default for Groups<D> {
@@ -87,206 +95,63 @@ impl<D: Dialect> Default for Groups<D> {
     }
 }
 
-/// Those who ask for one kind of statement.
+/// The callers of one kind of statement.
 pub(super) struct Group<R, A> {
-    queue: Mutex<Queue<Waiter<R, A>>>,
+    queue: Mutex<Queue<Follower<R, A>>>,
     room: Arc<Semaphore>,
 }
 
 impl<R, A> Default for Group<R, A> {
     fn default() -> Self {
-        Self { queue: Mutex::new(Queue::new()), room: Arc::new(Semaphore::new(ROOM)) }
+        Self { queue: Mutex::new(Queue::new()), room: Arc::new(Semaphore::new(MAX_QUEUED)) }
     }
 }
 
 impl<R, A> Group<R, A> {
-    /// A panic cannot leave it half-changed.
-    fn queue(&self) -> MutexGuard<'_, Queue<Waiter<R, A>>> {
+    /// A panic cannot leave the queue half-changed.
+    fn queue(&self) -> MutexGuard<'_, Queue<Follower<R, A>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Somebody who waits for an answer.
-pub(super) struct Waiter<R, A> {
+/// A caller that waits for an answer.
+pub(super) struct Follower<R, A> {
     request: R,
-    answer: oneshot::Sender<Told<A>>,
-    /// Kept until the answer, also when the caller is gone: what is queued is bounded.
+    answer: oneshot::Sender<BatchAnswer<A>>,
+    /// Kept until the answer, also if the caller is gone, so that the queue is bounded.
     _room: OwnedSemaphorePermit,
 }
 
-impl<R, A> Waiter<R, A> {
+impl<R, A> Follower<R, A> {
     fn is_gone(&self) -> bool {
         self.answer.is_closed()
     }
 
-    /// Where nobody hears it, there is nothing to tell.
-    fn tell(self, told: Told<A>) {
-        drop(self.answer.send(told));
+    /// Tells the caller, if it is still there.
+    fn tell(self, answer: BatchAnswer<A>) {
+        drop(self.answer.send(answer));
     }
 }
 
-/// What a caller is told.
-pub(super) enum Told<A> {
+/// What a caller in a batch is told.
+pub(super) enum BatchAnswer<A> {
     Answer(A),
     Failed(Error),
-    /// Ask alone. `again`: it may have been carried out.
-    Alone {
-        again: bool,
-    },
+    /// Send the request alone.
+    Alone(Attempt),
 }
 
-/// Asks together with others.
-pub(super) async fn share<L, R>(session: L, request: R) -> Told<R::Answer>
-where
-    L: Send + 'static,
-    R: Sharing<L>,
-{
-    let group = Arc::clone(request.group(&session));
-    let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
-        return Told::Alone { again: false };
-    };
-    let (answer, told) = oneshot::channel();
-    let joined = group.queue().join(Waiter { request, answer, _room: room });
-    let lead = || Box::pin(Leader { session, group: Arc::clone(&group), has_resigned: false }.lead());
-    let told = match joined {
-        Joined::LeadsAlone(turn) => lead_alone(&Caller { group: &group, turn }, lead(), told).await,
-        Joined::Leads => {
-            in_a_task(lead());
-            told.await
-        }
-        Joined::Moves(leading, caller) => {
-            in_a_task(leading);
-            caller.wake();
-            told.await
-        }
-        Joined::Waits => told.await,
-    };
-    told.unwrap_or(Told::Alone { again: true })
-}
-
-/// Leads and waits in one task, which spares who is alone two switches. Whoever else comes puts the leader into a
-/// task of its own: a caller who is not polled for a while would keep everybody waiting.
-async fn lead_alone<R, A>(
-    caller: &Caller<'_, R, A>,
-    leading: Leading,
-    mut told: oneshot::Receiver<Told<A>>,
-) -> Result<Told<A>, oneshot::error::RecvError> {
-    let Caller { group, turn } = *caller;
-    let mut begins_with = Some(leading);
-    poll_fn(move |context| {
-        let leading = begins_with.take().or_else(|| group.queue().take_up(turn));
-        if let Some(mut leading) = leading
-            && leading.as_mut().poll(context).is_pending()
-        {
-            let needed = group.queue().rest(leading, context.waker());
-            match needed {
-                Some(leading) => in_a_task(leading),
-                // The answer is told by this leader: it need not wake who polls it.
-                None => return Poll::Pending,
-            }
-        }
-        Pin::new(&mut told).poll(context)
-    })
-    .await
-}
-
-/// Who leads alone. Once it is gone, its leader goes on in a task.
-struct Caller<'g, R, A> {
-    group: &'g Group<R, A>,
-    turn: Turn,
-}
-
-impl<R, A> Drop for Caller<'_, R, A> {
-    fn drop(&mut self) {
-        let left = self.group.queue().leave(self.turn);
-        if let Some(leading) = left {
-            in_a_task(leading);
-        }
-    }
-}
-
-/// Goes on without being waited for. Outside of a runtime there is no task to be had, and whoever waits for it
-/// is told by its end. Nobody may hold the queue: a runtime that shuts down drops `work` here.
-#[cfg(not(test))]
-fn in_a_task(work: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = Handle::try_current() {
-        drop(runtime.spawn(work));
-    }
-}
-
-/// Carries out what is queued, until nothing is.
-struct Leader<L, R: Sharing<L>> {
-    session: L,
-    group: Arc<Group<R, R::Answer>>,
-    has_resigned: bool,
-}
-
-impl<L, R> Leader<L, R>
-where
-    L: Send + 'static,
-    R: Sharing<L>,
-{
-    async fn lead(mut self) {
-        if self.group.queue().has_company() {
-            self.gather().await;
-        }
-        loop {
-            let was_alone = self.lead_once().await == 1;
-            if !was_alone {
-                // Those just answered may be about to ask again.
-                yield_now().await;
-            }
-            if self.resign() {
-                return;
-            }
-            self.gather().await;
-        }
-    }
-
-    /// Lets those run who are about to ask, as long as the queue grows by it.
-    async fn gather(&mut self) {
-        let mut waiting = 0;
-        while waiting < self.group.queue().len() {
-            waiting = self.group.queue().len();
-            yield_now().await;
-        }
-    }
-
-    /// How many were in it.
-    async fn lead_once(&mut self) -> usize {
-        let batch = self.group.queue().take(MOST);
-        let size = batch.len();
-        let left = R::carry_out(&mut self.session, batch).await;
-        self.group.queue().put_back(left);
-        size
-    }
-
-    fn resign(&mut self) -> bool {
-        self.has_resigned = self.group.queue().resign();
-        self.has_resigned
-    }
-}
-
-impl<L, R: Sharing<L>> Drop for Leader<L, R> {
-    fn drop(&mut self) {
-        if !self.has_resigned {
-            let left = self.group.queue().disband();
-            drop(left);
-        }
-    }
-}
-
-/// Tells everybody why there is no answer; where it may be about one event alone, each is told to ask
-/// for itself.
-fn tell_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: Unanswered) {
-    if unanswered.is_about_one_event() {
-        waiters.for_each(|waiter| waiter.tell(Told::Alone { again: true }));
+/// Tells every follower why there is no answer. If the error may be about one event only, each is told to
+/// send its request alone.
+fn tell_all<R, A>(followers: impl Iterator<Item = Follower<R, A>>, failed: RequestFailed) {
+    if failed.is_about_one_event() {
+        followers.for_each(|follower| follower.tell(BatchAnswer::Alone(Attempt::Retry)));
     } else {
-        fail_all(waiters, unanswered);
+        fail_all(followers, failed);
     }
 }
 
-fn fail_all<R, A>(waiters: impl Iterator<Item = Waiter<R, A>>, unanswered: Unanswered) {
-    let for_each = unanswered.shared();
-    waiters.for_each(|waiter| waiter.tell(Told::Failed(for_each())));
+fn fail_all<R, A>(followers: impl Iterator<Item = Follower<R, A>>, failed: RequestFailed) {
+    let error_for_each = failed.into_errors();
+    followers.for_each(|follower| follower.tell(BatchAnswer::Failed(error_for_each())));
 }

@@ -1,70 +1,71 @@
-//! Who waits, and where the leader is.
+//! The queue of callers, and where their leader is. [`leader`](super::leader) has the state diagram.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Waker;
 
-const COMPANY: u8 = 8;
+/// After so many batches of one event, a caller counts as alone.
+const MAX_SINGLES: u8 = 8;
 
-/// Those who wait for a statement, first in, first out.
+/// The callers that wait for a statement, first in, first out.
 ///
-/// Invariants: whoever waits has a leader, who carries them out; there is at most one. Where more than one
-/// waits for it, it is in a task, or is put into one by a caller who is being polled.
+/// Invariants: while a caller waits there is one leader. If more than one caller waits for it, it is in a task,
+/// or a caller that is being polled moves it into one.
 pub(crate) struct Queue<W> {
     waiting: VecDeque<W>,
     leader: Leader,
-    /// Of who leads alone. One who is done must not take the next one's leader for its own.
+    /// Identifies the lone caller that polls its leader. A former one must not take the leader of the next.
     turn: Turn,
-    /// How many batches of one there may be before nobody else is taken to be about.
-    company: u8,
+    /// The batches of one event that may follow before a caller counts as alone.
+    singles_left: u8,
 }
 
-/// What a leader has to do yet.
-pub(crate) type Leading = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The rest of a leader's work.
+pub(crate) type LeaderFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tells those apart who led alone, one after the other.
+/// Tells lone callers apart that led one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn(u64);
 
 /// Where the leader is.
 enum Leader {
     Nowhere,
-    InATask,
-    /// Polled by its only caller, at this moment.
+    InTask,
+    /// Being polled by its only caller.
     Polled,
-    /// The same, and others have joined: its caller has to put it into a task.
+    /// The same, and others have joined: its caller has to move it into a task.
     PolledAndNeeded,
-    /// Its only caller waits, or is not polled any more. That one wants to know when it is not there any more.
-    AtRest(Leading, Waker),
+    /// Its only caller waits, or is not polled any more. The waker tells that caller if the leader moves.
+    AtRest(LeaderFuture, Waker),
 }
 
-/// What whoever joined has to do.
+/// What a caller has to do that has joined the queue.
 pub(crate) enum Joined {
-    /// Nobody leads, and nobody else is about: lead, and poll the leader.
+    /// There is no leader, and no other caller was active lately: lead, and poll the leader.
     LeadsAlone(Turn),
-    /// Nobody leads: lead in a task.
+    /// There is no leader: lead in a task.
     Leads,
-    /// The leader's caller may never poll it again: put it into a task, and wake the caller.
-    Moves(Leading, Waker),
+    /// The leader's caller may never poll it again: move it into a task, and wake the caller.
+    Moves(LeaderFuture, Waker),
     Waits,
 }
 
 impl<W> Queue<W> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), leader: Leader::Nowhere, turn: Turn(0), company: 0 }
+        Self { waiting: VecDeque::new(), leader: Leader::Nowhere, turn: Turn(0), singles_left: 0 }
     }
 
     #[must_use]
     pub(crate) fn join(&mut self, waiter: W) -> Joined {
         self.waiting.push_back(waiter);
-        let (leader, joined) = match std::mem::replace(&mut self.leader, Leader::InATask) {
-            Leader::Nowhere if self.company == 0 => {
+        let (leader, joined) = match std::mem::replace(&mut self.leader, Leader::InTask) {
+            Leader::Nowhere if self.singles_left == 0 => {
                 self.turn = Turn(self.turn.0.wrapping_add(1));
                 (Leader::Polled, Joined::LeadsAlone(self.turn))
             }
-            Leader::Nowhere => (Leader::InATask, Joined::Leads),
-            Leader::AtRest(leading, caller) => (Leader::InATask, Joined::Moves(leading, caller)),
+            Leader::Nowhere => (Leader::InTask, Joined::Leads),
+            Leader::AtRest(leader, caller) => (Leader::InTask, Joined::Moves(leader, caller)),
             Leader::Polled => (Leader::PolledAndNeeded, Joined::Waits),
             elsewhere => (elsewhere, Joined::Waits),
         };
@@ -72,30 +73,30 @@ impl<W> Queue<W> {
         joined
     }
 
-    /// The leader's caller goes on; `None`: its leader is done, or somebody else has put it into a task.
-    pub(crate) fn take_up(&mut self, turn: Turn) -> Option<Leading> {
-        let leading = self.leave(turn)?;
+    /// The lone caller continues with its leader. `None`: the leader is done, or was moved into a task.
+    pub(crate) fn take_up(&mut self, turn: Turn) -> Option<LeaderFuture> {
+        let leader = self.leave(turn)?;
         self.leader = Leader::Polled;
-        Some(leading)
+        Some(leader)
     }
 
-    /// The leader waits. Returned, it has to go into a task.
+    /// The leader waits. If it is returned, it has to move into a task.
     #[must_use]
-    pub(crate) fn rest(&mut self, leading: Leading, caller: &Waker) -> Option<Leading> {
+    pub(crate) fn rest(&mut self, leader: LeaderFuture, caller: &Waker) -> Option<LeaderFuture> {
         if matches!(self.leader, Leader::Polled) {
-            self.leader = Leader::AtRest(leading, caller.clone());
+            self.leader = Leader::AtRest(leader, caller.clone());
             None
         } else {
-            self.leader = Leader::InATask;
-            Some(leading)
+            self.leader = Leader::InTask;
+            Some(leader)
         }
     }
 
-    /// The leader's caller goes away. What is returned has to go into a task.
+    /// The lone caller is dropped. If the leader is returned, it has to move into a task.
     #[must_use]
-    pub(crate) fn leave(&mut self, turn: Turn) -> Option<Leading> {
-        match std::mem::replace(&mut self.leader, Leader::InATask) {
-            Leader::AtRest(leading, _) if turn == self.turn => Some(leading),
+    pub(crate) fn leave(&mut self, turn: Turn) -> Option<LeaderFuture> {
+        match std::mem::replace(&mut self.leader, Leader::InTask) {
+            Leader::AtRest(leader, _) if turn == self.turn => Some(leader),
             elsewhere => {
                 self.leader = elsewhere;
                 None
@@ -107,39 +108,39 @@ impl<W> Queue<W> {
         self.waiting.len()
     }
 
-    /// Whether others are about: one of the last batches was of several.
-    pub(crate) fn has_company(&self) -> bool {
-        self.company > 0
+    /// Whether other callers were active lately: one of the last batches had several events.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.singles_left > 0
     }
 
     /// The leader's next batch.
-    pub(crate) fn take(&mut self, most: usize) -> Vec<W> {
-        let batch = self.waiting.len().min(most);
-        self.company = if batch > 1 { COMPANY } else { self.company.saturating_sub(1) };
+    pub(crate) fn take(&mut self, max: usize) -> Vec<W> {
+        let batch = self.waiting.len().min(max);
+        self.singles_left = if batch > 1 { MAX_SINGLES } else { self.singles_left.saturating_sub(1) };
         self.waiting.drain(..batch).collect()
     }
 
-    /// Those of a batch who have to wait for the next one, before all others.
+    /// Puts followers of a batch back in front of the queue.
     pub(crate) fn put_back(&mut self, left: Vec<W>) {
         left.into_iter().rev().for_each(|waiter| self.waiting.push_front(waiter));
     }
 
-    /// Takes out the first who waits for this.
+    /// Takes out the first follower that matches.
     pub(crate) fn take_first(&mut self, is_this: impl Fn(&W) -> bool) -> Option<W> {
         let position = self.waiting.iter().position(is_this)?;
         self.waiting.remove(position)
     }
 
-    /// `true`: nobody waits, and the leader is none any more.
+    /// `true`: the queue is empty, and there is no leader any more.
     pub(crate) fn resign(&mut self) -> bool {
-        let nobody_waits = self.waiting.is_empty();
-        if nobody_waits {
+        let is_empty = self.waiting.is_empty();
+        if is_empty {
             self.leader = Leader::Nowhere;
         }
-        nobody_waits
+        is_empty
     }
 
-    /// The leader is gone in the middle of it. Whoever waits has to be told.
+    /// The leader was dropped in the middle of its work. The callers that are returned have to be told.
     #[must_use]
     pub(crate) fn disband(&mut self) -> VecDeque<W> {
         self.leader = Leader::Nowhere;
@@ -170,23 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_has_company_until_it_was_alone_for_a_while() {
+    fn a_queue_is_busy_until_batches_were_single_for_a_while() {
         let mut queue = Queue::new();
-        assert!(!queue.has_company());
+        assert!(!queue.is_busy());
         for waiter in 0..2 {
             let _ = queue.join(waiter);
         }
         assert_eq!(queue.take(9).len(), 2);
-        for _ in 0..COMPANY {
-            assert!(queue.has_company());
+        for _ in 0..MAX_SINGLES {
+            assert!(queue.is_busy());
             let _ = queue.join(9);
             assert_eq!(queue.take(9), [9]);
         }
-        assert!(!queue.has_company());
+        assert!(!queue.is_busy());
     }
 
     #[test]
-    fn a_batch_is_those_who_waited_longest_in_order() {
+    fn a_batch_holds_the_oldest_callers_in_order() {
         let mut queue = led_by_the_first_of(0..5);
         assert_eq!(queue.take(2), [0, 1]);
         assert_eq!(queue.take(10), [2, 3, 4]);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_put_back_goes_before_those_who_came_meanwhile_in_the_same_order() {
+    fn followers_that_are_put_back_go_first_in_order() {
         let mut queue = led_by_the_first_of(0..3);
         let batch = queue.take(3);
         assert!(!leads(&queue.join(3)));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_taken_out_was_the_first_of_those_and_the_others_keep_their_order() {
+    fn the_first_match_is_taken_and_the_others_keep_their_order() {
         let mut queue = led_by_the_first_of(0..5);
         assert_eq!(queue.take_first(|waiter| waiter % 2 == 1), Some(1));
         assert_eq!(queue.take_first(|&waiter| waiter > 4), None);
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_cannot_resign_while_somebody_waits() {
+    fn a_leader_cannot_resign_while_a_caller_waits() {
         let mut queue = led_by_the_first_of(0..2);
         assert!(!queue.resign());
         assert!(!leads(&queue.join(2)), "it still leads");
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_leader_is_gone_everybody_is_handed_out_and_the_next_one_leads() {
+    fn after_a_leader_is_gone_the_next_caller_leads() {
         let mut queue = led_by_the_first_of(0..3);
         drop(queue.take(1));
         assert_eq!(queue.disband(), [1, 2]);
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_led_alone_does_not_touch_the_leader_of_the_next() {
+    fn a_former_lone_caller_does_not_touch_the_next_leader() {
         let (mut queue, first) = led_by_its_caller();
         drop(queue.take(1));
         assert!(queue.resign());
@@ -253,18 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_is_alone_stays_with_its_caller_until_that_one_goes() {
+    fn a_lone_leader_stays_with_its_caller_until_that_goes() {
         let (mut queue, turn) = led_by_its_caller();
-        let leading = queue.take_up(turn).unwrap();
+        let leader = queue.take_up(turn).unwrap();
         assert!(queue.take_up(turn).is_none(), "there is one");
-        assert!(queue.rest(leading, Waker::noop()).is_none());
+        assert!(queue.rest(leader, Waker::noop()).is_none());
         assert!(queue.leave(turn).is_some());
         assert!(queue.take_up(turn).is_none());
         assert!(matches!(queue.join(1), Joined::Waits));
     }
 
     #[test]
-    fn whoever_joins_a_leader_at_rest_puts_it_into_a_task() {
+    fn joining_a_leader_at_rest_moves_it_into_a_task() {
         let (mut queue, turn) = led_by_its_caller();
         assert!(matches!(queue.join(1), Joined::Moves(..)));
         assert!(matches!(queue.join(2), Joined::Waits));
@@ -272,16 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_puts_its_leader_into_a_task_when_others_joined_while_it_was_polled() {
+    fn a_leader_that_others_joined_moves_into_a_task() {
         let (mut queue, turn) = led_by_its_caller();
-        let leading = queue.take_up(turn).unwrap();
+        let leader = queue.take_up(turn).unwrap();
         assert!(matches!(queue.join(1), Joined::Waits));
-        assert!(queue.rest(leading, Waker::noop()).is_some());
+        assert!(queue.rest(leader, Waker::noop()).is_some());
         assert!(queue.take_up(turn).is_none() && queue.leave(turn).is_none());
     }
 
     #[test]
-    fn where_others_are_about_a_leader_goes_into_a_task_at_once() {
+    fn a_busy_queue_has_its_leader_in_a_task_at_once() {
         let mut queue = led_by_the_first_of(0..2);
         assert_eq!(queue.take(2).len(), 2);
         assert!(queue.resign());

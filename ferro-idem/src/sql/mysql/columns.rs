@@ -2,7 +2,7 @@
 
 use sqlx::mysql::MySqlConnection;
 
-use crate::sql::dialect::FoundColumn;
+use crate::sql::columns::FoundColumn;
 use crate::sql::table::TableName;
 
 /// BINARY(n) filled its values up with zeros, which no id holds.

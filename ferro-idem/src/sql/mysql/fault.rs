@@ -2,10 +2,11 @@
 //! (<https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
 //! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
 
-use sqlx::MySql;
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
+use sqlx::{Database, MySql};
 
+use super::statements::SCHEMA;
 use crate::sql::fault::Fault;
 use crate::sql::table::TableName;
 
@@ -47,10 +48,10 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
         Some(1142 | 1143) => Fault::permanent(format!(
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
-        Some(1054 | 1146) => Fault::of_table::<MySql>(table),
+        Some(1054 | 1146) => Fault::of_table(table, SCHEMA),
         // Truncated or out of range, no default, NOT NULL, CHECK.
         Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 3819 | 4025) => Fault::refused_values(),
-        _ => Fault::unknown::<MySql>(),
+        _ => Fault::unknown(MySql::NAME),
     }
 }
 
@@ -92,11 +93,13 @@ mod tests {
             (&[DUPLICATE_ENTRY, 1], Permanent, true, "MySQL refused the statement"),
         ] {
             for &number in numbers {
-                let fault = explain_number(Some(number), &TableName::default());
+                let fault = explain_number(Some(number), &TableName::recommended('`'));
                 assert_eq!((fault.kind, fault.is_about_one_event), (kind, is_about_one_event), "{number}");
                 assert!(fault.advice.contains(words), "{number}: {}", fault.advice);
             }
         }
-        assert!(explain_number(None, &TableName::default()).advice.contains("MySQL refused the statement"));
+        assert!(
+            explain_number(None, &TableName::recommended('`')).advice.contains("MySQL refused the statement")
+        );
     }
 }

@@ -12,15 +12,16 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
 use self::statements::Statements;
-use super::dialect::{
-    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
-    Step, sealed, token_of,
+use super::columns::{FoundColumn, SchemaLevel};
+use super::dialect::{Dialect, sealed};
+use super::event_state::{
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
-use crate::retry::ANSWER_WITHIN;
+use crate::retry::{ANSWER_WITHIN, Attempt};
 
 /// A log in a MySQL or MariaDB database.
 ///
@@ -84,8 +85,8 @@ impl Dialect for MySql {
 
     type Statements = Statements;
 
-    fn statements(_: &MySqlPool, table: &TableName, columns: SchemaLevel) -> Statements {
-        Statements::new(table, columns)
+    fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel) -> Statements {
+        Statements::new(table, level)
     }
 
     async fn run(connection: &mut MySqlConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -107,9 +108,9 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         statements: &Statements,
         marks: &[&Mark],
-        again: bool,
+        attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        if let ([mark], false) = (marks, again) {
+        if let ([mark], Attempt::First) = (marks, attempt) {
             return match insert(connection, statements, &statements.insert, mark).await {
                 Ok(()) => Ok(vec![true]),
                 Err(error) if fault::is_duplicate(&error) => Ok(vec![false]),
@@ -130,7 +131,7 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-        _again: bool,
+        _: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query(AssertSqlSafe(text));
@@ -165,21 +166,18 @@ impl Dialect for MySql {
             look = look.bind(id.as_bytes());
         }
         let rows = look.fetch_all(connection).await?;
-        let standing =
-            |row: &MySqlRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
-        let found =
-            rows.iter().map(standing).collect::<Result<HashMap<Vec<u8>, EventState>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(EventState::Free)).collect())
+        let row = |row: &MySqlRow| Ok((row.try_get::<Vec<u8>, _>(0)?, row.try_get(1)?, row.try_get(2)?));
+        EventState::in_order(ids, rows.iter().map(row))
     }
 
-    async fn settle(
+    async fn update_claims(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        step: Step,
-        held: &[&Held],
-        _again: bool,
+        step: ClaimStep,
+        held: &[&HeldClaim],
+        _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let (text, rows) = statements.settle(step).with(held);
+        let (text, rows) = statements.update_claims(step).with(held);
         let mut update = sqlx::query(AssertSqlSafe(text));
         for one in rows {
             update = update
@@ -194,12 +192,12 @@ impl Dialect for MySql {
             return Ok(vec![found == 1]);
         }
         let settled = match step {
-            Step::Renew => CLAIMED,
-            Step::Complete => PROCESSED,
-            Step::Release => RELEASED,
+            ClaimStep::Renew => CLAIMED,
+            ClaimStep::Complete => PROCESSED,
+            ClaimStep::Release => RELEASED,
         };
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
-        let is_settled = |one: &&Held| {
+        let is_settled = |one: &&HeldClaim| {
             let row = owners.get(&*one.id);
             row.is_some_and(|row| row.is_of(one.owner) && row.token == one.token && row.state == settled)
         };
@@ -233,17 +231,17 @@ impl Dialect for MySql {
     }
 
     /// The lock on the row is the transaction's, and ends with it.
-    type Entered = ();
+    type EventLock = ();
 
     async fn mark_in(
         connection: &mut MySqlConnection,
         statements: &Statements,
         mark: &Mark,
-    ) -> Result<Met<()>, sqlx::Error> {
+    ) -> Result<MarkedIn<()>, sqlx::Error> {
         match insert(connection, statements, &statements.insert_without_waiting, mark).await {
-            Ok(()) => Ok(Met::Nothing(())),
-            Err(error) if fault::is_duplicate(&error) => Ok(Met::Row(())),
-            Err(error) if fault::is_locked(&error) => Ok(Met::Transaction),
+            Ok(()) => Ok(MarkedIn::Marked(())),
+            Err(error) if fault::is_duplicate(&error) => Ok(MarkedIn::RowExists(())),
+            Err(error) if fault::is_locked(&error) => Ok(MarkedIn::Locked),
             Err(error) => Err(error),
         }
     }
@@ -251,10 +249,14 @@ impl Dialect for MySql {
     async fn unmark(
         connection: &mut MySqlConnection,
         statements: &Statements,
-        mark: &Mark,
+        marks: &[&Mark],
     ) -> Result<(), sqlx::Error> {
-        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
-        unmark.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
+        let (text, rows) = statements.unmark.with(marks);
+        let mut unmark = sqlx::query(AssertSqlSafe(text));
+        for mark in rows {
+            unmark = unmark.bind(mark.id.as_bytes()).bind(bytes(mark.owner));
+        }
+        unmark.execute(connection).await.map(drop)
     }
 
     async fn take_over(
@@ -297,7 +299,7 @@ async fn insert(
     mark: &Mark,
 ) -> Result<(), sqlx::Error> {
     let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&*mark.event_type);
-    let insert = match statements.columns {
+    let insert = match statements.level {
         SchemaLevel::Full => insert.bind(bytes(mark.owner)),
         SchemaLevel::Plain => insert,
     };

@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use sqlx::MySql;
-
-use crate::sql::dialect::{SchemaLevel, Step};
+use crate::sql::columns::SchemaLevel;
+use crate::sql::event_state::ClaimStep;
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
@@ -122,9 +121,14 @@ const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      WHERE event_id = ? AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
 
-/// Only what a mark made: a claim or a transaction has it otherwise.
-const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = ? AND owner = ? AND state = 1 AND fencing_token = 0";
+/// Only rows that a mark made. Claims and transactions have another state or token.
+const UNMARK: Many = Many {
+    head: "DELETE e FROM stripe_processed_events AS e JOIN (",
+    row: "SELECT ? AS id, ? AS owner",
+    between: " UNION ALL ",
+    tail: ") AS b ON e.event_id = b.id \
+         WHERE e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0",
+};
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
 
@@ -143,7 +147,7 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) columns: SchemaLevel,
+    pub(super) level: SchemaLevel,
     pub(super) insert: Arc<str>,
     pub(super) insert_without_waiting: Arc<str>,
     pub(super) mark: Many<String>,
@@ -153,7 +157,7 @@ pub struct Statements {
     renew: Many<String>,
     complete: Many<String>,
     release: Many<String>,
-    pub(super) unmark: Arc<str>,
+    pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
     pub(super) page_end: Arc<str>,
@@ -173,28 +177,28 @@ fn patient(statement: &str, seconds: u8) -> String {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: SchemaLevel) -> Self {
-        let written = |statement: &str| table.prepared::<MySql>(statement);
+    pub(super) fn new(table: &TableName, level: SchemaLevel) -> Self {
+        let written = |statement: &str| table.prepared(statement);
         let shared = |many: Many| {
-            let many = many.of::<MySql>(table);
+            let many = many.of(table);
             Many { head: patient(&many.head, 1), ..many }
         };
-        let (insert, look, own, delete_page) = match columns {
+        let (insert, look, own, delete_page) = match level {
             SchemaLevel::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
-            columns,
+            level,
             insert: written(&patient(insert, 1)),
             insert_without_waiting: written(&patient(insert, 0)),
             mark: shared(MARK),
-            owners: OWNERS.of::<MySql>(table),
+            owners: OWNERS.of(table),
             claim: shared(CLAIM),
-            look: look.of::<MySql>(table),
+            look: look.of(table),
             renew: shared(RENEW),
             complete: shared(COMPLETE),
             release: shared(RELEASE),
-            unmark: written(UNMARK),
+            unmark: shared(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),
@@ -202,11 +206,11 @@ impl Statements {
         }
     }
 
-    pub(super) fn settle(&self, step: Step) -> &Many<String> {
+    pub(super) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
         match step {
-            Step::Renew => &self.renew,
-            Step::Complete => &self.complete,
-            Step::Release => &self.release,
+            ClaimStep::Renew => &self.renew,
+            ClaimStep::Complete => &self.complete,
+            ClaimStep::Release => &self.release,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use crate::sql::dialect::FoundColumn;
+use crate::sql::columns::FoundColumn;
 use crate::sql::table::TableName;
 
 pub(super) const COMPARE_BYTES: &str =

@@ -1,8 +1,9 @@
 //! What PostgreSQL's codes mean (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 
-use sqlx::Postgres;
 use sqlx::error::DatabaseError;
+use sqlx::{Database, Postgres};
 
+use super::statements::SCHEMA;
 use crate::sql::fault::Fault;
 use crate::sql::table::TableName;
 
@@ -40,7 +41,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
         // No table, no column, no unique constraint for the conflict.
-        "42P01" | "42703" | "42P10" => Fault::of_table::<Postgres>(table),
+        "42P01" | "42703" | "42P10" => Fault::of_table(table, SCHEMA),
         // A prepared statement from before a migration.
         "0A000" | "26000" => Fault::passing("the table was changed while the application ran"),
         other if other.starts_with("08") => {
@@ -48,6 +49,6 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         }
         // Data exceptions and constraints.
         other if other.starts_with("22") || other.starts_with("23") => Fault::refused_values(),
-        _ => Fault::unknown::<Postgres>(),
+        _ => Fault::unknown(Postgres::NAME),
     }
 }

@@ -13,15 +13,17 @@ use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::statements::Statements;
-use super::dialect::{
-    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
-    Step, are_in, sealed, token_of,
+use super::columns::{FoundColumn, SchemaLevel};
+use super::dialect::{Dialect, sealed};
+use super::event_state::{
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
+    token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
-use crate::retry::ANSWER_WITHIN;
+use crate::retry::{ANSWER_WITHIN, Attempt};
 
 /// A log in a PostgreSQL database.
 ///
@@ -77,8 +79,8 @@ impl Dialect for Postgres {
 
     type Statements = Statements;
 
-    fn statements(_: &PgPool, table: &TableName, columns: SchemaLevel) -> Statements {
-        Statements::new(table, columns)
+    fn statements(_: &PgPool, table: &TableName, level: SchemaLevel) -> Statements {
+        Statements::new(table, level)
     }
 
     async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -100,14 +102,14 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         statements: &Statements,
         marks: &[&Mark],
-        again: bool,
+        attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        if let ([mark], false) = (marks, again) {
+        if let ([mark], Attempt::First) = (marks, attempt) {
             let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()));
             let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
             return Ok(vec![insert.execute(connection).await?.rows_affected() == 1]);
         }
-        let text = if again { &statements.mark_again } else { &statements.mark };
+        let text = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
         let marked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(text.clone()))
             .bind(&events.ids)
@@ -122,9 +124,9 @@ impl Dialect for Postgres {
         connection: &mut PgConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-        again: bool,
+        attempt: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
-        if let ([claim], false) = (claims, again) {
+        if let ([claim], Attempt::First) = (claims, attempt) {
             let token: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
@@ -162,28 +164,26 @@ impl Dialect for Postgres {
             .bind(ids)
             .fetch_all(connection)
             .await?;
-        let standing = |row: &PgRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
-        let found =
-            rows.iter().map(standing).collect::<Result<HashMap<String, EventState>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(EventState::Free)).collect())
+        let row = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get(1)?, row.try_get(2)?));
+        EventState::in_order(ids, rows.iter().map(row))
     }
 
-    async fn settle(
+    async fn update_claims(
         connection: &mut PgConnection,
         statements: &Statements,
-        step: Step,
-        held: &[&Held],
-        again: bool,
+        step: ClaimStep,
+        held: &[&HeldClaim],
+        attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let [for_one, for_many] = statements.settle(step);
-        if let ([one], false) = (held, again) {
+        let [for_one, for_many] = statements.update_claims(step);
+        if let ([one], Attempt::First) = (held, attempt) {
             let update = sqlx::query(AssertSqlSafe(for_one.clone()))
                 .bind(&*one.id)
                 .bind(uuid(one.owner))
                 .bind(one.token);
             let update = match step {
-                Step::Renew => update.bind(one.lease_millis),
-                Step::Complete | Step::Release => update,
+                ClaimStep::Renew => update.bind(one.lease_millis),
+                ClaimStep::Complete | ClaimStep::Release => update,
             };
             return Ok(vec![update.execute(connection).await?.rows_affected() == 1]);
         }
@@ -194,8 +194,8 @@ impl Dialect for Postgres {
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
             .bind(held.iter().map(|one| one.token).collect::<Vec<_>>());
         let update = match step {
-            Step::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
-            Step::Complete | Step::Release => update,
+            ClaimStep::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
+            ClaimStep::Complete | ClaimStep::Release => update,
         };
         let settled: Vec<String> = update.fetch_all(connection).await?;
         Ok(are_in(&settled, ids.into_iter()))
@@ -224,31 +224,32 @@ impl Dialect for Postgres {
     }
 
     /// The lock is the transaction's, and ends with it.
-    type Entered = ();
+    type EventLock = ();
 
     async fn mark_in(
         connection: &mut PgConnection,
         statements: &Statements,
         mark: &Mark,
-    ) -> Result<Met<()>, sqlx::Error> {
+    ) -> Result<MarkedIn<()>, sqlx::Error> {
         let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
             .bind(format!("{}{}", statements.lock_prefix, mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {
-            return Ok(Met::Transaction);
+            return Ok(MarkedIn::Locked);
         }
-        let is_first = Self::mark(connection, statements, &[mark], false).await?.contains(&true);
-        Ok(if is_first { Met::Nothing(()) } else { Met::Row(()) })
+        let is_first = Self::mark(connection, statements, &[mark], Attempt::First).await?.contains(&true);
+        Ok(if is_first { MarkedIn::Marked(()) } else { MarkedIn::RowExists(()) })
     }
 
     async fn unmark(
         connection: &mut PgConnection,
         statements: &Statements,
-        mark: &Mark,
+        marks: &[&Mark],
     ) -> Result<(), sqlx::Error> {
-        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
-        unmark.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
+        let events = Events::of(marks.iter().copied());
+        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone())).persistent(PLANNED_ONCE);
+        unmark.bind(&events.ids).bind(&events.owners).execute(connection).await.map(drop)
     }
 
     async fn take_over(

@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use sqlx::Postgres;
-
-use crate::sql::dialect::{SchemaLevel, Step};
+use crate::sql::columns::SchemaLevel;
+use crate::sql::event_state::ClaimStep;
 use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
@@ -136,9 +135,11 @@ const TAKE_OVER: &str = "UPDATE stripe_processed_events \
      SET state = 1, owner = $2, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = clock_timestamp() \
      WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
 
-/// Only what a mark made: a claim or a transaction has it otherwise.
-const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = $1 AND owner = $2 AND state = 1 AND fencing_token = 0";
+/// Only rows that a mark made. Claims and transactions have another state or token.
+const UNMARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     DELETE FROM stripe_processed_events AS e \
+     USING patience, unnest($1::text[], $2::uuid[]) AS b (id, owner) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0";
 
 const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
 
@@ -178,10 +179,10 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: SchemaLevel) -> Self {
-        let written = |statement| table.prepared::<Postgres>(statement);
+    pub(super) fn new(table: &TableName, level: SchemaLevel) -> Self {
+        let written = |statement| table.prepared(statement);
         // A plain table is asked for one event, and never again: it could not tell whose a row is.
-        let (mark_one, look, own, delete_page) = match columns {
+        let (mark_one, look, own, delete_page) = match level {
             SchemaLevel::Full => (MARK_ONE, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (MARK_ONE_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
@@ -206,11 +207,11 @@ impl Statements {
     }
 
     /// For one event, and for many.
-    pub(super) fn settle(&self, step: Step) -> &[Arc<str>; 2] {
+    pub(super) fn update_claims(&self, step: ClaimStep) -> &[Arc<str>; 2] {
         match step {
-            Step::Renew => &self.renew,
-            Step::Complete => &self.complete,
-            Step::Release => &self.release,
+            ClaimStep::Renew => &self.renew,
+            ClaimStep::Complete => &self.complete,
+            ClaimStep::Release => &self.release,
         }
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::statements::SCHEMA;
-use crate::sql::dialect::FoundColumn;
+use crate::sql::columns::FoundColumn;
 use crate::sql::table::TableName;
 
 /// The affinity is TEXT or none, by the rules for declared types

@@ -1,8 +1,9 @@
 //! What SQLite's result codes mean (<https://www.sqlite.org/rescode.html>).
 
-use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
+use sqlx::{Database, Sqlite};
 
+use super::statements::SCHEMA;
 use crate::sql::fault::Fault;
 use crate::sql::table::TableName;
 
@@ -10,9 +11,9 @@ const BUSY_RECOVERY: u32 = 5 | (1 << 8);
 const BUSY_SNAPSHOT: u32 = 5 | (2 << 8);
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
-    let Some((code, extended)) = code_of(refusal) else { return Fault::unknown::<Sqlite>() };
+    let Some((code, extended)) = code_of(refusal) else { return Fault::unknown(Sqlite::NAME) };
     match code {
-        1 => Fault::of_table::<Sqlite>(table),
+        1 => Fault::of_table(table, SCHEMA),
         // These do not wait for the busy timeout.
         5 if matches!(extended, BUSY_RECOVERY | BUSY_SNAPSHOT) => {
             Fault::passing("another connection wrote in between, the transaction has to begin again")
@@ -34,7 +35,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         // Too big, constraint, datatype mismatch.
         18..=20 => Fault::refused_values(),
         26 => Fault::permanent("the file is not a SQLite database: name another one, it was left untouched"),
-        _ => Fault::unknown::<Sqlite>(),
+        _ => Fault::unknown(Sqlite::NAME),
     }
 }
 

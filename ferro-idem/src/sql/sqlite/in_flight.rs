@@ -30,20 +30,20 @@ impl InFlight {
         Self(events)
     }
 
-    pub(super) fn enter(&self, event_id: &str) -> Option<Entered> {
+    pub(super) fn lock(&self, event_id: &str) -> Option<EventLock> {
         let is_first = locked(&self.0).insert(event_id.to_owned());
-        is_first.then(|| Entered { events: self.clone(), event_id: event_id.to_owned() })
+        is_first.then(|| EventLock { events: self.clone(), event_id: event_id.to_owned() })
     }
 }
 
 /// An event's open transaction; dropped when that has ended.
 #[derive(Debug)]
-pub struct Entered {
+pub struct EventLock {
     events: InFlight,
     event_id: String,
 }
 
-impl Drop for Entered {
+impl Drop for EventLock {
     fn drop(&mut self) {
         locked(&self.events.0).remove(&self.event_id);
     }

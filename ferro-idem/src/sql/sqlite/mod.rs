@@ -13,16 +13,19 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 
-use self::in_flight::{Entered, InFlight};
+use self::in_flight::{EventLock, InFlight};
 use self::statements::Statements;
-use super::dialect::{
-    Claimed, Dialect, EventState, FoundColumn, Held, Mark, Met, NewClaim, PURGE_PAGE, PageEnd, SchemaLevel,
-    Step, are_in, sealed, token_of,
+use super::columns::{FoundColumn, SchemaLevel};
+use super::dialect::{Dialect, sealed};
+use super::event_state::{
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
+    token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
+use crate::retry::Attempt;
 
 /// A log in a SQLite database: for one machine, durable, no server.
 ///
@@ -93,9 +96,9 @@ impl Dialect for Sqlite {
 
     type Statements = Statements;
 
-    fn statements(pool: &SqlitePool, table: &TableName, columns: SchemaLevel) -> Statements {
+    fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel) -> Statements {
         let in_flight = InFlight::of(pool.connect_options().get_filename(), table.as_str());
-        Statements::new(table, columns, in_flight)
+        Statements::new(table, level, in_flight)
     }
 
     async fn run(connection: &mut SqliteConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -117,14 +120,14 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         marks: &[&Mark],
-        again: bool,
+        attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let insert = if again { &statements.mark_again } else { &statements.mark };
+        let insert = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let (text, rows) = insert.with(marks);
         let mut insert = sqlx::query_scalar(AssertSqlSafe(text));
         for mark in rows {
             insert = insert.bind(&*mark.id).bind(&*mark.event_type);
-            if statements.columns == SchemaLevel::Full {
+            if statements.level == SchemaLevel::Full {
                 insert = insert.bind(mark.owner.as_bytes().as_slice());
             }
         }
@@ -135,17 +138,21 @@ impl Dialect for Sqlite {
     async fn unmark(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        mark: &Mark,
+        marks: &[&Mark],
     ) -> Result<(), sqlx::Error> {
-        let unmark = sqlx::query(AssertSqlSafe(statements.unmark.clone()));
-        unmark.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
+        let (text, rows) = statements.unmark.with(marks);
+        let mut unmark = sqlx::query(AssertSqlSafe(text));
+        for mark in rows {
+            unmark = unmark.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice());
+        }
+        unmark.execute(connection).await.map(drop)
     }
 
     async fn claim(
         connection: &mut SqliteConnection,
         statements: &Statements,
         claims: &[&NewClaim],
-        _again: bool,
+        _: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query_as(AssertSqlSafe(text));
@@ -176,21 +183,18 @@ impl Dialect for Sqlite {
             look = look.bind(id);
         }
         let rows = look.fetch_all(connection).await?;
-        let standing =
-            |row: &SqliteRow| Ok((row.try_get(0)?, EventState::of(row.try_get(1)?, row.try_get(2)?)));
-        let found =
-            rows.iter().map(standing).collect::<Result<HashMap<String, EventState>, sqlx::Error>>()?;
-        Ok(ids.iter().map(|&id| found.get(id).copied().unwrap_or(EventState::Free)).collect())
+        let row = |row: &SqliteRow| Ok((row.try_get::<String, _>(0)?, row.try_get(1)?, row.try_get(2)?));
+        EventState::in_order(ids, rows.iter().map(row))
     }
 
-    async fn settle(
+    async fn update_claims(
         connection: &mut SqliteConnection,
         statements: &Statements,
-        step: Step,
-        held: &[&Held],
-        _again: bool,
+        step: ClaimStep,
+        held: &[&HeldClaim],
+        _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let (text, rows) = statements.settle(step).with(held);
+        let (text, rows) = statements.update_claims(step).with(held);
         let mut update = sqlx::query_scalar(AssertSqlSafe(text));
         for one in rows {
             update = update
@@ -225,7 +229,7 @@ impl Dialect for Sqlite {
         Ok(Some((end.into_bytes(), page.rows_affected())))
     }
 
-    type Entered = Entered;
+    type EventLock = EventLock;
 
     /// The insert takes the write lock before anything is read, so that no later statement can fail for
     /// a stale snapshot.
@@ -233,10 +237,10 @@ impl Dialect for Sqlite {
         connection: &mut SqliteConnection,
         statements: &Statements,
         mark: &Mark,
-    ) -> Result<Met<Entered>, sqlx::Error> {
-        let Some(entered) = statements.in_flight.enter(&mark.id) else { return Ok(Met::Transaction) };
-        let is_first = Self::mark(connection, statements, &[mark], false).await?.contains(&true);
-        Ok(if is_first { Met::Nothing(entered) } else { Met::Row(entered) })
+    ) -> Result<MarkedIn<EventLock>, sqlx::Error> {
+        let Some(lock) = statements.in_flight.lock(&mark.id) else { return Ok(MarkedIn::Locked) };
+        let is_first = Self::mark(connection, statements, &[mark], Attempt::First).await?.contains(&true);
+        Ok(if is_first { MarkedIn::Marked(lock) } else { MarkedIn::RowExists(lock) })
     }
 
     async fn take_over(
@@ -259,7 +263,7 @@ impl Dialect for Sqlite {
         owner: Owner,
     ) -> Result<bool, sqlx::Error> {
         let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id);
-        let own = match statements.columns {
+        let own = match statements.level {
             SchemaLevel::Full => own.bind(owner.as_bytes().to_vec()),
             SchemaLevel::Plain => own,
         };

@@ -9,7 +9,7 @@ use sqlx::{Sqlite, SqlitePool};
 use super::SqliteLog;
 use super::fault::code_of;
 use crate::error::Error;
-use crate::sql::fault::fault_of;
+use crate::sql::dialect::Dialect;
 use crate::sql::table::TableName;
 
 /// How long a writer waits for the lock.
@@ -30,7 +30,7 @@ pub(super) async fn open(path: &Path) -> Result<SqliteLog, Error> {
         });
     }
     let fault = |error| {
-        let advice = fault_of::<Sqlite>(&error, &TableName::default()).advice;
+        let advice = Sqlite::fault_of(&error, &TableName::recommended(Sqlite::QUOTE)).advice;
         Error::Store { operation: operation().into(), advice, source: error.into() }
     };
     let options = SqliteConnectOptions::new()

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use sqlx::Sqlite;
-
 use super::in_flight::InFlight;
-use crate::sql::dialect::{SchemaLevel, Step};
+use crate::sql::columns::SchemaLevel;
+use crate::sql::event_state::ClaimStep;
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
@@ -111,9 +110,14 @@ const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?
      lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
-/// Only what a mark made: a claim or a transaction has it otherwise.
-const UNMARK: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id = ?1 AND owner = ?2 AND state = 1 AND fencing_token = 0";
+/// Only rows that a mark made. Claims and transactions have another state or token.
+const UNMARK: Many = Many {
+    head: "WITH b (id, owner) AS (VALUES ",
+    row: "(?, ?)",
+    between: ", ",
+    tail: ") DELETE FROM stripe_processed_events \
+         WHERE (event_id, owner) IN (SELECT id, owner FROM b) AND state = 1 AND fencing_token = 0",
+};
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 
@@ -132,7 +136,7 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) columns: SchemaLevel,
+    pub(super) level: SchemaLevel,
     pub(super) in_flight: InFlight,
     pub(super) mark: Many<String>,
     pub(super) mark_again: Many<String>,
@@ -141,7 +145,7 @@ pub struct Statements {
     renew: Many<String>,
     complete: Many<String>,
     release: Many<String>,
-    pub(super) unmark: Arc<str>,
+    pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
     pub(super) page_end: Arc<str>,
@@ -149,23 +153,23 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, columns: SchemaLevel, in_flight: InFlight) -> Self {
-        let written = |statement| table.prepared::<Sqlite>(statement);
-        let (mark, look, own, delete_page) = match columns {
+    pub(super) fn new(table: &TableName, level: SchemaLevel, in_flight: InFlight) -> Self {
+        let written = |statement| table.prepared(statement);
+        let (mark, look, own, delete_page) = match level {
             SchemaLevel::Full => (MARK, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
-            columns,
+            level,
             in_flight,
-            mark: mark.of::<Sqlite>(table),
-            mark_again: MARK_AGAIN.of::<Sqlite>(table),
-            claim: CLAIM.of::<Sqlite>(table),
-            look: look.of::<Sqlite>(table),
-            renew: RENEW.of::<Sqlite>(table),
-            complete: COMPLETE.of::<Sqlite>(table),
-            release: RELEASE.of::<Sqlite>(table),
-            unmark: written(UNMARK),
+            mark: mark.of(table),
+            mark_again: MARK_AGAIN.of(table),
+            claim: CLAIM.of(table),
+            look: look.of(table),
+            renew: RENEW.of(table),
+            complete: COMPLETE.of(table),
+            release: RELEASE.of(table),
+            unmark: UNMARK.of(table),
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),
@@ -173,11 +177,11 @@ impl Statements {
         }
     }
 
-    pub(super) fn settle(&self, step: Step) -> &Many<String> {
+    pub(super) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
         match step {
-            Step::Renew => &self.renew,
-            Step::Complete => &self.complete,
-            Step::Release => &self.release,
+            ClaimStep::Renew => &self.renew,
+            ClaimStep::Complete => &self.complete,
+            ClaimStep::Release => &self.release,
         }
     }
 }

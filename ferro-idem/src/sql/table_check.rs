@@ -1,18 +1,19 @@
-//! Which table this is, by the columns that it has.
+//! Which guarantees a table can hold, by its columns.
 
-use super::dialect::{Dialect, FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel};
+use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
 use crate::error::Error;
 
-/// What a claim needs beside the three columns of the recommended table.
+/// The columns that a claim needs, beside the three of the recommended table.
 const OF_CLAIMS: [&str; 5] = ["state", "owner", "fencing_token", "lease_until", "updated_at"];
 
 pub(super) fn schema_level_of<D: Dialect>(
     table: &TableName,
     found: &[FoundColumn],
 ) -> Result<SchemaLevel, Error> {
-    let schema = || table.in_statement::<D>(D::SCHEMA);
+    let schema = || table.in_statement(D::SCHEMA);
     let advice = if found.is_empty() {
         format!("there is no table `{table}`, create it with\n{}", schema())
     } else if !has(found, "event_id") {
@@ -21,20 +22,20 @@ pub(super) fn schema_level_of<D: Dialect>(
         format!(
             "the column `event_id` of `{table}` takes different ids for one (case, accents, trailing spaces, \
              numbers, or the end of a long id), so that an event would be lost: make it compare bytes with\n{}",
-            table.in_statement::<D>(&D::compare_bytes(found))
+            table.in_statement(&D::compare_bytes(found))
         )
     } else if found.iter().any(|column| is(column, "event_id") && !column.unique) {
-        Fault::of_table::<D>(table).advice.into_owned()
+        Fault::of_table(table, D::SCHEMA).advice.into_owned()
     } else if found.iter().any(|column| !column.rolls_back) {
         format!(
             "the table `{table}` is kept by an engine without transactions, which would keep the mark of a \
              delivery that was rolled back: move it with\n{}",
-            table.in_statement::<D>("ALTER TABLE stripe_processed_events ENGINE=InnoDB;")
+            table.in_statement("ALTER TABLE stripe_processed_events ENGINE=InnoDB;")
         )
     } else if !has(found, "event_type") {
         format!(
             "the table `{table}` has no column `event_type`, add it with\n{}",
-            table.in_statement::<D>(D::ADD_EVENT_TYPE)
+            table.in_statement(D::ADD_EVENT_TYPE)
         )
     } else if OF_CLAIMS.iter().all(|name| has(found, name)) {
         return Ok(SchemaLevel::Full);
@@ -48,7 +49,7 @@ pub(super) fn schema_level_of<D: Dialect>(
     })
 }
 
-/// For a claim over a table that lacks some of its columns: the statements that add them.
+/// The error for a claim over a table that lacks columns, with the statements that add them.
 pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Error {
     let is_missing = |statement: &&str| {
         let column = statement.split_whitespace().skip_while(|&word| word != "COLUMN").nth(1);
@@ -59,7 +60,7 @@ pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) ->
         operation: "claim the event".into(),
         advice: format!(
             "the table `{table}` lacks columns that a claim needs, add them with\n{}",
-            table.in_statement::<D>(&missing.join("\n"))
+            table.in_statement(&missing.join("\n"))
         )
         .into(),
         source: sqlx::Error::ColumnNotFound(OF_CLAIMS.join(", ")).into(),
@@ -91,7 +92,7 @@ mod tests {
     }
 
     fn columns(names: &[&str]) -> Result<SchemaLevel, String> {
-        schema_level_of::<sqlx::Sqlite>(&TableName::default(), &found(names))
+        schema_level_of::<sqlx::Sqlite>(&TableName::recommended('"'), &found(names))
             .map_err(|error| error.to_string())
     }
 
@@ -107,7 +108,7 @@ mod tests {
     #[test]
     fn only_the_missing_columns_of_a_claim_are_added() {
         let present = found(&["event_id", "event_type", "state", "owner", "fencing_token"]);
-        let error = no_claims::<sqlx::Sqlite>(&TableName::default(), &present).to_string();
+        let error = no_claims::<sqlx::Sqlite>(&TableName::recommended('"'), &present).to_string();
         assert!(
             error.ends_with(
                 "add them with\n\
@@ -133,7 +134,8 @@ mod tests {
     fn a_column_that_takes_two_ids_for_one_is_answered_with_the_move_of_what_the_table_has() {
         let mut columns = found(&["EVENT_ID", "event_type", "fencing_token", "tenant"]);
         columns[0].byte_exact = false;
-        let error = schema_level_of::<sqlx::Sqlite>(&TableName::default(), &columns).unwrap_err().to_string();
+        let error =
+            schema_level_of::<sqlx::Sqlite>(&TableName::recommended('"'), &columns).unwrap_err().to_string();
         assert!(error.contains("takes different ids for one"), "{error}");
         let of_schema =
             "(event_id, event_type, fencing_token) SELECT event_id, event_type, fencing_token FROM";

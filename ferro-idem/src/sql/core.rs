@@ -1,0 +1,173 @@
+//! What everything over one table shares: the pool, the table's name, its statements, and what errors mean.
+
+use std::sync::OnceLock;
+
+use sqlx::Pool;
+use sqlx::error::BoxDynError;
+use sqlx::pool::PoolConnection;
+
+use super::columns::{FoundColumn, SchemaLevel};
+use super::dialect::Dialect;
+use super::fault::Fault;
+use super::table::TableName;
+use super::table_check;
+use crate::error::Error;
+use crate::retry::{Attempts, FaultKind};
+
+/// One table in one pool. Sessions, transactions and undelivered marks hold it by `Arc`.
+pub(super) struct Core<D: Dialect> {
+    pool: Pool<D>,
+    table: TableName,
+    /// Set by the first call that finds a plain table. After an upgrade marks still work with it, because the
+    /// new columns have defaults. Requests that read or delete rows have to know of claims, so they look at
+    /// the table again.
+    plain: OnceLock<CompiledSql<D>>,
+    /// Set by the first call that finds the columns of [`Dialect::SCHEMA`]. Final.
+    full: OnceLock<CompiledSql<D>>,
+}
+
+/// The statements for one table at one schema level.
+pub(super) struct CompiledSql<D: Dialect> {
+    pub(super) level: SchemaLevel,
+    pub(super) statements: D::Statements,
+}
+
+/// Why an attempt failed.
+pub(super) type Failed = (Fault, BoxDynError);
+
+impl<D: Dialect> Core<D> {
+    pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
+        Self { pool, table, plain: OnceLock::new(), full: OnceLock::new() }
+    }
+
+    pub(super) fn pool(&self) -> &Pool<D> {
+        &self.pool
+    }
+
+    pub(super) fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The statements of the full table, if it was found.
+    pub(super) fn full(&self) -> Option<&CompiledSql<D>> {
+        self.full.get()
+    }
+
+    /// The statements that were compiled for this level, if any were.
+    pub(super) fn compiled(&self, level: SchemaLevel) -> Option<&CompiledSql<D>> {
+        self.slot(level).get()
+    }
+
+    /// The statements for marks. Only the first call looks at the table.
+    pub(super) async fn mark_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        match self.full.get().or_else(|| self.plain.get()) {
+            Some(compiled) => Ok(compiled),
+            None => self.current_sql().await,
+        }
+    }
+
+    /// The statements for the table as it is now. A plain table is looked at again.
+    pub(super) async fn current_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        if let Some(compiled) = self.full.get() {
+            return Ok(compiled);
+        }
+        self.compile(&self.look_at_table().await?)
+    }
+
+    /// The statements for claims, which need the full table.
+    pub(super) async fn claim_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        if let Some(compiled) = self.full.get() {
+            return Ok(compiled);
+        }
+        let found = self.look_at_table().await?;
+        let compiled = self.compile(&found)?;
+        match compiled.level {
+            SchemaLevel::Full => Ok(compiled),
+            SchemaLevel::Plain => Err(table_check::no_claims::<D>(&self.table, &found)),
+        }
+    }
+
+    fn compile(&self, found: &[FoundColumn]) -> Result<&CompiledSql<D>, Error> {
+        let level = table_check::schema_level_of::<D>(&self.table, found)?;
+        Ok(self
+            .slot(level)
+            .get_or_init(|| CompiledSql { level, statements: D::statements(&self.pool, &self.table, level) }))
+    }
+
+    fn slot(&self, level: SchemaLevel) -> &OnceLock<CompiledSql<D>> {
+        match level {
+            SchemaLevel::Plain => &self.plain,
+            SchemaLevel::Full => &self.full,
+        }
+    }
+
+    pub(super) async fn look_at_table(&self) -> Result<Vec<FoundColumn>, Error> {
+        let mut attempts = Attempts::new();
+        loop {
+            let (fault, source) = match self.connect(&attempts).await {
+                Err(failed) => failed,
+                Ok(mut connection) => {
+                    let look = D::look_at_table(&mut connection, &self.table);
+                    match attempts.attempt(D::ANSWERS_WITHIN, look).await {
+                        Ok(Ok(found)) => return Ok(found),
+                        Ok(Err(error)) => self.failed(error),
+                        Err(late) => {
+                            connection.close_on_drop();
+                            (Fault::late(), late.into())
+                        }
+                    }
+                }
+            };
+            if !attempts.again_after(fault.kind).await {
+                return Err(fault.of("look at the table's columns", source));
+            }
+        }
+    }
+
+    /// Creates the table if it is missing.
+    pub(super) async fn create_table(&self) -> Result<(), Error> {
+        const OPERATION: &str = "create the table";
+        let mut connection = self.pool.acquire().await.map_err(|error| self.explained(OPERATION, error))?;
+        let Err(error) = D::run(&mut connection, self.table.in_statement(D::SCHEMA)).await else {
+            return Ok(());
+        };
+        // PostgreSQL refuses one of two processes that create a table at once, although each statement says
+        // IF NOT EXISTS. The look needs this connection if the pool has only one.
+        drop(connection);
+        match self.look_at_table().await {
+            Ok(found) if !found.is_empty() => Ok(()),
+            _ => Err(self.explained(OPERATION, error)),
+        }
+    }
+
+    /// A connection from the pool.
+    ///
+    /// sqlx tests an idle connection before it hands it out, and waits for that answer as long as for a free
+    /// connection. A connection that is dead without notice would delay the call by half a minute.
+    pub(super) async fn connect(&self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
+        match attempts.attempt(D::ANSWERS_WITHIN, self.pool.acquire()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => {
+                let (mut fault, source) = self.failed(error);
+                // Nothing was sent.
+                if fault.kind == FaultKind::Unanswered {
+                    fault.kind = FaultKind::Passing;
+                }
+                Err((fault, source))
+            }
+            Err(late) => Err((Fault::no_connection(), late.into())),
+        }
+    }
+
+    pub(super) fn fault_of(&self, error: &sqlx::Error) -> Fault {
+        D::fault_of(error, &self.table)
+    }
+
+    pub(super) fn failed(&self, error: sqlx::Error) -> Failed {
+        (self.fault_of(&error), error.into())
+    }
+
+    pub(super) fn explained(&self, operation: &'static str, error: sqlx::Error) -> Error {
+        self.fault_of(&error).of(operation, error)
+    }
+}

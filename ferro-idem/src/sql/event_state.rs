@@ -1,0 +1,165 @@
+//! Events as requests describe them, and the states that a database reports.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claim::ClaimOutcome;
+use crate::event::EventRef;
+use crate::owner::Owner;
+
+/// An event to mark, for one call. Cheap to clone, because a caller in a batch keeps a copy.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub(super) id: Arc<str>,
+    pub(super) event_type: Arc<str>,
+    pub(super) owner: Owner,
+}
+
+impl Mark {
+    pub(super) fn new(event: EventRef<'_>, owner: Owner) -> Self {
+        Self { id: event.id().into(), event_type: event.recorded_type().unwrap_or_default().into(), owner }
+    }
+}
+
+/// An event to claim, for one call.
+#[derive(Clone, Debug)]
+pub struct NewClaim {
+    pub(super) mark: Mark,
+    pub(super) lease_millis: i64,
+}
+
+/// A claim that one call holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldClaim {
+    pub(super) id: Arc<str>,
+    pub(super) owner: Owner,
+    pub(super) token: i64,
+    /// Only [`ClaimStep::Renew`] reads it.
+    pub(super) lease_millis: i64,
+}
+
+/// What is done to a held claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimStep {
+    Renew,
+    Complete,
+    Release,
+}
+
+/// The answer to a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The claim's own owner has the event.
+    Acquired {
+        token: u64,
+    },
+    Not(EventState),
+    /// The claim failed, and the state has to be read in a second statement: it may have changed since the
+    /// first one began.
+    Unknown,
+}
+
+impl Claimed {
+    /// `None`: read the state, and then claim again.
+    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Acquired { token } => Some(ClaimOutcome::Acquired { token }),
+            Self::Not(state) => state.as_outcome(),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// What marking an event inside a transaction came to.
+///
+/// `L` is the dialect's [`EventLock`](super::dialect::Dialect::EventLock).
+#[derive(Debug)]
+pub enum MarkedIn<L> {
+    /// The event is marked.
+    Marked(L),
+    /// A row exists. Its state decides.
+    RowExists(L),
+    /// Another transaction has the event.
+    Locked,
+}
+
+/// The state of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventState {
+    Processed,
+    Claimed {
+        left: Duration,
+    },
+    /// There is no row, or it is released, or its lease has run out.
+    Free,
+}
+
+impl EventState {
+    /// The outcome of a claim that did not get the event. `None`: the event can be claimed.
+    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+        match self {
+            Self::Processed => Some(ClaimOutcome::Processed),
+            Self::Claimed { left } => Some(ClaimOutcome::InProgress { retry_after: left }),
+            Self::Free => None,
+        }
+    }
+
+    /// From a row's `state` column and the milliseconds that its lease has left.
+    pub(super) fn of(state: i64, left: Option<i64>) -> Self {
+        match (state, left.and_then(|left| u64::try_from(left).ok())) {
+            (1, _) => Self::Processed,
+            (0, Some(left)) if left > 0 => Self::Claimed { left: Duration::from_millis(left) },
+            _ => Self::Free,
+        }
+    }
+
+    /// The state of each event, from the rows that a look returned: id, `state`, milliseconds left. `I` is how
+    /// the database returns ids.
+    pub(super) fn in_order<I: AsRef<[u8]>>(
+        ids: &[&str],
+        rows: impl Iterator<Item = Result<(I, i64, Option<i64>), sqlx::Error>>,
+    ) -> Result<Vec<Self>, sqlx::Error> {
+        let mut found: HashMap<&[u8], Self> = ids.iter().map(|id| (id.as_bytes(), Self::Free)).collect();
+        for row in rows {
+            let (id, state, left) = row?;
+            if let Some(known) = found.get_mut(id.as_ref()) {
+                *known = Self::of(state, left);
+            }
+        }
+        Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(Self::Free)).collect())
+    }
+}
+
+/// The last id of a page of a purge, as bytes: databases order ids by bytes.
+pub(super) type PageEnd = Vec<u8>;
+
+/// The rows that one transaction of a purge reads, and deletes at most. It holds its locks for a few
+/// milliseconds.
+pub(super) const PURGE_PAGE: i64 = 500;
+
+/// A fencing token from a database, which has no unsigned integers.
+pub(super) fn token_of(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// For each id, whether a statement returned it.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>) -> Vec<bool> {
+    let returned: std::collections::HashSet<&str> = returned.iter().map(String::as_str).collect();
+    ids.map(|id| returned.contains(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_whose_lease_ran_out_is_free() {
+        assert_eq!(EventState::of(0, Some(5)), EventState::Claimed { left: Duration::from_millis(5) });
+        for (state, left) in [(0, Some(0)), (0, Some(-5)), (0, None), (2, None)] {
+            assert_eq!(EventState::of(state, left), EventState::Free);
+        }
+        assert_eq!(EventState::of(1, None), EventState::Processed);
+    }
+}
