@@ -6,7 +6,7 @@ use std::io;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::error::Error;
-use crate::retry::{FaultKind, Unanswered};
+use crate::retry::{FaultKind, NoAnswerInTime};
 
 /// Whether it helps to send the request again. Decides by kind and code, never by message.
 ///
@@ -36,7 +36,7 @@ pub(super) fn kind_of(error: &RedisError) -> FaultKind {
     }
 }
 
-pub(super) fn timed_out(unanswered: Unanswered) -> RedisError {
+pub(super) fn timed_out(unanswered: NoAnswerInTime) -> RedisError {
     io::Error::new(io::ErrorKind::TimedOut, unanswered).into()
 }
 

@@ -13,7 +13,7 @@ use super::undelivered::{Made, TakeBack};
 use super::{RedisLog, fault};
 use crate::error::Error;
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, Unanswered};
+use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime};
 
 /// A script and what it is about.
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Leaving {
     }
 }
 
-fn flatten<T>(answer: Result<RedisResult<T>, Unanswered>) -> RedisResult<T> {
+fn flatten<T>(answer: Result<RedisResult<T>, NoAnswerInTime>) -> RedisResult<T> {
     answer.unwrap_or_else(|unanswered| Err(fault::timed_out(unanswered)))
 }
 
