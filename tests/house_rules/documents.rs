@@ -7,7 +7,7 @@ use super::{files, read, report, root};
 const REPOSITORY: &str = "https://github.com/ferro-idem/ferro-idem/";
 const PICTURES: &str = "https://raw.githubusercontent.com/ferro-idem/ferro-idem/main/";
 
-fn documents() -> Vec<String> {
+pub(crate) fn documents() -> Vec<String> {
     let mut documents = files(&["docs"], "md");
     documents.extend(
         ["README", "CONTRIBUTING", "SECURITY", "RELIABILITY", "CHANGELOG"].map(|name| format!("{name}.md")),

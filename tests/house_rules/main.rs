@@ -1,5 +1,6 @@
 //! What a machine can check of the project's style. Each rule says why it exists, and each exception why it is one.
 
+mod commands;
 mod documents;
 mod examples;
 mod sources;
