@@ -14,7 +14,7 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
             )
             .await;
         match asked {
-            ::ferro_idem::__private::Entry::Run(guard) => {
+            ::ferro_idem::__private::Entry::Run(mut guard) => {
                 let reply = {
                     let claim = guard.claim();
                     let body = async move {

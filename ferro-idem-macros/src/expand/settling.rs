@@ -6,7 +6,7 @@
 //!         let event = &event;
 //!         let asked = ::ferro_idem::__private::claim(&log, ::ferro_idem::__private::event(event), LEASE).await;
 //!         match asked {
-//!             Entry::Run(guard) => {
+//!             Entry::Run(mut guard) => {
 //!                 let reply = {
 //!                     let claim = guard.claim();
 //!                     let body = async move {
@@ -58,7 +58,7 @@ pub(super) fn claim(
     let body = typed_block(runtime, return_type, bound.as_ref(), body);
     let is_processed = is_processed(runtime, return_type.span());
     let acquired = quote_spanned! {here=>
-        #outcome::Run(guard) => {
+        #outcome::Run(mut guard) => {
             let reply = {
                 let claim = guard.claim();
                 let body = #body;

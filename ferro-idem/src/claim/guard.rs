@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
-use super::lease::{Claim, Lease, MAX_LEASE, MIN_LEASE, millis};
+use super::lease::{Claim, Lease, Loss, MAX_LEASE, MIN_LEASE, millis};
+use super::renewal::{Renewal, outlives_a_blocked_thread};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
@@ -19,13 +20,21 @@ use crate::event::{EventRef, InvalidEventId};
 use crate::owner::Owner;
 use crate::trace::Delivery;
 
-/// A claim that is settled once: by [`settle`](Self::settle), or by being dropped.
+/// A claim that is settled once: by [`settle`](Self::settle), or when it is dropped.
 ///
-/// Dropped before it is settled (a panic, a hang-up, a lost lease), it releases in a task of its own,
-/// so that the next delivery need not wait for the lease. Without a runtime the lease runs out.
+/// If it is dropped before that (a panic, a hang-up), it gives the event back in the background, so that the next
+/// delivery need not wait for the lease. Without a runtime, the lease runs out.
 pub struct Guard {
     lease: Arc<Lease>,
-    settled: bool,
+    stage: Stage,
+    loss: Option<Loss>,
+}
+
+enum Stage {
+    /// No body has begun under the claim.
+    Undelivered,
+    Running,
+    Settled,
 }
 
 /// Claims the event. Borrows nothing, and is seen through when it is dropped: the claim that it then
@@ -62,7 +71,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
                     start: asked_at,
                     holds_for: AtomicU64::new(millis(length)),
                 });
-                Entry::Run(Guard { lease, settled: false })
+                Entry::Run(Guard { lease, stage: Stage::Undelivered, loss: None })
             }
             Ok((_, _, ClaimOutcome::Processed, _)) => {
                 delivery.duplicate();
@@ -102,8 +111,8 @@ async fn claim_in_time(
         late = Some(Ownership { owner, token });
     }
     if let Some(held) = late {
-        // What cannot be released runs out.
-        drop(log.release(event.id(), held).await);
+        // If this fails, the lease runs out.
+        drop(log.withdraw(event.id(), held).await);
     }
     Err(Error::lease_lost(event.id()))
 }
@@ -114,38 +123,46 @@ impl Guard {
         Claim::new(Arc::clone(&self.lease))
     }
 
-    /// Runs the body and keeps the lease meanwhile, in the same task.
+    /// Runs the body, and renews the lease meanwhile.
     ///
-    /// `None` as soon as the lease is lost; the body is not polled after that, and its owner drops it.
-    pub async fn run<F: Future>(&self, mut body: Pin<&mut F>) -> Option<F::Output> {
-        let mut keeping: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
+    /// Returns `None` once the lease is lost. The body is not polled after that, and its owner drops it.
+    pub async fn run<F: Future>(&mut self, mut body: Pin<&mut F>) -> Option<F::Output> {
+        self.stage = Stage::Running;
+        let lease = &self.lease;
+        let loss = &mut self.loss;
+        let mut renewal = Handle::try_current()
+            .ok()
+            .filter(outlives_a_blocked_thread)
+            .map(|runtime| Renewal::start(lease, runtime));
+        let mut is_first_poll = true;
         poll_fn(|context| {
             // A body that is late is not polled again before its lease was looked at.
-            if let Some(keeping) = &mut keeping
-                && keeping.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(None);
-            }
-            if let Poll::Ready(output) = self.lease.delivery.enter(|| body.as_mut().poll(context)) {
-                return Poll::Ready(Some(output));
-            }
-            // Most bodies that never wait need no timer. Outside of a runtime there is none.
-            if keeping.is_none() && Handle::try_current().is_ok() {
-                let started = keeping.insert(Box::pin(keep(Arc::clone(&self.lease))));
-                if started.as_mut().poll(context).is_ready() {
+            if !std::mem::take(&mut is_first_poll) {
+                let lost = renewal.as_ref().and_then(|renewal| renewal.loss(context.waker()));
+                *loss = lost.or_else(|| (Instant::now() >= lease.until()).then_some(Loss::NotRenewed(None)));
+                if loss.is_some() {
                     return Poll::Ready(None);
                 }
             }
-            Poll::Pending
+            if let Poll::Ready(output) = lease.delivery.enter(|| body.as_mut().poll(context)) {
+                return Poll::Ready(Some(output));
+            }
+            if renewal.is_none()
+                && let Ok(runtime) = Handle::try_current()
+            {
+                renewal = Some(Renewal::start(lease, runtime));
+            }
+            *loss = renewal.as_ref().and_then(|renewal| renewal.loss(context.waker()));
+            if loss.is_some() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }
 
     /// Completes the event, or releases it.
     ///
-    /// Seen through when it is dropped.
+    /// Finishes in the background when it is dropped.
     pub async fn settle(mut self, processed: bool) -> Result<(), Error> {
-        self.settled = true;
+        self.stage = Stage::Settled;
         let lease = Arc::clone(&self.lease);
         if processed {
             match DetachOnDrop::new(async move { lease.complete().await }).await {
@@ -153,7 +170,10 @@ impl Guard {
                     self.lease.delivery.completed();
                     Ok(())
                 }
-                Ok(false) => Err(self.lost()),
+                Ok(false) => {
+                    self.loss = Some(Loss::TakenOver);
+                    Err(self.lost())
+                }
                 Err(error) => {
                     self.lease.delivery.failed(&error);
                     Err(error)
@@ -161,51 +181,38 @@ impl Guard {
             }
         } else {
             self.lease.delivery.released("the handler's reply was not a success");
-            // What cannot be released runs out, and the reply is a failure as it is.
+            // If the release fails, the lease runs out. The reply is a failure in either case.
             drop(DetachOnDrop::new(async move { lease.release().await }).await);
             Ok(())
         }
     }
 
-    /// Nothing is left to settle: the event is another's.
+    /// Nothing is left to settle, because another delivery may have the event.
     pub fn lost(mut self) -> Error {
-        self.settled = true;
+        self.stage = Stage::Settled;
         self.lease.delivery.lease_lost();
-        Error::lease_lost(self.lease.event_id.as_str())
+        let source = match self.loss.take() {
+            Some(Loss::NotRenewed(Some(error))) => Some(error.into()),
+            Some(Loss::TakenOver | Loss::NotRenewed(None)) | None => None,
+        };
+        Error::LeaseLost { event_id: self.lease.event_id.clone(), source }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
+        let undelivered = match self.stage {
+            Stage::Undelivered => true,
+            Stage::Running => false,
+            Stage::Settled => return,
+        };
         self.lease.delivery.released("the handler panicked or was dropped");
         if let Ok(runtime) = Handle::try_current() {
             let lease = Arc::clone(&self.lease);
-            runtime.spawn(async move { drop(lease.release().await) });
-        }
-    }
-}
-
-/// Renews the lease well before it ends, for ever. Returns when it is lost.
-async fn keep(lease: Arc<Lease>) {
-    let mut next = lease.start + lease.length / 3;
-    loop {
-        let deadline = lease.until();
-        sleep_until(next.min(deadline)).await;
-        let asked_at = Instant::now();
-        if asked_at >= deadline {
-            return;
-        }
-        match timeout_at(deadline, lease.renew()).await {
-            Ok(Ok(true)) => {
-                lease.prolong(asked_at);
-                next = asked_at + lease.length / 3;
-            }
-            Ok(Ok(false)) | Err(_) => return,
-            // The store may come back before the lease ends.
-            Ok(Err(_)) => next = Instant::now() + lease.length / 10,
+            runtime.spawn(async move {
+                // If this fails, the lease runs out.
+                drop(if undelivered { lease.withdraw().await } else { lease.release().await });
+            });
         }
     }
 }

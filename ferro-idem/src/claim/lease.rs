@@ -28,8 +28,7 @@ pub struct Claim {
     lease: Arc<Lease>,
 }
 
-/// All that is known of a claim, shared by the body, who reads it, the renewal, which prolongs it, and
-/// the guard, which settles it.
+/// Everything known about a claim. The body reads it, the renewal prolongs it, and the guard settles it.
 pub(super) struct Lease {
     pub(super) log: Arc<dyn ClaimLog>,
     pub(super) event_id: String,
@@ -41,6 +40,15 @@ pub(super) struct Lease {
     /// Until when the claim surely holds, in milliseconds from `start`: counted from before the
     /// request was sent, so it is never later than the store's own idea.
     pub(super) holds_for: AtomicU64,
+}
+
+/// Why a lease is over.
+pub(super) enum Loss {
+    /// The store says that the claim is no longer this one's.
+    TakenOver,
+    /// The store did not renew it in time. Without an error, nobody asked: the thread was blocked or the process
+    /// did not run.
+    NotRenewed(Option<Error>),
 }
 
 impl Lease {
@@ -59,6 +67,10 @@ impl Lease {
 
     pub(super) async fn complete(&self) -> Result<bool, Error> {
         self.log.complete(&self.event_id, self.held).await
+    }
+
+    pub(super) async fn withdraw(&self) -> Result<bool, Error> {
+        self.log.withdraw(&self.event_id, self.held).await
     }
 
     pub(super) async fn release(&self) -> Result<bool, Error> {

@@ -5,6 +5,8 @@ mod guard;
 mod lease;
 #[cfg(all(test, feature = "memory"))]
 mod model;
+mod prompter;
+mod renewal;
 #[cfg(feature = "memory")]
 pub(crate) mod row;
 
@@ -86,6 +88,21 @@ pub trait ClaimLog: Send + Sync {
     ///
     /// [`Error::Store`]: whether it was released is unknown; the lease will run out.
     async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error>;
+
+    /// Takes back a claim under which no body ran, so that [`Claim::attempt`] does not count it.
+    ///
+    /// `#[idempotent_webhook(claim)]` calls this if the delivery was dropped before its claim was answered. Nobody
+    /// has seen the fencing token then, so the next claim may have the same token again. It must have another
+    /// owner, and this claim's own steps must be refused from now on. `false`: the claim is no longer this one's.
+    ///
+    /// The default is [`release`](Self::release): the next claim then counts one attempt more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]: whether it was taken back is unknown; the lease will run out.
+    async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.release(event_id, held).await
+    }
 
     /// A handle on the same store that borrows nothing: what was begun for a delivery is finished
     /// through it when the delivery's own future has been dropped.
@@ -172,6 +189,15 @@ macro_rules! forward_to_target {
                 Self: 'f,
             {
                 (**self).release(event_id, held)
+            }
+
+            fn withdraw<'log, 'id, 'f>(&'log self, event_id: &'id str, held: Ownership) -> Step<'f, bool>
+            where
+                'log: 'f,
+                'id: 'f,
+                Self: 'f,
+            {
+                (**self).withdraw(event_id, held)
             }
 
             fn handle(&self) -> Arc<dyn ClaimLog> {

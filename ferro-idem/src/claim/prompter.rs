@@ -1,0 +1,130 @@
+//! The thread that prompts renewals on time.
+//!
+//! A renewal is a task, but on a runtime with several workers a task alone is not enough:
+//!
+//! - A task that a worker spawns stays in that worker's slot for the next task. If the body then blocks the
+//!   worker, no other worker takes the task from there.
+//! - A worker that was waiting for sockets and timers may be the one that runs the body. If the body blocks it,
+//!   nobody looks at sockets and timers until something wakes another worker
+//!   (<https://github.com/tokio-rs/tokio/issues/4730>).
+//!
+//! A task that is spawned from outside the runtime wakes a worker that is idle, so a thread of the process does
+//! that: first for the task that renews, then, while the body goes on, for an empty one. A body that ends within a
+//! third of its lease costs an entry in a map and no task.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::renewal::Shared;
+
+/// The thread ends after so long without a lease.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A lease is prompted so often in its length, once a third of it is over.
+const PROMPTS: u32 = 10;
+
+/// When a renewal is prompted next. The number tells apart what is due at the same moment.
+pub(super) type Due = (Instant, u64);
+
+pub(super) static PROMPTER: Prompter = Prompter {
+    schedule: Mutex::new(Schedule { renewals: BTreeMap::new(), last_number: 0, wakes_at: None }),
+    changed: Condvar::new(),
+};
+
+pub(super) struct Prompter {
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+}
+
+struct Schedule {
+    /// Invariant: each renewal knows the key that it is here under.
+    renewals: BTreeMap<Due, Arc<Shared>>,
+    last_number: u64,
+    /// `None`: there is no thread.
+    wakes_at: Option<Instant>,
+}
+
+impl Prompter {
+    /// Prompts this renewal from that moment on, until it is forgotten. `false`: there is no thread to be had.
+    pub(super) fn prompt_from(&'static self, first: Instant, renewal: &Arc<Shared>) -> bool {
+        let mut schedule = self.lock();
+        match schedule.wakes_at {
+            Some(wakes_at) if wakes_at <= first => {}
+            Some(_) => self.changed.notify_one(),
+            None => {
+                let thread = thread::Builder::new().name("ferro-idem".to_owned()).spawn(|| self.run());
+                if thread.is_err() {
+                    return false;
+                }
+                schedule.wakes_at = Some(first);
+            }
+        }
+        schedule.insert(first, Arc::clone(renewal));
+        true
+    }
+
+    pub(super) fn forget(&self, renewal: &Shared) {
+        let mut schedule = self.lock();
+        if let Some(due) = renewal.due().take() {
+            schedule.renewals.remove(&due);
+        }
+    }
+
+    fn run(&self) {
+        let mut schedule = self.lock();
+        loop {
+            let now = Instant::now();
+            let due = schedule.take_due(now);
+            if !due.is_empty() {
+                drop(schedule);
+                for renewal in &due {
+                    renewal.prompt();
+                }
+                drop(due);
+                schedule = self.lock();
+                continue;
+            }
+            let next = schedule.renewals.first_key_value().map(|((next, _), _)| *next);
+            let wakes_at = next.unwrap_or_else(|| now + IDLE);
+            schedule.wakes_at = Some(wakes_at);
+            let (woken, timeout) = self
+                .changed
+                .wait_timeout(schedule, wakes_at.saturating_duration_since(now))
+                .unwrap_or_else(PoisonError::into_inner);
+            schedule = woken;
+            if timeout.timed_out() && next.is_none() && schedule.renewals.is_empty() {
+                schedule.wakes_at = None;
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Schedule {
+    fn insert(&mut self, next: Instant, renewal: Arc<Shared>) {
+        self.last_number += 1;
+        let due = (next, self.last_number);
+        *renewal.due() = Some(due);
+        self.renewals.insert(due, renewal);
+    }
+
+    /// What is due, each put back for its next time.
+    fn take_due(&mut self, now: Instant) -> Vec<Arc<Shared>> {
+        let mut taken = Vec::new();
+        while let Some(entry) = self.renewals.first_entry()
+            && entry.key().0 <= now
+        {
+            taken.push(entry.remove());
+        }
+        for renewal in &taken {
+            self.insert(now + renewal.lease().length / PROMPTS, Arc::clone(renewal));
+        }
+        taken
+    }
+}
