@@ -10,6 +10,8 @@ use ferro_idem_tests::{drop_after_polls, open_sqlite};
 use futures_util::future::join;
 use futures_util::poll;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
+use tokio::task::{JoinSet, unconstrained};
 use tokio::time::timeout;
 
 use crate::databases::{Database, on_every_database};
@@ -24,6 +26,7 @@ on_every_database!(
     a_leader_who_goes_leaves_nobody_behind,
     a_caller_that_is_not_polled_keeps_nobody_waiting,
     claims_go_on_beside_those_that_were_dropped,
+    a_thousand_dropped_deliveries_of_one_event_harm_nobody,
 );
 
 /// The body never had the chance to run, so the next delivery has to.
@@ -124,6 +127,24 @@ async fn claims_go_on_beside_those_that_were_dropped<D: Database>() {
     }
 }
 
+async fn a_thousand_dropped_deliveries_of_one_event_harm_nobody<D: Database>() {
+    let database = D::fresh().await;
+    let log = &database.open().await;
+    for polls in 1..8 {
+        let id = format!("evt_{polls}");
+        let mut callers = JoinSet::new();
+        for _ in 0..1_000 {
+            let (log, id) = (log.clone(), id.clone());
+            callers.spawn(async move { drop_after_polls(log.try_mark_processed(&id), polls).await });
+        }
+        let answers = callers.join_all().await.into_iter().flatten();
+        match answers.filter(|is_first| *is_first.as_ref().unwrap()).count() {
+            0 => is_first_in_the_end(log, &id).await,
+            firsts => assert_eq!(firsts, 1, "after {polls} polls"),
+        }
+    }
+}
+
 async fn is_under_way(log: &SqliteLog) {
     until("a statement waits for the lock", || async { log.pool().num_idle() < log.pool().size() as usize })
         .await;
@@ -143,6 +164,35 @@ async fn who_queues_behind_a_caller_who_goes_is_first() {
     drop(goes);
     sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
     assert!(stays.await.unwrap(), "nobody else ran");
+}
+
+/// As if all clients hung up while the first statement runs. The mark must not go from caller to caller by a
+/// stack frame for each of them.
+#[test]
+fn a_mark_passes_thousands_of_dropped_callers() {
+    let small_stacks = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(512 * 1024)
+        .enable_all()
+        .build()
+        .unwrap();
+    let test = small_stacks.spawn(async {
+        let folder = TempDir::new().unwrap();
+        let log = open_sqlite(folder.path(), 3).await;
+        assert!(log.try_mark_processed("before").await.unwrap());
+        let mut holder = locked(&log).await;
+        // Outside of tokio's budget, which would let only some of them queue.
+        let caller = |_| Box::pin(unconstrained(log.try_mark_processed("evt_1")));
+        let mut callers: Vec<_> = (0..4_000).map(caller).collect();
+        for caller in &mut callers {
+            assert!(poll!(caller).is_pending());
+        }
+        is_under_way(&log).await;
+        drop(callers);
+        sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+        is_first_in_the_end(&log, "evt_1").await;
+    });
+    small_stacks.block_on(test).unwrap();
 }
 
 #[tokio::test]

@@ -74,12 +74,19 @@ impl<D: Dialect> UndeliveredMark<D> {
 }
 
 impl<D: Dialect> Drop for UndeliveredMark<D> {
+    /// A loop, because clients control how many callers are gone: each of them hands the mark back.
     fn drop(&mut self) {
-        let Some(made) = self.first.take() else { return };
-        let next = made.group.queue().take_first(|follower| follower.request.id == made.mark.id);
-        match next {
-            Some(next) => next.tell(BatchAnswer::Answer(Self { first: Some(made) })),
-            None => made.take_back_later(),
+        let Some(mut made) = self.first.take() else { return };
+        loop {
+            let next = made.group.queue().take_first(|follower| follower.request.id == made.mark.id);
+            let Some(next) = next else { return made.take_back_later() };
+            let Err(BatchAnswer::Answer(mut handed_back)) =
+                next.answer.send(BatchAnswer::Answer(Self { first: Some(made) }))
+            else {
+                return;
+            };
+            let Some(not_delivered) = handed_back.first.take() else { return };
+            made = not_delivered;
         }
     }
 }
