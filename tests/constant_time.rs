@@ -1,8 +1,8 @@
-//! A forger who measures learns nothing of the right signature.
+//! The time that a refusal takes says nothing about the right signature.
 
 use std::process::{Command, Output};
 
-/// Counted by valgrind, for all calls of one run.
+/// All instructions of one run, counted by valgrind.
 fn instructions(digit: usize, calls: usize) -> i64 {
     let Output { status, stderr, .. } = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -16,13 +16,13 @@ fn instructions(digit: usize, calls: usize) -> i64 {
     collected.expect(&said).1.trim().parse().unwrap()
 }
 
-/// A comparison that stops at the first wrong digit, or word, executes less for an early one.
+/// A comparison that stops at the first wrong digit, or word, would execute fewer instructions for an early one.
 #[test]
 #[ignore = "needs valgrind: run tests/run"]
-fn a_forged_signature_takes_as_long_to_refuse_wherever_it_is_wrong() {
+fn a_forged_signature_takes_equally_long_at_every_wrong_digit() {
     const CALLS: i64 = 200;
     let per_call = |digit| {
-        // A run's own start is taken away, and differs by a few instructions from run to run.
+        // The difference cancels the start of the process, which varies by a few instructions from run to run.
         let executed = instructions(digit, 210) - instructions(digit, 10);
         (executed + CALLS / 2) / CALLS
     };

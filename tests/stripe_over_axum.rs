@@ -1,4 +1,4 @@
-//! Deliveries to an axum router, as Stripe and as a forger would make them.
+//! Deliveries to an axum router, by Stripe and by a forger.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,12 +78,13 @@ async fn a_signed_event_runs_once_and_its_duplicate_gets_200() {
 }
 
 #[tokio::test]
-async fn what_is_not_surely_from_stripe_is_a_400_that_says_why_and_takes_no_mark() {
+async fn a_forgery_is_a_400_that_says_why_and_takes_no_mark() {
     let now = SystemTime::now();
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let right = signed(EVENT, now);
     let not_json = "{\"id\": \"evt_1\", canary";
     let no_id = r#"{"type":"invoice.paid","note":"canary"}"#;
+    let two_ids = r#"{"id":"evt_1","type":"canary","id":"evt_2"}"#;
     let empty_id = r#"{"id":"","type":"invoice.paid"}"#;
     let nul_id = r#"{"id":"evt\u0000","type":"invoice.paid"}"#;
     let long_id = format!(r#"{{"id":"{}","type":"invoice.paid"}}"#, "x".repeat(256));
@@ -99,6 +100,7 @@ async fn what_is_not_surely_from_stripe_is_a_400_that_says_why_and_takes_no_mark
         ("in the future", vec![signed(EVENT, now + minutes(6))], EVENT, "in the future"),
         ("not JSON", vec![signed(not_json, now)], not_json, "not JSON from line 1, column 17"),
         ("no id", vec![signed(no_id, now)], no_id, "a field is missing"),
+        ("two ids", vec![signed(two_ids, now)], two_ids, "it has `id` more than once"),
         ("empty id", vec![signed(empty_id, now)], empty_id, "lacks a non-empty `id`"),
         ("NUL in the id", vec![signed(nul_id, now)], nul_id, "its id holds a NUL byte"),
         ("over-long id", vec![signed(&long_id, now)], &long_id, "its key is 256 bytes long"),
@@ -127,11 +129,67 @@ async fn a_body_over_the_limit_is_413() {
 }
 
 #[tokio::test]
-async fn a_server_without_its_secret_says_that_it_is_at_fault() {
-    let app = App { stripe: StripeWebhook::new(""), ..app() };
-    let reply = deliver(&app, &[signed(EVENT, SystemTime::now())], EVENT).await;
-    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(app.log.is_empty());
+async fn a_server_without_a_signing_secret_is_500_and_says_why() {
+    for (secret, reason) in [
+        ("", "the webhook's signing secret is empty"),
+        ("sk_live_canary", "it is an API key"),
+        ("'whsec_canary'", "it is in quotation marks"),
+    ] {
+        let app = App { stripe: StripeWebhook::new(secret), ..app() };
+        let reply = deliver(&app, &[signed(EVENT, SystemTime::now())], EVENT).await;
+        assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "{secret}");
+        assert!(reply.text.contains(reason) && !reply.text.contains("canary"), "{}", reply.text);
+        assert!(app.log.is_empty());
+    }
+}
+
+/// Only `id` and `type` are strict: an event that is signed and refused comes back for three days.
+#[tokio::test]
+async fn a_signed_event_of_any_shape_runs() {
+    let odd = [
+        r#""created":1493884202.8321862"#,
+        r#""created":"2025-01-01T00:00:00Z""#,
+        r#""created":null"#,
+        r#""livemode":"yes","account":7,"context":[],"api_version":{}"#,
+        r#""data":[]"#,
+        r#""data":null,"related_object":"none","request":"req_1""#,
+        r#""account":"acct_1","account":"acct_2""#,
+        r#""data":{"object":{"amount":1e999}},"\ud800":"\ud800""#,
+    ];
+    let app = app();
+    for (index, fields) in odd.iter().enumerate() {
+        let event = format!(r#"{{"id":"evt_{index}","type":"invoice.paid",{fields}}}"#);
+        let reply = deliver(&app, &[signed(&event, SystemTime::now())], event.clone()).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{event}: {}", reply.text);
+    }
+    assert_eq!(ran(&app), odd.len());
+}
+
+/// As long as the handler names `event`, the dashboard's tests share one id.
+#[tokio::test]
+async fn a_test_of_the_dashboard_runs_each_time_if_the_key_is_testable() {
+    #[idempotent_webhook(log = app.log, event = event.testable(), scope = "testable")]
+    async fn on_testable(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, Error> {
+        assert!(event.is_dashboard_test());
+        app.ran.fetch_add(1, Ordering::SeqCst);
+        Ok(StatusCode::CREATED)
+    }
+    let test = r#"{"id":"evt_00000000000000","type":"invoice.paid","livemode":false}"#;
+    let app = app();
+    let router = Router::new().route("/", post(on_testable)).with_state(app.clone());
+    let now = SystemTime::now();
+    let second = Duration::from_secs(1);
+    let mut answered = Vec::new();
+    for signed_at in [now - second, now, now] {
+        let request = Request::post("/").header(SIGNATURE_HEADER, signed(test, signed_at));
+        let response = router.clone().oneshot(request.body(Body::from(test)).unwrap()).await.unwrap();
+        answered.push(response.status().as_u16());
+    }
+    assert_eq!(answered, [201, 201, 200], "a replay of one delivery is a duplicate");
+
+    let plain = [now - second, now].map(|signed_at| signed(test, signed_at));
+    assert_eq!(deliver(&app, &plain[..1], test).await.status, StatusCode::CREATED);
+    assert_eq!(deliver(&app, &plain[1..], test).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ usage: stripe_webhook [--database FILE] [--listen ADDRESS]
                         STRIPE_WEBHOOK_SECRET=whsec_... cargo run --example stripe_webhook -- --listen 127.0.0.1:4242
   --help              print this
 
-Without --listen it plays Stripe against itself, and ends with 0 if every event took effect exactly once.";
+Without --listen it plays Stripe against itself. The exit code is 0 if every event took effect exactly once.";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
@@ -28,7 +28,7 @@ pub(crate) enum Mode {
 }
 
 impl Args {
-    /// What was asked for, or what is wrong with the question.
+    /// The arguments, or which of them is wrong.
     pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut args = args.into_iter();
         let mut parsed = Self { database: "stripe_webhook.db".into(), mode: Mode::Storm };

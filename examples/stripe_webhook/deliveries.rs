@@ -1,4 +1,4 @@
-//! What is sent, in which order, and how it is signed.
+//! The deliveries, their order, and their signatures.
 
 use std::iter::{repeat_n, zip};
 use std::time::{Duration, SystemTime};
@@ -10,18 +10,18 @@ use rand::{RngExt, SeedableRng};
 
 use crate::events::Event;
 
-/// Who gets the money in every payload that Stripe did not write.
+/// The customer in every forged payload.
 pub(crate) const FORGER: &str = "cus_Forger00000000";
 
-/// The order is the same in every run: what differs is how the deliveries meet.
+/// The order is the same in every run. Only the timing of the deliveries differs.
 const SEED: u64 = 2;
 
-const MOST_COPIES: usize = 4;
+const MAX_COPIES: usize = 4;
 
-/// For so many genuine deliveries there is one that must be refused.
+/// One delivery that must be refused, for this many genuine ones.
 const GENUINE_PER_FORGERY: usize = 50;
 
-/// Twice what the endpoint tolerates.
+/// Twice the tolerance of the endpoint.
 const STALE: Duration = Duration::from_mins(10);
 
 #[derive(Clone, Copy, Debug)]
@@ -33,24 +33,24 @@ pub(crate) struct Delivery<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signature {
     Genuine,
-    /// Made with a secret that is not the endpoint's.
+    /// Made with another secret.
     OtherSecret,
-    /// The endpoint's own, over another body than the one that is sent.
+    /// Made with the endpoint's secret over another body.
     OtherBody,
-    /// The endpoint's own over this body, too long ago: a replay.
+    /// Made with the endpoint's secret over this body, too long ago: a replay.
     Stale,
 }
 
 const FORGERIES: [Signature; 3] = [Signature::OtherSecret, Signature::OtherBody, Signature::Stale];
 
-/// Every event 1 to 4 times and the forgeries of some of them, shuffled. What is in one volley is
-/// sent at the same moment.
+/// Every event 1 to 4 times, and forgeries of some of them, shuffled. The deliveries of one volley are sent at the
+/// same moment.
 pub(crate) fn volleys(events: &[Event]) -> Vec<Vec<Delivery<'_>>> {
     let mut rng = StdRng::seed_from_u64(SEED);
     let mut volleys = Vec::new();
     let mut genuine = 0;
     for event in events {
-        let copies = rng.random_range(1..=MOST_COPIES);
+        let copies = rng.random_range(1..=MAX_COPIES);
         let at_once = rng.random_range(1..=copies);
         let delivery = Delivery { event, signature: Signature::Genuine };
         volleys.push(vec![delivery; at_once]);
@@ -74,7 +74,7 @@ impl Delivery<'_> {
         self.signature == Signature::Genuine
     }
 
-    /// The body and its `Stripe-Signature`, made now: Stripe signs every attempt anew.
+    /// The body and its `Stripe-Signature`. Stripe signs every attempt anew.
     pub(crate) fn signed(&self, endpoint: &StripeWebhook) -> Result<(String, String), SignatureError> {
         let now = SystemTime::now();
         let payload = self.event.payload();

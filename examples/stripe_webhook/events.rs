@@ -6,7 +6,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-/// Fixed, so that a second run on the same database delivers the same events again.
+/// Fixed, so that a second run on the same database delivers the same events.
 const SEED: u64 = 0x0057_121b_e000;
 
 const TYPES: [&str; 5] = [
@@ -17,7 +17,7 @@ const TYPES: [&str; 5] = [
     "checkout.session.completed",
 ];
 
-/// 2025-10-01, when the API version below was the newest.
+/// 2025-10-01, when the API version below was current.
 const FIRST_CREATED: i64 = 1_759_276_800;
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Event {
     request_id: String,
 }
 
-/// The first `count` events of the one sequence that there is.
+/// The first `count` events of a fixed sequence.
 pub(crate) fn events(count: usize) -> Vec<Event> {
     let mut rng = StdRng::seed_from_u64(SEED);
     (0..count).map(|_| Event::random(&mut rng)).collect()
@@ -76,12 +76,12 @@ impl Event {
         .to_string()
     }
 
-    /// The same event, paid to somebody else.
+    /// The same event with another customer.
     pub(crate) fn payload_for(&self, customer: &str) -> String {
         Self { customer: customer.to_owned(), ..self.clone() }.payload()
     }
 
-    /// `data.object`: the fields that an endpoint reads, out of the many that Stripe sends.
+    /// `data.object`, with the fields that an endpoint usually reads.
     fn object(&self) -> Value {
         let Self { object_id: id, created, customer, amount, currency, .. } = self;
         match self.kind {

@@ -1,4 +1,4 @@
-//! The verdict: what was answered, held against what is found in the database.
+//! The verdict: the answers compared with the rows in the database.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,13 +15,13 @@ use crate::storm::Answers;
 pub(crate) struct Ledger {
     pub(crate) answers: Answers,
     pub(crate) struck: Struck,
-    /// What earlier runs on the file left.
+    /// The rows of earlier runs on the file.
     pub(crate) before: Effects,
     pub(crate) effects: Effects,
     pub(crate) elapsed: Duration,
 }
 
-/// The rows in `payments`, looked at without asking the log of processed events.
+/// The rows in `payments`, counted without the log of processed events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Effects {
     /// Rows of these events.
@@ -30,12 +30,12 @@ pub(crate) struct Effects {
     pub(crate) lost: usize,
     /// Rows beyond an event's first.
     pub(crate) doubled: usize,
-    /// Rows with a forger's content.
+    /// Rows that come from a forgery.
     pub(crate) forged: usize,
 }
 
 impl Effects {
-    /// Of `events` only: the file may hold others, delivered by the real Stripe.
+    /// Counts the rows of `events` only. The file may hold others, delivered by the real Stripe.
     pub(crate) async fn of(events: &[Event], pool: &SqlitePool) -> Result<Self, sqlx::Error> {
         let rows: Vec<(String, Option<String>)> =
             sqlx::query_as("SELECT event_id, customer FROM payments").fetch_all(pool).await?;
@@ -63,11 +63,11 @@ impl Ledger {
             && effects.forged == 0
             && answers.not_refused == 0
             && answers.undelivered == 0
-            && self.unheard().is_some_and(|unheard| unheard <= self.struck.hang_ups)
+            && self.unanswered().is_some_and(|unanswered| unanswered <= self.struck.hang_ups)
     }
 
-    /// Events that took effect in this run without a 201 that was heard: their sender had hung up.
-    pub(crate) fn unheard(&self) -> Option<usize> {
+    /// Events that took effect in this run while their sender hung up, so that no 201 arrived.
+    pub(crate) fn unanswered(&self) -> Option<usize> {
         self.effects.found.checked_sub(self.before.found + self.answers.first)
     }
 
@@ -80,7 +80,7 @@ impl Ledger {
         first + duplicates + undelivered + self.forged()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a rate, to be read by people")]
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
     fn deliveries_per_second(&self) -> f64 {
         self.deliveries() as f64 / self.elapsed.as_secs_f64()
     }
@@ -93,13 +93,13 @@ impl fmt::Display for Ledger {
             |name: &str, count: usize, note: &str| writeln!(formatter, "{name:<22}{count:>7}{note}");
         row("deliveries", self.deliveries(), "")?;
         row("first", answers.first, "")?;
-        row("first, not heard", self.unheard().unwrap_or(0), " committed while the sender hung up")?;
+        row("first, unanswered", self.unanswered().unwrap_or(0), " committed while the sender hung up")?;
         row("duplicates", answers.duplicates, "")?;
         row("refused", answers.refused, &format!(" of {} forged or stale", self.forged()))?;
         let Struck { errors, panics, hang_ups } = struck;
         let kinds = format!(" handlers: {errors} errors, {panics} panics, {hang_ups} hang-ups");
         row("failed on purpose", struck.total(), &kinds)?;
-        let in_progress = format!(" of them {} because another delivery was running", answers.in_progress);
+        let in_progress = format!(" {} of them because another delivery was running", answers.in_progress);
         row("redeliveries", answers.redeliveries, &in_progress)?;
         row("never answered 2xx", answers.undelivered, "")?;
         row("side effects found", effects.found, "")?;
@@ -110,7 +110,7 @@ impl fmt::Display for Ledger {
         let verdict = if self.balances() {
             "every event took effect exactly once, every forgery was refused"
         } else {
-            "the ledger does not balance"
+            "answers and effects do not agree: see the counts above"
         };
         write!(formatter, "\n{verdict}")
     }

@@ -1,24 +1,23 @@
-//! An axum endpoint for Stripe's webhooks, verified, its effects in one transaction with the event's
-//! mark, and a storm of deliveries that tries to make it lose an event or run one twice.
+//! An axum endpoint for Stripe's webhooks: deliveries are verified, and their effects are committed together with
+//! the event's mark. A storm of deliveries tries to make it lose an event or run one twice.
 //!
 //! ```text
 //! cargo run --example stripe_webhook
-//! cargo run --example stripe_webhook                             # again: every event is a duplicate now
+//! cargo run --example stripe_webhook                             # a second run: every event is a duplicate
 //! cargo run --example stripe_webhook -- --database other.db
 //! cargo test --example stripe_webhook
 //! ```
 //!
-//! Started like this, it serves on a free port and plays Stripe against itself over HTTP: 1,000
-//! events, each delivered 1 to 4 times, some copies at the same moment, in no order, forged and stale
-//! deliveries among them. One body in 20 writes its row and then fails: it answers an error, panics,
-//! or its sender hangs up. What is not answered 2xx is delivered again. Then it counts the rows in
-//! `payments`. It ends with 0 if every event took effect exactly once and every forgery was refused,
-//! else with 1.
+//! Without arguments it serves on a free port and plays Stripe against itself over HTTP. It sends 1,000 events, each
+//! 1 to 4 times, some copies at the same moment, in random order, with forged and stale deliveries in between. One
+//! body in 20 writes its row and then fails: it answers an error, panics, or its sender hangs up. Every delivery that
+//! is not answered 2xx is repeated. At the end it counts the rows in `payments`. The exit code is 0 if every event took
+//! effect exactly once and every forgery was refused, and 1 otherwise.
 //!
-//! Kill it half-way and run it again on the file: nothing is lost and nothing doubled, because mark
-//! and effect were committed together or not at all. Delete the file to start over.
+//! Kill it half-way and run it again on the same file: no effect is lost or doubled, because mark and effect are
+//! committed together or not at all. Delete the file to start over.
 //!
-//! For the real thing:
+//! To serve the real Stripe:
 //!
 //! ```text
 //! stripe listen --forward-to localhost:4242/webhook              # prints the secret
@@ -26,8 +25,11 @@
 //! stripe trigger payment_intent.succeeded
 //! ```
 //!
-//! `server` is what to copy. `events`, `deliveries` and `storm` are Stripe, `mishaps` is what goes wrong
-//! on purpose, `ledger` is the verdict.
+//! The dashboard's "Send test webhook" always sends the same event id, so its second test is a duplicate; see
+//! `StripeEvent::is_dashboard_test`. `stripe trigger` sends a new id each time.
+//!
+//! Copy `server`. `events`, `deliveries` and `storm` play Stripe, `mishaps` makes bodies fail on purpose, and `ledger`
+//! compares the answers with the database.
 
 mod args;
 mod deliveries;
@@ -91,17 +93,20 @@ async fn open(database: &Path, webhook: StripeWebhook, mishaps: Mishaps) -> Resu
     Ok(App { log, webhook, mishaps })
 }
 
-/// Serves the real Stripe until Ctrl-C, and answers what has come in before it ends.
+/// Serves the real Stripe until Ctrl-C. Deliveries that have arrived by then are answered.
 async fn listen(database: &Path, address: &str) -> Result<(), Box<dyn Error>> {
     let secret = env::var("STRIPE_WEBHOOK_SECRET").unwrap_or_default();
     if secret.trim().is_empty() {
         return Err(
-            "STRIPE_WEBHOOK_SECRET is not set: it is the `whsec_...` that `stripe listen` prints".into()
+            "STRIPE_WEBHOOK_SECRET is not set: use the `whsec_...` that `stripe listen` prints".into()
         );
     }
+    let webhook = StripeWebhook::try_new(secret).map_err(|flaw| {
+        format!("STRIPE_WEBHOOK_SECRET is not a signing secret: {flaw}; use the `whsec_...` that `stripe listen` prints")
+    })?;
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
-    let app = open(database, StripeWebhook::new(secret), Mishaps::default()).await?;
+    let app = open(database, webhook, Mishaps::default()).await?;
     println!("listening on http://{}/webhook, Ctrl-C ends it", listener.local_addr()?);
     let pool = app.log.pool().clone();
     axum::serve(listener, router(app)).with_graceful_shutdown(interrupted()).await?;
@@ -112,7 +117,7 @@ async fn listen(database: &Path, address: &str) -> Result<(), Box<dyn Error>> {
 
 /// The first Ctrl-C lets running deliveries finish, a second one does not.
 async fn interrupted() {
-    // Where no handler can be installed, Ctrl-C ends the process by itself.
+    // If no handler can be installed, Ctrl-C ends the process by itself.
     if tokio::signal::ctrl_c().await.is_err() {
         return std::future::pending().await;
     }
@@ -123,7 +128,7 @@ async fn interrupted() {
     });
 }
 
-/// Serves on a free port, plays Stripe against it, and holds the answers against the database.
+/// Serves on a free port, plays Stripe against it, and compares the answers with the database.
 async fn storm(database: &Path, count: usize) -> Result<Ledger, Box<dyn Error>> {
     let secret = format!("whsec_{}", Alphanumeric.sample_string(&mut rand::rng(), 32));
     let webhook = StripeWebhook::new(secret);
@@ -144,7 +149,7 @@ async fn storm(database: &Path, count: usize) -> Result<Ledger, Box<dyn Error>> 
     let answers = stripe.deliver(&volleys).await?;
     let elapsed = start.elapsed();
 
-    // The client's idle connections go first, or the server would wait for them.
+    // The client's idle connections are closed first, because the server waits for them.
     drop(stripe);
     drop(stop);
     server.await??;

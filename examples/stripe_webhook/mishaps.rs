@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, only in the storm: handlers that have written their row and then fail.
+//! Failures on purpose, only in the storm: bodies that have written their row and then fail.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 
 use crate::events::Event;
 
-/// The same events meet the same mishaps in every run.
+/// The same events have the same mishaps in every run.
 const SEED: u64 = 20;
 
-/// Of so many times that a body runs, one goes wrong.
+/// One run of a body in this many fails.
 const RUNS_PER_MISHAP: u32 = 20;
 
-/// Ends with the hang-up, long before this; short, because SQLite's only write lock is held meanwhile.
+/// The hang-up ends the wait long before this. It is short because the body holds SQLite's only write lock.
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// None by default.
+/// The planned failures. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mishaps {
     of_event: Arc<HashMap<String, Planned>>,
@@ -37,19 +37,18 @@ struct Planned {
 enum Mishap {
     Error,
     Panic,
-    /// The sender hangs up. A body that waits is dropped there, one that does not is on its way into
-    /// the commit.
+    /// The sender hangs up. A body that waits is dropped there. A body that does not wait may be committing.
     HangUp {
         waits: bool,
     },
 }
 
-/// A handler's error that is nobody's fault.
+/// The error of a body that fails on purpose.
 #[derive(Debug, thiserror::Error)]
 #[error("failed on purpose")]
 pub(crate) struct OnPurpose;
 
-/// How often a body went wrong, by how.
+/// How often a body failed, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Struck {
     pub(crate) errors: usize,
@@ -74,7 +73,7 @@ impl Mishaps {
         Self { of_event: Arc::new(of_event), ..Self::default() }
     }
 
-    /// What this run of the event's body has coming.
+    /// Fails this run of the event's body, if a mishap is planned for it.
     pub(crate) async fn strike(&self, event_id: &str) -> Result<(), OnPurpose> {
         let Some(planned) = self.of_event.get(event_id) else { return Ok(()) };
         let Some(mishap) = planned.mishaps.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
@@ -83,7 +82,7 @@ impl Mishaps {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner).count(mishap);
         match mishap {
             Mishap::Error => Err(OnPurpose),
-            // As `panic!` does it, but for the message.
+            // Like `panic!`, without the message on stderr.
             Mishap::Panic => resume_unwind(Box::new(OnPurpose)),
             Mishap::HangUp { waits } => {
                 planned.hang_up.notify_waiters();
@@ -95,7 +94,7 @@ impl Mishaps {
         }
     }
 
-    /// Returns when those who deliver this event are to hang up: its body is in the middle of it.
+    /// Returns when the senders of this event should hang up, in the middle of its body.
     pub(crate) async fn hang_up(&self, event_id: &str) {
         match self.of_event.get(event_id) {
             Some(planned) => planned.hang_up.notified().await,

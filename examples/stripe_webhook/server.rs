@@ -1,4 +1,4 @@
-//! The endpoint. This is the part to copy.
+//! The endpoint. Copy this part.
 
 use std::error::Error;
 use std::iter::successors;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::mishaps::{Mishaps, OnPurpose};
 
-/// Without a unique key on `event_id`, on purpose: a body that ran twice leaves two rows to be seen.
+/// There is no unique key on `event_id`, so that a body that ran twice would leave two rows.
 pub(crate) const PAYMENTS: &str = "\
 CREATE TABLE IF NOT EXISTS payments (
   event_id   TEXT NOT NULL,
@@ -28,11 +28,11 @@ CREATE TABLE IF NOT EXISTS payments (
 pub(crate) struct App {
     pub(crate) log: SqliteLog,
     pub(crate) webhook: StripeWebhook,
-    /// The storm's; leave it out of a copy.
+    /// Only for the storm. Leave it out of a copy.
     pub(crate) mishaps: Mishaps,
 }
 
-/// This is where the extractor `StripeEvent` finds the signing secret.
+/// The extractor `StripeEvent` gets the signing secret from here.
 impl FromRef<App> for StripeWebhook {
     fn from_ref(app: &App) -> Self {
         app.webhook.clone()
@@ -43,14 +43,13 @@ pub(crate) fn router(app: App) -> Router {
     Router::new().route("/webhook", post(on_event)).with_state(app)
 }
 
-/// `event` has been verified by the time the log is asked, and nothing below runs for a duplicate.
+/// `event` is verified before the log is asked, and the body does not run for a duplicate.
 ///
-/// What is written through `tx` is committed together with the event's mark, exactly once. Whatever
-/// ends the body before that takes both back, and the redelivery runs: an error, a panic, a sender
-/// that hangs up, a crash.
+/// Everything written through `tx` is committed together with the event's mark, exactly once. If the body ends early
+/// (an error, a panic, a sender that hangs up, a crash), both are rolled back and the next delivery runs.
 #[idempotent_webhook(log = app.log, transaction(tx))]
 async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, AppError> {
-    // Thin events carry no object: they are written down without an amount.
+    // Thin events carry no object. They are recorded without an amount.
     let object: Value = event.object().unwrap_or_default();
     let amount = match event.event_type() {
         "payment_intent.succeeded" => object["amount_received"].as_i64(),
@@ -70,24 +69,24 @@ async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCo
     .execute(&mut *tx)
     .await?;
     app.mishaps.strike(event.id()).await?;
-    // A duplicate is answered 200, so that a sender that cares can tell the two apart.
+    // A duplicate is answered 200, so 201 tells the first delivery apart.
     Ok(StatusCode::CREATED)
 }
 
 #[derive(Debug, thiserror::Error)]
 enum AppError {
-    #[error("the event could not be settled")]
+    #[error("the event could not be processed")]
     Event(#[from] ferro_idem::Error),
-    #[error("the payment could not be written down")]
+    #[error("the payment could not be recorded")]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Mishap(#[from] OnPurpose),
 }
 
-/// The causes go to this server's own log: the sender is told only whether to deliver again.
+/// The causes go to this server's own log. The sender learns only whether to deliver again.
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
-        // That another delivery is running (409) and mishaps are no news.
+        // A running delivery (409) and a planned mishap are expected.
         if !matches!(self, Self::Event(ferro_idem::Error::InProgress { .. }) | Self::Mishap(_)) {
             eprintln!("{}", causes(&self));
         }
@@ -98,7 +97,7 @@ impl IntoResponse for AppError {
     }
 }
 
-/// The error and what lies behind it, in one line. None of it holds a payload or a secret.
+/// The error and its causes, in one line. None of them holds a payload or a secret.
 pub(crate) fn causes(error: &dyn Error) -> String {
     let causes: Vec<String> =
         successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();

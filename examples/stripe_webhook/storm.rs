@@ -17,26 +17,26 @@ use crate::mishaps::Mishaps;
 
 const VOLLEYS_IN_FLIGHT: usize = 32;
 
-/// Stripe goes on for three days.
-const MOST_ATTEMPTS: u32 = 8;
+/// Stripe itself repeats a delivery for three days.
+const MAX_ATTEMPTS: u32 = 8;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Long enough that it never runs out on a slow disk: a sender that hangs up drops the handler.
+/// Long enough for a slow disk: a client that times out would drop the handler.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What the endpoint answered, one count for each delivery.
+/// The endpoint's answers, one count for each delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answers {
     /// 201: the body ran.
     pub(crate) first: usize,
     /// Any other 2xx.
     pub(crate) duplicates: usize,
-    /// Genuine, and never answered 2xx.
+    /// Genuine deliveries that were never answered 2xx.
     pub(crate) undelivered: usize,
-    /// Forged or stale, and answered 400.
+    /// Forged or stale deliveries that were answered 400.
     pub(crate) refused: usize,
-    /// Forged or stale, and answered anything else.
+    /// Forged or stale deliveries that were answered otherwise.
     pub(crate) not_refused: usize,
     /// Attempts beyond the first.
     pub(crate) redeliveries: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Answers {
     pub(crate) in_progress: usize,
 }
 
-/// Where Stripe was told to deliver to, and the secret that it shares with the endpoint.
+/// The sender: the endpoint's address, and the secret that both share.
 pub(crate) struct Stripe {
     client: Client,
     url: String,
@@ -54,12 +54,12 @@ pub(crate) struct Stripe {
 
 impl Stripe {
     pub(crate) fn new(url: String, endpoint: StripeWebhook, mishaps: Mishaps) -> reqwest::Result<Self> {
-        // The endpoint is on this machine: a proxy from the environment would not find it.
+        // The endpoint is on this machine, where a proxy from the environment could not reach it.
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
         Ok(Self { client, url, endpoint, mishaps })
     }
 
-    /// Sends everything, and waits for the last answer.
+    /// Sends all volleys, and waits for the last answer.
     pub(crate) async fn deliver(&self, volleys: &[Vec<Delivery<'_>>]) -> Result<Answers, Box<dyn Error>> {
         let progress = progress(volleys.iter().map(Vec::len).sum());
         let answers = iter(volleys)
@@ -80,12 +80,12 @@ impl Stripe {
         Ok(answers?)
     }
 
-    /// One delivery, again and again until it is settled.
+    /// Repeats one delivery until its answer is final.
     async fn deliver_one(&self, delivery: &Delivery<'_>) -> Result<Answers, SignatureError> {
         let mut status = self.attempt(delivery).await?;
         let mut redeliveries = 0;
         let mut answers = Answers::default();
-        while !is_settled(delivery, status) && redeliveries + 1 < MOST_ATTEMPTS {
+        while !is_final(delivery, status) && redeliveries + 1 < MAX_ATTEMPTS {
             answers.in_progress += usize::from(status == Some(StatusCode::CONFLICT));
             tokio::time::sleep(FIRST_BACKOFF * 2_u32.pow(redeliveries)).await;
             redeliveries += 1;
@@ -103,7 +103,7 @@ impl Stripe {
         Ok(answers)
     }
 
-    /// The status, or `None` where no answer was heard: the handler panicked, or this hung up.
+    /// The status, or `None` without an answer: the handler panicked, or the sender hung up.
     async fn attempt(&self, delivery: &Delivery<'_>) -> Result<Option<StatusCode>, SignatureError> {
         let (body, signature) = delivery.signed(&self.endpoint)?;
         let request = self
@@ -112,7 +112,7 @@ impl Stripe {
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .header(SIGNATURE_HEADER, signature)
             .body(body);
-        // The hang-up is first, so that an answer that comes with it is not heard.
+        // The hang-up comes first, so that an answer at the same moment is dropped.
         tokio::select! {
             biased;
             () = self.mishaps.hang_up(delivery.event_id()) => Ok(None),
@@ -121,8 +121,8 @@ impl Stripe {
     }
 }
 
-/// Stripe goes on until a 2xx; a forger also takes a refusal for an answer.
-fn is_settled(delivery: &Delivery<'_>, status: Option<StatusCode>) -> bool {
+/// Stripe repeats a delivery until it is answered 2xx. A forger stops at a refusal too.
+fn is_final(delivery: &Delivery<'_>, status: Option<StatusCode>) -> bool {
     status.is_some_and(|status| status.is_success() || (!delivery.is_genuine() && status.is_client_error()))
 }
 
@@ -138,7 +138,7 @@ impl AddAssign for Answers {
     }
 }
 
-/// Draws nothing where nobody looks at a terminal.
+/// Draws nothing if the output is not a terminal.
 fn progress(deliveries: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} deliveries, {elapsed}");
     ProgressBar::new(deliveries as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

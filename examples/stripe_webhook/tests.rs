@@ -1,4 +1,4 @@
-//! The storm in small, and whether the verdict can be trusted.
+//! A small storm, and the verdict's own tests.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ async fn a_storm_takes_effect_once_and_its_repetition_not_at_all() {
 
     let first_run = storm(&database, EVENTS).await.unwrap();
     assert_eq!(first_run.effects, exactly_once);
-    assert_eq!(first_run.answers.first + first_run.unheard().unwrap(), EVENTS, "{first_run}");
+    assert_eq!(first_run.answers.first + first_run.unanswered().unwrap(), EVENTS, "{first_run}");
     assert!(first_run.answers.duplicates > EVENTS / 2, "{first_run}");
     let Struck { errors, panics, hang_ups } = first_run.struck;
     assert!(errors > 0 && panics > 0 && hang_ups > 0, "{first_run}");
@@ -34,7 +34,7 @@ async fn a_storm_takes_effect_once_and_its_repetition_not_at_all() {
     assert!(second_run.balances(), "{second_run}");
 }
 
-/// Tampers with `payments` after a storm, and asks for the verdict again.
+/// Tampers with `payments` after a storm, and repeats the storm for its verdict.
 async fn after(tampering: &'static str) -> Ledger {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("storm.db");
@@ -67,7 +67,7 @@ async fn an_effect_of_a_forgery_is_found() {
 }
 
 #[test]
-fn events_are_the_same_in_every_run_and_look_like_stripes() {
+fn events_are_the_same_in_every_run() {
     let events = events::events(EVENTS);
     let ids: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids.len(), EVENTS);

@@ -1,16 +1,20 @@
-//! What a fence needs to know of an event: its id, and its type where it has one.
+//! An event's id and its type.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// An event that can say what its id is.
+/// An event that knows its id.
 ///
-/// `#[idempotent_webhook]` asks the parameter named `event` (or `event = EXPR`) for it.
+/// `#[idempotent_webhook]` reads the id from the parameter named `event` (or from `event = EXPR`).
 ///
-/// The id has to be the sender's own, the same in every delivery of the event: a Stripe
-/// `evt_...`, not a request id. An event without one returns `""`, which is refused with
-/// [`InvalidEventId::Empty`] before any log is asked.
+/// The id is the sender's own, the same in every delivery of the event: a Stripe `evt_...`, not the id of a
+/// request. An event without one returns `""`, which is refused with [`InvalidEventId::Empty`] before the log is
+/// asked.
+///
+/// Implemented for text (`str`, `String`) and for pointers to an event; under the feature `json` for
+/// `serde_json::Value`, under `stripe` for [`StripeEvent`](crate::stripe::StripeEvent), and under `axum` for
+/// `Json<T>` of an event. The application's own types implement the trait:
 ///
 /// ```
 /// use ferro_idem::WebhookEvent;
@@ -30,17 +34,31 @@ use std::sync::Arc;
 /// }
 /// # assert_eq!(OrderPaid { delivery_id: "1".into() }.event_type(), Some("order.paid"));
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say what its event id is",
-    label = "not a `WebhookEvent`",
-    note = "implement `ferro_idem::WebhookEvent` for `{Self}`",
-    note = "or name the id: `#[idempotent_webhook(event_id = EXPR)]`, any `AsRef<str>`"
+#[cfg_attr(
+    all(feature = "axum", feature = "json", feature = "stripe"),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` does not say what its event id is",
+        label = "not a `WebhookEvent`",
+        note = "name the id: `#[idempotent_webhook(event_id = EXPR)]`, any `AsRef<str>`",
+        note = "or implement `ferro_idem::WebhookEvent` for a type of your own"
+    )
+)]
+#[cfg_attr(
+    not(all(feature = "axum", feature = "json", feature = "stripe")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` does not say what its event id is",
+        label = "not a `WebhookEvent`",
+        note = "name the id: `#[idempotent_webhook(event_id = EXPR)]`, any `AsRef<str>`",
+        note = "or implement `ferro_idem::WebhookEvent` for a type of your own",
+        note = "for `serde_json::Value`, `axum::Json<T>` and `StripeEvent`, turn on the features `json`, `axum` and \
+                `stripe` of ferro-idem"
+    )
 )]
 pub trait WebhookEvent {
-    /// The sender's id of the event, the same in every delivery.
+    /// The sender's id of the event, the same in every delivery. `""` if it has none.
     fn event_id(&self) -> &str;
 
-    /// The sender's name for the kind of event, where there is one.
+    /// The sender's name for the kind of event, if there is one. Logs record it; nothing is decided by it.
     fn event_type(&self) -> Option<&str> {
         None
     }
@@ -87,8 +105,15 @@ impl<T: WebhookEvent + ToOwned + ?Sized> WebhookEvent for Cow<'_, T> {
 
 /// Reads the strings at `"id"` and `"type"`.
 ///
-/// A payload whose `"id"` is a number has no id here; say
-/// `event_id = event["id"].to_string()` for those.
+/// If `"id"` is a number, the payload has no id here: write `event_id = event["id"].to_string()`.
+///
+/// ```
+/// use ferro_idem::WebhookEvent;
+///
+/// let event = serde_json::json!({"id": "evt_1", "type": "invoice.paid"});
+/// assert_eq!((event.event_id(), event.event_type()), ("evt_1", Some("invoice.paid")));
+/// assert_eq!(serde_json::json!({"id": 7}).event_id(), "");
+/// ```
 #[cfg(feature = "json")]
 impl WebhookEvent for serde_json::Value {
     fn event_id(&self) -> &str {
@@ -100,10 +125,10 @@ impl WebhookEvent for serde_json::Value {
     }
 }
 
-/// An id that every log can keep, and the type where it is known.
+/// An id that every log can keep, and the type if it is known.
 ///
-/// Holding one proves that the id is valid: not empty, no NUL, at most
-/// [`MAX_ID_BYTES`](Self::MAX_ID_BYTES). Ids are compared byte for byte.
+/// The id is valid: not empty, without NUL, at most [`MAX_ID_BYTES`](Self::MAX_ID_BYTES) long. Ids are compared byte
+/// for byte.
 ///
 /// ```
 /// use ferro_idem::EventRef;
@@ -123,15 +148,15 @@ impl<'a> EventRef<'a> {
     /// The longest key, in bytes, the scope included.
     pub const MAX_ID_BYTES: usize = 255;
 
-    /// An event whose type is not known.
+    /// An event whose type is not known. The example of [`EventRef`] calls it.
     ///
     /// # Errors
     ///
-    /// [`InvalidEventId`] where the id is empty, holds NUL, or is too long.
+    /// [`InvalidEventId`] if the id is empty, holds NUL, or is too long.
     #[inline]
     pub fn new(id: &'a str) -> Result<Self, InvalidEventId> {
-        // `min` looks at every byte without a branch: for short ids that is less work than
-        // `contains`, which is an eighth of what a mark in memory costs.
+        // `min` reads every byte without a branch. For short ids this is cheaper than `contains`, which would be an
+        // eighth of the cost of a mark in memory.
         if id.is_empty() {
             Err(InvalidEventId::Empty)
         } else if id.len() > Self::MAX_ID_BYTES {
@@ -145,9 +170,16 @@ impl<'a> EventRef<'a> {
 
     /// The id and type of `event`.
     ///
+    /// ```
+    /// use ferro_idem::EventRef;
+    ///
+    /// assert_eq!(EventRef::of("evt_1")?.id(), "evt_1");
+    /// # Ok::<(), ferro_idem::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`InvalidEventId`] where the id is empty, holds NUL, or is too long.
+    /// [`InvalidEventId`] if the id is empty, holds NUL, or is too long.
     #[inline]
     pub fn of<E: WebhookEvent + ?Sized>(event: &'a E) -> Result<Self, InvalidEventId> {
         Ok(Self::new(event.event_id())?.with_type(event.event_type()))
@@ -160,20 +192,20 @@ impl<'a> EventRef<'a> {
         Self { event_type: event_type.into(), ..self }
     }
 
-    /// The id, valid.
+    /// The id, which is valid.
     #[inline]
     pub const fn id(&self) -> &'a str {
         self.id
     }
 
-    /// The type, where it is known.
+    /// The type, if it is known.
     #[inline]
     pub const fn event_type(&self) -> Option<&'a str> {
         self.event_type
     }
 
-    /// What logs and spans keep of the type. It tells a person what the event was, and decides nothing:
-    /// so one that a store would refuse, or that would fill it, is cut down to what each takes.
+    /// The type as logs and spans record it: without NUL, and at most 255 bytes long. It is for people and decides
+    /// nothing, so a type that a store would refuse is shortened instead of failing the delivery.
     #[cfg(any(
         feature = "mysql",
         feature = "postgres",
@@ -182,24 +214,31 @@ impl<'a> EventRef<'a> {
         feature = "tracing"
     ))]
     pub(crate) fn recorded_type(&self) -> Option<Cow<'a, str>> {
-        const LONGEST: usize = 255;
+        const MAX_TYPE_BYTES: usize = 255;
         let event_type = self.event_type?;
-        let cut = event_type.get(..event_type.floor_char_boundary(LONGEST)).unwrap_or_default();
+        let cut = event_type.get(..event_type.floor_char_boundary(MAX_TYPE_BYTES)).unwrap_or_default();
         Some(if cut.contains('\0') { cut.replace('\0', "").into() } else { cut.into() })
     }
 }
 
-/// Why an id cannot be fenced.
+/// Why an id cannot be a key.
+///
+/// ```
+/// use ferro_idem::{EventRef, InvalidEventId};
+///
+/// assert_eq!(EventRef::new(""), Err(InvalidEventId::Empty));
+/// assert_eq!(EventRef::new("evt\0"), Err(InvalidEventId::HoldsNul));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidEventId {
-    /// There is no id. Fencing it would take every other event without one for a duplicate.
+    /// There is no id. Every other event without one would look like a duplicate of it.
     #[error("it has no id (empty, or no string where the id should be)")]
     Empty,
-    /// NUL ends a text in some databases, so two ids could become one.
+    /// NUL ends a text in some databases, so that two ids could become one.
     #[error("its id holds a NUL byte")]
     HoldsNul,
-    /// Longer than [`EventRef::MAX_ID_BYTES`]: some databases would cut it off.
+    /// The key is longer than [`EventRef::MAX_ID_BYTES`], and some databases would cut it off.
     #[error("its key is {bytes} bytes long, more than {}", EventRef::MAX_ID_BYTES)]
     #[non_exhaustive]
     TooLong {

@@ -1,4 +1,4 @@
-//! What verification tells.
+//! The messages of verification.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,7 +32,9 @@ async fn no_refusal_of_a_delivery_shows_the_secret_its_header_or_its_body() {
     let too_long = "x".repeat(4097);
     let many = ",v1=c4n4ry".repeat(17);
     let too_large = format!("{right}{}", " ".repeat(3 << 20));
-    let refused: [(&str, Vec<String>, &str); 18] = [
+    let two_ids = format!(r#"{{"id":"{CANARY}","type":"t","id":"{CANARY}"}}"#);
+    let marked = format!("\u{feff}{right}");
+    let refused: [(&str, Vec<String>, &str); 20] = [
         ("no header", vec![], &right),
         ("two headers", vec![hostile("t=1"), hostile("t=1")], &right),
         ("no element", vec![CANARY.to_owned()], &right),
@@ -50,6 +52,8 @@ async fn no_refusal_of_a_delivery_shows_the_secret_its_header_or_its_body() {
         ("no id", vec![signed(&no_id, now)], &no_id),
         ("another shape", vec![signed(&other_shape, now)], &other_shape),
         ("an empty id", vec![signed(&empty_id, now)], &empty_id),
+        ("two ids", vec![signed(&two_ids, now)], &two_ids),
+        ("a byte-order mark", vec![signed(&marked, now)], &marked),
         ("too large", vec![signed(&too_large, now)], &too_large),
     ];
     for (case, headers, body) in refused {
@@ -65,6 +69,25 @@ async fn no_refusal_of_a_delivery_shows_the_secret_its_header_or_its_body() {
     let nobody = StripeWebhook::new("").verify(right.as_bytes(), CANARY).unwrap_err();
     assert_eq!(nobody, SignatureError::NoSecret);
     assert_silent("no secret", &all_of(&nobody));
+}
+
+#[tokio::test]
+async fn no_refusal_of_a_secret_shows_it() {
+    for secret in [
+        format!("sk_live_{CANARY}"),
+        format!("'whsec_{CANARY}'"),
+        format!("SECRET_{CANARY}=whsec_{CANARY}"),
+        format!("whsec_{CANARY} {CANARY}"),
+        format!("we_{CANARY}"),
+    ] {
+        let webhook = StripeWebhook::new(&secret);
+        assert_silent("the endpoint", &format!("{webhook:?} {webhook:#?}"));
+        let refused = webhook.verify(payload("evt_1").as_bytes(), "t=1,v1=00").unwrap_err();
+        assert!(matches!(refused, SignatureError::InvalidSecret(_)), "{refused:?}");
+        assert_silent("the refusal", &all_of(&refused));
+        assert_silent("the reply", &reply(refused).await);
+        assert_silent("the construction", &all_of(&StripeWebhook::try_new(&secret).unwrap_err()));
+    }
 }
 
 #[test]
@@ -97,6 +120,9 @@ fn no_error_of_decoding_shows_the_object() {
         event.object::<std::collections::HashMap<String, u8>>().unwrap_err(),
         event.object::<String>().unwrap_err(),
         event.related_object::<Strict>().unwrap_err(),
+        event.previous_attributes::<Strict>().unwrap_err(),
+        event.decode::<Strict>().unwrap_err(),
+        event.decode::<Named>().unwrap_err(),
     ] {
         assert_silent("decoding", &all_of(&error));
     }

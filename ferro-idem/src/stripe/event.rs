@@ -1,24 +1,30 @@
-//! The envelope of an event.
+//! A Stripe event.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
-use super::object::Object;
+use super::envelope::{Created, Envelope};
+use super::payload::{Flaw, PayloadError};
 use crate::event::WebhookEvent;
 
-/// A Stripe event: the envelope, and the object as it was sent.
+/// A Stripe event: the envelope, and the payload as it was sent.
 ///
-/// The envelope is all that is parsed, so that no new API version breaks the fence;
-/// [`object`](Self::object) decodes `data.object` into a type of your own, or into
-/// `serde_json::Value`, when you ask. Thin (v2) events, which carry a
+/// Only a string at `id` and at `type` is required, each exactly once. Everything else about a signed event is
+/// optional and lenient, so that no new API version breaks the fence: a field of a type that is not known here
+/// counts as absent, and of two fields with one name the last one counts. Thin (v2) events, which carry a
 /// [`related_object`](Self::related_object) instead of data, parse too.
 ///
+/// Nothing but the envelope is decoded until you ask: [`object`](Self::object) decodes `data.object`, and
+/// [`decode`](Self::decode) the whole event, into a type of your own, of another crate such as `async-stripe`, or
+/// into `serde_json::Value`.
+///
 /// Neither the order of arrival nor [`created`](Self::created) is the order of events
-/// (<https://docs.stripe.com/webhooks#event-ordering>). `Debug` shows the envelope, never the
-/// object.
+/// (<https://docs.stripe.com/webhooks#event-ordering>). Cloning is cheap. `Debug` shows the envelope, never the
+/// objects.
 ///
 /// ```
 /// # use ferro_idem::stripe::StripeEvent;
@@ -37,131 +43,276 @@ use crate::event::WebhookEvent;
 /// ```
 #[derive(Clone)]
 pub struct StripeEvent {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    payload: Box<str>,
     envelope: Envelope,
-}
-
-#[derive(Clone, Deserialize)]
-struct Envelope {
-    id: String,
-    #[serde(rename = "type")]
-    event_type: String,
-    #[serde(default)]
-    account: Option<String>,
-    #[serde(default)]
-    context: Option<String>,
-    #[serde(default)]
-    livemode: Option<bool>,
-    #[serde(default)]
-    created: Option<Created>,
-    #[serde(default)]
-    api_version: Option<String>,
-    #[serde(default)]
-    data: Option<Object<Data>>,
-    #[serde(default)]
-    related_object: Option<Box<RawValue>>,
-}
-
-#[derive(Clone, Deserialize)]
-struct Data {
-    #[serde(default)]
-    object: Option<Box<RawValue>>,
-}
-
-/// When Stripe made the event, as it says it. Not an order of events.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Created {
-    /// Seconds since 1970, in snapshot (v1) events.
-    UnixSeconds(i64),
-    /// RFC 3339, in thin (v2) events.
-    Rfc3339(String),
+    /// The `t` of the signature.
+    signed_at: Option<u64>,
 }
 
 impl StripeEvent {
-    /// An event from a source that is trusted without a signature: a queue that verified it, or
-    /// a test.
+    /// Reads an event from a source that is trusted without a signature: a queue that verified it, or a test.
     ///
-    /// Never a body from the network: use [`StripeWebhook::verify`](super::StripeWebhook::verify).
+    /// Never use it for a body from the network: use [`StripeWebhook::verify`](super::StripeWebhook::verify).
+    ///
+    /// ```
+    /// use ferro_idem::stripe::StripeEvent;
+    ///
+    /// let event = StripeEvent::from_unverified(br#"{"id": "evt_1", "type": "invoice.paid"}"#)?;
+    /// assert_eq!((event.id(), event.event_type()), ("evt_1", "invoice.paid"));
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`PayloadError`] where the payload is not JSON, or has no string at `"id"` or `"type"`.
+    /// [`PayloadError`] if the payload is not a JSON object in UTF-8, or does not have exactly one non-empty string
+    /// at `id` and exactly one string at `type`.
     pub fn from_unverified(payload: &[u8]) -> Result<Self, PayloadError> {
-        Self::from_verified(payload)
+        Self::read(payload, None)
     }
 
-    pub(super) fn from_verified(payload: &[u8]) -> Result<Self, PayloadError> {
-        let Object(envelope): Object<Envelope> =
-            serde_json::from_slice(payload).map_err(|error| PayloadError::new("an event", &error))?;
-        if envelope.id.is_empty() {
-            return Err(PayloadError { expected: "an event", flaw: Flaw::Lacks("a non-empty `id`") });
-        }
-        Ok(Self { envelope })
+    /// The event of a payload that was signed at this second.
+    pub(super) fn from_verified(payload: &[u8], signed_at: u64) -> Result<Self, PayloadError> {
+        Self::read(payload, Some(signed_at))
+    }
+
+    fn read(payload: &[u8], signed_at: Option<u64>) -> Result<Self, PayloadError> {
+        let payload = std::str::from_utf8(payload)
+            .map_err(|error| PayloadError::no_event(Flaw::NotUtf8 { index: error.valid_up_to() }))?;
+        let envelope = Envelope::parse(payload)?;
+        Ok(Self { inner: Arc::new(Inner { payload: payload.into(), envelope, signed_at }) })
+    }
+
+    fn envelope(&self) -> &Envelope {
+        &self.inner.envelope
     }
 
     /// `evt_...`, the same in every delivery of this event.
     pub fn id(&self) -> &str {
-        &self.envelope.id
+        &self.envelope().id
     }
 
     /// What happened: `invoice.paid`.
     pub fn event_type(&self) -> &str {
-        &self.envelope.event_type
+        &self.envelope().event_type
     }
 
     /// The connected account that the event is about, for Connect endpoints.
     pub fn account(&self) -> Option<&str> {
-        self.envelope.account.as_deref()
+        self.envelope().account.as_deref()
     }
 
     /// The context to fetch the event's object in, for thin events.
     pub fn context(&self) -> Option<&str> {
-        self.envelope.context.as_deref()
+        self.envelope().context.as_deref()
     }
 
-    /// Whether the event is about real money. `false` where the payload does not say so.
+    /// Whether the event is about real money. `false` if the payload does not say so.
     pub fn livemode(&self) -> bool {
-        self.envelope.livemode.unwrap_or(false)
+        self.envelope().livemode
     }
 
-    /// When the event was made. Do not order events by it.
+    /// When the event was created. Do not order events by it.
     pub fn created(&self) -> Option<&Created> {
-        self.envelope.created.as_ref()
+        self.envelope().created.as_ref()
     }
 
     /// The API version that shaped [`object`](Self::object). Thin events have none.
     pub fn api_version(&self) -> Option<&str> {
-        self.envelope.api_version.as_deref()
+        self.envelope().api_version.as_deref()
+    }
+
+    /// The API request that caused the event: `req_...`.
+    ///
+    /// Read from `request.id`, from `request` in events of before 2017, and from `reason.request.id` in thin events.
+    pub fn request_id(&self) -> Option<&str> {
+        self.envelope().request_id.as_deref()
+    }
+
+    /// The `Idempotency-Key` of the API request that caused the event, if it was sent with one.
+    ///
+    /// It tells an event of your own request from one that somebody caused in the dashboard.
+    ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// let payload = br#"{"id": "evt_1", "type": "charge.refunded",
+    ///     "request": {"id": "req_1", "idempotency_key": "refund-42"}}"#;
+    /// let event = StripeEvent::from_unverified(payload)?;
+    /// assert_eq!(event.request_id(), Some("req_1"));
+    /// assert_eq!(event.request_idempotency_key(), Some("refund-42"));
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    pub fn request_idempotency_key(&self) -> Option<&str> {
+        self.envelope().request_idempotency_key.as_deref()
+    }
+
+    /// The body as it was delivered, byte for byte.
+    ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// let payload = br#"{ "id": "evt_1", "type": "invoice.paid" }"#;
+    /// assert_eq!(StripeEvent::from_unverified(payload)?.payload(), payload);
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    pub fn payload(&self) -> &[u8] {
+        self.inner.payload.as_bytes()
+    }
+
+    /// Decodes the whole event, for a typed model of it.
+    ///
+    /// What [`object`](Self::object) says of the plain fence holds here too.
+    ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// #[derive(serde::Deserialize)]
+    /// struct Event {
+    ///     pending_webhooks: u32,
+    /// }
+    ///
+    /// let payload = br#"{"id": "evt_1", "type": "invoice.paid", "pending_webhooks": 2}"#;
+    /// let event: Event = StripeEvent::from_unverified(payload)?.decode()?;
+    /// assert_eq!(event.pending_webhooks, 2);
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadError`] if the event does not fit `T`.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        decode(&self.inner.payload)
     }
 
     /// Decodes `data.object`.
     ///
-    /// In a body under the plain fence the event is marked already: an object that does not fit `T`
-    /// is then lost, not delivered again. Decode leniently there (`serde_json::Value`), or decode
-    /// before the handler.
+    /// In a body under the plain fence the event is marked already: if the object does not fit `T`, the event is
+    /// lost, not delivered again. Decode leniently there (`serde_json::Value`), or decode before the handler.
     ///
     /// # Errors
     ///
-    /// [`PayloadError`] where there is none (a thin event), or it does not fit `T`.
+    /// [`PayloadError`] if there is none (a thin event), or it does not fit `T`.
     pub fn object<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        let object = self.envelope.data.as_ref().and_then(|Object(data)| data.object.as_deref());
-        decode(object, "`data.object`")
+        self.part(self.envelope().object.as_ref(), "`data.object`")
+    }
+
+    /// Decodes `data.previous_attributes`: the values that an `...updated` event has replaced.
+    ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// #[derive(serde::Deserialize)]
+    /// struct Previous {
+    ///     status: Option<String>,
+    /// }
+    ///
+    /// let payload = br#"{"id": "evt_1", "type": "customer.subscription.updated",
+    ///     "data": {"object": {"status": "active"}, "previous_attributes": {"status": "trialing"}}}"#;
+    /// let previous: Previous = StripeEvent::from_unverified(payload)?.previous_attributes()?;
+    /// assert_eq!(previous.status.as_deref(), Some("trialing"));
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PayloadError`] if there are none (the event is no update), or they do not fit `T`.
+    pub fn previous_attributes<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
+        self.part(self.envelope().previous_attributes.as_ref(), "`data.previous_attributes`")
     }
 
     /// Decodes `related_object`, the reference that a thin event carries.
     ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// #[derive(serde::Deserialize)]
+    /// struct Reference {
+    ///     url: String,
+    /// }
+    ///
+    /// let payload = br#"{"id": "evt_1", "type": "v1.billing.meter.no_meter_found",
+    ///     "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"}}"#;
+    /// let meter: Reference = StripeEvent::from_unverified(payload)?.related_object()?;
+    /// assert_eq!(meter.url, "/v1/billing/meters/mtr_1");
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`PayloadError`] where there is none (a snapshot event), or it does not fit `T`.
+    /// [`PayloadError`] if there is none (a snapshot event), or it does not fit `T`.
     pub fn related_object<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        decode(self.envelope.related_object.as_deref(), "`related_object`")
+        self.part(self.envelope().related_object.as_ref(), "`related_object`")
+    }
+
+    fn part<T: DeserializeOwned>(
+        &self,
+        range: Option<&Range<usize>>,
+        name: &'static str,
+    ) -> Result<T, PayloadError> {
+        let part = range.and_then(|range| self.inner.payload.get(range.clone()));
+        decode(part.ok_or(PayloadError::no_event(Flaw::Lacks(name)))?)
+    }
+
+    /// Whether this is the event that the dashboard's "Send test webhook" delivers: `evt_00000000000000`, the same
+    /// id every time.
+    ///
+    /// For a log it is one event, so every test after the first one is answered as a duplicate; see
+    /// [`testable`](Self::testable).
+    ///
+    /// ```
+    /// # use ferro_idem::stripe::StripeEvent;
+    /// let payload = br#"{"id": "evt_00000000000000", "type": "invoice.paid", "livemode": false}"#;
+    /// assert!(StripeEvent::from_unverified(payload)?.is_dashboard_test());
+    /// # Ok::<(), ferro_idem::stripe::PayloadError>(())
+    /// ```
+    pub fn is_dashboard_test(&self) -> bool {
+        let digits = self.id().strip_prefix("evt_").unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|digit| digit == b'0')
+    }
+
+    /// This event under a key that lets every test of the dashboard run.
+    ///
+    /// The key is the id. For [the dashboard's test event](Self::is_dashboard_test) it is the id and the second in
+    /// which the delivery was signed, so that only a replay of the same delivery is a duplicate. Stripe signs each
+    /// redelivery anew, so a test that fails runs again, and so may one that succeeds.
+    ///
+    /// ```
+    /// use ferro_idem::stripe::StripeEvent;
+    /// use ferro_idem::{Error, ProcessedEventLog, idempotent_webhook};
+    ///
+    /// #[idempotent_webhook(event = event.testable())]
+    /// async fn on_event(log: &impl ProcessedEventLog, event: StripeEvent) -> Result<(), Error> {
+    ///     println!("{}", event.event_type());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn testable(&self) -> Testable<'_> {
+        let id = match self.inner.signed_at {
+            Some(signed_at) if self.is_dashboard_test() => format!("{}@{signed_at}", self.id()).into(),
+            _ => Cow::Borrowed(self.id()),
+        };
+        Testable { id, event_type: self.event_type() }
     }
 }
 
-fn decode<T: DeserializeOwned>(raw: Option<&RawValue>, name: &'static str) -> Result<T, PayloadError> {
-    let raw = raw.ok_or(PayloadError { expected: "an event", flaw: Flaw::Lacks(name) })?;
-    serde_json::from_str(raw.get()).map_err(|error| PayloadError::new(std::any::type_name::<T>(), &error))
+fn decode<T: DeserializeOwned>(text: &str) -> Result<T, PayloadError> {
+    serde_json::from_str(text).map_err(|error| PayloadError::not(std::any::type_name::<T>(), &error))
+}
+
+/// Made by [`StripeEvent::testable`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Testable<'a> {
+    id: Cow<'a, str>,
+    event_type: &'a str,
+}
+
+impl WebhookEvent for Testable<'_> {
+    fn event_id(&self) -> &str {
+        &self.id
+    }
+
+    fn event_type(&self) -> Option<&str> {
+        Some(self.event_type)
+    }
 }
 
 impl WebhookEvent for StripeEvent {
@@ -188,135 +339,6 @@ impl fmt::Debug for StripeEvent {
     }
 }
 
-/// A payload is not what it should be.
-///
-/// Says where, never what: serde's own messages quote the payload.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the body is not {expected}: {flaw}")]
-pub struct PayloadError {
-    expected: &'static str,
-    flaw: Flaw,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum Flaw {
-    #[error("not JSON from line {line}, column {column} on")]
-    NotJson { line: usize, column: usize },
-    #[error("a field is missing or of another type, at line {line}, column {column}")]
-    Shape { line: usize, column: usize },
-    #[error("it lacks {0}")]
-    Lacks(&'static str),
-}
-
-impl PayloadError {
-    fn new(expected: &'static str, error: &serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let flaw =
-            if error.is_data() { Flaw::Shape { line, column } } else { Flaw::NotJson { line, column } };
-        Self { expected, flaw }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SNAPSHOT: &str = r#"{
-        "id": "evt_1NG8Du2eZvKYlo2CUI79vXWy", "object": "event", "api_version": "2019-02-19",
-        "created": 1686089970, "type": "setup_intent.created", "livemode": true,
-        "account": "acct_1", "pending_webhooks": 0,
-        "data": {"object": {"id": "seti_1", "secret_note": "canary", "amount": 12}},
-        "request": {"id": null, "idempotency_key": null}
-    }"#;
-
-    const THIN: &str = r#"{
-        "id": "evt_65RCjj4EqW1sabcjs2Z16RCMoNQdSQkOWvfL6L5uU2K40u", "object": "v2.core.event",
-        "type": "v1.billing.meter.error_report_triggered", "context": "acct_1", "livemode": false,
-        "created": "2025-01-01T00:00:00.000Z", "reason": null,
-        "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"}
-    }"#;
-
-    fn parse(payload: &str) -> Result<StripeEvent, PayloadError> {
-        StripeEvent::from_unverified(payload.as_bytes())
-    }
-
-    #[test]
-    fn a_snapshot_event_is_read() {
-        let event = parse(SNAPSHOT).unwrap();
-        assert_eq!(event.id(), "evt_1NG8Du2eZvKYlo2CUI79vXWy");
-        assert_eq!(event.event_type(), "setup_intent.created");
-        assert_eq!(event.account(), Some("acct_1"));
-        assert_eq!(event.api_version(), Some("2019-02-19"));
-        assert_eq!(event.created(), Some(&Created::UnixSeconds(1_686_089_970)));
-        assert!(event.livemode());
-        assert_eq!(event.context(), None);
-        let key = crate::EventRef::of(&event).unwrap();
-        assert_eq!((key.id(), key.event_type()), (event.id(), Some("setup_intent.created")));
-        let object: serde_json::Value = event.object().unwrap();
-        assert_eq!(object["amount"], 12);
-    }
-
-    #[test]
-    fn a_thin_event_is_read() {
-        let event = parse(THIN).unwrap();
-        assert_eq!(event.event_type(), "v1.billing.meter.error_report_triggered");
-        assert_eq!(event.created(), Some(&Created::Rfc3339("2025-01-01T00:00:00.000Z".into())));
-        assert!(!event.livemode());
-        assert_eq!(event.context(), Some("acct_1"));
-        let related: serde_json::Value = event.related_object().unwrap();
-        assert_eq!(related["id"], "mtr_1");
-        assert_eq!(
-            event.object::<serde_json::Value>().unwrap_err().to_string(),
-            "the body is not an event: it lacks `data.object`"
-        );
-    }
-
-    #[test]
-    fn fields_that_stripe_may_add_or_drop_do_not_matter() {
-        let event = parse(r#"{"type": "t", "new": [1, {"deep": null}], "id": "evt_1"}"#).unwrap();
-        assert_eq!((event.id(), event.account(), event.created()), ("evt_1", None, None));
-    }
-
-    #[test]
-    fn what_is_not_an_event_is_refused_with_the_place() {
-        for (payload, message) in [
-            ("", "the body is not an event: not JSON from line 1, column 0 on"),
-            ("not json", "the body is not an event: not JSON from line 1, column 2 on"),
-            ("{\"id\": \"evt_1\"", "the body is not an event: not JSON from line 1, column 14 on"),
-            ("[]", "the body is not an event: a field is missing or of another type, at line 1, column 0"),
-            (
-                r#"{"type": "t"}"#,
-                "the body is not an event: a field is missing or of another type, at line 1, column 13",
-            ),
-            (
-                r#"{"id": 7, "type": "t"}"#,
-                "the body is not an event: a field is missing or of another type, at line 1, column 8",
-            ),
-            (r#"{"id": "", "type": "t"}"#, "the body is not an event: it lacks a non-empty `id`"),
-        ] {
-            assert_eq!(parse(payload).unwrap_err().to_string(), message);
-        }
-    }
-
-    #[test]
-    fn an_array_is_no_event_and_no_data() {
-        for payload in [
-            r#"["evt_1", "invoice.paid"]"#,
-            r#"{"id": "evt_1", "type": "invoice.paid", "data": [{"amount": 12}]}"#,
-        ] {
-            let error = parse(payload).unwrap_err().to_string();
-            assert!(error.contains("a field is missing or of another type"), "{payload}: {error}");
-        }
-    }
-
-    #[test]
-    fn neither_debug_nor_an_error_shows_the_object() {
-        let event = parse(SNAPSHOT).unwrap();
-        let error = event.object::<String>().unwrap_err();
-        let error_in_field = event.object::<std::collections::HashMap<String, u8>>().unwrap_err();
-        for text in [format!("{event:?}"), format!("{error} {error:?}"), format!("{error_in_field:?}")] {
-            assert!(!text.contains("canary"), "{text}");
-        }
-        assert!(format!("{event:?}").contains("evt_1NG8Du2eZvKYlo2CUI79vXWy"));
-    }
-}
+#[path = "event_tests.rs"]
+mod tests;

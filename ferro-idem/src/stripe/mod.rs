@@ -1,16 +1,41 @@
 //! Stripe's deliveries: the signature and the event's envelope.
 //!
-//! Verify first, fence second: whoever can make the fence see an id of their choice can make the
-//! real event look like a duplicate. A [`StripeEvent`] from [`StripeWebhook::verify`] has been
-//! verified; over axum it is an extractor, and the handler never sees anything else.
+//! Verify first, then fence: anybody who can make the fence see an id of their choice can make the real event
+//! look like a duplicate. A [`StripeEvent`] from [`StripeWebhook::verify`] has been verified. Over axum it is an
+//! extractor, and the handler sees nothing else.
+//!
+//! Stripe signs the whole body, so the id is under the signature. It delivers again for up to three days until
+//! the endpoint answers 2xx, and for 30 days by hand (<https://docs.stripe.com/webhooks#automatic-retries>).
+//!
+//! Under the feature `tracing`, each refused delivery is logged at WARN with the target `ferro_idem` and the fields
+//! `sender` (`stripe`), `rule` and `error`. None of them holds the payload, the header or a secret.
+//!
+//! # The dashboard's test event
+//!
+//! The dashboard's "Send test webhook" always delivers the id `evt_00000000000000`
+//! ([`StripeEvent::is_dashboard_test`]). For a log this is one event: the first test runs, and every later one is
+//! answered as a duplicate until the retention ends. [`StripeEvent::testable`] gives each test a key of its own.
+//! Events of `stripe trigger` have ids of their own and need nothing.
 
+mod envelope;
 mod event;
-mod object;
+mod payload;
+mod secret;
 mod signature;
 mod webhook;
 
-pub use self::event::{Created, PayloadError, StripeEvent};
+pub use self::envelope::Created;
+pub use self::event::{StripeEvent, Testable};
+pub use self::payload::PayloadError;
+pub use self::secret::InvalidSecret;
 pub use self::signature::SignatureError;
 pub use self::webhook::{SIGNATURE_HEADER, StripeWebhook};
 #[cfg(feature = "axum")]
 pub use crate::axum::stripe::StripeRejection;
+
+/// Logs why a delivery is refused.
+pub(crate) fn refused(error: SignatureError) -> SignatureError {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(target: "ferro_idem", sender = "stripe", rule = error.rule(), %error, "signature refused");
+    error
+}

@@ -2,24 +2,34 @@
 
 use std::time::Duration;
 
-use super::event::PayloadError;
+use super::payload::PayloadError;
+use super::secret::InvalidSecret;
 
 /// Stripe's own are under 200 bytes.
-const MAX_HEADER: usize = 4096;
+const MAX_HEADER_BYTES: usize = 4096;
 
 /// Stripe sends one per secret, two while a secret rolls over.
-const MOST_SIGNATURES: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
-/// Why a delivery is not taken for Stripe's. Nothing was parsed, fenced or run.
+/// Why a delivery is not accepted as Stripe's. Nothing was parsed, fenced or run.
 ///
 /// Messages never hold the secret, a signature or the payload.
+///
+/// ```
+/// use ferro_idem::stripe::{SignatureError, StripeWebhook};
+///
+/// let webhook = StripeWebhook::new("whsec_test");
+/// let refused = webhook.verify(b"{}", "v1=00").unwrap_err();
+/// assert!(matches!(refused, SignatureError::MalformedHeader { .. }));
+/// assert_eq!(refused.to_string(), "the Stripe-Signature header is malformed: it has no `t=`");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
     /// There is no `Stripe-Signature` header: the request is not from Stripe, or a proxy drops it.
     #[error("the request has no Stripe-Signature header")]
     MissingHeader,
-    /// More than one header: which one is meant cannot be known.
+    /// There is more than one header, and it is unknown which one counts.
     #[error("the request has more than one Stripe-Signature header")]
     RepeatedHeader,
     /// The header is not of the form `t=...,v1=...`.
@@ -30,12 +40,15 @@ pub enum SignatureError {
         reason: &'static str,
     },
     /// No signature was made with one of the secrets over exactly these bytes.
+    ///
+    /// The CLI's secret (`stripe listen`) differs from the one on the dashboard's page, and each endpoint has its
+    /// own.
     #[error(
-        "no signature in the Stripe-Signature header matches: the endpoint's signing secret differs, \
-         or the body was changed on the way (verify the raw bytes, not re-encoded JSON)"
+        "no signature in the Stripe-Signature header matches: the endpoint's signing secret (`whsec_...`) \
+         differs, or the body was changed on the way (verify the raw bytes, not re-encoded JSON)"
     )]
     Mismatch,
-    /// Rightly signed, too long ago: a replay, or this machine's clock is ahead.
+    /// The signature is right and too old: a replay, or this machine's clock is ahead.
     #[error(
         "the signature is {}s old, more than the tolerance of {}s: a replay, or this machine's clock is wrong",
         age.as_secs(), tolerance.as_secs()
@@ -47,7 +60,7 @@ pub enum SignatureError {
         /// The time that is accepted.
         tolerance: Duration,
     },
-    /// Rightly signed, for a time to come: this machine's clock is behind.
+    /// The signature is right and made for a later time: this machine's clock is behind.
     #[error(
         "the signature is {}s in the future, more than the tolerance of {}s: this machine's clock is wrong",
         ahead.as_secs(), tolerance.as_secs()
@@ -62,12 +75,39 @@ pub enum SignatureError {
     /// The signing secret is empty, and anybody can sign with that.
     #[error("the webhook's signing secret is empty: set it to the endpoint's `whsec_...`")]
     NoSecret,
-    /// Rightly signed, and not an event.
+    /// What was configured is not a signing secret, and no other secret has made the signature.
+    #[error("what is configured is not the endpoint's signing secret, `whsec_...`: {0}")]
+    InvalidSecret(#[from] InvalidSecret),
+    /// The signature is right, and the body is not an event.
     #[error("the signature is right, but {0}")]
     Payload(#[from] PayloadError),
 }
 
-/// What the header says, nothing of it trusted yet.
+impl SignatureError {
+    /// Whether this server is at fault and not the request: it has no secret to verify with.
+    #[cfg(feature = "axum")]
+    pub(crate) const fn is_own_fault(&self) -> bool {
+        matches!(self, Self::NoSecret | Self::InvalidSecret(_))
+    }
+
+    /// The rule that refused the delivery, as a name for logs and alerts.
+    #[cfg(feature = "tracing")]
+    pub(super) const fn rule(&self) -> &'static str {
+        match self {
+            Self::MissingHeader => "missing_header",
+            Self::RepeatedHeader => "repeated_header",
+            Self::MalformedHeader { .. } => "malformed_header",
+            Self::Mismatch => "mismatch",
+            Self::Stale { .. } => "stale",
+            Self::InFuture { .. } => "in_future",
+            Self::NoSecret => "no_secret",
+            Self::InvalidSecret(_) => "invalid_secret",
+            Self::Payload(_) => "payload",
+        }
+    }
+}
+
+/// The header's elements. They are not trusted yet.
 pub(super) struct SignatureHeader<'a> {
     /// As it was sent: these bytes are signed.
     pub(super) timestamp: &'a str,
@@ -80,7 +120,7 @@ impl<'a> SignatureHeader<'a> {
     /// that nobody can choose a weaker one (<https://docs.stripe.com/webhooks#verify-manually>).
     pub(super) fn parse(header: &'a str) -> Result<Self, SignatureError> {
         let malformed = |reason| Err(SignatureError::MalformedHeader { reason });
-        if header.len() > MAX_HEADER {
+        if header.len() > MAX_HEADER_BYTES {
             return malformed("it is over 4096 bytes long");
         }
         let mut timestamp = None;
@@ -108,7 +148,7 @@ impl<'a> SignatureHeader<'a> {
         if v1.is_empty() {
             return malformed("it has no `v1=`");
         }
-        if v1.len() > MOST_SIGNATURES {
+        if v1.len() > MAX_SIGNATURES {
             return malformed("it has more than 16 `v1=`");
         }
         Ok(Self { timestamp, seconds, v1 })

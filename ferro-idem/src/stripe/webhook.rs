@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::event::StripeEvent;
+use super::refused;
+use super::secret::{self, InvalidSecret};
 use super::signature::{SignatureError, SignatureHeader};
 
 /// The header that carries the signature: `Stripe-Signature`, in lower case as HTTP/2 sends it.
@@ -40,39 +42,116 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// ```
 #[derive(Clone)]
 pub struct StripeWebhook {
-    /// Keyed once, cloned for each delivery. Never empty of its own accord: see [`Self::new`].
+    /// Keyed once, cloned for each delivery.
     keys: Arc<[Hmac<Sha256>]>,
+    /// What was configured as a secret and cannot be one.
+    flaw: Option<InvalidSecret>,
     tolerance: Duration,
 }
 
 impl StripeWebhook {
     /// An endpoint with this signing secret, the whole `whsec_...`.
     ///
-    /// White space around it is ignored, as files and environments tend to add a line's end. An
-    /// empty secret is not used: with no other one, every delivery is refused with
-    /// [`SignatureError::NoSecret`].
+    /// White space around it is ignored, because files and environments tend to add a line's end.
+    ///
+    /// A text that cannot be a signing secret (see [`InvalidSecret`]) is not used: if no other secret has signed a
+    /// delivery, it is refused with [`SignatureError::InvalidSecret`], or with [`SignatureError::NoSecret`] if the
+    /// text is empty. To learn of it when the server starts, use [`try_new`](Self::try_new).
+    ///
+    /// ```
+    /// use ferro_idem::stripe::{InvalidSecret, SignatureError, StripeWebhook};
+    ///
+    /// let webhook = StripeWebhook::new("sk_live_1");
+    /// let refused = webhook.verify(b"{}", "t=1,v1=00").unwrap_err();
+    /// assert_eq!(refused, SignatureError::InvalidSecret(InvalidSecret::ApiKey));
+    /// ```
     pub fn new(secret: impl AsRef<str>) -> Self {
-        Self { keys: Arc::from([]), tolerance: TOLERANCE }.with_secret(secret)
+        Self::empty().with_secret(secret)
     }
 
-    /// The same endpoint with one more secret: while Stripe rolls a secret over, both are in use
-    /// for up to a day (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>).
+    /// [`new`](Self::new), for a server that does not start with a wrong secret.
+    ///
+    /// ```
+    /// use ferro_idem::stripe::{InvalidSecret, StripeWebhook};
+    ///
+    /// assert!(StripeWebhook::try_new("whsec_test\n").is_ok());
+    /// assert_eq!(StripeWebhook::try_new("").unwrap_err(), InvalidSecret::Empty);
+    /// assert_eq!(StripeWebhook::try_new("test").unwrap_err(), InvalidSecret::NoPrefix);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSecret`] if the text cannot be a signing secret, or does not begin with `whsec_`.
+    pub fn try_new(secret: impl AsRef<str>) -> Result<Self, InvalidSecret> {
+        Self::empty().try_with_secret(secret)
+    }
+
+    fn empty() -> Self {
+        Self { keys: Arc::from([]), flaw: None, tolerance: TOLERANCE }
+    }
+
+    /// The same endpoint with one more secret.
+    ///
+    /// While Stripe rolls a secret over, both are in use for up to a day
+    /// (<https://docs.stripe.com/webhooks#roll-endpoint-secrets>). An empty second secret is ignored, so that it can
+    /// come from a variable that is set only then.
+    ///
+    /// ```
+    /// use ferro_idem::stripe::StripeWebhook;
+    ///
+    /// let webhook = StripeWebhook::new("whsec_old").with_secret("whsec_new");
+    /// assert!(format!("{webhook:?}").contains("secrets: 2"));
+    /// ```
     #[must_use]
-    pub fn with_secret(self, secret: impl AsRef<str>) -> Self {
-        let secret = secret.as_ref().trim().as_bytes();
-        let key = Hmac::new_from_slice(secret).ok().filter(|_| !secret.is_empty());
-        Self { keys: self.keys.iter().cloned().chain(key).collect(), ..self }
+    pub fn with_secret(mut self, secret: impl AsRef<str>) -> Self {
+        match secret::key(secret.as_ref()) {
+            Ok(key) => self.keys = self.keys.iter().cloned().chain([key]).collect(),
+            Err(InvalidSecret::Empty) => {}
+            Err(flaw) => self.flaw = Some(flaw),
+        }
+        self
     }
 
-    /// The same endpoint with another tolerance than 300 s, for the age of a signature and for
-    /// clocks that differ.
+    /// [`with_secret`](Self::with_secret), for a server that does not start with a wrong secret.
+    ///
+    /// ```
+    /// use ferro_idem::stripe::{InvalidSecret, StripeWebhook};
+    ///
+    /// let webhook = StripeWebhook::try_new("whsec_old")?.try_with_secret("whsec_new")?;
+    /// assert_eq!(webhook.try_with_secret("whsec_").unwrap_err(), InvalidSecret::PrefixOnly);
+    /// # Ok::<(), InvalidSecret>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSecret`] if the text cannot be a signing secret, or does not begin with `whsec_`.
+    pub fn try_with_secret(mut self, secret: impl AsRef<str>) -> Result<Self, InvalidSecret> {
+        let key = secret::strict_key(secret.as_ref())?;
+        self.keys = self.keys.iter().cloned().chain([key]).collect();
+        Ok(self)
+    }
+
+    /// The same endpoint with another tolerance than 300 s, for the age of a signature and for clocks that differ.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use ferro_idem::stripe::StripeWebhook;
+    ///
+    /// let webhook = StripeWebhook::new("whsec_test").with_tolerance(Duration::from_secs(30));
+    /// let payload = br#"{"id": "evt_1", "type": "invoice.paid"}"#;
+    /// let minute_old = webhook.sign(payload, SystemTime::now() - Duration::from_secs(60))?;
+    /// assert!(webhook.verify(payload, &minute_old).is_err());
+    /// # Ok::<(), ferro_idem::stripe::SignatureError>(())
+    /// ```
     #[must_use]
     pub fn with_tolerance(self, tolerance: Duration) -> Self {
         Self { tolerance, ..self }
     }
 
-    /// Takes `payload` for an event if `header`, the value of [`SIGNATURE_HEADER`], proves that
-    /// Stripe sent exactly these bytes, a short time ago.
+    /// Reads the event if `header`, the value of [`SIGNATURE_HEADER`], proves that Stripe sent exactly the bytes of
+    /// `payload`, a short time ago.
+    ///
+    /// The example of [`StripeWebhook`] calls it.
     ///
     /// # Errors
     ///
@@ -83,6 +162,19 @@ impl StripeWebhook {
 
     /// [`verify`](Self::verify) as it would go at another time, for tests and recorded deliveries.
     ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use ferro_idem::stripe::{SignatureError, StripeWebhook};
+    ///
+    /// let webhook = StripeWebhook::new("whsec_test");
+    /// let payload = br#"{"id": "evt_1", "type": "invoice.paid"}"#;
+    /// let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    /// let header = webhook.sign(payload, yesterday)?;
+    /// assert!(webhook.verify(payload, &header).is_err());
+    /// assert!(webhook.verify_at(payload, &header, yesterday).is_ok());
+    /// # Ok::<(), SignatureError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`verify`](Self::verify).
@@ -92,27 +184,35 @@ impl StripeWebhook {
         header: &str,
         now: SystemTime,
     ) -> Result<StripeEvent, SignatureError> {
+        self.verified(payload, header, now).map_err(refused)
+    }
+
+    fn verified(&self, payload: &[u8], header: &str, now: SystemTime) -> Result<StripeEvent, SignatureError> {
         if self.keys.is_empty() {
-            return Err(SignatureError::NoSecret);
+            return Err(self.no_secret());
         }
         let header = SignatureHeader::parse(header)?;
         if !self.is_signed(payload, &header) {
-            return Err(SignatureError::Mismatch);
+            return Err(self.flaw.map_or(SignatureError::Mismatch, SignatureError::InvalidSecret));
         }
         // After the signature, so that nobody without the secret learns about this clock.
         self.check_age(&header, now)?;
-        Ok(StripeEvent::from_verified(payload)?)
+        Ok(StripeEvent::from_verified(payload, header.seconds)?)
+    }
+
+    fn no_secret(&self) -> SignatureError {
+        self.flaw.map_or(SignatureError::NoSecret, SignatureError::InvalidSecret)
     }
 
     /// The header that Stripe would send with `payload` at `at`, for tests.
     ///
-    /// Signed with the newest secret.
+    /// It is signed with the newest secret. The example of [`StripeWebhook`] calls it.
     ///
     /// # Errors
     ///
-    /// [`SignatureError::NoSecret`] where there is none.
+    /// [`SignatureError::NoSecret`] if there is none, or [`SignatureError::InvalidSecret`].
     pub fn sign(&self, payload: &[u8], at: SystemTime) -> Result<String, SignatureError> {
-        let key = self.keys.last().ok_or(SignatureError::NoSecret)?;
+        let key = self.keys.last().ok_or_else(|| self.no_secret())?;
         let timestamp = unix_seconds(at).to_string();
         Ok(format!("t={timestamp},v1={}", signature(key, &timestamp, payload)))
     }
@@ -152,11 +252,12 @@ fn unix_seconds(time: SystemTime) -> u64 {
 
 impl fmt::Debug for StripeWebhook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("StripeWebhook")
-            .field("secrets", &self.keys.len())
-            .field("tolerance", &self.tolerance)
-            .finish()
+        let mut shown = formatter.debug_struct("StripeWebhook");
+        shown.field("secrets", &self.keys.len()).field("tolerance", &self.tolerance);
+        if let Some(flaw) = &self.flaw {
+            shown.field("invalid_secret", flaw);
+        }
+        shown.finish()
     }
 }
 

@@ -1,5 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hmac::KeyInit;
+
 use super::*;
 
 const SECRET: &str = "whsec_test_secret";
@@ -152,4 +154,54 @@ fn nothing_that_is_printed_holds_the_secret() {
 fn debug_counts_the_secrets_and_shows_none() {
     let shown = format!("{:?}", StripeWebhook::new(SECRET));
     assert_eq!(shown, "StripeWebhook { secrets: 1, tolerance: 300s }");
+}
+
+#[test]
+fn what_is_no_signing_secret_is_named_when_a_delivery_comes() {
+    let header = format!("t={SIGNED_AT},v1={BY_OPENSSL}");
+    for (secret, flaw) in [
+        ("sk_live_4eC39HqLyjWDarjtT1zdp7dc", InvalidSecret::ApiKey),
+        ("\"whsec_test_secret\"", InvalidSecret::Quoted),
+        ("whsec_", InvalidSecret::PrefixOnly),
+    ] {
+        let webhook = StripeWebhook::new(secret);
+        let refused = webhook.verify_at(PAYLOAD, &header, at(SIGNED_AT)).unwrap_err();
+        assert_eq!(refused, SignatureError::InvalidSecret(flaw));
+        assert_eq!(webhook.sign(PAYLOAD, at(SIGNED_AT)).unwrap_err(), refused);
+        let told = format!("{refused} {refused:?} {webhook:?}");
+        assert!(!told.contains("4eC39") && !told.contains("test_secret"), "{told}");
+    }
+}
+
+#[test]
+fn a_wrong_secret_beside_a_right_one_matters_only_if_nothing_matches() {
+    let header = format!("t={SIGNED_AT},v1={BY_OPENSSL}");
+    let webhook = StripeWebhook::new("sk_live_1").with_secret(SECRET);
+    assert!(webhook.verify_at(PAYLOAD, &header, at(SIGNED_AT)).is_ok());
+    let refused = webhook.verify_at(b"{}", &header, at(SIGNED_AT)).unwrap_err();
+    assert_eq!(refused, SignatureError::InvalidSecret(InvalidSecret::ApiKey));
+}
+
+#[test]
+fn a_server_that_checks_its_secret_does_not_start_with_a_wrong_one() {
+    assert!(StripeWebhook::try_new(SECRET).is_ok());
+    assert_eq!(StripeWebhook::try_new("").unwrap_err(), InvalidSecret::Empty);
+    assert_eq!(StripeWebhook::try_new("secret").unwrap_err(), InvalidSecret::NoPrefix);
+    let one = StripeWebhook::try_new("whsec_old_secret").unwrap();
+    assert_eq!(one.clone().try_with_secret("").unwrap_err(), InvalidSecret::Empty);
+    let both = one.try_with_secret(SECRET).unwrap();
+    for signature in [BY_OPENSSL, BY_OPENSSL_OLD] {
+        let header = format!("t={SIGNED_AT},v1={signature}");
+        assert!(both.verify_at(PAYLOAD, &header, at(SIGNED_AT)).is_ok());
+    }
+}
+
+#[test]
+fn an_event_of_a_verified_delivery_is_testable_by_its_signature() {
+    let payload = br#"{"id":"evt_00000000000000","type":"invoice.paid"}"#;
+    let webhook = StripeWebhook::new(SECRET);
+    let header = webhook.sign(payload, at(SIGNED_AT)).unwrap();
+    let event = webhook.verify_at(payload, &header, at(SIGNED_AT)).unwrap();
+    let key = crate::EventRef::of(&event.testable()).unwrap().id().to_owned();
+    assert_eq!(key, format!("evt_00000000000000@{SIGNED_AT}"));
 }

@@ -1,4 +1,4 @@
-//! What is taken for an event says the same to everybody, and shows its object to nobody.
+//! An event reads the same for every reader, and no message shows its object.
 
 use std::sync::LazyLock;
 use std::time::UNIX_EPOCH;
@@ -9,44 +9,54 @@ use serde_json::{Value, json};
 
 static WEBHOOK: LazyLock<StripeWebhook> = LazyLock::new(|| StripeWebhook::new("whsec_test"));
 
-/// All that is ever told of what is no event, word for word but for the numbers.
+/// The only messages about a body that is not an event, without their numbers.
 const TOLD: &[&str] = &[
     "the body is not an event: not JSON from line , column  on",
     "the body is not an event: a field is missing or of another type, at line , column ",
     "the body is not an event: it lacks a non-empty `id`",
+    "the body is not an event: not UTF- from byte  on",
+    "the body is not an event: it begins with a byte-order mark",
+    "the body is not an event: it has `id` more than once",
+    "the body is not an event: it has `type` more than once",
 ];
 
-/// The same of an object that is no `bool`.
+/// The only messages about a part that is not a `bool`.
 const TOLD_OF_OBJECT: &[&str] = &[
     "the body is not bool: not JSON from line , column  on",
     "the body is not bool: a field is missing or of another type, at line , column ",
     "the body is not an event: it lacks `data.object`",
     "the body is not an event: it lacks `related_object`",
+    "the body is not an event: it lacks `data.previous_attributes`",
 ];
 
 /// What `Debug` shows of these errors.
 const SHOWN: &[&str] = &[
     "NotJson { line: , column:  } }",
     "Shape { line: , column:  } }",
+    "NotUtf { index:  } }",
+    "ByteOrderMark }",
+    "Repeats(\"`id`\") }",
+    "Repeats(\"`type`\") }",
     "Lacks(\"a non-empty `id`\") }",
     "Lacks(\"`data.object`\") }",
     "Lacks(\"`related_object`\") }",
+    "Lacks(\"`data.previous_attributes`\") }",
 ];
 
 /// The input is a payload.
 ///
 /// # Panics
 ///
-/// Where what is read of it, or told of it, is wrong.
+/// If an accessor or a message is wrong.
 pub fn check(input: &[u8]) {
     let read = StripeEvent::from_unverified(input);
     assert_eq!(shown(&read), shown(&StripeEvent::from_unverified(input)), "the same bytes, another event");
     assert_the_same_when_signed(input, &read);
     match &read {
-        Ok(event) => check_event(event),
+        Ok(event) => check_event(event, input),
         Err(error) => assert_says_only_where(error, TOLD),
     }
-    // What the envelope passes over may be more than a `Value` takes: nested deeper, or 1e999.
+    // The envelope passes over some JSON that a `Value` cannot hold: deeper nesting, or 1e999.
     if let Ok(value) = serde_json::from_slice::<Value>(input) {
         if let Ok(event) = &read {
             assert_agrees(event, &value);
@@ -56,10 +66,17 @@ pub fn check(input: &[u8]) {
     }
 }
 
-fn check_event(event: &StripeEvent) {
+fn check_event(event: &StripeEvent, input: &[u8]) {
+    assert_eq!(event.payload(), input);
     assert!(!event.id().is_empty());
     assert_eq!(WebhookEvent::event_type(event), Some(event.event_type()));
-    for error in [event.object::<bool>().err(), event.related_object::<bool>().err()].iter().flatten() {
+    let parts = [
+        event.object::<bool>(),
+        event.related_object::<bool>(),
+        event.previous_attributes::<bool>(),
+        event.decode::<bool>(),
+    ];
+    for error in parts.iter().filter_map(|part| part.as_ref().err()) {
         assert_says_only_where(error, TOLD_OF_OBJECT);
     }
 }
@@ -85,7 +102,7 @@ fn assert_says_only_where(error: &PayloadError, told: &[&str]) {
     assert!(SHOWN.iter().any(|shown| debug.ends_with(shown)), "{debug}");
 }
 
-/// An application that reads the payload itself sees the same event.
+/// An application that decodes the payload itself sees the same event.
 fn assert_agrees(event: &StripeEvent, value: &Value) {
     assert_eq!(event.event_id(), value.event_id());
     assert_eq!(Some(event.event_type()), value.event_type());
@@ -95,9 +112,15 @@ fn assert_agrees(event: &StripeEvent, value: &Value) {
     assert_eq!(event.livemode(), value["livemode"] == true);
     let object = event.object::<Value>().unwrap_or_default();
     assert_eq!(object, value["data"]["object"]);
+    let previous = event.previous_attributes::<Value>().unwrap_or_default();
+    assert_eq!(previous, value["data"]["previous_attributes"]);
+    assert_eq!(event.decode::<Value>().as_ref(), Ok(value));
+    let of_reason = &value["reason"]["request"];
+    let request = if value["request"].is_null() { of_reason } else { &value["request"] };
+    assert_eq!(event.request_idempotency_key(), request["idempotency_key"].as_str());
 }
 
-/// With another object it is the same event, to the letter.
+/// `Debug` shows the same for another object.
 fn assert_object_is_not_shown(event: &StripeEvent, value: &Value) {
     let mut other = value.clone();
     other["data"] = json!({"object": {"canary": ["canary"]}});
@@ -107,7 +130,7 @@ fn assert_object_is_not_shown(event: &StripeEvent, value: &Value) {
     assert_says_only_where(&error, TOLD_OF_OBJECT);
 }
 
-/// An id and a type make an event, whatever else Stripe sends one day.
+/// An id and a type make an event, whatever other fields Stripe adds.
 fn assert_other_fields_do_not_matter(value: &Value) {
     let (Some(id), Some(event_type)) = (value["id"].as_str(), value["type"].as_str()) else { return };
     let grown = json!({"new": value, "type": event_type, "newer": value, "id": id});

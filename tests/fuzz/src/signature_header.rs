@@ -1,5 +1,5 @@
-//! Nobody without the secret gets in, whatever the header says; who has it gets in, whatever else
-//! the header says.
+//! Without the secret nobody is accepted, whatever the header says. With it everybody is, whatever else the header
+//! says.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,8 +13,8 @@ const TOLERANCE: u64 = 300;
 static WEBHOOK: LazyLock<StripeWebhook> = LazyLock::new(|| StripeWebhook::new("whsec_test"));
 static FORGER: LazyLock<StripeWebhook> = LazyLock::new(|| StripeWebhook::new("whsec_another"));
 
-/// All that somebody without the secret is ever told, word for word: nothing of the header, and
-/// nothing of this machine's clock.
+/// The only messages for somebody without the secret. They hold nothing of the header and nothing of this
+/// machine's clock.
 const TOLD: &[&str] = &[
     "the Stripe-Signature header is malformed: it is over 4096 bytes long",
     "the Stripe-Signature header is malformed: an element has no `=`",
@@ -23,18 +23,18 @@ const TOLD: &[&str] = &[
     "the Stripe-Signature header is malformed: its `t=` is not a Unix time in seconds",
     "the Stripe-Signature header is malformed: it has no `v1=`",
     "the Stripe-Signature header is malformed: it has more than 16 `v1=`",
-    "no signature in the Stripe-Signature header matches: the endpoint's signing secret differs, \
+    "no signature in the Stripe-Signature header matches: the endpoint's signing secret (`whsec_...`) differs, \
      or the body was changed on the way (verify the raw bytes, not re-encoded JSON)",
 ];
 
-/// What an element that stands for the right signature says: a fuzzer cannot guess one.
+/// The element that stands for the right signature, which a fuzzer cannot guess.
 const SIGNED: (&str, &str) = ("v1", "signed");
 
 /// The input is a header, in which `v1=signed` stands for the right signature.
 ///
 /// # Panics
 ///
-/// Where it is judged otherwise than the documentation says.
+/// If the verdict differs from the documentation.
 pub fn check(input: &[u8]) {
     let header = String::from_utf8_lossy(input);
     assert_refused(&header);
@@ -77,7 +77,7 @@ fn elements(header: &str) -> impl Iterator<Item = Option<(&str, &str)>> {
     header.split(',').map(|element| element.trim().split_once('='))
 }
 
-/// Of those that can be signed for: `sign` wants a time of this machine's.
+/// The first time that can be signed for: `sign` takes a `SystemTime`.
 fn first_time(header: &str) -> Option<SystemTime> {
     let (_, time) = elements(header).flatten().find(|(key, _)| *key == "t")?;
     UNIX_EPOCH.checked_add(Duration::from_secs(time.parse().ok()?))
@@ -102,7 +102,7 @@ enum Expected {
     Taken,
 }
 
-/// What the documentation says of a header whose `v1=signed` was put right.
+/// The verdict by the documentation, after `v1=signed` was replaced by the right signature.
 fn expected(header: &str, signed_bytes: usize) -> Expected {
     let count = |wanted| elements(header).flatten().filter(|(key, _)| *key == wanted).count();
     let mut times = elements(header).flatten().filter(|(key, _)| *key == "t").map(|(_, time)| time);
@@ -117,7 +117,7 @@ fn expected(header: &str, signed_bytes: usize) -> Expected {
     if signed_bytes > 4096 || !has_form || !(1..=16).contains(&count("v1")) {
         return Expected::Malformed;
     }
-    // What is signed is the time as it is written, and `sign` writes no leading zero.
+    // The signature covers the time as it is written, and `sign` writes no leading zero.
     if time != seconds.to_string() || !elements(header).any(|element| element == Some(SIGNED)) {
         Expected::Mismatch
     } else if seconds + TOLERANCE < NOW {

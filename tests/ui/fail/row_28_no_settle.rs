@@ -4,11 +4,11 @@ use ferro_idem::{MemoryProcessedLog, SqliteLog, idempotent_webhook};
 
 #[idempotent_webhook(
     claim,
-    on_duplicate = String::new(),
-    on_error = |error| error.to_string(),
+    on_duplicate = 0,
+    on_error = |_| 1,
 )]
-async fn text_under_a_claim(log: &MemoryProcessedLog, event: &str) -> String {
-    event.to_owned()
+async fn number_under_a_claim(log: &MemoryProcessedLog, event: &str) -> u32 {
+    event.len() as u32
 }
 
 struct Reply;
