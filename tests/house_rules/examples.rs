@@ -8,7 +8,30 @@ use syn::{Attribute, Item, UseTree, Visibility};
 use super::{files, read, report};
 
 /// Items without an example of their own, each with the reason. Methods are shown by their type.
-const WITHOUT_EXAMPLE: [(&str, &str); 0] = [];
+const WITHOUT_EXAMPLE: [(&str, &str); 22] = [
+    ("ClaimOutcome", "the example of ClaimLog matches on it"),
+    ("Ownership", "the example of ClaimLog completes with it"),
+    ("Owner", "the example of ClaimLog makes one"),
+    ("MarkOutcome", "the example of TransactionalLog compares it"),
+    ("Detached", "the return type of two methods of TransactionalLog"),
+    ("DEFAULT_LEASE", "a number"),
+    ("MIN_LEASE", "a number"),
+    ("RETENTION", "a number"),
+    ("SIGNATURE_HEADER", "a header's name"),
+    ("InvalidEventId", "an error: EventRef says when"),
+    ("InvalidTableName", "an error: SqlLog::with_table says when"),
+    ("PayloadError", "an error: StripeEvent says when"),
+    ("SignatureError", "an error: the example of StripeWebhook compares it"),
+    ("StripeRejection", "an error: the extractor's"),
+    ("SqlLog", "PostgresLog, MySqlLog and SqliteLog have one each"),
+    ("SqlTransaction", "the attribute hands its connection to the body"),
+    ("PostgresTransaction", "as SqlTransaction"),
+    ("MySqlTransaction", "as SqlTransaction"),
+    ("SqliteTransaction", "as SqlTransaction"),
+    ("Created", "the return type of StripeEvent::created"),
+    ("Lent", "the example of the conformance module makes one"),
+    ("Store", "the example of the conformance module implements it"),
+];
 
 #[test]
 #[ignore = "the sources are being rewritten to it"]
@@ -45,7 +68,8 @@ fn public_names() -> Vec<String> {
             }
         }
     }
-    names.retain(|name| name != "async_trait");
+    // `async_trait` is another crate's. `tests` is the macro that the conformance module's example calls.
+    names.retain(|name| !["async_trait", "tests"].contains(&name.as_str()));
     names
 }
 
