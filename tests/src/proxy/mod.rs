@@ -3,7 +3,7 @@
 mod frames;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,9 +49,25 @@ pub enum Then {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    server: Arc<AtomicU16>,
+    route: Arc<Route>,
     plan: Arc<Mutex<Plan>>,
     cut: watch::Sender<()>,
+}
+
+/// Where connections go.
+#[derive(Debug)]
+struct Route {
+    server: AtomicU16,
+    /// Connections of an earlier generation are stranded.
+    generation: AtomicU64,
+    /// Nanoseconds that each message takes, in each direction.
+    delay: AtomicU64,
+}
+
+impl Route {
+    fn delay(&self) -> Duration {
+        Duration::from_nanos(self.delay.load(Ordering::SeqCst))
+    }
 }
 
 /// What is to be lost.
@@ -92,10 +108,13 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let plan = Arc::<Mutex<Plan>>::default();
+        let route = Arc::new(Route {
+            server: AtomicU16::new(server),
+            generation: AtomicU64::default(),
+            delay: AtomicU64::default(),
+        });
         let (cut, mut cuts) = watch::channel(());
-        let losing = Arc::clone(&plan);
-        let server = Arc::new(AtomicU16::new(server));
-        let leads_to = Arc::clone(&server);
+        let (losing, routing) = (Arc::clone(&plan), Arc::clone(&route));
         tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
@@ -103,9 +122,17 @@ impl Proxy {
                     changed = cuts.changed() => if changed.is_ok() { continue } else { return },
                 };
                 let Ok((client, _)) = accepted else { return };
-                let way = Way { protocol, plan: Arc::clone(&losing), hangs: AtomicBool::new(false) };
+                let generation = routing.generation.load(Ordering::SeqCst);
+                let server = routing.server.load(Ordering::SeqCst);
+                let route = Arc::clone(&routing);
+                let way = Way {
+                    protocol,
+                    plan: Arc::clone(&losing),
+                    route,
+                    generation,
+                    hangs: AtomicBool::new(false),
+                };
                 let mut cuts = cuts.clone();
-                let server = leads_to.load(Ordering::SeqCst);
                 tokio::spawn(async move {
                     tokio::select! {
                         () = way.hand_on(client, server) => {}
@@ -114,12 +141,7 @@ impl Proxy {
                 });
             }
         });
-        Self { port, server, plan, cut }
-    }
-
-    /// From now on, new connections lead to the server on this port of 127.0.0.1. Open ones stay.
-    pub fn lead_to(&self, server: u16) {
-        self.server.store(server, Ordering::SeqCst);
+        Self { port, route, plan, cut }
     }
 
     /// Its own port on 127.0.0.1.
@@ -175,6 +197,26 @@ impl Proxy {
         self.cut.send_replace(());
     }
 
+    /// Adds this delay to every message, in each direction: half of a round trip.
+    ///
+    /// # Panics
+    ///
+    /// If the delay is longer than 500 years.
+    pub fn delay(&self, one_way: Duration) {
+        self.route.delay.store(u64::try_from(one_way.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Connections that are open now stay open, and nothing comes on them any more, as after a failover whose
+    /// old server is gone from the network. New connections work.
+    pub fn strand(&self) {
+        self.route.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// New connections go to the server on this port. Those that are open stay where they are.
+    pub fn lead_to(&self, server: u16) {
+        self.route.server.store(server, Ordering::SeqCst);
+    }
+
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -184,6 +226,8 @@ impl Proxy {
 struct Way {
     protocol: Protocol,
     plan: Arc<Mutex<Plan>>,
+    route: Arc<Route>,
+    generation: u64,
     hangs: AtomicBool,
 }
 
@@ -207,7 +251,7 @@ impl Way {
         }
     }
 
-    /// Returns where this direction ends: with it the connection does.
+    /// Returns when this direction ends, which ends the connection.
     async fn one_way(
         &self,
         from: From,
@@ -215,37 +259,61 @@ impl Way {
         write: &mut (impl AsyncWrite + Unpin),
     ) {
         let (mut said, mut opening) = (Vec::new(), true);
-        while let Ok(1..) = read.read_buf(&mut said).await {
-            let mut end = 0;
-            while let Some(length) = message_length(self.protocol, from, &mut opening, &said[end..]) {
-                let then = self.plan.lock().unwrap_or_else(PoisonError::into_inner).loses(from);
-                if then == Some(Then::Hang) {
-                    self.hangs.store(true, Ordering::SeqCst);
-                }
-                if self.hangs() {
-                    break;
-                }
-                if then == Some(Then::Close) {
-                    drop(write.write_all(&said[..end]).await);
+        // Messages that are delayed or held back, with the time at which they are due.
+        let mut held = VecDeque::<(Instant, Vec<u8>)>::new();
+        let mut has_ended = false;
+        while !has_ended || !held.is_empty() {
+            let next = held.front().map(|(due, _)| *due);
+            tokio::select! {
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
+                read = read.read_buf(&mut said), if !has_ended => match read {
+                    Ok(1..) => {
+                        let (passed, then) = self.passed(from, &mut opening, &mut said);
+                        held.push_back((self.due(), passed));
+                        if then == Some(Then::Close) {
+                            let all: Vec<u8> = held.into_iter().flat_map(|(_, passed)| passed).collect();
+                            drop(write.write_all(&all).await);
+                            return;
+                        }
+                    }
+                    _ => has_ended = true,
+                },
+            }
+            while let Some((_, passed)) = held.pop_front_if(|(due, _)| *due <= Instant::now()) {
+                if write.write_all(&passed).await.is_err() {
                     return;
                 }
-                end += length;
-            }
-            let passed: Vec<u8> = said.drain(..end).collect();
-            if self.hangs() {
-                said.clear();
-            }
-            let stalled_until = self.plan.lock().unwrap_or_else(PoisonError::into_inner).stalled_until;
-            if let Some(until) = stalled_until {
-                sleep_until(until).await;
-            }
-            if write.write_all(&passed).await.is_err() {
-                return;
             }
         }
     }
 
+    /// Takes the messages to hand on out of `said`, up to one that is lost.
+    fn passed(&self, from: From, opening: &mut bool, said: &mut Vec<u8>) -> (Vec<u8>, Option<Then>) {
+        let (mut end, mut then) = (0, None);
+        while let Some(length) = message_length(self.protocol, from, opening, &said[end..]) {
+            then = self.plan.lock().unwrap_or_else(PoisonError::into_inner).loses(from);
+            if then == Some(Then::Hang) {
+                self.hangs.store(true, Ordering::SeqCst);
+            }
+            if then.is_some() || self.hangs() {
+                break;
+            }
+            end += length;
+        }
+        let passed = said.drain(..end).collect();
+        if self.hangs() {
+            said.clear();
+        }
+        (passed, then)
+    }
+
+    fn due(&self) -> Instant {
+        let due = Instant::now() + self.route.delay();
+        let stalled_until = self.plan.lock().unwrap_or_else(PoisonError::into_inner).stalled_until;
+        stalled_until.map_or(due, |until| due.max(until))
+    }
+
     fn hangs(&self) -> bool {
-        self.hangs.load(Ordering::SeqCst)
+        self.generation < self.route.generation.load(Ordering::SeqCst) || self.hangs.load(Ordering::SeqCst)
     }
 }

@@ -90,22 +90,30 @@ impl Server {
         }
     }
 
-    /// It keeps its connections and answers nothing, as on a machine that stands still.
-    ///
-    /// Only the process itself: the children of a PostgreSQL server go on.
+    /// Stops the server and all of its child processes (SIGSTOP): it keeps its connections and answers nothing,
+    /// as on a machine that stands still.
     pub fn pause(&self) {
+        // A process that is stopped starts no new children, so the parent comes first.
         self.signal(Signal::SIGSTOP);
+        for child in children_of(self.id()) {
+            let _ended_meanwhile = signal::kill(child, Signal::SIGSTOP);
+        }
     }
 
-    /// It goes on after [`pause`](Self::pause).
+    /// Lets the server and its child processes go on after [`pause`](Self::pause).
     pub fn resume(&self) {
+        for child in children_of(self.id()) {
+            let _ended_meanwhile = signal::kill(child, Signal::SIGCONT);
+        }
         self.signal(Signal::SIGCONT);
     }
 
+    fn id(&self) -> u32 {
+        self.child.lock().unwrap().as_ref().expect("it is running").id()
+    }
+
     fn signal(&self, signal: Signal) {
-        let child = self.child.lock().unwrap();
-        let process = child.as_ref().expect("it is running").id();
-        signal::kill(Pid::from_raw(process.try_into().unwrap()), signal).unwrap();
+        signal::kill(Pid::from_raw(self.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Starts it again in the same folder, on the same port.
@@ -157,6 +165,19 @@ impl Drop for Server {
         }
         self.kill();
     }
+}
+
+/// The processes whose parent is this one.
+fn children_of(parent: u32) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |id: &i32| {
+        // The program's name, in parentheses, may hold spaces. The state and the parent follow it.
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        after_name.split_whitespace().nth(1).and_then(|id| id.parse().ok()) == Some(parent)
+    };
+    ids.filter(is_child).map(Pid::from_raw).collect()
 }
 
 /// A program that is killed when this process ends, however it ends.
