@@ -2,16 +2,29 @@
 
 use std::time::Duration;
 
+use crate::disasters::Disaster;
+
 pub(crate) const USAGE: &str = "\
-usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N]
+usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--with DISASTERS]
 
-  --log LOG               sqlite, postgres, mysql or redis; or naive: a log as one writes it in a hurry, over
-                          SQLite, for which every verdict has to be BROKEN
-  --guarantee GUARANTEE   fence, claim or transaction (redis has none)
+  --log LOG               sqlite, postgres, mysql or redis; or naive: a log written in a hurry over SQLite, which
+                          has to be found BROKEN
+  --guarantee GUARANTEE   fence, claim or transaction (redis has no transactions)
   --seconds N             how long the storm lasts [60]
-  --seed N                what every choice is drawn from [of the clock]
+  --seed N                the seed of every random choice [from the clock]
+  --with DISASTERS        what happens to the store beside kills, cuts and short stalls: `all` that the log can
+                          have, or names with commas between them [none]
 
-Ends with 0 where the guarantee was kept, and with 1 where it was not.";
+disasters, one after the other, in random order, each at least once, for which the run is prolonged:
+
+  table-lock   the table is locked for 12 to 14 s, longer than every deadline (not redis)
+  row-locks    the rows of the next 200 events are locked for 12 to 14 s, and given up (postgres, mysql)
+  freeze       the server is stopped (SIGSTOP) for 12 to 14 s (servers)
+  failover     the server is killed and started again, and nothing comes on old connections any more (servers)
+  read-only    the server refuses to write for 1 to 4 s (servers)
+  drops        a hundred deliveries of one event are dropped within 6 ms, for one event in two hundred (all)
+
+Ends with 0 if the guarantee was kept, and with 1 if it was broken.";
 
 /// What keeps the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +44,14 @@ pub(crate) enum Guarantee {
     Transaction,
 }
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a run is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) log: Log,
     pub(crate) guarantee: Guarantee,
     pub(crate) length: Duration,
     pub(crate) seed: u64,
+    pub(crate) disasters: Vec<Disaster>,
 }
 
 impl Log {
@@ -56,6 +70,11 @@ impl Log {
     pub(crate) fn name(self) -> &'static str {
         name_in(&Self::ALL, self)
     }
+
+    /// SQLite has none.
+    pub(crate) fn has_server(self) -> bool {
+        !matches!(self, Self::Sqlite | Self::Naive)
+    }
 }
 
 impl Guarantee {
@@ -71,19 +90,19 @@ impl Guarantee {
     }
 }
 
-fn named<T: Copy>(all: &[(T, &str)], name: &str) -> Result<T, String> {
+pub(crate) fn named<T: Copy>(all: &[(T, &str)], name: &str) -> Result<T, String> {
     let found = all.iter().find(|(_, known)| *known == name);
     found.map(|(value, _)| *value).ok_or_else(|| format!("`{name}` is not known"))
 }
 
-fn name_in<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
+pub(crate) fn name_in<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
     all.iter().find(|(known, _)| *known == value).map_or("", |(_, name)| name)
 }
 
 impl Args {
-    /// What was asked for, or what is wrong with the question.
+    /// The run that the arguments ask for, or what is wrong with them.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>, clock: u64) -> Result<Self, String> {
-        let (mut log, mut guarantee) = (None, None);
+        let (mut log, mut guarantee, mut with) = (None, None, String::new());
         let (mut seconds, mut seed) = (60, clock);
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
@@ -94,6 +113,7 @@ impl Args {
                 "--guarantee" => guarantee = Some(Guarantee::parse(&value)?),
                 "--seconds" => seconds = number()?,
                 "--seed" => seed = number()?,
+                "--with" => with = value,
                 _ => return Err(format!("unknown argument `{arg}`")),
             }
         }
@@ -102,16 +122,15 @@ impl Args {
         if (log, guarantee) == (Log::Redis, Guarantee::Transaction) {
             return Err("redis has no transactions".to_owned());
         }
-        Ok(Self { log, guarantee, length: Duration::from_secs(seconds), seed })
-    }
-
-    /// SQLite has none.
-    pub(crate) fn has_server(&self) -> bool {
-        !matches!(self.log, Log::Sqlite | Log::Naive)
+        let disasters = Disaster::parse_all(&with, log)?;
+        // Long enough for each of them.
+        let longest = disasters.iter().map(|disaster| disaster.longest()).sum();
+        let length = Duration::from_secs(seconds).max(longest);
+        Ok(Self { log, guarantee, length, seed, disasters })
     }
 
     /// Whether a handler keeps all others from writing while it runs.
     pub(crate) fn has_one_writer(&self) -> bool {
-        !self.has_server() && self.guarantee == Guarantee::Transaction
+        !self.log.has_server() && self.guarantee == Guarantee::Transaction
     }
 }

@@ -10,7 +10,9 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 
+use crate::disasters::{Befallen, Disaster, Order, Weather};
 use crate::handlers::LEASE;
+use crate::sender::Sender;
 use crate::store::Store;
 use crate::workers::{WORKERS, Workers};
 
@@ -24,12 +26,16 @@ pub(crate) struct Executed {
     pub(crate) database_kills: AtomicU64,
     pub(crate) cuts: AtomicU64,
     pub(crate) stalls: AtomicU64,
+    pub(crate) befallen: Befallen,
 }
 
 pub(crate) struct Executioner<'a> {
     pub(crate) workers: &'a Arc<Workers>,
     pub(crate) store: &'a Store,
+    pub(crate) sender: &'a Sender,
     pub(crate) executed: &'a Executed,
+    pub(crate) disasters: &'a [Disaster],
+    pub(crate) weather: &'a Weather,
     pub(crate) end: Instant,
 }
 
@@ -37,13 +43,14 @@ impl Executioner<'_> {
     /// Returns when the storm is over and everything is up and connected again.
     pub(crate) async fn execute(&self, rng: &mut StdRng) {
         let mut hand = || StdRng::seed_from_u64(rng.random());
-        let hands = (hand(), hand(), hand(), hand());
+        let hands = (hand(), hand(), hand(), hand(), hand());
         let running = RwLock::new(());
         tokio::join!(
             self.kill_workers(hands.0, &running),
-            self.stop_workers(hands.1),
+            self.stop_workers(hands.1, &running),
             self.crash_databases(hands.2, &running),
             self.disturb_connections(hands.3, &running),
+            self.befall(hands.4, &running),
         );
     }
 
@@ -62,8 +69,9 @@ impl Executioner<'_> {
         }
     }
 
-    async fn stop_workers(&self, mut rng: StdRng) {
+    async fn stop_workers(&self, mut rng: StdRng, running: &RwLock<()>) {
         while self.waits(&mut rng, 300..1_500).await {
+            let _stopping = running.read().await;
             let index = rng.random_range(0..WORKERS);
             if !self.workers.stop(index) {
                 continue;
@@ -105,6 +113,20 @@ impl Executioner<'_> {
                 proxy.stall(Duration::from_millis(rng.random_range(20..250)));
             }
             count(&self.executed.stalls);
+        }
+    }
+
+    /// One disaster after the other, with a pause between them. Nobody is killed or stopped meanwhile, so that only
+    /// the disaster explains what happens.
+    async fn befall(&self, mut rng: StdRng, running: &RwLock<()>) {
+        let mut order = Order::new(self.disasters);
+        while self.waits(&mut rng, 500..3_000).await || !order.has_drawn_all() {
+            let Some(disaster) = order.next(&mut rng) else { return };
+            let length = disaster.length(&mut rng);
+            let _all = running.write().await;
+            let start = Instant::now();
+            self.weather.disaster(self.store.befall(disaster, length, &self.sender.next_ids())).await;
+            self.executed.befallen.count(disaster, start.elapsed());
         }
     }
 }

@@ -20,8 +20,10 @@ pub(crate) struct Findings {
     /// The loss that was arranged.
     pub(crate) arranged: Vec<String>,
     pub(crate) lost: Vec<String>,
-    /// Of the lost, those that no attempt was interrupted of, or whose handler answered.
+    /// Of the lost, those without an interruption that explains it, or whose handler answered.
     pub(crate) unexplained: Vec<String>,
+    /// Of the lost, those without an interruption, a delivery of which was answered with an error.
+    pub(crate) lost_after_error: Vec<String>,
     /// A second effect, under claim with a token that was seen before.
     pub(crate) doubled: Vec<String>,
     /// A second effect under a higher fencing token.
@@ -47,14 +49,14 @@ impl Findings {
             if known.acknowledged.is_none() {
                 findings.unacknowledged.push(event.clone());
             } else if effects.is_empty() {
-                findings.lose(event, *known);
+                findings.lose(event, known);
             }
             for (nth, effect) in effects.iter().enumerate() {
                 let before = effects.get(..nth).unwrap_or_default();
                 // Only under a claim does a duplicate's 2xx say that the event is processed, and effects know
                 // their time.
                 let settled = known.acknowledged.filter(|_| guarantee == Guarantee::Claim);
-                let told = || format!("{event}: {}", told(effects, *known));
+                let told = || format!("{event}: {}", told(effects, known));
                 if let Some(list) = findings.list_for(effect, before, settled) {
                     list.push(told());
                 }
@@ -66,15 +68,22 @@ impl Findings {
         findings
     }
 
-    fn lose(&mut self, event: &str, known: Known) {
+    /// An interruption (a client that hung up, a worker that was killed or stopped) may have ended a body in its
+    /// middle, which loses the event under the fence. An error reply explains nothing: the body did not run, so its
+    /// mark has to go.
+    fn lose(&mut self, event: &str, known: &Known) {
         if event == HELD {
             self.arranged.push(event.to_owned());
             return;
         }
         self.lost.push(event.to_owned());
-        if known.interrupted == 0 || known.ran {
-            self.unexplained.push(format!("{event}: {known:?}"));
-        }
+        let list = match (known.interrupted + known.errors_of_interrupted, known.errors.is_empty()) {
+            _ if known.ran => &mut self.unexplained,
+            (0, true) => &mut self.unexplained,
+            (0, false) => &mut self.lost_after_error,
+            (1.., _) => return,
+        };
+        list.push(format!("{event}: {known:?}"));
     }
 
     /// `before`: the event's earlier effects.
@@ -97,10 +106,13 @@ impl Findings {
     }
 
     pub(crate) fn breaches(&self, guarantee: Guarantee) -> Vec<String> {
-        let lost = if guarantee == Guarantee::Fence { &self.unexplained } else { &self.lost };
+        let is_fence = guarantee == Guarantee::Fence;
+        let lost = if is_fence { &self.unexplained } else { &self.lost };
+        let after_error = if is_fence { &self.lost_after_error[..] } else { &[] };
         let forbidden: &[(&str, &[String])] = &[
             ("never acknowledged", &self.unacknowledged),
             ("lost", lost),
+            ("lost after an error reply", after_error),
             ("doubled", &self.doubled),
             ("had their effect while another delivery had the event", &self.overlapping),
             ("had their effect after they were acknowledged", &self.after_acknowledgement),
@@ -113,7 +125,7 @@ impl Findings {
                 format!("{} {what}:\n    {shown}", events.len())
             })
             .collect();
-        if guarantee == Guarantee::Fence && self.arranged.is_empty() {
+        if is_fence && self.arranged.is_empty() {
             breaches.push("the loss that was arranged was not found: the rig is blind".to_owned());
         }
         breaches
@@ -131,7 +143,7 @@ fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
 }
 
 /// One event's effects, for who looks into it.
-fn told(effects: &[&Effect], known: Known) -> String {
+fn told(effects: &[&Effect], known: &Known) -> String {
     let told = |effect: &&Effect| {
         let Effect { token, held_until, at, .. } = effect;
         format!("token {token} at {at:?}, held until {held_until}")
@@ -142,6 +154,7 @@ fn told(effects: &[&Effect], known: Known) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workers::Life;
 
     const MILLISECOND: u64 = 1_000_000;
 
@@ -162,6 +175,7 @@ mod tests {
                 ("arranged", &self.arranged),
                 ("lost", &self.lost),
                 ("unexplained", &self.unexplained),
+                ("lost after error", &self.lost_after_error),
                 ("doubled", &self.doubled),
                 ("again", &self.again),
                 ("late", &self.late),
@@ -199,15 +213,22 @@ mod tests {
     }
 
     #[test]
-    fn under_the_fence_an_interruption_explains_a_loss_unless_the_handler_answered() {
-        let lost = |interrupted, ran| {
-            let mut findings = findings(Guarantee::Fence, Known { ran, interrupted, ..known(Some(9)) }, &[]);
+    fn only_an_interruption_explains_a_loss_under_the_fence() {
+        let lost = |known| {
+            let mut findings = findings(Guarantee::Fence, known, &[]);
+            let names = findings.names();
             findings.arranged.push(HELD.to_owned());
-            (findings.names().contains(&"unexplained"), findings.breaches(Guarantee::Fence).is_empty())
+            (names, findings.breaches(Guarantee::Fence).is_empty())
         };
-        assert_eq!(lost(1, false), (false, true));
-        assert_eq!(lost(0, false), (true, false));
-        assert_eq!(lost(1, true), (true, false));
+        let errors = || vec![Life::default()];
+        let interrupted = Known { interrupted: 1, ..known(Some(9)) };
+        assert_eq!(lost(interrupted.clone()), (vec!["lost"], true));
+        assert_eq!(lost(Known { errors: errors(), ..interrupted.clone() }), (vec!["lost"], true));
+        assert_eq!(lost(Known { ran: true, ..interrupted }), (vec!["lost", "unexplained"], false));
+        assert_eq!(lost(known(Some(9))), (vec!["lost", "unexplained"], false));
+        let error = Known { errors: errors(), ..known(Some(9)) };
+        assert_eq!(lost(error.clone()), (vec!["lost", "lost after error"], false));
+        assert_eq!(lost(Known { errors_of_interrupted: 1, ..error }), (vec!["lost"], true));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::args::{Args, Guarantee};
+use crate::disasters::Disaster;
 use crate::effects::Effect;
 use crate::executioner::Executed;
 use crate::findings::Findings;
@@ -42,7 +43,11 @@ impl Ledger {
         if effects.is_empty() {
             breaches.push("nothing happened".to_owned());
         }
+        if args.disasters.contains(&Disaster::Drops) && number(&tally.dropped_at_once) == 0 {
+            breaches.push("no deliveries were dropped at once".to_owned());
+        }
         let of = |list: &[String]| length(list.len());
+        let befallen = |disaster| executed.befallen.number(disaster);
         let counts = vec![
             ("events", "events sent", length(events.len())),
             ("deliveries", "deliveries", number(&tally.deliveries)),
@@ -58,6 +63,7 @@ impl Ledger {
             ("arranged", "lost as arranged", of(&findings.arranged)),
             ("lost", "lost: acknowledged, no effect", of(&findings.lost)),
             ("unexplained", "  that no interruption explains", of(&findings.unexplained)),
+            ("lost_after_error", "  after an error reply, uninterrupted", of(&findings.lost_after_error)),
             ("doubled", "doubled, under the same fence", of(&findings.doubled)),
             ("again", "again, under a higher fence", of(&findings.again)),
             ("late", "late, under a lower fence", of(&findings.late)),
@@ -68,6 +74,12 @@ impl Ledger {
             ("database_kills", database_kills(&args), number(&executed.database_kills)),
             ("cuts", "cuts of all connections", number(&executed.cuts)),
             ("stalls", "stalls of all connections", number(&executed.stalls)),
+            ("table_locks", "table locks, longer than every deadline", befallen(Disaster::TableLock)),
+            ("row_locks", "locks of 200 rows, as long", befallen(Disaster::RowLocks)),
+            ("freezes", "stops of the server, as long", befallen(Disaster::Freeze)),
+            ("failovers", "failovers", befallen(Disaster::Failover)),
+            ("read_only", "times that the server was read-only", befallen(Disaster::ReadOnly)),
+            ("drops", "hundreds of deliveries dropped at once", number(&tally.dropped_at_once)),
         ];
         Self { args, counts, breaches }
     }
@@ -82,7 +94,7 @@ impl Ledger {
 
     /// One line, for a machine.
     pub(crate) fn line(&self) -> String {
-        let Args { log, guarantee, length, seed } = self.args;
+        let Args { log, guarantee, length, seed, .. } = self.args;
         let words = [
             format!("crash_rig log={} guarantee={}", log.name(), guarantee.name()),
             format!("seconds={} seed={seed}", length.as_secs()),
@@ -95,7 +107,9 @@ impl Ledger {
 
 /// What a run of this length has to see, so that "kept" says something.
 fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<String> {
-    let of_a_server = if args.has_server() { 30 } else { 0 };
+    let of_a_server = if args.log.has_server() { 30 } else { 0 };
+    // Nothing else happens during a disaster.
+    let seconds = args.length.saturating_sub(executed.befallen.took()).as_secs();
     let in_three_minutes = [
         ("worker kills", &executed.worker_kills, 100),
         ("worker stops", &executed.worker_stops, 10),
@@ -105,10 +119,13 @@ fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<Stri
     ];
     let mut too_little: Vec<String> = in_three_minutes
         .into_iter()
-        .map(|(what, done, least)| (what, number(done), least * args.length.as_secs() / 180))
+        .map(|(what, done, least)| (what, number(done), least * seconds / 180))
         .filter(|(_, done, least)| done < least)
         .map(|(what, done, least)| format!("{what}: {done}, and {least} would be the least"))
         .collect();
+    let disasters = args.disasters.iter().filter(|disaster| **disaster != Disaster::Drops);
+    let missing = disasters.filter(|disaster| executed.befallen.number(**disaster) == 0);
+    too_little.extend(missing.map(|disaster| format!("{} never took place", disaster.name())));
     if args.guarantee == Guarantee::Fence && args.length >= LONG && findings.lost.is_empty() {
         too_little.push("nothing was lost by chance under the fence: the rig does not bite".to_owned());
     }
@@ -119,7 +136,7 @@ fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<Stri
 }
 
 fn database_kills(args: &Args) -> &'static str {
-    if args.has_server() { "database kills" } else { "kills of all workers at once: there is no server" }
+    if args.log.has_server() { "database kills" } else { "kills of all workers at once: there is no server" }
 }
 
 fn number(counter: &AtomicU64) -> u64 {
@@ -133,7 +150,7 @@ fn length(length: usize) -> u64 {
 /// A table, for a reader.
 impl fmt::Display for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Args { log, guarantee, length, seed } = self.args;
+        let Args { log, guarantee, length, seed, .. } = self.args;
         let title = format!("{} of {}, {} s, seed {seed}", guarantee.name(), log.name(), length.as_secs());
         writeln!(formatter, "\n{title}\n{}", "-".repeat(58))?;
         for (_, words, count) in &self.counts {
@@ -150,14 +167,14 @@ mod tests {
     use crate::args::Log;
 
     fn run(log: Log, guarantee: Guarantee, seconds: u64) -> Args {
-        Args { log, guarantee, length: Duration::from_secs(seconds), seed: 1 }
+        Args { log, guarantee, length: Duration::from_secs(seconds), seed: 1, disasters: Vec::new() }
     }
 
     /// The least that three minutes have to see.
     fn executed() -> Executed {
         let [worker_kills, worker_stops, database_kills, cuts, stalls] =
             [100, 10, 30, 30, 30].map(AtomicU64::new);
-        Executed { worker_kills, worker_stops, database_kills, cuts, stalls }
+        Executed { worker_kills, worker_stops, database_kills, cuts, stalls, ..Executed::default() }
     }
 
     fn lost(events: usize) -> Findings {
@@ -170,7 +187,7 @@ mod tests {
         assert!(too_little(&claim, &executed(), &Findings::default()).is_empty());
         for kind in 0..5 {
             let one_less = executed();
-            let Executed { worker_kills, worker_stops, database_kills, cuts, stalls } = &one_less;
+            let Executed { worker_kills, worker_stops, database_kills, cuts, stalls, .. } = &one_less;
             [worker_kills, worker_stops, database_kills, cuts, stalls][kind].fetch_sub(1, Ordering::Relaxed);
             assert_eq!(too_little(&claim, &one_less, &Findings::default()).len(), 1, "{kind}");
             let shorter = run(Log::Postgres, Guarantee::Claim, 120);
@@ -188,6 +205,16 @@ mod tests {
             too_little(&run(Log::Redis, Guarantee::Claim, 180), &uncut, &Findings::default()).len(),
             2
         );
+    }
+
+    #[test]
+    fn each_disaster_has_to_take_place() {
+        let disasters = vec![Disaster::Freeze, Disaster::Drops];
+        let args = Args { disasters, ..run(Log::Postgres, Guarantee::Claim, 3) };
+        let executed = executed();
+        assert_eq!(too_little(&args, &executed, &Findings::default()), ["freeze never took place"]);
+        executed.befallen.count(Disaster::Freeze, Duration::from_secs(3));
+        assert!(too_little(&args, &executed, &Findings::default()).is_empty());
     }
 
     #[test]

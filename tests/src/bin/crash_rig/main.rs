@@ -7,6 +7,7 @@
 //! seed repeats the plan, and not the outcome of each event.
 
 mod args;
+mod disasters;
 mod effects;
 mod executioner;
 mod findings;
@@ -16,10 +17,12 @@ mod naive;
 mod progress;
 mod sender;
 mod store;
+mod trouble;
 mod worker;
 mod workers;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -27,6 +30,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use crate::args::{Args, Guarantee, USAGE};
+use crate::disasters::Weather;
 use crate::executioner::{Executed, Executioner};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
@@ -46,7 +50,7 @@ async fn main() -> ExitCode {
     }
     match Args::parse(arguments, effects::now()) {
         Ok(args) => {
-            let ledger = run(args).await;
+            let ledger = Box::pin(run(args)).await;
             println!("{}\n{ledger}", ledger.line());
             if ledger.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -64,7 +68,8 @@ async fn run(args: Args) -> Ledger {
     let worker = ["worker", args.log.name(), args.guarantee.name(), &store.url()];
     let worker = worker.into_iter().map(Into::into).chain([effects_file.into()]);
     let workers = Workers::start(worker.collect());
-    let sender = Sender::new(workers.clone(), &args);
+    let weather = Arc::new(Weather::default());
+    let sender = Sender::new(workers.clone(), &args, Arc::clone(&weather));
     let executed = Executed::default();
 
     let mut rng = StdRng::seed_from_u64(args.seed);
@@ -76,7 +81,15 @@ async fn run(args: Args) -> Ledger {
             workers.crash();
         }
         let end = Instant::now() + args.length;
-        let executioner = Executioner { workers: &workers, store: &store, executed: &executed, end };
+        let executioner = Executioner {
+            workers: &workers,
+            store: &store,
+            sender: &sender,
+            executed: &executed,
+            disasters: &args.disasters,
+            weather: &weather,
+            end,
+        };
         tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut hands));
     };
     tokio::select! {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Request, StatusCode};
+use futures_util::future::join_all;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,9 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::args::{Args, Guarantee};
+use crate::disasters::{Disaster, Weather};
 use crate::effects::now;
 use crate::handlers::{Delivery, LEASE};
-use crate::workers::Workers;
+use crate::workers::{Life, Workers};
 
 /// Deliveries that are not settled.
 const IN_FLIGHT: usize = 400;
@@ -32,12 +34,21 @@ const BATCH: usize = 100;
 /// What a run keeps in memory has an end.
 const MOST_EVENTS: u64 = 1_000_000;
 
-/// Longer than a lease: who waits so long for an answer meets whoever took the event over.
+/// How long an impatient delivery waits for its answer: longer than a lease, so that it meets the delivery that took
+/// the event over.
 const TIMEOUT: Duration = LEASE.saturating_mul(2);
 
-/// Once the storm is over everybody is heard out: who hangs up on all that a slow machine does leaves it nothing
-/// to finish.
-const TIMEOUT_IN_CALM: Duration = Duration::from_secs(20);
+/// How long a patient delivery waits: longer than every deadline of a log, so that it hears the error. Half of the
+/// deliveries are patient during the storm, and all after it, so that a slow machine can finish them.
+const PATIENT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// With [`Disaster::Drops`], so many deliveries of one event are dropped at once, for one event in so many.
+const DROPPED_AT_ONCE: usize = 100;
+const DROPPED_ONE_IN: u32 = 200;
+const DROPPED_WITHIN: Duration = Duration::from_millis(6);
+
+/// The next events, so many of them.
+const NEXT: u64 = 200;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 
@@ -57,21 +68,27 @@ pub(crate) struct Tally {
     /// The worker was killed, or stopped, or away.
     pub(crate) unanswered: AtomicU64,
     pub(crate) hung_up: AtomicU64,
+    /// Events of which a hundred deliveries were dropped at once.
+    pub(crate) dropped_at_once: AtomicU64,
 }
 
 /// The event whose loss is arranged, where the guarantee is the fence.
 pub(crate) const HELD: &str = "evt_00000000";
 
 /// What is known of an event.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// When its first 2xx was heard.
     pub(crate) acknowledged: Option<u64>,
     /// Its handler answered, so it had its effect.
     pub(crate) ran: bool,
-    /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, not answered
-    /// or answered 5xx.
+    /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, or not answered.
     pub(crate) interrupted: u32,
+    /// Before that first 2xx, the answers that were errors, by the life of the worker that gave each.
+    pub(crate) errors: Vec<Life>,
+    /// Of the errors, those whose worker was killed or stopped before that first 2xx: it may not have come to taking
+    /// its mark back.
+    pub(crate) errors_of_interrupted: u32,
 }
 
 /// Every event that was sent.
@@ -86,10 +103,23 @@ pub(crate) struct Sender {
     has_failures: bool,
     /// Of a handler's work, each way. SQLite has one writer, who waits for it.
     longest_work: Duration,
+    drops_at_once: bool,
+    weather: Arc<Weather>,
+}
+
+/// How an attempt was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// 2xx.
+    Acknowledged,
+    /// The store is unavailable.
+    Unavailable,
+    /// Anything else, or nothing.
+    Other,
 }
 
 impl Sender {
-    pub(crate) fn new(workers: Arc<Workers>, args: &Args) -> Arc<Self> {
+    pub(crate) fn new(workers: Arc<Workers>, args: &Args, weather: Arc<Weather>) -> Arc<Self> {
         Arc::new(Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             workers,
@@ -97,6 +127,8 @@ impl Sender {
             events: Mutex::default(),
             has_failures: args.guarantee != Guarantee::Fence,
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
+            drops_at_once: args.disasters.contains(&Disaster::Drops),
+            weather,
         })
     }
 
@@ -153,59 +185,93 @@ impl Sender {
     /// One event, until a 2xx.
     async fn deliver(&self, delivery: &Delivery, mut rng: StdRng, calm: Instant) {
         self.events().entry(delivery.id.clone()).or_default();
+        if self.drops_at_once && rng.random_ratio(1, DROPPED_ONE_IN) {
+            self.drop_at_once(delivery, &mut rng).await;
+        }
         for attempt in 0.. {
             let fails = self.has_failures && rng.random_bool(0.03);
-            let within = if Instant::now() < calm { TIMEOUT } else { TIMEOUT_IN_CALM };
-            if let Some(port) = self.workers.one_that_listens(&mut rng)
-                && self.attempt(port, &Delivery { fails, ..delivery.clone() }, within, &mut rng).await
-            {
-                return;
+            let is_patient = rng.random_bool(0.5) || Instant::now() >= calm;
+            let hangs_up = rng.random_bool(0.1).then(|| self.longest_work.mul_f64(2.0 * rng.random::<f64>()));
+            let within = hangs_up.unwrap_or(if is_patient { PATIENT_TIMEOUT } else { TIMEOUT });
+            let attempt_of = Delivery { fails, ..delivery.clone() };
+            match self.attempt(&attempt_of, within, hangs_up.is_some(), &mut rng).await {
+                Answer::Acknowledged => return,
+                Answer::Unavailable => self.weather.to_come_back().await,
+                Answer::Other => {}
             }
             let backoff = FIRST_BACKOFF * 2_u32.pow(attempt.min(DOUBLINGS));
             sleep(backoff.mul_f64(rng.random_range(0.5..1.5))).await;
         }
     }
 
-    /// Whether it was answered 2xx.
-    async fn attempt(&self, port: u16, delivery: &Delivery, within: Duration, rng: &mut StdRng) -> bool {
+    /// Many deliveries of an event at once, each of which hangs up a moment later.
+    async fn drop_at_once(&self, delivery: &Delivery, rng: &mut StdRng) {
+        count(&self.tally.dropped_at_once);
+        let attempts = (0..DROPPED_AT_ONCE).map(|_| {
+            let mut rng = StdRng::seed_from_u64(rng.random());
+            async move {
+                let within = DROPPED_WITHIN.mul_f64(rng.random());
+                self.attempt(delivery, within, true, &mut rng).await
+            }
+        });
+        join_all(attempts.collect::<Vec<_>>()).await;
+    }
+
+    /// One delivery, whose client hangs up after so long.
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        within: Duration,
+        hangs_up: bool,
+        rng: &mut StdRng,
+    ) -> Answer {
+        let Some((port, life)) = self.workers.one_that_listens(rng) else { return Answer::Other };
         // Interrupted until it is answered: it may never be.
         let may_interrupt = self.know(delivery, |known| {
             known.interrupted += u32::from(known.acknowledged.is_none());
             known.acknowledged.is_none()
         });
-        let Some(status) = self.ask(port, delivery, within, rng).await else { return false };
+        let Some(status) = self.answer(port, delivery, within, hangs_up).await else { return Answer::Other };
         self.know(delivery, |known| {
             known.ran |= status == StatusCode::CREATED;
-            known.interrupted -= u32::from(may_interrupt && !status.is_server_error());
-            if status.is_success() {
-                known.acknowledged.get_or_insert_with(now);
+            known.interrupted -= u32::from(may_interrupt);
+            if known.acknowledged.is_none() && status.is_server_error() {
+                known.errors.push(life);
+            }
+            if known.acknowledged.is_none() && status.is_success() {
+                known.acknowledged = Some(now());
+                let interrupted = known.errors.iter().filter(|life| !self.workers.is_undisturbed(**life));
+                known.errors_of_interrupted = u32::try_from(interrupted.count()).unwrap_or(u32::MAX);
             }
         });
-        status.is_success()
+        match status {
+            status if status.is_success() => Answer::Acknowledged,
+            StatusCode::SERVICE_UNAVAILABLE => Answer::Unavailable,
+            _ => Answer::Other,
+        }
     }
 
     fn know<T>(&self, delivery: &Delivery, learn: impl FnOnce(&mut Known) -> T) -> T {
         learn(self.events().entry(delivery.id.clone()).or_default())
     }
 
-    /// The answer, where there is one.
-    async fn ask(
+    /// The answer, if there is one.
+    async fn answer(
         &self,
         port: u16,
         delivery: &Delivery,
         within: Duration,
-        rng: &mut StdRng,
+        hangs_up: bool,
     ) -> Option<StatusCode> {
-        let hangs_up = rng.random_bool(0.1).then(|| self.longest_work.mul_f64(2.0 * rng.random::<f64>()));
         let tally = &self.tally;
         count(&tally.deliveries);
         let request = Request::post(format!("http://127.0.0.1:{port}/{}", std::process::id()))
             .header(CONTENT_TYPE, "application/json")
             .body(serde_json::to_vec(delivery).expect("it is JSON").into())
             .expect("it is a request");
-        let answered = timeout(hangs_up.unwrap_or(within), self.client.request(request)).await;
+        let answered = timeout(within, self.client.request(request)).await;
         let Ok(Ok(response)) = answered else {
-            let has_hung_up = answered.is_err() && hangs_up.is_some();
+            let has_hung_up = answered.is_err() && hangs_up;
             count(if has_hung_up { &tally.hung_up } else { &tally.unanswered });
             return None;
         };
@@ -218,6 +284,12 @@ impl Sender {
             _ => &tally.other,
         });
         Some(status)
+    }
+
+    /// The ids of events that are sent next.
+    pub(crate) fn next_ids(&self) -> Vec<String> {
+        let known = u64::try_from(self.events().len()).unwrap_or(0);
+        (known..known + NEXT).map(id).collect()
     }
 
     pub(crate) fn events(&self) -> MutexGuard<'_, Events> {

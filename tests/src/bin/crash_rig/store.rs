@@ -4,22 +4,26 @@ use std::path::PathBuf;
 
 use ferro_idem::{MySqlLog, PostgresLog, SqliteLog};
 use ferro_idem_tests::proxy::{Protocol, Proxy};
-use ferro_idem_tests::servers::{Folder, MariaDb, Postgres, Redis};
+use ferro_idem_tests::servers::{Folder, MariaDb, Postgres, Redis, Server};
 use sqlx::{MySqlPool, PgPool};
 
 use crate::args::{Args, Guarantee, Log};
 use crate::effects::{CREATE_TABLE, EVENTS_IN_TABLE, Effect, read_file};
 
-enum Database {
+pub(crate) enum Database {
     Sqlite(PathBuf),
     Postgres(Postgres, String),
     MySql(MariaDb, String),
     Redis(Redis),
 }
 
+/// The workers' user, who may not write while the server is read-only, as root may.
+const CREATE_USER: &str =
+    "CREATE USER app; GRANT ALL ON *.* TO app; REVOKE SUPER, READ ONLY ADMIN ON *.* FROM app";
+
 /// A database, the way to it, and the effects.
 pub(crate) struct Store {
-    database: Database,
+    pub(crate) database: Database,
     /// None before a file.
     pub(crate) proxy: Option<Proxy>,
     folder: Folder,
@@ -54,6 +58,7 @@ impl Store {
                 let log = MySqlLog::new(MySqlPool::connect(&url).await.expect("the server is up"));
                 log.create_table().await.expect("the table can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                sqlx::raw_sql(CREATE_USER).execute(log.pool()).await.expect("the user can be created");
                 let way = (Protocol::MySql, server.server().port());
                 (Database::MySql(server, url), Some(way))
             }
@@ -74,10 +79,21 @@ impl Store {
     pub(crate) fn url(&self) -> String {
         let url = match &self.database {
             Database::Sqlite(path) => path.display().to_string(),
-            Database::Postgres(_, url) | Database::MySql(_, url) => url.clone(),
+            Database::Postgres(_, url) => url.clone(),
+            Database::MySql(_, url) => url.replacen("root@", "app@", 1),
             Database::Redis(server) => server.url(),
         };
         self.proxy.as_ref().map_or_else(|| url.clone(), |proxy| proxy.url(&url))
+    }
+
+    /// The server's process, if there is one.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        Some(match &self.database {
+            Database::Sqlite(_) => return None,
+            Database::Postgres(server, _) => server.server(),
+            Database::MySql(server, _) => server.server(),
+            Database::Redis(server) => server.server(),
+        })
     }
 
     /// Kills the server, and starts it again. `false`: there is none.

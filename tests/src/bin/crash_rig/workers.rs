@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use tokio::time::sleep;
 /// How many there are.
 pub(crate) const WORKERS: usize = 4;
 
+/// An undisturbed stretch of a worker: it ends when the worker is killed or stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
 const LOOKED_AFTER_EVERY: Duration = Duration::from_millis(100);
 
 /// Each is killed and started again in its own slot.
@@ -24,6 +29,7 @@ pub(crate) struct Workers {
     program: PathBuf,
     arguments: Vec<OsString>,
     slots: Mutex<[Slot; WORKERS]>,
+    lives: AtomicU64,
     ended: Mutex<Vec<ExitStatus>>,
 }
 
@@ -32,6 +38,7 @@ struct Slot {
     child: Option<Child>,
     /// As soon as it listens.
     port: Option<u16>,
+    life: Option<Life>,
     is_stopped: bool,
 }
 
@@ -57,7 +64,13 @@ impl Workers {
     /// Starts all, with these arguments.
     pub(crate) fn start(arguments: Vec<OsString>) -> Arc<Self> {
         let program = std::env::current_exe().expect("this program has a path");
-        let workers = Arc::new(Self { program, arguments, slots: Mutex::default(), ended: Mutex::default() });
+        let workers = Arc::new(Self {
+            program,
+            arguments,
+            slots: Mutex::default(),
+            lives: AtomicU64::new(0),
+            ended: Mutex::default(),
+        });
         workers.crash();
         workers
     }
@@ -71,6 +84,7 @@ impl Workers {
         let mut child = spawn_until_killed(&self.program, &self.arguments);
         let (id, said) = (child.id(), child.stdout.take());
         slot.child = Some(child);
+        slot.life = Some(self.next_life());
         let workers = Arc::clone(self);
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -83,6 +97,10 @@ impl Workers {
                 slot.port = Some(port);
             }
         });
+    }
+
+    fn next_life(&self) -> Life {
+        Life(self.lives.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Sends SIGKILL, which ends one that is stopped, too. `false`: it was gone.
@@ -133,6 +151,7 @@ impl Workers {
     /// Stops it. `false`: it is gone.
     pub(crate) fn stop(&self, index: usize) -> bool {
         let slot = &mut self.slots()[index];
+        slot.life = Some(self.next_life());
         slot.is_stopped = slot.signal(Signal::SIGSTOP);
         slot.is_stopped
     }
@@ -157,9 +176,14 @@ impl Workers {
     }
 
     /// The port of one that listens. One that is stopped does, too.
-    pub(crate) fn one_that_listens(&self, rng: &mut impl Rng) -> Option<u16> {
-        let ports: Vec<u16> = self.slots().iter().filter_map(|slot| slot.port).collect();
-        ports.choose(rng).copied()
+    pub(crate) fn one_that_listens(&self, rng: &mut impl Rng) -> Option<(u16, Life)> {
+        let listening: Vec<_> = self.slots().iter().filter_map(|slot| slot.port.zip(slot.life)).collect();
+        listening.choose(rng).copied()
+    }
+
+    /// Whether the worker has been neither killed nor stopped.
+    pub(crate) fn is_undisturbed(&self, life: Life) -> bool {
+        self.slots().iter().any(|slot| slot.life == Some(life))
     }
 }
 

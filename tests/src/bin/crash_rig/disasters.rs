@@ -1,0 +1,209 @@
+//! What happens to a store for longer than a log waits, or that it cannot tell from a loss for ever.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::args::{Log, name_in, named};
+
+/// A kind of disaster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disaster {
+    TableLock,
+    RowLocks,
+    Freeze,
+    Failover,
+    ReadOnly,
+    /// The senders' part: see [`Sender`](crate::sender::Sender).
+    Drops,
+}
+
+impl Disaster {
+    pub(crate) const ALL: [(Self, &str); 6] = [
+        (Self::TableLock, "table-lock"),
+        (Self::RowLocks, "row-locks"),
+        (Self::Freeze, "freeze"),
+        (Self::Failover, "failover"),
+        (Self::ReadOnly, "read-only"),
+        (Self::Drops, "drops"),
+    ];
+
+    /// Those of a list, if the log can have them.
+    pub(crate) fn parse_all(list: &str, log: Log) -> Result<Vec<Self>, String> {
+        if list == "all" {
+            let all = Self::ALL.iter().map(|(disaster, _)| *disaster);
+            return Ok(all.filter(|disaster| disaster.can_befall(log)).collect());
+        }
+        let named = list.split(',').filter(|name| !name.is_empty()).map(|name| named(&Self::ALL, name));
+        let disasters = named.collect::<Result<Vec<_>, _>>()?;
+        match disasters.iter().find(|disaster| !disaster.can_befall(log)) {
+            Some(disaster) => Err(format!("{} has no {}", log.name(), disaster.name())),
+            None => Ok(disasters),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        name_in(&Self::ALL, self)
+    }
+
+    fn can_befall(self, log: Log) -> bool {
+        match self {
+            Self::TableLock => log != Log::Redis,
+            Self::RowLocks => matches!(log, Log::Postgres | Log::MySql),
+            Self::Freeze | Self::Failover | Self::ReadOnly => log.has_server(),
+            Self::Drops => true,
+        }
+    }
+
+    /// The longest that it takes, with the pause before it and the calm after it.
+    pub(crate) fn longest(self) -> Duration {
+        CALM_AFTER
+            + Duration::from_secs(match self {
+                Self::TableLock | Self::RowLocks | Self::Freeze => 18,
+                Self::ReadOnly | Self::Failover => 8,
+                Self::Drops => 0,
+            })
+    }
+
+    /// How long it lasts. Locks and freezes are longer than every deadline of a log.
+    pub(crate) fn length(self, rng: &mut StdRng) -> Duration {
+        Duration::from_millis(match self {
+            Self::TableLock | Self::RowLocks | Self::Freeze => rng.random_range(12_000..14_000),
+            Self::ReadOnly => rng.random_range(1_000..4_000),
+            Self::Failover | Self::Drops => 0,
+        })
+    }
+}
+
+/// How often each took place, and how long they took together.
+#[derive(Debug, Default)]
+pub(crate) struct Befallen {
+    numbers: [AtomicU64; 6],
+    milliseconds: AtomicU64,
+}
+
+impl Befallen {
+    fn counter(&self, disaster: Disaster) -> &AtomicU64 {
+        let index = Disaster::ALL.iter().position(|(known, _)| *known == disaster);
+        &self.numbers[index.unwrap_or_default()]
+    }
+
+    pub(crate) fn count(&self, disaster: Disaster, took: Duration) {
+        self.counter(disaster).fetch_add(1, Ordering::Relaxed);
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.milliseconds.fetch_add(took, Ordering::Relaxed);
+    }
+
+    /// The time in which nobody was killed, stopped or cut off.
+    pub(crate) fn took(&self) -> Duration {
+        Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn number(&self, disaster: Disaster) -> u64 {
+        self.counter(disaster).load(Ordering::Relaxed)
+    }
+}
+
+/// The disasters of a run, in random order, again and again.
+pub(crate) struct Order {
+    all: Vec<Disaster>,
+    left: Vec<Disaster>,
+    has_begun: bool,
+}
+
+impl Order {
+    /// Of those that befall the store.
+    pub(crate) fn new(disasters: &[Disaster]) -> Self {
+        let all = disasters.iter().copied().filter(|&disaster| disaster != Disaster::Drops).collect();
+        Self { all, left: Vec::new(), has_begun: false }
+    }
+
+    /// Whether each has been drawn.
+    pub(crate) fn has_drawn_all(&self) -> bool {
+        self.all.is_empty() || self.has_begun && self.left.is_empty()
+    }
+
+    pub(crate) fn next(&mut self, rng: &mut StdRng) -> Option<Disaster> {
+        self.has_begun = true;
+        if self.left.is_empty() {
+            self.left.clone_from(&self.all);
+            self.left.shuffle(rng);
+        }
+        self.left.pop()
+    }
+}
+
+/// Whether a disaster is under way, for the senders.
+#[derive(Debug)]
+pub(crate) struct Weather(watch::Sender<bool>);
+
+/// A sender that was answered with an error comes back so long after it and after the disaster: until then, the log
+/// may be taking the mark back. Real senders wait for a minute and more.
+const COMES_BACK_AFTER: Duration = Duration::from_millis(1_500);
+
+/// Workers live for so long after a disaster, so that a kill explains no loss after an error: the sender has come
+/// back before.
+const CALM_AFTER: Duration = Duration::from_secs(4);
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self(watch::channel(false).0)
+    }
+}
+
+impl Weather {
+    /// While this runs, senders that were answered with an error wait.
+    pub(crate) async fn disaster(&self, disaster: impl Future<Output = ()>) {
+        self.0.send_replace(true);
+        disaster.await;
+        self.0.send_replace(false);
+        sleep(CALM_AFTER).await;
+    }
+
+    /// Waits until a sender comes back after an error.
+    pub(crate) async fn to_come_back(&self) {
+        // It cannot fail: the sender of the channel is here.
+        drop(self.0.subscribe().wait_for(|is_disaster| !is_disaster).await);
+        sleep(COMES_BACK_AFTER).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_log_has_the_disasters_of_its_store() {
+        let names = |log| {
+            let all = Disaster::parse_all("all", log).unwrap();
+            all.into_iter().map(Disaster::name).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(names(Log::Postgres), "table-lock,row-locks,freeze,failover,read-only,drops");
+        assert_eq!(names(Log::Sqlite), "table-lock,drops");
+        assert_eq!(names(Log::Redis), "freeze,failover,read-only,drops");
+        assert!(Disaster::parse_all("row-locks", Log::Redis).is_err());
+        assert!(Disaster::parse_all("rain", Log::Postgres).is_err());
+        assert!(Disaster::parse_all("", Log::Postgres).unwrap().is_empty());
+    }
+
+    #[test]
+    fn each_disaster_comes_before_one_comes_again() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut order = Order::new(&Disaster::parse_all("all", Log::Postgres).unwrap());
+        assert!(!order.has_drawn_all());
+        for _ in 0..3 {
+            let mut drawn: Vec<_> = (0..5).filter_map(|_| order.next(&mut rng)).map(Disaster::name).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert_eq!(drawn.len(), 5);
+            assert!(order.has_drawn_all());
+        }
+    }
+}
