@@ -36,11 +36,12 @@ struct Seen {
 }
 
 impl Loss {
-    /// Leases that a renewal can outlive a loss in.
+    /// Leases that outlive a loss. A renewal waits for a third of its lease, so the shorter one is for those that need
+    /// not outlive a connection that hangs.
     fn lease(self) -> Duration {
-        match self.then {
-            Then::Close => Duration::from_millis(1500),
-            Then::Hang => Duration::from_secs(8),
+        match (self.operation, self.then) {
+            (Operation::Renew, Then::Close) => Duration::from_secs(3),
+            _ => Duration::from_secs(8),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use ferro_idem::Error;
 
 /// Longer than anything that a test waits for, and shorter than a person's patience.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Delivers again, as a sender does, until no other delivery of the event is in the way.
 ///

@@ -107,7 +107,7 @@ async fn without_a_free_connection_the_error_says_what_to_raise() {
     let options = SqliteConnectOptions::new().filename(folder.path().join("a.db")).create_if_missing(true);
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(Duration::from_millis(20))
+        .acquire_timeout(Duration::from_secs(2))
         .connect_with(options)
         .await
         .unwrap();

@@ -113,28 +113,29 @@ impl Befallen {
 pub(crate) struct Order {
     all: Vec<Disaster>,
     left: Vec<Disaster>,
-    has_begun: bool,
+    has_drawn_all: bool,
 }
 
 impl Order {
     /// Of those that befall the store.
     pub(crate) fn new(disasters: &[Disaster]) -> Self {
         let all = disasters.iter().copied().filter(|&disaster| disaster != Disaster::Drops).collect();
-        Self { all, left: Vec::new(), has_begun: false }
+        Self { all, left: Vec::new(), has_drawn_all: false }
     }
 
-    /// Whether each has been drawn.
+    /// Whether each has been drawn at least once.
     pub(crate) fn has_drawn_all(&self) -> bool {
-        self.all.is_empty() || self.has_begun && self.left.is_empty()
+        self.all.is_empty() || self.has_drawn_all
     }
 
     pub(crate) fn next(&mut self, rng: &mut StdRng) -> Option<Disaster> {
-        self.has_begun = true;
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
             self.left.shuffle(rng);
         }
-        self.left.pop()
+        let next = self.left.pop();
+        self.has_drawn_all |= self.left.is_empty();
+        next
     }
 }
 
