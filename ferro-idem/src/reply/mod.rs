@@ -1,0 +1,141 @@
+//! What a delivery is answered with when the body does not run, and what a reply means.
+
+mod outcome;
+mod settle;
+
+pub use self::outcome::Outcome;
+pub use self::settle::Settle;
+use crate::error::Error;
+
+/// A return type that can answer a duplicate delivery.
+///
+/// The reply is a success, or the sender delivers the event again and again. It does not claim more
+/// than is known: there is no implementation over `Default`, because a silent `Ok(0)` would be a lie.
+///
+/// Implemented for `()`, [`Outcome<T>`], and a `Result` of one of these; under the feature `axum` also
+/// for `StatusCode`, `NoContent` and `Response`. Any other return type says what a duplicate gets with
+/// `#[idempotent_webhook(on_duplicate = EXPR)]`. The application's own types implement the trait:
+///
+/// ```
+/// use ferro_idem::{DuplicateReply, Error, MemoryProcessedLog, idempotent_webhook};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Reply {
+///     Shipped,
+///     AlreadyShipped,
+/// }
+///
+/// impl DuplicateReply for Reply {
+///     fn duplicate_reply() -> Self {
+///         Self::AlreadyShipped
+///     }
+/// }
+///
+/// #[idempotent_webhook]
+/// async fn ship(log: &MemoryProcessedLog, event: &str) -> Result<Reply, Error> {
+///     Ok(Reply::Shipped)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// let log = MemoryProcessedLog::new();
+/// assert_eq!(ship(&log, "evt_1").await?, Reply::Shipped);
+/// assert_eq!(ship(&log, "evt_1").await?, Reply::AlreadyShipped);
+/// # Ok(()) }
+/// ```
+#[cfg_attr(
+    feature = "axum",
+    diagnostic::on_unimplemented(
+        message = "`{Self}` has no reply to a duplicate delivery",
+        label = "a duplicate delivery needs a reply of this type",
+        note = "say what a duplicate gets: `#[idempotent_webhook(on_duplicate = EXPR)]`",
+        note = "or return `()`, `Outcome<T>`, axum's `StatusCode`, `NoContent` or `Response`, or a `Result` of one of \
+                these",
+        note = "or implement `ferro_idem::DuplicateReply` for a type of your own, and return that"
+    )
+)]
+#[cfg_attr(
+    not(feature = "axum"),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` has no reply to a duplicate delivery",
+        label = "a duplicate delivery needs a reply of this type",
+        note = "say what a duplicate gets: `#[idempotent_webhook(on_duplicate = EXPR)]`",
+        note = "or return `()`, `Outcome<T>`, or a `Result` of one of these",
+        note = "for axum's `StatusCode`, `NoContent` and `Response`, turn on the feature `axum` of ferro-idem",
+        note = "or implement `ferro_idem::DuplicateReply` for a type of your own, and return that"
+    )
+)]
+pub trait DuplicateReply {
+    /// The reply to a delivery whose event was processed before.
+    fn duplicate_reply() -> Self;
+}
+
+/// A return type that can report an [`Error`] of the guarantee.
+///
+/// The reply is a failure, so that the sender delivers the event again.
+///
+/// Implemented for `Result<T, E>` if `E: From<ferro_idem::Error>`; under the feature `axum` also for
+/// `StatusCode` and `Response`. Any other return type says what an error becomes with
+/// `#[idempotent_webhook(on_error = |error| EXPR)]`. The application's own types implement the trait:
+///
+/// ```
+/// use ferro_idem::{DuplicateReply, Error, FromFenceError, MemoryProcessedLog, idempotent_webhook};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Ack {
+///     Done,
+///     Again,
+/// }
+///
+/// impl FromFenceError for Ack {
+///     fn from_fence_error(error: Error) -> Self {
+///         eprintln!("{error}");
+///         Self::Again
+///     }
+/// }
+/// # impl DuplicateReply for Ack { fn duplicate_reply() -> Self { Self::Done } }
+///
+/// #[idempotent_webhook]
+/// async fn ship(log: &MemoryProcessedLog, event: &str) -> Ack {
+///     Ack::Done
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let log = MemoryProcessedLog::new();
+/// assert_eq!(ship(&log, "").await, Ack::Again, "an event needs an id");
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot report that the fence failed",
+    label = "a `ferro_idem::Error` has to become this type",
+    note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
+            to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
+    note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`"
+)]
+pub trait FromFenceError {
+    /// The reply to a delivery that could not be fenced, claimed or committed.
+    ///
+    /// Most errors come before the body. Two come after it has begun: [`Error::LeaseLost`], when the
+    /// body was stopped, and [`Error::Store`], when its claim could not be completed or its transaction
+    /// could not be committed. The table in [`Error`] says which is which.
+    fn from_fence_error(error: Error) -> Self;
+}
+
+impl DuplicateReply for () {
+    fn duplicate_reply() -> Self {}
+}
+
+// Without `do_not_recommend`, a missing reply is reported as a missing bound on `T`, which hides
+// the way out.
+#[diagnostic::do_not_recommend]
+impl<T: DuplicateReply, E> DuplicateReply for Result<T, E> {
+    fn duplicate_reply() -> Self {
+        Ok(T::duplicate_reply())
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<Error>> FromFenceError for Result<T, E> {
+    fn from_fence_error(error: Error) -> Self {
+        Err(error.into())
+    }
+}
