@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{ClaimLog, Ownership};
+use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
+use crate::event::EventRef;
+use crate::owner::Owner;
 use crate::trace::Delivery;
 
 /// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
@@ -82,6 +85,71 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Claims for unit tests of code that takes one.
+///
+/// ```
+/// use ferro_idem::Claim;
+///
+/// fn refund_request(claim: &Claim) -> String {
+///     format!("Idempotency-Key: {}", claim.idempotency_key("refund"))
+/// }
+///
+/// let (first, second) = (Claim::for_test("evt_1"), Claim::for_test("evt_1").with_attempt(2));
+/// assert_eq!(refund_request(&first), refund_request(&second));
+/// ```
+impl Claim {
+    /// A first attempt for this event, with a lease of [`DEFAULT_LEASE`]. No log knows of it.
+    pub fn for_test(event_id: impl Into<String>) -> Self {
+        Self::of_nothing(event_id.into(), 1)
+    }
+
+    /// The same event's claim at another attempt, under a fencing token that fits.
+    #[must_use]
+    pub fn with_attempt(self, attempt: u64) -> Self {
+        Self::of_nothing(self.lease.event_id.clone(), attempt)
+    }
+
+    fn of_nothing(event_id: String, token: u64) -> Self {
+        let delivery = Delivery::new("claim", None);
+        let held = Ownership { owner: Owner::from_bytes([0; 16]), token };
+        Self::new(Arc::new(Lease {
+            log: Arc::new(NoLog),
+            event_id,
+            held,
+            length: DEFAULT_LEASE,
+            delivery,
+            start: Instant::now(),
+            holds_for: AtomicU64::new(millis(DEFAULT_LEASE)),
+        }))
+    }
+}
+
+/// The log of a claim that was made for a test: nothing settles such a claim.
+struct NoLog;
+
+#[async_trait]
+impl ClaimLog for NoLog {
+    async fn claim(&self, _: EventRef<'_>, _: Owner, _: Duration) -> Result<ClaimOutcome, Error> {
+        Ok(ClaimOutcome::Processed)
+    }
+
+    async fn renew(&self, _: &str, _: Ownership, _: Duration) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn complete(&self, _: &str, _: Ownership) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn release(&self, _: &str, _: Ownership) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    fn handle(&self) -> Arc<dyn ClaimLog> {
+        Arc::new(Self)
+    }
+}
+
 impl Claim {
     pub(super) fn new(lease: Arc<Lease>) -> Self {
         Self { lease }
@@ -100,7 +168,12 @@ impl Claim {
         self.lease.held.token
     }
 
-    /// 1 for the first delivery that runs the body, one more for each that had to run it again.
+    /// Which run of the body this is: 1 for the first, and one more for each that had to run it again.
+    ///
+    /// A delivery that was dropped while it claimed has run no body and is not counted. After a crash, or if the
+    /// store could not be reached, it is unknown whether a body had begun: such a claim counts as an attempt once
+    /// its lease has run out. So does every claim of a log of your own that does not implement
+    /// [`ClaimLog::withdraw`].
     pub fn attempt(&self) -> u64 {
         self.lease.held.token
     }

@@ -19,6 +19,9 @@ pub(crate) struct Row {
     pub(crate) state: State,
 }
 
+/// The owner of a row whose claim was taken back. No call has it.
+const NOBODY: Owner = Owner::from_bytes([0xff; 16]);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum State {
     Claimed { lease_until: Time },
@@ -63,6 +66,16 @@ impl Row {
             self.state = State::Processed;
         }
         completes
+    }
+
+    /// Takes back a claim under which no body ran: nobody has seen its token, and nobody is its owner.
+    pub(crate) fn withdraw(&mut self, held: Ownership) -> bool {
+        let withdraws = self.held == held && matches!(self.state, State::Claimed { .. });
+        if withdraws {
+            let token = held.token.saturating_sub(1);
+            *self = Self { held: Ownership { owner: NOBODY, token }, state: State::Released };
+        }
+        withdraws
     }
 
     pub(crate) fn release(&mut self, held: Ownership) -> bool {
@@ -137,6 +150,18 @@ mod tests {
         assert_eq!(outcome, ClaimOutcome::Acquired { token: 2 });
         assert!(!row.release(OF_A), "what it released is another's now");
         assert!(row.renew(OF_B, at(2), LEASE));
+    }
+
+    #[test]
+    fn a_claim_that_was_taken_back_leaves_its_token_to_the_next_and_changes_nothing_more() {
+        let mut row = claimed_by_a();
+        assert!(row.withdraw(OF_A));
+        assert!(!row.withdraw(OF_A) && !row.renew(OF_A, at(1), LEASE));
+        assert!(!row.complete(OF_A) && !row.release(OF_A));
+        let (mut row, outcome) = Row::claim(Some(row), B, at(1), LEASE);
+        assert_eq!(outcome, ClaimOutcome::Acquired { token: 1 });
+        assert!(!row.complete(OF_A) && !row.withdraw(OF_A), "the token is the same, the owner is not");
+        assert!(row.complete(Ownership { owner: B, token: 1 }));
     }
 
     #[test]

@@ -89,6 +89,10 @@ impl Claims {
         self.step(id, |row, _| row.release(held))
     }
 
+    pub(super) fn withdraw(&self, id: &str, held: Ownership) -> bool {
+        self.step(id, |row, _| row.withdraw(held))
+    }
+
     fn step(&self, id: &str, step: impl FnOnce(&mut Row, Time) -> bool) -> bool {
         let now = self.now();
         self.rows.get_mut(&Key::new(id)).is_some_and(|mut touched| {

@@ -168,6 +168,10 @@ impl ClaimLog for MemoryProcessedLog {
         Ok(self.memory.claims.release(event_id, held))
     }
 
+    async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        Ok(self.memory.claims.withdraw(event_id, held))
+    }
+
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
     }

@@ -84,6 +84,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
         self.settle("release the event", event_id, held, Settled::Released).await
     }
 
+    async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        let arguments = (held.owner.as_bytes().as_slice(), held.token, millis(self.retention));
+        let request = Request {
+            operation: "take the claim back",
+            script: &script::WITHDRAW,
+            event_id,
+            when: When::AtAnyTime,
+        };
+        let (outcome, _) = self.send(Attempts::until_deadline(), request, arguments).await?;
+        Ok(outcome == 1)
+    }
+
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
     }

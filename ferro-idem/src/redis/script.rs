@@ -16,6 +16,7 @@ pub(super) static MARK: LazyLock<Script> = before_deadline!("scripts/mark.lua");
 pub(super) static CLAIM: LazyLock<Script> = before_deadline!("scripts/claim.lua");
 pub(super) static RENEW: LazyLock<Script> = before_deadline!("scripts/renew.lua");
 pub(super) static SETTLE: LazyLock<Script> = before_deadline!("scripts/settle.lua");
+pub(super) static WITHDRAW: LazyLock<Script> = before_deadline!("scripts/withdraw.lua");
 pub(super) static TAKE_BACK: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/take_back.lua")));
 

@@ -104,6 +104,10 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
         self.update_claim(ClaimStep::Release, event_id, held, Duration::ZERO).await
     }
 
+    async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
+        self.update_claim(ClaimStep::Withdraw, event_id, held, Duration::ZERO).await
+    }
+
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
     }

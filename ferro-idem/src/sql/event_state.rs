@@ -45,6 +45,8 @@ pub enum ClaimStep {
     Renew,
     Complete,
     Release,
+    /// Release a claim under which no body ran: its token is given back.
+    Withdraw,
 }
 
 /// The answer to a claim.

@@ -116,6 +116,7 @@ impl<D: Dialect> Request<D> for UpdateClaims<'_> {
             ClaimStep::Renew => "renew the claim",
             ClaimStep::Complete => "complete the event",
             ClaimStep::Release => "release the event",
+            ClaimStep::Withdraw => "take the claim back",
         }
     }
 

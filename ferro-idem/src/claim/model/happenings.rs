@@ -47,6 +47,8 @@ pub(super) enum Action {
     Renew(usize),
     Complete(usize, Reply),
     Release(usize),
+    /// The caller has gone before the answer: no body runs.
+    Withdraw(usize),
     /// Or a hang-up whose release never reaches the store.
     Crash(usize),
     Expire,
@@ -64,7 +66,7 @@ impl Claims {
     fn can_finish(&self, world: &World) -> bool {
         let mut store = world.store;
         store.expire();
-        let owner = Owner::from_bytes([0xff; 16]);
+        let owner = Owner::from_bytes([0xfe; 16]);
         match store.claim(self.rules, owner) {
             ClaimOutcome::Acquired { token } => store.complete(self.rules, Ownership { owner, token }),
             ClaimOutcome::Processed => world.effects != 0,
@@ -116,6 +118,7 @@ impl Model for Claims {
                 Stage::Holding(Hold { step, .. }) => match step {
                     Step::UndeliveredMark => {
                         actions.extend([Action::Answer(i, Reply::Heard), Action::Answer(i, Reply::Lost)]);
+                        actions.push(Action::Withdraw(i));
                     }
                     Step::Working => {
                         actions.extend([Action::Effect(i), Action::Renew(i), Action::Release(i)]);
@@ -214,6 +217,15 @@ impl Model for Claims {
                 world.settle(held, |store| store.release(self.rules, held));
                 world.deliveries[i].stage =
                     Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..released });
+            }
+            Action::Withdraw(i) => {
+                let (held, withdrawn) = before.hold_of(i)?;
+                if world.settle(held, |store| store.withdraw(self.rules, held)) {
+                    // The token is as before the claim. Nobody is its owner.
+                    world.granted = world.store.0.map(|row| row.held);
+                }
+                world.deliveries[i].stage =
+                    Stage::Holding(Hold { step: Step::GaveUp, believes: false, ..withdrawn });
             }
             Action::Crash(i) => world.deliveries[i].stage = Stage::Ended,
             Action::Expire => {

@@ -78,6 +78,10 @@ impl Store {
         released
     }
 
+    pub(super) fn withdraw(&mut self, rules: Rules, held: Ownership) -> bool {
+        self.step(rules, held, |row, held| row.withdraw(held))
+    }
+
     fn step(
         &mut self,
         rules: Rules,

@@ -181,8 +181,10 @@ pub(super) fn representative(world: &World) -> World {
     order.sort_by_key(|&i| (same.deliveries[i], is_of(held, i), is_of(world.granted, i)));
     let rename = |held: &mut Ownership| {
         let [delivery, owner, ..] = *held.owner.as_bytes();
-        let place = order.iter().position(|&i| i == usize::from(delivery)).unwrap();
-        held.owner = owner_of(place, owner);
+        // A claim that was taken back is nobody's.
+        if let Some(place) = order.iter().position(|&i| i == usize::from(delivery)) {
+            held.owner = owner_of(place, owner);
+        }
     };
     same.deliveries = order.iter().map(|&i| same.deliveries[i]).collect();
     same.store.0.iter_mut().for_each(|row| rename(&mut row.held));

@@ -13,7 +13,8 @@ if row[1] == ARGV[2] then
     end
   elseif row[3] == '0' and now >= deadline and (tonumber(row[4]) or 0) < deadline + lease then
     -- A claim that ends later was made by a later call of the same owner.
-    redis.call('HSET', KEYS[1], 'state', 2)
+    -- No body ran under it, so its token is given back. Nobody is its owner.
+    redis.call('HSET', KEYS[1], 'state', 2, 'owner', '', 'fencing_token', (tonumber(row[2]) or 1) - 1)
     redis.call('HDEL', KEYS[1], 'lease_until')
   end
 end

@@ -69,6 +69,7 @@ pub(super) struct Groups<D: Dialect> {
     renewals: Arc<Group<ClaimUpdate, bool>>,
     completions: Arc<Group<ClaimUpdate, bool>>,
     releases: Arc<Group<ClaimUpdate, bool>>,
+    withdrawals: Arc<Group<ClaimUpdate, bool>>,
 }
 
 pub(super) type MarkGroup<D> = Group<Mark, UndeliveredMark<D>>;
@@ -79,6 +80,7 @@ impl<D: Dialect> Groups<D> {
             ClaimStep::Renew => &self.renewals,
             ClaimStep::Complete => &self.completions,
             ClaimStep::Release => &self.releases,
+            ClaimStep::Withdraw => &self.withdrawals,
         }
     }
 }
@@ -91,6 +93,7 @@ impl<D: Dialect> Default for Groups<D> {
             renewals: Arc::default(),
             completions: Arc::default(),
             releases: Arc::default(),
+            withdrawals: Arc::default(),
         }
     }
 }

@@ -194,12 +194,15 @@ impl Dialect for MySql {
         let settled = match step {
             ClaimStep::Renew => CLAIMED,
             ClaimStep::Complete => PROCESSED,
-            ClaimStep::Release => RELEASED,
+            ClaimStep::Release | ClaimStep::Withdraw => RELEASED,
         };
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
         let is_settled = |one: &&HeldClaim| {
             let row = owners.get(&*one.id);
-            row.is_some_and(|row| row.is_of(one.owner) && row.token == one.token && row.state == settled)
+            row.is_some_and(|row| match step {
+                ClaimStep::Withdraw => row.owner.is_none() && row.token == one.token - 1,
+                _ => row.is_of(one.owner) && row.token == one.token,
+            } && row.state == settled)
         };
         Ok(held.iter().map(is_settled).collect())
     }

@@ -109,6 +109,13 @@ const RELEASE: Many = Many {
     ..SETTLE
 };
 
+const WITHDRAW: Many = Many {
+    tail: ") AS b ON e.event_id = b.id \
+         SET e.state = 2, e.owner = NULL, e.fencing_token = e.fencing_token - 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
+         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0",
+    ..SETTLE
+};
+
 const SETTLE: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (",
     row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
@@ -157,6 +164,7 @@ pub struct Statements {
     renew: Many<String>,
     complete: Many<String>,
     release: Many<String>,
+    withdraw: Many<String>,
     pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
@@ -198,6 +206,7 @@ impl Statements {
             renew: shared(RENEW),
             complete: shared(COMPLETE),
             release: shared(RELEASE),
+            withdraw: shared(WITHDRAW),
             unmark: shared(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
@@ -211,6 +220,7 @@ impl Statements {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
             ClaimStep::Release => &self.release,
+            ClaimStep::Withdraw => &self.withdraw,
         }
     }
 }

@@ -183,7 +183,7 @@ impl Dialect for Postgres {
                 .bind(one.token);
             let update = match step {
                 ClaimStep::Renew => update.bind(one.lease_millis),
-                ClaimStep::Complete | ClaimStep::Release => update,
+                ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
             };
             return Ok(vec![update.execute(connection).await?.rows_affected() == 1]);
         }
@@ -195,7 +195,7 @@ impl Dialect for Postgres {
             .bind(held.iter().map(|one| one.token).collect::<Vec<_>>());
         let update = match step {
             ClaimStep::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
-            ClaimStep::Complete | ClaimStep::Release => update,
+            ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
         };
         let settled: Vec<String> = update.fetch_all(connection).await?;
         Ok(are_in(&settled, ids.into_iter()))

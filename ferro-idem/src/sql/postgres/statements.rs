@@ -115,6 +115,13 @@ const RELEASE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_ti
      WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) \
      RETURNING e.event_id::text";
 
+const WITHDRAW: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
+     UPDATE stripe_processed_events AS e \
+     SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp() \
+     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
+     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
+     RETURNING e.event_id::text";
+
 const RENEW_ONE: &str = "UPDATE stripe_processed_events \
      SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' \
      WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state = 0";
@@ -126,6 +133,10 @@ const COMPLETE_ONE: &str = "UPDATE stripe_processed_events \
 const RELEASE_ONE: &str = "UPDATE stripe_processed_events \
      SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
      WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state IN (0, 2)";
+
+const WITHDRAW_ONE: &str = "UPDATE stripe_processed_events \
+     SET state = 2, owner = NULL, fencing_token = fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp() \
+     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state = 0";
 
 /// Not granted where another transaction has it, instead of waiting for that one's handler. The lock ends
 /// with the transaction. Two events may share a number: the second is then told to come again.
@@ -170,6 +181,7 @@ pub struct Statements {
     renew: [Arc<str>; 2],
     complete: [Arc<str>; 2],
     release: [Arc<str>; 2],
+    withdraw: [Arc<str>; 2],
     pub(super) enter: Arc<str>,
     pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
@@ -197,6 +209,7 @@ impl Statements {
             renew: [written(RENEW_ONE), written(RENEW)],
             complete: [written(COMPLETE_ONE), written(COMPLETE)],
             release: [written(RELEASE_ONE), written(RELEASE)],
+            withdraw: [written(WITHDRAW_ONE), written(WITHDRAW)],
             enter: written(ENTER),
             unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
@@ -212,6 +225,7 @@ impl Statements {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
             ClaimStep::Release => &self.release,
+            ClaimStep::Withdraw => &self.withdraw,
         }
     }
 }

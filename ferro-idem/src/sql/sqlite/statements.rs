@@ -106,6 +106,14 @@ const RELEASE: Many = Many {
     ..SETTLE
 };
 
+const WITHDRAW: Many = Many {
+    tail: ") UPDATE stripe_processed_events AS e \
+         SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
+         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
+         RETURNING event_id",
+    ..SETTLE
+};
+
 const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1, \
      lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
      AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
@@ -145,6 +153,7 @@ pub struct Statements {
     renew: Many<String>,
     complete: Many<String>,
     release: Many<String>,
+    withdraw: Many<String>,
     pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
@@ -169,6 +178,7 @@ impl Statements {
             renew: RENEW.of(table),
             complete: COMPLETE.of(table),
             release: RELEASE.of(table),
+            withdraw: WITHDRAW.of(table),
             unmark: UNMARK.of(table),
             take_over: written(TAKE_OVER),
             own: written(own),
@@ -182,6 +192,7 @@ impl Statements {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
             ClaimStep::Release => &self.release,
+            ClaimStep::Withdraw => &self.withdraw,
         }
     }
 }
