@@ -101,6 +101,7 @@ broken! {
         a_released_event_is_claimed_at_once: ReleaseKeepsTheLease | FenceStays,
         what_is_released_cannot_be_renewed_or_completed: CompletesReleased,
         to_release_again_is_no_failure: SecondReleaseFails,
+        a_withdrawn_claim_is_over: ReleaseKeepsTheLease | CompletesReleased,
         to_complete_again_is_no_failure: SecondCompleteFails,
         what_is_processed_stays_processed: ReleasesProcessed,
         an_unknown_event_is_nobodys: CompletesUnknown,

@@ -41,13 +41,13 @@ macro_rules! __conformance_cases {
         a_live_claim_is_in_progress
             "while one delivery has an event, every other is told for how long",
         the_same_owner_again_is_the_same_claim
-            "a claim that is repeated with its owner is the same claim under the same fence",
+            "a claim that is repeated with its owner is the same claim under the same fencing token",
         owner_and_fence_together_are_the_claim
-            "only the pair of owner and fence renews, completes or releases",
+            "only the pair of owner and fencing token renews, completes or releases",
         a_renewed_claim_lasts_for_the_new_lease
             "renewing makes a claim last for the new lease",
         a_lease_that_ran_out_is_taken_over_under_a_higher_fence
-            "an event whose lease ran out is the next delivery's, under a higher fence",
+            "an event whose lease ran out is the next delivery's, under a higher fencing token",
         racers_for_a_lease_that_ran_out_have_one_winner
             "of all claims of an event whose lease ran out, exactly one is acquired",
         a_zombie_completes_nothing
@@ -57,11 +57,14 @@ macro_rules! __conformance_cases {
         a_zombie_renews_nothing
             "a delivery that lost its lease renews nothing",
         a_released_event_is_claimed_at_once
-            "a released event is the next delivery's at once, under a higher fence, and can be completed",
+            "a released event is the next delivery's at once, under a higher fencing token, and can be completed",
         what_is_released_cannot_be_renewed_or_completed
             "a claim that was released is neither renewed nor completed",
         to_release_again_is_no_failure
             "to release again what this claim released is true, until another delivery has the event",
+        a_withdrawn_claim_is_over
+            "a claim that was withdrawn settles nothing, and the event is the next delivery's at once, above \
+             every fencing token before it",
         to_complete_again_is_no_failure
             "to complete again what this claim completed is true",
         what_is_processed_stays_processed
@@ -75,7 +78,7 @@ macro_rules! __conformance_cases {
         a_purge_spares_live_claims
             "a purge never touches a live claim",
         claims_survive_a_restart
-            "a claim, a completion and a fence survive a restart of the store",
+            "a claim, a completion and a fencing token survive a restart of the store",
         random_steps_follow_the_model
             "whatever several owners do in whatever order, each answer is what the contract says",
     } };

@@ -212,16 +212,18 @@ pub(super) async fn transact<L: TransactionalLog>(log: &L, call: Call) -> Kept<A
     Ok(Answer::Marked(outcome))
 }
 
-/// What was dropped is rolled back behind the caller's back: the next step waits for it.
+/// Waits until the rollback of a dropped transaction has arrived. It may still be on its way, and hold its locks,
+/// whatever the transaction found.
 async fn is_rolled_back<L: TransactionalLog>(log: &L, id: &str, dropped: MarkOutcome) -> Kept {
-    if dropped != MarkOutcome::First {
+    // A live claim has the event, and would be in the way for ever.
+    if matches!(dropped, MarkOutcome::InProgress { .. }) {
         return Ok(());
     }
     let patience = Patience::for_the("rollback of a dropped transaction");
     loop {
         let (transaction, outcome) = delivering::mark_in(log, id).await?;
         L::rollback(transaction).await?;
-        if outcome == MarkOutcome::First {
+        if !matches!(outcome, MarkOutcome::InProgress { .. }) {
             return Ok(());
         }
         patience.wait().await?;

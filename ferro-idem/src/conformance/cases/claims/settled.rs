@@ -59,6 +59,27 @@ where
     check(other.complete("released twice", next).await?, || "the release took another's claim".into())
 }
 
+pub(in crate::conformance) async fn a_withdrawn_claim_is_over<S: Store>(store: &S) -> Kept
+where
+    S::Log: ClaimLog,
+{
+    let (log, other) = (store.open().await, store.open().await);
+    let before = released(&log, "withdrawn").await?;
+    let held = acquire(&log, "withdrawn", LONG_LEASE).await?;
+    check(log.withdraw("withdrawn", held).await?, || "a live claim was not withdrawn".into())?;
+    check(!other.renew("withdrawn", held, LONG_LEASE).await?, || "a withdrawn claim was renewed".into())?;
+    check(!other.complete("withdrawn", held).await?, || "a withdrawn claim was completed".into())?;
+    let next = acquire(&other, "withdrawn", LONG_LEASE).await?;
+    is_higher(next, before)?;
+    for log in [&log, &other] {
+        check(!log.complete("withdrawn", held).await?, || "it completed the next claim".into())?;
+        check(!log.release("withdrawn", held).await?, || "it released the next claim".into())?;
+        check(!log.withdraw("withdrawn", held).await?, || "it withdrew the next claim".into())?;
+    }
+    check(other.complete("withdrawn", next).await?, || "the next claim was not completed".into())?;
+    is_processed(&log, "withdrawn").await
+}
+
 pub(in crate::conformance) async fn to_complete_again_is_no_failure<S: Store>(store: &S) -> Kept
 where
     S::Log: ClaimLog,
