@@ -4,28 +4,38 @@ async fn shopify(
     body: Bytes,
 ) -> Result<StatusCode, AppError> {
     {
-        let event = &shopify_event_id(&headers)?;
-        let buffer = &mut ::renamed::__private::String::new();
-        let checked = ::renamed::__private::fence(
-                &app.log,
-                ::renamed::__private::scoped(
-                    "billing",
-                    ::renamed::__private::event_id(event),
-                    buffer,
-                ),
-            )
-            .await;
-        match checked {
+        let __ferro_idem_entry = {
+            let __ferro_idem_key = ::renamed::__private::owned(
+                ::renamed::__private::event_id(&shopify_event_id(&headers)?),
+            );
+            let __ferro_idem_key = ::renamed::__private::OwnedKey::key(
+                &__ferro_idem_key,
+            );
+            let mut __ferro_idem_buffer = ::renamed::__private::String::new();
+            let __ferro_idem_key = ::renamed::__private::scoped(
+                "billing",
+                __ferro_idem_key,
+                &mut __ferro_idem_buffer,
+            );
+            let __ferro_idem_entry = ::renamed::__private::fence(
+                    &app.log,
+                    __ferro_idem_key,
+                )
+                .await;
+            __ferro_idem_entry
+        };
+        match __ferro_idem_entry {
             ::renamed::__private::Entry::Run(()) => {}
             ::renamed::__private::Entry::Duplicate => {
+                #[allow(unreachable_code)]
                 return match () {
                     () => Ok(StatusCode::OK),
                 };
             }
-            ::renamed::__private::Entry::Failed(error) => {
+            ::renamed::__private::Entry::Failed(__ferro_idem_error) => {
                 return ::renamed::__private::error_reply_by(
                     |error| Err(AppError::Fence(error)),
-                    error,
+                    __ferro_idem_error,
                 );
             }
         }

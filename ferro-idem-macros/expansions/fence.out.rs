@@ -5,19 +5,22 @@ pub async fn on_event<L: ProcessedEventLog>(
 ) -> Result<(), AppError> {
     #![allow(unused)]
     {
-        let event = &event;
-        let checked = ::ferro_idem::__private::fence(
-                &log,
-                ::ferro_idem::__private::event(event),
-            )
-            .await;
-        match checked {
+        let __ferro_idem_entry = {
+            let __ferro_idem_key = ::ferro_idem::__private::event(&event);
+            let __ferro_idem_entry = ::ferro_idem::__private::fence(
+                    &log,
+                    __ferro_idem_key,
+                )
+                .await;
+            __ferro_idem_entry
+        };
+        match __ferro_idem_entry {
             ::ferro_idem::__private::Entry::Run(()) => {}
             ::ferro_idem::__private::Entry::Duplicate => {
                 return ::ferro_idem::__private::duplicate_reply();
             }
-            ::ferro_idem::__private::Entry::Failed(error) => {
-                return ::ferro_idem::__private::error_reply(error);
+            ::ferro_idem::__private::Entry::Failed(__ferro_idem_error) => {
+                return ::ferro_idem::__private::error_reply(__ferro_idem_error);
             }
         }
     }

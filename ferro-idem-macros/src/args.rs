@@ -9,8 +9,20 @@ use crate::errors::{Found, error_at};
 use crate::suggest::nearest;
 
 /// What may be written, in the order of the documentation.
-const KNOWN: &[&str] =
-    &["log", "event", "event_id", "scope", "claim", "transaction", "on_duplicate", "on_error", "crate"];
+const KNOWN: &[&str] = &[
+    "log",
+    "event",
+    "event_id",
+    "scope",
+    "claim",
+    "transaction",
+    "only_if",
+    "on_ignored",
+    "on_duplicate",
+    "on_error",
+    "processed",
+    "crate",
+];
 
 /// Each argument, where it was written.
 #[derive(Default)]
@@ -21,8 +33,11 @@ pub(crate) struct Args {
     pub(crate) scope: Option<Expr>,
     pub(crate) claim: Option<ClaimArgs>,
     pub(crate) transaction: Option<TransactionArgs>,
+    pub(crate) only_if: Option<Expr>,
+    pub(crate) on_ignored: Option<Expr>,
     pub(crate) on_duplicate: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
+    pub(crate) processed: Option<Expr>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -38,7 +53,7 @@ pub(crate) struct TransactionArgs {
     pub(crate) binding: Ident,
 }
 
-/// Reads all arguments, going on behind a mistake at the next comma.
+/// Reads all arguments. After a mistake it goes on at the next comma.
 pub(crate) fn parse(tokens: TokenStream, found: &mut Found) -> Args {
     let mut args = Args::default();
     let read = |input: ParseStream<'_>| {
@@ -93,8 +108,11 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
         "event" => args.event = Some(input.parse()?),
         "event_id" => args.event_id = Some(input.parse()?),
         "scope" => args.scope = Some(input.parse()?),
+        "only_if" => args.only_if = Some(input.parse()?),
+        "on_ignored" => args.on_ignored = Some(input.parse()?),
         "on_duplicate" => args.on_duplicate = Some(input.parse()?),
         "on_error" => args.on_error = Some(input.parse()?),
+        "processed" => args.processed = Some(input.parse()?),
         _ => args.krate = Some(input.call(Path::parse_mod_style)?),
     }
     Ok(())
@@ -146,7 +164,7 @@ fn parse_claim_arguments(content: ParseStream<'_>, claim: &mut ClaimArgs) -> syn
     Ok(())
 }
 
-/// What is left in parentheses behind a mistake would be a second error.
+/// What is left in parentheses after a mistake would be a second error.
 fn whole<T>(
     content: ParseStream<'_>,
     read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
@@ -187,7 +205,7 @@ fn unknown(key: &Ident, name: &str) -> Error {
     let message = match nearest(name, KNOWN) {
         _ if name == "lease" => "`lease` is the claim's: `claim(lease = DURATION)`".to_owned(),
         _ if name == "fence" => {
-            "the fence is what there is without `claim` and `transaction`: leave it out".to_owned()
+            "the fence is the default, without `claim` and `transaction`: leave `fence` out".to_owned()
         }
         Some(meant) => format!("unknown argument `{name}`, did you mean `{meant}`?"),
         None => format!("unknown argument `{name}`: there are `{}`", KNOWN.join("`, `")),
@@ -201,13 +219,15 @@ fn example(name: &str) -> &'static str {
         "event" => "payload",
         "event_id" => "headers_id(&headers)?",
         "scope" => "\"billing\"",
-        "on_duplicate" => "Ok(())",
+        "only_if" => "event.event_type() == Some(\"invoice.paid\")",
+        "on_ignored" | "on_duplicate" => "Ok(())",
+        "processed" => "|reply| reply.status().is_success()",
         "on_error" => "|error| Err(error.into())",
         _ => "::ferro_idem",
     }
 }
 
-/// Behind a mistake the tokens mean nothing; the next argument may.
+/// After a mistake the tokens mean nothing; the next argument may.
 fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {

@@ -1,4 +1,4 @@
-//! What is told of each mistake: all of them at once, in order, each with what to write.
+//! The message for each mistake: all of them at once, in order, each with what to write.
 //!
 //! Where the carets are is in the UI tests.
 
@@ -8,8 +8,8 @@ use syn::{File, Item, LitStr};
 
 const HANDLER: &str = "async fn f(log: &L, event: E) {}";
 
-/// The texts of the errors behind the item, which is as it was written.
-fn told(arguments: &str, item: &str) -> Vec<String> {
+/// The messages of the errors after the item, which is as it was written.
+fn messages(arguments: &str, item: &str) -> Vec<String> {
     let item: TokenStream = item.parse().unwrap();
     let kept = quote!(#[allow(unused_variables)] #item).to_string();
     let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item).to_string();
@@ -23,18 +23,21 @@ fn told(arguments: &str, item: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_mistake_in_the_arguments_is_told_with_its_fix() {
-    let known =
-        "log`, `event`, `event_id`, `scope`, `claim`, `transaction`, `on_duplicate`, `on_error`, `crate";
+fn each_mistake_in_the_arguments_names_its_fix() {
+    let known = "log`, `event`, `event_id`, `scope`, `claim`, `transaction`, `only_if`, `on_ignored`, `on_duplicate`, \
+                 `on_error`, `processed`, `crate";
     let in_parentheses = |meant: &str| format!("a name goes in parentheses: `{meant}`");
     let unknown = |name: &str| format!("unknown argument `{name}`: there are `{known}`");
     let needs = |value: &str| format!("needs a value: `{value}`");
     let cases: &[(&str, &[&str])] = &[
         ("3", &["expected `key = expression`, as in `log = app.log`"]),
         ("lgo = a", &["unknown argument `lgo`, did you mean `log`?"]),
+        ("onlyif = a", &["unknown argument `onlyif`, did you mean `only_if`?"]),
+        ("on_ignore = a", &["unknown argument `on_ignore`, did you mean `on_ignored`?"]),
+        ("process = a, claim", &["unknown argument `process`, did you mean `processed`?"]),
         ("evnt = a", &["unknown argument `evnt`, did you mean `event`?"]),
         ("retention = 35", &[&unknown("retention")]),
-        ("fence", &["the fence is what there is without `claim` and `transaction`: leave it out"]),
+        ("fence", &["the fence is the default, without `claim` and `transaction`: leave `fence` out"]),
         ("lease = L", &["`lease` is the claim's: `claim(lease = DURATION)`"]),
         ("log = a, log = b", &["`log` is given twice: keep one"]),
         ("claim, claim(c)", &["`claim` is given twice: keep one"]),
@@ -66,8 +69,8 @@ fn each_mistake_in_the_arguments_is_told_with_its_fix() {
         (
             "claim, transaction(tx)",
             &[
-                "`claim` and `transaction` are two guarantees: keep `transaction` where the effects are in the log's \
-             own database, `claim` where they are not",
+                "`claim` and `transaction` are two guarantees: keep `transaction` if the effects are in the log's \
+             own database, `claim` if they are not",
             ],
         ),
         ("event = a, event_id = b", &["`event` and `event_id` both say what the event is: keep one"]),
@@ -81,6 +84,30 @@ fn each_mistake_in_the_arguments_is_told_with_its_fix() {
         ("log = \"app.log\"", &["write the expression without quotes: `log = app.log`"]),
         ("event = \"payload\"", &["write the expression without quotes: `event = payload`"]),
         ("event = 3", &["`event` cannot be a literal: write an expression"]),
+        (
+            "only_if",
+            &[&format!("`only_if` {}", needs("only_if = event.event_type() == Some(\"invoice.paid\")"))],
+        ),
+        ("on_ignored =", &[&format!("`on_ignored` {}", needs("on_ignored = Ok(())"))]),
+        (
+            "processed, claim",
+            &[&format!("`processed` {}", needs("processed = |reply| reply.status().is_success()"))],
+        ),
+        ("only_if = \"a\"", &["write the expression without quotes: `only_if = a`"]),
+        ("only_if = 3", &["`only_if` cannot be a literal: write an expression"]),
+        ("only_if = a, only_if = b", &["`only_if` is given twice: keep one"]),
+        (
+            "on_ignored = Ok(())",
+            &["`on_ignored` is the reply to what `only_if` leaves out: add `only_if = EXPR`"],
+        ),
+        ("processed = \"f\", claim", &["write the expression without quotes: `processed = f`"]),
+        (
+            "processed = f",
+            &[
+                "the fence marks the event before the body, so no reply can take the mark back: `processed` needs \
+                 `claim` or `transaction(tx)`",
+            ],
+        ),
         ("on_error = \"f\"", &["write the expression without quotes: `on_error = f`"]),
         ("scope = billing", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
         ("scope = 3", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
@@ -88,12 +115,12 @@ fn each_mistake_in_the_arguments_is_told_with_its_fix() {
         ("scope = \"A\"", &["a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"]),
     ];
     for (arguments, expected) in cases {
-        assert_eq!(told(arguments, HANDLER), *expected, "{arguments}");
+        assert_eq!(messages(arguments, HANDLER), *expected, "{arguments}");
     }
 }
 
 #[test]
-fn a_literal_that_a_macro_rules_hands_on_is_one() {
+fn a_literal_of_a_macro_rules_is_a_literal() {
     let handed_on = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!("evt_1"));
     let item: TokenStream = HANDLER.parse().unwrap();
     let output = crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item).to_string();
@@ -102,13 +129,13 @@ fn a_literal_that_a_macro_rules_hands_on_is_one() {
 
 #[test]
 fn a_scope_has_64_characters_and_no_more() {
-    assert!(told(&format!("scope = \"{}\"", "a".repeat(64)), HANDLER).is_empty());
-    assert_eq!(told(&format!("scope = \"{}\"", "a".repeat(65)), HANDLER).len(), 1);
-    assert!(told("scope = \"a-z_09\"", HANDLER).is_empty());
+    assert!(messages(&format!("scope = \"{}\"", "a".repeat(64)), HANDLER).is_empty());
+    assert_eq!(messages(&format!("scope = \"{}\"", "a".repeat(65)), HANDLER).len(), 1);
+    assert!(messages("scope = \"a-z_09\"", HANDLER).is_empty());
 }
 
 #[test]
-fn what_is_no_async_function_is_told_so() {
+fn what_is_not_an_async_function_is_refused() {
     for (item, expected) in [
         ("pub struct S;", "#[idempotent_webhook] goes on an `async fn`"),
         ("fn f(log: &L, event: E) {}", "#[idempotent_webhook] goes on an async function: write `async fn`"),
@@ -121,6 +148,21 @@ fn what_is_no_async_function_is_told_so() {
             "there is no body to protect here: put #[idempotent_webhook] on the implementation",
         ),
         (
+            "fn f<'r>(log: &L) -> Pin<Box<dyn Future<Output = ()> + 'r>> { Box::pin(async move {}) }",
+            "an attribute above #[idempotent_webhook] has rewritten this `async fn` already: put #[idempotent_webhook] \
+             above that one (if it is not an `async fn`, make it one)",
+        ),
+        (
+            "fn main() { let body = async {}; return runtime().block_on(body); }",
+            "an attribute above #[idempotent_webhook] has rewritten this `async fn` already: put #[idempotent_webhook] \
+             above that one (if it is not an `async fn`, make it one)",
+        ),
+        (
+            "async fn f(log: &L, event: E) { { let __ferro_idem_entry = x; } }",
+            "#[idempotent_webhook] is on this function twice: the second would take the first delivery for a duplicate, \
+             keep one",
+        ),
+        (
             "async fn f(event: E) {}",
             "which log? There is no parameter named `log`: name one so, or write `log = EXPR`, as in \
              #[idempotent_webhook(log = app.log)]",
@@ -131,14 +173,14 @@ fn what_is_no_async_function_is_told_so() {
              `event_id = EXPR`",
         ),
     ] {
-        assert_eq!(told("", item), [expected], "{item}");
+        assert_eq!(messages("", item), [expected], "{item}");
     }
 }
 
 #[test]
 fn a_broken_argument_is_not_missing_as_well() {
     assert_eq!(
-        told("lgo = app.log", "async fn f(app: App) {}"),
+        messages("lgo = app.log", "async fn f(app: App) {}"),
         ["unknown argument `lgo`, did you mean `log`?"]
     );
 }
@@ -161,7 +203,7 @@ fn log_and_event_are_found_where_a_pattern_binds_them() {
         ("[_, event]", true),
         ("events", false),
     ] {
-        let told = told("", &format!("async fn f(log: &L, {pattern}: E) {{}}"));
-        assert_eq!(told.is_empty(), is_bound, "{pattern}: {told:?}");
+        let found = messages("", &format!("async fn f(log: &L, {pattern}: E) {{}}"));
+        assert_eq!(found.is_empty(), is_bound, "{pattern}: {found:?}");
     }
 }

@@ -13,8 +13,11 @@ pub(crate) struct Protection {
     pub(crate) log: Expr,
     pub(crate) key: Key,
     pub(crate) scope: Option<String>,
+    pub(crate) only_if: Option<Expr>,
     pub(crate) on_duplicate: Option<Expr>,
+    pub(crate) on_ignored: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
+    pub(crate) processed: Option<Expr>,
 }
 
 pub(crate) enum Guarantee {
@@ -33,18 +36,33 @@ const MAX_SCOPE: usize = 64;
 
 /// Notes every mistake in `found`; the protection is whole only if there is none.
 pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Protection> {
-    // What a broken argument was to be is unknown: after one, nothing counts as missing.
-    let asked = handler.filter(|_| found.is_empty());
+    // It is unknown what a broken argument was to be: after one, nothing counts as missing.
+    let complete = handler.filter(|_| found.is_empty());
     let log = found.take(args.log.map(unquoted("log")).transpose());
     let key = found.take(key(args.event, args.event_id));
+    let processed = found.take(args.processed.map(unquoted("processed")).transpose());
     let guarantee = found.take(guarantee(args.claim, args.transaction));
+    if let (Some(Guarantee::Fence), Some(Some(processed))) = (&guarantee, &processed) {
+        found.push(error_at(
+            processed,
+            "the fence marks the event before the body, so no reply can take the mark back: `processed` needs \
+             `claim` or `transaction(tx)`",
+        ));
+    }
     let scope = found.take(args.scope.map(scope).transpose());
     let on_error = found.take(args.on_error.map(unquoted("on_error")).transpose());
+    let only_if = found.take(args.only_if.map(unquoted("only_if")).transpose());
+    if let (Some(None), Some(on_ignored)) = (&only_if, &args.on_ignored) {
+        found.push(error_at(
+            on_ignored,
+            "`on_ignored` is the reply to what `only_if` leaves out: add `only_if = EXPR`",
+        ));
+    }
     let log = log
-        .zip(asked)
+        .zip(complete)
         .and_then(|(written, handler)| found.take(written.map_or_else(|| log_parameter(handler), Ok)));
     let key = key
-        .zip(asked)
+        .zip(complete)
         .and_then(|(written, handler)| found.take(written.map_or_else(|| event_parameter(handler), Ok)));
     Some(Protection {
         guarantee: guarantee?,
@@ -52,8 +70,11 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
         log: log?,
         key: key?,
         scope: scope?,
+        only_if: only_if?,
         on_duplicate: args.on_duplicate,
+        on_ignored: args.on_ignored,
         on_error: on_error?,
+        processed: processed?,
     })
 }
 
@@ -64,8 +85,8 @@ fn guarantee(claim: Option<ClaimArgs>, transaction: Option<TransactionArgs>) -> 
         (None, Some(TransactionArgs { binding, .. })) => Ok(Guarantee::Transaction { binding }),
         (Some(_), Some(TransactionArgs { keyword, .. })) => Err(error_at(
             keyword,
-            "`claim` and `transaction` are two guarantees: keep `transaction` where the effects are in the \
-             log's own database, `claim` where they are not",
+            "`claim` and `transaction` are two guarantees: keep `transaction` if the effects are in the \
+             log's own database, `claim` if they are not",
         )),
     }
 }
@@ -134,6 +155,7 @@ fn unquoted(name: &'static str) -> impl FnOnce(Expr) -> syn::Result<Expr> {
             let value = text.value();
             Err(error_at(written, format!("write the expression without quotes: `{name} = {value}`")))
         }
+        Some(Lit::Bool(_)) if name == "only_if" => Ok(written),
         Some(_) => Err(error_at(written, format!("`{name}` cannot be a literal: write an expression"))),
         None => Ok(written),
     }

@@ -45,3 +45,27 @@ pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> 
     buffer.push_str(event.id());
     Ok(EventRef::new(buffer)?.with_type(event.event_type()))
 }
+
+/// A key that borrows nothing, so that what its expression locked is free again.
+pub struct OwnedKey {
+    id: Result<String, InvalidEventId>,
+    event_type: Option<String>,
+}
+
+#[inline]
+pub fn owned(key: Key<'_>) -> OwnedKey {
+    OwnedKey {
+        id: key.map(|event| event.id().to_owned()),
+        event_type: key.ok().and_then(|event| event.event_type()).map(str::to_owned),
+    }
+}
+
+impl OwnedKey {
+    #[inline]
+    pub fn key(&self) -> Key<'_> {
+        match &self.id {
+            Ok(id) => Ok(EventRef::new(id)?.with_type(self.event_type.as_deref())),
+            Err(reason) => Err(*reason),
+        }
+    }
+}

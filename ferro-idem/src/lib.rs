@@ -92,10 +92,12 @@ mod error;
 mod event;
 #[allow(missing_docs, missing_debug_implementations)]
 mod fence;
-#[allow(missing_docs)]
+#[allow(missing_docs, missing_debug_implementations)]
 mod key;
 mod log;
 mod owner;
+#[allow(missing_docs, missing_debug_implementations)]
+mod processed;
 mod reply;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod retry;

@@ -1,22 +1,27 @@
 //! What the attribute expands to calls of. Not for users: it changes without notice.
 
+use std::future::Future;
 use std::ops::DerefMut;
+use std::pin::Pin;
 use std::time::Duration;
 
+pub use std::boxed::Box;
 pub use std::option::Option::{None, Some};
-pub use std::pin::pin;
+pub use std::primitive::bool;
 pub use std::result::Result::{Err, Ok};
 pub use std::string::String;
 
+pub use crate::claim::Guard;
+use crate::claim::MIN_LEASE;
 pub use crate::claim::{DEFAULT_LEASE, claim};
-use crate::claim::{Guard, MIN_LEASE};
 pub use crate::entry::Entry;
 use crate::error::Error;
 pub use crate::fence::fence;
-pub use crate::key::{event, event_id, scoped};
-use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
-use crate::transaction::Open;
-pub use crate::transaction::begin;
+pub use crate::key::{OwnedKey, event, event_id, owned, scoped};
+pub use crate::processed::{Probe, is_processed_by, rules};
+use crate::reply::{DuplicateReply, FromFenceError};
+use crate::trace::Delivery;
+pub use crate::transaction::{Open, begin};
 
 #[inline]
 pub fn duplicate_reply<R: DuplicateReply>() -> R {
@@ -43,96 +48,45 @@ pub const fn checked_lease(lease: Duration) -> Duration {
     lease
 }
 
-/// Decides whether a reply settles its event: by `Settle` where the type has it, by its variant for any
-/// other `Result` or `Outcome`. `(&&&Probe(&reply)).rule()` takes the first rule that fits: the lookup takes one
-/// reference off after the other, and each rule is implemented for one less.
-pub struct Probe<'a, R>(pub &'a R);
-
-pub struct AskSettle;
-pub struct AskVariant;
-
-/// In a module, for the expansion to import all.
-pub mod rules {
-    use super::{AskSettle, AskVariant, Probe, Settle, SucceedsByVariant};
-
-    pub trait RuleOfSettle {
-        #[inline]
-        fn rule(&self) -> AskSettle {
-            AskSettle
-        }
-    }
-
-    pub trait RuleOfVariant {
-        #[inline]
-        fn rule(&self) -> AskVariant {
-            AskVariant
-        }
-    }
-
-    /// Fits everything, and then asks for `Settle`: that error says how to go on.
-    pub trait RuleOfTheRest {
-        #[inline]
-        fn rule(&self) -> AskSettle {
-            AskSettle
-        }
-    }
-
-    impl<R: Settle> RuleOfSettle for &&Probe<'_, R> {}
-    impl<R: SucceedsByVariant> RuleOfVariant for &Probe<'_, R> {}
-    impl<R> RuleOfTheRest for Probe<'_, R> {}
-}
-
-impl AskSettle {
-    #[inline]
-    pub fn is_processed<R: Settle>(self, reply: &R) -> bool {
-        reply.is_processed()
-    }
-}
-
-impl AskVariant {
-    #[inline]
-    pub fn is_processed<R: SucceedsByVariant>(self, reply: &R) -> bool {
-        reply.succeeds()
-    }
-}
-
-/// A reply that tells by its variant, whatever it holds.
-pub trait SucceedsByVariant {
-    fn succeeds(&self) -> bool;
-}
-
-impl<T, E> SucceedsByVariant for Result<T, E> {
-    #[inline]
-    fn succeeds(&self) -> bool {
-        self.is_ok()
-    }
-}
-
-impl<T> SucceedsByVariant for Outcome<T> {
-    #[inline]
-    fn succeeds(&self) -> bool {
-        true
-    }
-}
-
-/// Settles by the reply of a body that ran under a claim; without one, the lease was lost.
-pub async fn settle_claim<R>(
+/// Runs the body under its claim, and settles by its reply. The body is dropped before that, and as
+/// soon as the lease is lost.
+///
+/// Not an `async fn`: that would hold each argument twice.
+pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,
-    reply: Option<R>,
-    is_processed: impl FnOnce(&R) -> bool,
-) -> Result<R, Error> {
-    match reply {
-        Some(reply) => guard.settle(is_processed(&reply)).await.map(|()| reply),
-        None => Err(guard.lost()),
+    body: Pin<Box<F>>,
+    is_processed: impl FnOnce(&mut R) -> bool,
+) -> impl Future<Output = Result<R, Error>> {
+    async move {
+        // Dropped half-way, the body goes before the claim is released.
+        let mut guard = guard;
+        let mut body = body;
+        let replied = guard.run(body.as_mut()).await;
+        drop(body);
+        let Some(mut reply) = replied else { return Err(guard.lost()) };
+        let is_processed = is_processed(&mut reply);
+        guard.settle(is_processed).await?;
+        Ok(reply)
     }
 }
 
-/// Settles by the reply of a body that ran in a transaction.
-pub async fn settle_transaction<T: DerefMut + Send + 'static, R>(
+/// Runs the body within the delivery's span, and drops it.
+pub fn run_in_transaction<F: Future>(
+    delivery: &Delivery,
+    mut body: Pin<Box<F>>,
+) -> impl Future<Output = F::Output> {
+    async move { delivery.run(body.as_mut()).await }
+}
+
+/// Commits or rolls back by the reply of the body.
+pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
     open: Open<T>,
-    reply: R,
-    is_processed: impl FnOnce(&R) -> bool,
-) -> Result<R, Error> {
-    open.settle(is_processed(&reply)).await?;
-    Ok(reply)
+    mut reply: R,
+    is_processed: impl FnOnce(&mut R) -> bool,
+) -> impl Future<Output = Result<R, Error>> {
+    async move {
+        let is_processed = is_processed(&mut reply);
+        open.settle(is_processed).await?;
+        Ok(reply)
+    }
 }

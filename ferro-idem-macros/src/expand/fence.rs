@@ -1,11 +1,14 @@
-//! The fence: a statement in front of the body.
+//! The fence: a block in front of the body.
 //!
 //! ```text
 //! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
 //!     {
-//!         let event = &event;
-//!         let checked = ::ferro_idem::__private::fence(&log, ::ferro_idem::__private::event(event)).await;
-//!         match checked {
+//!         let entry = {
+//!             let key = ::ferro_idem::__private::event(&event);
+//!             let entry = ::ferro_idem::__private::fence(&log, key).await;
+//!             entry
+//!         };
+//!         match entry {
 //!             ::ferro_idem::__private::Entry::Run(()) => {}
 //!             ::ferro_idem::__private::Entry::Duplicate => return ::ferro_idem::__private::duplicate_reply(),
 //!             ::ferro_idem::__private::Entry::Failed(error) => return ::ferro_idem::__private::error_reply(error),
@@ -15,34 +18,43 @@
 //! }
 //! ```
 //!
-//! A block of its own, so nothing of the check is alive in the body: drop order, borrows and the
-//! future's size are those of the plain function. A `let` for each step: what the log's expression
-//! locks is free again before `on_duplicate` runs.
+//! Nothing of the block is alive in the body: drop order, borrows and the future's size are those of the
+//! plain function. What the log's expression locks is free again before a duplicate is answered. Each result
+//! has a name, because in edition 2021 the temporaries of a block's tail outlive its bindings.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::{Question, Replies, Runtime};
+use super::Runtime;
+use super::delivery::Delivery;
+use super::reply::Replies;
+use crate::handler::Body;
 
 pub(super) fn expand(
     runtime: &Runtime,
-    Question { read, log, key, site }: &Question,
-    Replies { answer_duplicate, error_reply }: &Replies,
-    body: &TokenStream,
+    Delivery { filter, key, bind_log, bound_log, log_span, .. }: &Delivery,
+    Replies { to_duplicate, to_error, .. }: &Replies,
+    Body { items, statements, .. }: &Body,
 ) -> TokenStream {
     let here = Span::mixed_site();
-    let ask = runtime.call("fence", *site);
+    let fence = runtime.call("fence", *log_span);
     let entry = runtime.call("Entry", here);
     quote_spanned! {here=>
+        #items
         {
-            #read
-            let checked = #ask(#log, #key).await;
-            match checked {
+            #filter
+            let __ferro_idem_entry = {
+                #key
+                #bind_log
+                let __ferro_idem_entry = #fence(#bound_log, __ferro_idem_key).await;
+                __ferro_idem_entry
+            };
+            match __ferro_idem_entry {
                 #entry::Run(()) => {}
-                #entry::Duplicate => #answer_duplicate,
-                #entry::Failed(error) => return #error_reply,
+                #entry::Duplicate => { #to_duplicate }
+                #entry::Failed(__ferro_idem_error) => { #to_error }
             }
         }
-        #body
+        #statements
     }
 }

@@ -7,7 +7,7 @@ use syn::{Expr, ExprCall, ExprPath, Lit};
 
 use super::{Runtime, value};
 
-/// The lease; checked at compile time where it is known then.
+/// The value of `__ferro_idem_lease`; checked at compile time if it is known then.
 pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
     match written {
         None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),

@@ -1,127 +1,151 @@
-//! Claim and transaction: the body in an async block, and a settlement behind it.
+//! Claim and transaction: the body in an async block, which is settled by its reply.
 //!
 //! ```text
 //! async fn refund(log: &SqliteLog, event: StripeEvent) -> Result<(), AppError> {
-//!     let settled = {
-//!         let event = &event;
-//!         let asked = ::ferro_idem::__private::claim(&log, ::ferro_idem::__private::event(event), LEASE).await;
-//!         match asked {
-//!             Entry::Run(mut guard) => {
-//!                 let reply = {
-//!                     let claim = guard.claim();
-//!                     let body = async move {
-//!                         if let Some(reply) = None::<Result<(), AppError>> { return reply; }
-//!                         let c = claim;
-//!                         /* the body */
-//!                     };
-//!                     guard.run(pin!(body)).await
-//!                 };
-//!                 settle_claim(guard, reply, |reply| (&&&Probe(reply)).rule().is_processed(reply)).await
-//!             }
-//!             Entry::Duplicate => return duplicate_reply(),
-//!             Entry::Failed(error) => Err(error),
+//!     let entry = {
+//!         let key = ::ferro_idem::__private::event(&event);
+//!         let claiming = ::ferro_idem::__private::claim(&log, key, LEASE);
+//!         let entry = claiming.await;
+//!         entry
+//!     };
+//!     let settled = match entry {
+//!         Entry::Run(guard) => {
+//!             let claim = Guard::claim(&guard);
+//!             let body = async move {
+//!                 if let Some(reply) = None::<Result<(), AppError>> { return reply; }
+//!                 let c = claim;
+//!                 /* the body */
+//!             };
+//!             run_claimed(guard, Box::pin(body), /* whether a reply means "processed" */).await
 //!         }
+//!         Entry::Duplicate => { return duplicate_reply(); }
+//!         Entry::Failed(error) => Err(error),
 //!     };
 //!     match settled {
-//!         Ok(reply) => reply,
-//!         Err(error) => error_reply(error),
+//!         Ok(reply) => { return reply; }
+//!         Err(error) => { return error_reply(error); }
 //!     }
 //! }
 //! ```
 //!
 //! - `None::<R>` gives the block its type before the body is looked at: `?` knows what to convert to,
 //!   and a mismatch points into the body.
-//! - The block is dropped before the reply is made: a body that lost its lease is gone at once.
+//! - The body is on the heap: in place, the handler's future would hold each argument once more.
 //! - The user's tokens are in no other macro's call, where half-typed code would not parse.
-//! - `error_reply` stands once, so that a closure of the user's is not written twice.
+//! - `error_reply` is written once, so that a closure of the user's is not written twice.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
-use syn::spanned::Spanned;
+use syn::Expr;
 
-use super::{Question, Replies, Runtime, hygienic_at};
+use super::delivery::Delivery;
+use super::reply::{Replies, is_processed};
+use super::{Runtime, lease};
+use crate::handler::Body;
+
+/// What both guarantees are made of.
+pub(super) struct Settling<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) delivery: Delivery,
+    pub(super) replies: Replies,
+    pub(super) return_type: TokenStream,
+    /// Where the return type was written.
+    pub(super) return_span: Span,
+    pub(super) processed: Option<Expr>,
+}
 
 pub(super) fn claim(
-    runtime: &Runtime,
-    question: &Question,
-    replies: &Replies,
-    return_type: &TokenStream,
+    settling: Settling<'_>,
     binding: Option<&Ident>,
-    lease: &TokenStream,
-    body: &Group,
+    written_lease: Option<Expr>,
+    body: &Body,
 ) -> TokenStream {
     let here = Span::mixed_site();
-    let Question { read, log, key, site } = question;
-    let (ask, outcome) = (runtime.call("claim", *site), runtime.call("Entry", here));
-    let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_claim", here));
-    let bound = binding.map(|claim| quote_spanned!(here=> let #claim = claim;));
-    let body = typed_block(runtime, return_type, bound.as_ref(), body);
-    let is_processed = is_processed(runtime, return_type.span());
-    let acquired = quote_spanned! {here=>
-        #outcome::Run(mut guard) => {
-            let reply = {
-                let claim = guard.claim();
-                let body = #body;
-                guard.run(#pin!(body)).await
-            };
-            #settle(guard, reply, #is_processed).await
-        }
+    let runtime = settling.runtime;
+    let Delivery { key, log, log_span, .. } = &settling.delivery;
+    let call = runtime.call("claim", *log_span);
+    let lease = lease::lease(runtime, written_lease);
+    let entry = quote_spanned! {here=>
+        #key
+        let __ferro_idem_lease: ::core::time::Duration = #lease;
+        let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease);
+        let __ferro_idem_entry = __ferro_idem_claiming.await;
+        __ferro_idem_entry
     };
-    let asked = quote_spanned!(here=> #read let asked = #ask(#log, #key, #lease).await;);
-    settled(runtime, &asked, &acquired, &outcome, replies)
-}
-
-pub(super) fn transaction(
-    runtime: &Runtime,
-    question: &Question,
-    replies: &Replies,
-    return_type: &TokenStream,
-    binding: &Ident,
-    body: &Group,
-) -> TokenStream {
-    let here = Span::mixed_site();
-    let Question { read, log, key, site } = question;
-    let (ask, outcome) = (runtime.call("begin", *site), runtime.call("Entry", here));
-    let (pin, settle) = (runtime.call("pin", here), runtime.call("settle_transaction", here));
-    let bound = quote_spanned!(here=> let #binding = connection;);
-    let body = typed_block(runtime, return_type, Some(&bound), body);
-    let is_processed = is_processed(runtime, return_type.span());
-    let first = quote_spanned! {here=>
-        #outcome::Run(mut open) => {
-            let reply = {
-                let (connection, delivery) = open.parts();
-                let body = #body;
-                delivery.run(#pin!(body)).await
-            };
-            #settle(open, reply, #is_processed).await
-        }
-    };
-    let asked = quote_spanned!(here=> #read let asked = #ask(#log, #key).await;);
-    settled(runtime, &asked, &first, &outcome, replies)
-}
-
-/// Asks, runs the body in `arm`, and answers.
-fn settled(
-    runtime: &Runtime,
-    asked: &TokenStream,
-    arm: &TokenStream,
-    outcome: &TokenStream,
-    Replies { answer_duplicate, error_reply }: &Replies,
-) -> TokenStream {
-    let here = Span::mixed_site();
-    let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
-    quote_spanned! {here=>
-        let settled = {
-            #asked
-            match asked {
-                #arm
-                #outcome::Duplicate => #answer_duplicate,
-                #outcome::Failed(error) => #err(error),
-            }
+    let guard = runtime.call("Guard", here);
+    let bind_claim = binding.map(|binding| {
+        let claim = quote_spanned!(here=> let __ferro_idem_claim = #guard::claim(&__ferro_idem_guard););
+        (claim, quote_spanned!(here=> let #binding = __ferro_idem_claim;))
+    });
+    let (make_claim, bind_claim) = bind_claim.unzip();
+    let (pinned, run) = (runtime.call("Box", here), runtime.call("run_claimed", here));
+    settling.expand(body, &entry, bind_claim.as_ref(), |body, is_processed| {
+        let run = quote_spanned! {here=>
+            #make_claim
+            let __ferro_idem_body = #body;
+            #run(__ferro_idem_guard, #pinned::pin(__ferro_idem_body), #is_processed).await
         };
-        match settled {
-            #ok(reply) => reply,
-            #err(error) => #error_reply,
+        (quote_spanned!(here=> __ferro_idem_guard), run)
+    })
+}
+
+pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) -> TokenStream {
+    let here = Span::mixed_site();
+    let runtime = settling.runtime;
+    let Delivery { key, bind_log, bound_log, log_span, .. } = &settling.delivery;
+    let call = runtime.call("begin", *log_span);
+    let entry = quote_spanned! {here=>
+        #key
+        #bind_log
+        let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key).await;
+        __ferro_idem_entry
+    };
+    let bind_connection = quote_spanned!(here=> let #binding = __ferro_idem_connection;);
+    let (open, pinned) = (runtime.call("Open", here), runtime.call("Box", here));
+    let (run, settle) = (runtime.call("run_in_transaction", here), runtime.call("settle_transaction", here));
+    settling.expand(body, &entry, Some(&bind_connection), |body, is_processed| {
+        let run = quote_spanned! {here=>
+            let __ferro_idem_reply = {
+                let (__ferro_idem_connection, __ferro_idem_delivery) = #open::parts(&mut __ferro_idem_open);
+                let __ferro_idem_body = #body;
+                #run(__ferro_idem_delivery, #pinned::pin(__ferro_idem_body)).await
+            };
+            #settle(__ferro_idem_open, __ferro_idem_reply, #is_processed).await
+        };
+        (quote_spanned!(here=> mut __ferro_idem_open), run)
+    })
+}
+
+impl Settling<'_> {
+    /// `run` makes, of the body's block and of what judges its reply, the pattern of what the body runs under
+    /// and the code that settles it.
+    fn expand(
+        self,
+        body: &Body,
+        entry: &TokenStream,
+        bind: Option<&TokenStream>,
+        run: impl FnOnce(TokenStream, TokenStream) -> (TokenStream, TokenStream),
+    ) -> TokenStream {
+        let here = Span::mixed_site();
+        let Self { runtime, delivery, replies, return_type, return_span, processed } = self;
+        let Replies { to_duplicate, to_error, .. } = replies;
+        let filter = delivery.filter;
+        let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
+        let variants = runtime.call("Entry", here);
+        let block = typed_block(runtime, &return_type, return_span, bind, body);
+        let (pattern, settled) = run(block, is_processed(runtime, return_span, processed));
+        quote_spanned! {here=>
+            #filter
+            let __ferro_idem_entry = { #entry };
+            let __ferro_idem_settled = match __ferro_idem_entry {
+                #variants::Run(#pattern) => { #settled }
+                #variants::Duplicate => { #to_duplicate }
+                #variants::Failed(__ferro_idem_error) => #err(__ferro_idem_error),
+            };
+            match __ferro_idem_settled {
+                #ok(__ferro_idem_reply) => { return __ferro_idem_reply; }
+                #err(__ferro_idem_error) => { #to_error }
+            }
         }
     }
 }
@@ -129,35 +153,23 @@ fn settled(
 fn typed_block(
     runtime: &Runtime,
     return_type: &TokenStream,
-    bound: Option<&TokenStream>,
-    body: &Group,
+    return_span: Span,
+    bind: Option<&TokenStream>,
+    Body { items, statements, span }: &Body,
 ) -> TokenStream {
     let here = Span::mixed_site();
     let (some, none) = (runtime.call("Some", here), runtime.call("None", here));
-    let reply = Ident::new("reply", hygienic_at(return_type.span()));
-    let statements = body.stream();
+    let reply = Ident::new("__ferro_idem_reply", super::hygienic_at(return_span));
     let block = quote_spanned! {here=>
+        #items
         if let #some(#reply) = #none::<#return_type> {
             return #reply;
         }
-        #bound
+        #bind
         #statements
     };
     // The user's braces: a missing tail and half-typed code are reported there.
     let mut block = Group::new(Delimiter::Brace, block);
-    block.set_span(body.span());
+    block.set_span(*span);
     quote_spanned!(here=> async move #block)
-}
-
-/// Takes the first rule that fits the reply's type. That none fits is reported at that type.
-fn is_processed(runtime: &Runtime, site: Span) -> TokenStream {
-    let here = Span::mixed_site();
-    let is_processed = Ident::new("is_processed", hygienic_at(site));
-    let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
-    quote_spanned! {here=>
-        |reply| {
-            use #rules::*;
-            (&&&#probe(reply)).rule().#is_processed(reply)
-        }
-    }
 }

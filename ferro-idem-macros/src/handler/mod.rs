@@ -2,17 +2,21 @@
 //!
 //! The body stays raw tokens: half-typed code still expands, and is not parsed twice.
 
+mod items;
 mod return_type;
 #[cfg(test)]
 mod tests;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Error, FnArg, GenericParam, ReturnType, Signature, Token, Visibility};
 
+use self::items::leading_items;
 use self::return_type::{output_of_future, with_inferred_impls};
 use crate::errors::error_at;
+use crate::expand::MARKER;
 
 /// An async function, in parts that put together again are what was written.
 pub(crate) struct Handler {
@@ -23,7 +27,16 @@ pub(crate) struct Handler {
     form: Form,
 }
 
-/// Who made it async, which decides where the check goes.
+/// What a body is made of, without its inner attributes.
+pub(crate) struct Body {
+    /// `use`, `const`, `fn` and other items at the start. They stay there: items after statements are a lint.
+    pub(crate) items: TokenStream,
+    pub(crate) statements: TokenStream,
+    /// The user's braces.
+    pub(crate) span: Span,
+}
+
+/// How it is async, which decides where the guarantee goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `async fn`: at the start of its block.
@@ -46,13 +59,16 @@ enum Form {
 
 pub(crate) fn parse(item: TokenStream) -> syn::Result<Handler> {
     let mut head: Vec<TokenTree> = item.into_iter().collect();
-    let body = match head.pop() {
-        Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => Some(body),
-        last => {
-            head.extend(last);
-            None
-        }
-    };
+    // A `$item:item` of a `macro_rules!`.
+    if let [TokenTree::Group(group)] = &head[..]
+        && group.delimiter() == Delimiter::None
+    {
+        return parse(group.stream());
+    }
+    let body = head.last().and_then(braces);
+    if body.is_some() {
+        head.pop();
+    }
     if !head.iter().any(|token| is_ident(token, "fn")) {
         return Err(Error::new(keyword_span(&head), "#[idempotent_webhook] goes on an `async fn`"));
     }
@@ -64,17 +80,56 @@ pub(crate) fn parse(item: TokenStream) -> syn::Result<Handler> {
             "there is no body to protect here: put #[idempotent_webhook] on the implementation",
         ));
     };
+    // Attributes expand from above: the other one stood between, or came by another name or `cfg_attr`.
+    if names_any(body.stream(), &[MARKER]) {
+        return Err(error_at(
+            &signature.ident,
+            "#[idempotent_webhook] is on this function twice: the second would take the first delivery for a \
+             duplicate, keep one",
+        ));
+    }
     let form = if signature.asyncness.is_some() {
         Form::AsyncFn
     } else if has_async_trait_lifetime(&signature) && in_users_block(body.stream(), |block| block).is_some() {
         Form::AsyncTrait
     } else {
-        return Err(error_at(
-            signature.fn_token,
-            "#[idempotent_webhook] goes on an async function: write `async fn`",
-        ));
+        return Err(not_async(&signature, &body));
     };
     Ok(Handler { head, signature, body, form })
+}
+
+fn not_async(signature: &Signature, body: &Group) -> Error {
+    let returns_future = names_any(signature.output.to_token_stream(), &["Future", "BoxFuture"]);
+    let message = if returns_future || names_any(body.stream(), &["block_on"]) {
+        "an attribute above #[idempotent_webhook] has rewritten this `async fn` already: put \
+         #[idempotent_webhook] above that one (if it is not an `async fn`, make it one)"
+    } else {
+        "#[idempotent_webhook] goes on an async function: write `async fn`"
+    };
+    error_at(signature.fn_token, message)
+}
+
+/// Whether one of these words is anywhere in the tokens.
+fn names_any(tokens: TokenStream, words: &[&str]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => names_any(group.stream(), words),
+        TokenTree::Ident(ident) => words.iter().any(|word| ident == word),
+        _ => false,
+    })
+}
+
+/// A block, also as a `macro_rules!` hands on a `$body:block`.
+fn braces(token: &TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = token else { return None };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group.clone()),
+        Delimiter::None => {
+            let mut tokens = group.stream().into_iter();
+            let block = braces(&tokens.next()?)?;
+            tokens.next().is_none().then_some(block)
+        }
+        _ => None,
+    }
 }
 
 fn parse_signature(input: ParseStream<'_>) -> syn::Result<Signature> {
@@ -118,12 +173,12 @@ impl Handler {
     fn rebound(&self, name: &str) -> Option<Ident> {
         match self.form {
             Form::AsyncFn => None,
-            Form::AsyncTrait => binding_in_lets(self.body.stream(), name),
+            Form::AsyncTrait => binding_in_lets(&self.body.stream(), name),
         }
     }
 
-    /// The function with the user's block, without its inner attributes, rewritten.
-    pub(crate) fn with_body(self, rewrite: impl FnOnce(Group) -> TokenStream) -> TokenStream {
+    /// The function with the user's block rewritten, all of it but its inner attributes.
+    pub(crate) fn with_body(self, rewrite: impl FnOnce(Body) -> TokenStream) -> TokenStream {
         let mut function = self.head;
         let body = match self.form {
             Form::AsyncFn => behind_inner_attributes(&self.body, rewrite),
@@ -179,7 +234,7 @@ fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
     let tokens: Vec<TokenTree> = pattern.into_iter().collect();
     tokens.iter().enumerate().find_map(|(index, token)| match token {
         TokenTree::Group(group) => binding_in(group.stream(), name),
-        TokenTree::Ident(ident) if ident == name => {
+        TokenTree::Ident(ident) if ident.unraw() == name => {
             let before = |places: usize| index.checked_sub(places).and_then(|place| tokens.get(place));
             let in_path = is_punct(before(1), ':') && is_punct(before(2), ':');
             let names_another = match tokens.get(index + 1) {
@@ -192,23 +247,25 @@ fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
     })
 }
 
-/// The same in `let PATTERN = ..`, at any depth.
-fn binding_in_lets(tokens: TokenStream, name: &str) -> Option<Ident> {
-    let mut tokens = tokens.into_iter();
-    while let Some(token) = tokens.next() {
-        let found = match token {
-            TokenTree::Group(group) => binding_in_lets(group.stream(), name),
-            token if is_ident(&token, "let") => {
-                let pattern = tokens.by_ref().take_while(|token| !is_punct(Some(token), '='));
-                binding_in(pattern.collect(), name)
+/// The same in the `let PATTERN = ..` that stand before the user's block, which has bindings of its own.
+fn binding_in_lets(tokens: &TokenStream, name: &str) -> Option<Ident> {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    if let Some((users_block, _)) = users_block_at_this_depth(&tokens) {
+        let mut lets = tokens.into_iter().take(users_block);
+        while lets.any(|token| is_ident(&token, "let")) {
+            let pattern = lets.by_ref().take_while(|token| !is_punct(Some(token), '='));
+            if let Some(binding) = binding_in(pattern.collect(), name) {
+                return Some(binding);
             }
-            _ => None,
-        };
-        if found.is_some() {
-            return found;
         }
+        return None;
     }
-    None
+    tokens.iter().find_map(|token| match token {
+        TokenTree::Group(group) if holds_users_block(group.stream()) => {
+            binding_in_lets(&group.stream(), name)
+        }
+        _ => None,
+    })
 }
 
 /// Rebuilds what `#[async_trait]` made with the user's block, the one in
@@ -257,7 +314,7 @@ fn users_block_at_this_depth(tokens: &[TokenTree]) -> Option<(usize, Group)> {
 }
 
 /// `#![allow(..)]` is only allowed at the start of a block.
-fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(Group) -> TokenStream) -> Group {
+fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(Body) -> TokenStream) -> Group {
     let tokens: Vec<TokenTree> = block.stream().into_iter().collect();
     let attributes = tokens
         .chunks(3)
@@ -268,8 +325,10 @@ fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(Group) -> TokenSt
         })
         .count();
     let (attributes, rest) = tokens.split_at(attributes * 3);
-    let rest = rewrite(regroup(block, rest.iter().cloned().collect()));
-    regroup(block, attributes.iter().cloned().chain(rest).collect())
+    let (items, statements) = rest.split_at(leading_items(rest));
+    let stream = |tokens: &[TokenTree]| tokens.iter().cloned().collect();
+    let body = Body { items: stream(items), statements: stream(statements), span: block.span() };
+    regroup(block, attributes.iter().cloned().chain(rewrite(body)).collect())
 }
 
 fn regroup(original: &Group, tokens: TokenStream) -> Group {

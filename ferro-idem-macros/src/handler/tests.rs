@@ -10,12 +10,7 @@ fn the_module_self_is_not_renamed() {
 /// The function with a `check` in front of what the user wrote.
 fn with_check(item: TokenStream) -> String {
     let handler = parse(item).unwrap();
-    handler
-        .with_body(|body| {
-            let body = body.stream();
-            quote!(check; #body)
-        })
-        .to_string()
+    handler.with_body(|Body { items, statements, .. }| quote!(#items check; #statements)).to_string()
 }
 
 #[test]
@@ -31,6 +26,7 @@ fn the_check_is_behind_inner_attributes_and_before_all_else() {
             quote!(check; if x { y }),
         ),
         (quote!(!x[1]), quote!(check; !x[1])),
+        (quote!(#![allow(a)] use x::Y; Y), quote!(#![allow(a)] use x::Y; check; Y)),
         (quote!(x(#![allow(a)])), quote!(check; x(#![allow(a)]))),
     ] {
         assert_eq!(with_check(quote!(async fn f() { #body })), quote!(async fn f() { #checked }).to_string());
@@ -104,14 +100,67 @@ fn what_only_looks_like_async_trait_is_not_async() {
 fn a_binding_of_async_trait_is_found_in_its_lets_alone() {
     let bound = |statement: TokenStream| {
         let handler = parse(quote! {
-            fn f<'async_trait>() -> P { Box::pin(async move { #statement let __ret: R = { x }; }) }
+            fn f<'async_trait>() -> P { Box::pin(async move { #statement let __ret: R = { let event = x; }; }) }
         });
         handler.unwrap().binding("event").is_some()
     };
     assert!(bound(quote!(let Json(event) = __arg1;)));
     assert!(bound(quote!(let mut event = __arg1;)));
+    assert!(bound(quote!(
+        let r#event = __arg1;
+    )));
+    assert!(!bound(quote!(
+        let x = {
+            let event = __arg1;
+        };
+    )));
     assert!(!bound(quote!(x.event = __arg1;)));
     assert!(!bound(quote!(let x = event;)));
+}
+
+/// As a `macro_rules!` hands on its `$body:block` and `$item:item`.
+#[test]
+fn invisible_groups_are_looked_into() {
+    let invisible = |tokens: TokenStream| TokenTree::from(Group::new(Delimiter::None, tokens));
+    let block = invisible(quote!({ x }));
+    assert_eq!(
+        with_check(quote!(async fn f() #block)),
+        quote!(
+            async fn f() {
+                check;
+                x
+            }
+        )
+        .to_string()
+    );
+    let block = invisible(invisible(quote!({ x })).into());
+    assert_eq!(
+        with_check(quote!(async fn f() #block)),
+        quote!(
+            async fn f() {
+                check;
+                x
+            }
+        )
+        .to_string()
+    );
+    let item = invisible(quote!(
+        async fn f() {
+            x
+        }
+    ));
+    assert_eq!(
+        with_check(item.into()),
+        quote!(
+            async fn f() {
+                check;
+                x
+            }
+        )
+        .to_string()
+    );
+    let two = invisible(quote!({ x } { y }));
+    assert!(parse(quote!(async fn f() #two)).is_err());
 }
 
 #[test]

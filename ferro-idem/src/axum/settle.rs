@@ -10,14 +10,18 @@ use axum::extract::rejection::{
 };
 use axum::http::response::Parts;
 use axum::http::{Extensions, HeaderMap, Response, StatusCode};
-use axum::response::{AppendHeaders, Html, NoContent, Redirect, Sse};
+use axum::response::{AppendHeaders, Html, IntoResponse, NoContent, Redirect, Sse};
 use axum::{Extension, Form, Json};
 use bytes::BytesMut;
 use bytes::buf::Chain;
 
+use crate::processed::CarriesStatus;
 use crate::reply::Settle;
 
 // `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+
+/// What axum answers may be a failure: without `Settle` it does not compile.
+impl<T: IntoResponse> CarriesStatus for T {}
 
 /// 2xx.
 impl Settle for StatusCode {
@@ -196,7 +200,6 @@ settle_tuples!(T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
 #[cfg(test)]
 mod tests {
     use axum::http::header::RETRY_AFTER;
-    use axum::response::IntoResponse;
 
     use super::*;
     use crate::reply::Outcome;

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::owner::Owner;
 
-pub(crate) use self::guard::Guard;
+pub use self::guard::Guard;
 pub use self::guard::claim;
 pub use self::lease::{Claim, DEFAULT_LEASE, MIN_LEASE};
 

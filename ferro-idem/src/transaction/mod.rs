@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::event::EventRef;
 
-pub(crate) use self::open::Open;
+pub use self::open::Open;
 pub use self::open::begin;
 
 /// A future that borrows nothing, so that it can be finished when its caller has gone.

@@ -1,0 +1,145 @@
+//! What the guarantee is called with: the key and the log.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprReference, Token, UnOp};
+
+use super::{Runtime, hygienic_at, value};
+use crate::validate::Key;
+
+/// Statements and expressions, in the order in which the handler evaluates them.
+pub(super) struct Delivery {
+    /// Returns if the delivery is not for this handler.
+    pub(super) filter: TokenStream,
+    /// Makes a `__ferro_idem_key`. What its expression locks is free again after it.
+    pub(super) key: TokenStream,
+    /// The log by reference, which may lock something as long as its statement.
+    pub(super) log: TokenStream,
+    /// Makes a `__ferro_idem_log`, if the log is no place. What making it locks is free again after it,
+    /// unless the log itself is behind the lock.
+    pub(super) bind_log: TokenStream,
+    /// The log as it is after `bind_log`.
+    pub(super) bound_log: TokenStream,
+    /// Where the log was written.
+    pub(super) log_span: Span,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        runtime: &Runtime,
+        only_if: Option<Expr>,
+        to_ignored: &TokenStream,
+        key: Key,
+        scope: Option<String>,
+        log: Expr,
+    ) -> Self {
+        let log_span = log.span();
+        let is_place = is_place(&log);
+        let log = borrowed(log);
+        let (bind_log, bound_log) = if is_place {
+            (TokenStream::new(), log.clone())
+        } else {
+            let name = proc_macro2::Ident::new("__ferro_idem_log", hygienic_at(log_span));
+            (quote_spanned!(Span::mixed_site()=> let #name = #log;), name.into_token_stream())
+        };
+        Self {
+            filter: filter(runtime, only_if, to_ignored),
+            key: key_statements(runtime, key, scope),
+            log,
+            bind_log,
+            bound_log,
+            log_span,
+        }
+    }
+}
+
+fn filter(runtime: &Runtime, only_if: Option<Expr>, to_ignored: &TokenStream) -> TokenStream {
+    let Some(only_if) = only_if else { return TokenStream::new() };
+    let bool = runtime.call("bool", Span::mixed_site());
+    let only_if = value(only_if);
+    quote_spanned! {Span::mixed_site()=>
+        let __ferro_idem_is_for_this_handler: #bool = #only_if;
+        if !__ferro_idem_is_for_this_handler {
+            #to_ignored
+        }
+    }
+}
+
+fn key_statements(runtime: &Runtime, key: Key, scope: Option<String>) -> TokenStream {
+    let here = Span::mixed_site();
+    let (function, written) = match key {
+        Key::Event(event) => ("event", event),
+        Key::EventId(id) => ("event_id", id),
+    };
+    let function = runtime.call(function, written.span());
+    let is_place = is_place(&written);
+    let written = borrowed(written);
+    let mut statements = if is_place {
+        quote_spanned!(here=> let __ferro_idem_key = #function(#written);)
+    } else {
+        let (owned, owned_key) = (runtime.call("owned", here), runtime.call("OwnedKey", here));
+        quote_spanned! {here=>
+            let __ferro_idem_key = #owned(#function(#written));
+            let __ferro_idem_key = #owned_key::key(&__ferro_idem_key);
+        }
+    };
+    if let Some(scope) = scope {
+        let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
+        statements.extend(quote_spanned! {here=>
+            let mut __ferro_idem_buffer = #string::new();
+            let __ferro_idem_key = #scoped(#scope, __ferro_idem_key, &mut __ferro_idem_buffer);
+        });
+    }
+    statements
+}
+
+/// `app.log`, `&event.id`, `(*event).id`: nothing is made on the way, so nothing is locked.
+fn is_place(written: &Expr) -> bool {
+    match written {
+        Expr::Path(_) => true,
+        Expr::Field(field) => is_place(&field.base),
+        Expr::Group(group) => is_place(&group.expr),
+        Expr::Paren(paren) => is_place(&paren.expr),
+        Expr::Reference(reference) => is_place(&reference.expr),
+        Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)) && is_place(&unary.expr),
+        _ => false,
+    }
+}
+
+/// `&EXPR`, with parentheses if it needs them. The `&` counts as the user's, so that an error points at all
+/// of the expression and not at its first token.
+fn borrowed(expr: Expr) -> TokenStream {
+    let and_token = Token![&](expr.span());
+    ExprReference { attrs: Vec::new(), and_token, mutability: None, expr: Box::new(expr) }.into_token_stream()
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn only_a_place_is_borrowed_while_the_log_is_asked() {
+        for (written, expected) in [
+            (quote!(event), true),
+            (quote!(event.id), true),
+            (quote!((*event).0.id), true),
+            (quote!(&event.id), true),
+            (quote!(EVENT), true),
+            (quote!(event.id()), false),
+            (quote!(session.lock().await.id), false),
+            (quote!(&session.lock().await.id), false),
+            (quote!(id(&event)), false),
+            (quote!(event?), false),
+            (quote!(events[0]), false),
+            (quote!(-id), false),
+            (quote!(format!("{event}")), false),
+            (quote!({ event }), false),
+        ] {
+            assert_eq!(is_place(&parse_quote!(#written)), expected, "{written}");
+        }
+    }
+}

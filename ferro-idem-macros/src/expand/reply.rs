@@ -1,0 +1,174 @@
+//! What is answered if the body does not run to its end, and what its reply means.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, ExprCall, ExprPath};
+
+use super::{Runtime, hygienic_at, value};
+
+/// Statements that return from the handler, one for each case.
+pub(super) struct Replies {
+    pub(super) to_duplicate: TokenStream,
+    /// If the delivery is not for this handler.
+    pub(super) to_ignored: TokenStream,
+    /// Of a `__ferro_idem_error`.
+    pub(super) to_error: TokenStream,
+}
+
+impl Replies {
+    pub(super) fn new(
+        runtime: &Runtime,
+        return_type: Span,
+        on_duplicate: Option<Expr>,
+        on_ignored: Option<Expr>,
+        on_error: Option<Expr>,
+    ) -> Self {
+        let at_return_type = hygienic_at(return_type);
+        let duplicate_reply = || {
+            let duplicate_reply = runtime.call("duplicate_reply", return_type);
+            quote_spanned!(at_return_type=> return #duplicate_reply();)
+        };
+        let to_error = if let Some(reply) = on_error {
+            let error_reply_by = runtime.call("error_reply_by", reply.span());
+            returned(
+                reply,
+                |reply| quote_spanned!(Span::mixed_site()=> #error_reply_by(#reply, __ferro_idem_error)),
+            )
+        } else {
+            let error_reply = runtime.call("error_reply", return_type);
+            quote_spanned!(at_return_type=> return #error_reply(__ferro_idem_error);)
+        };
+        Self {
+            to_duplicate: on_duplicate.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
+            to_ignored: on_ignored.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
+            to_error,
+        }
+    }
+}
+
+/// `return EXPR;`, which is unreachable code if the expression returns or panics by itself.
+fn returned(written: Expr, reply: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
+    let here = Span::mixed_site();
+    let may_diverge = !surely_returns(&written);
+    let reply = reply(value(written));
+    if may_diverge {
+        quote_spanned!(here=> #[allow(unreachable_code)] return #reply;)
+    } else {
+        quote_spanned!(here=> return #reply;)
+    }
+}
+
+/// `Ok(())`, `StatusCode::OK`, `|error| ..`: no more than what needs no look inside.
+fn surely_returns(written: &Expr) -> bool {
+    match written {
+        Expr::Lit(_) | Expr::Path(_) | Expr::Closure(_) => true,
+        Expr::Tuple(tuple) => tuple.elems.iter().all(surely_returns),
+        Expr::Field(field) => surely_returns(&field.base),
+        Expr::Group(group) => surely_returns(&group.expr),
+        Expr::Paren(paren) => surely_returns(&paren.expr),
+        Expr::Call(ExprCall { func, args, .. }) => is_constructor(func) && args.iter().all(surely_returns),
+        _ => false,
+    }
+}
+
+/// `Ok`, `Reply::Duplicate`.
+fn is_constructor(func: &Expr) -> bool {
+    matches!(func, Expr::Path(ExprPath { path, .. })
+        if path.segments.last().is_some_and(|last| last.ident.to_string().starts_with(char::is_uppercase)))
+}
+
+/// A closure that says whether a reply means "processed".
+///
+/// ```text
+/// |reply| {
+///     use ::ferro_idem::__private::rules::*;
+///     match (&&&&Probe(&*reply)).__ferro_idem_shape().held(reply) {
+///         Err(decided) => decided,
+///         Ok(held) => {
+///             let status = (&*held).status();
+///             let success = (&status).is_success();
+///             let success = (&Probe(&success)).__ferro_idem_success();
+///             (&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
+///         }
+///     }
+/// }
+/// ```
+///
+/// The bindings have the span of the return type: what is wrong with the reply is reported there.
+pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>) -> TokenStream {
+    let here = Span::mixed_site();
+    if let Some(written) = written {
+        let is_processed_by = runtime.call("is_processed_by", written.span());
+        let written = written.into_token_stream();
+        return quote_spanned! {here=>
+            |__ferro_idem_reply| #is_processed_by(#written, __ferro_idem_reply)
+        };
+    }
+    let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
+    let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
+    let at_return_type = |name| Ident::new(name, hygienic_at(site));
+    let (take_off, is_processed) = (at_return_type("held"), at_return_type("is_processed"));
+    let (reply, held) = (at_return_type("__ferro_idem_reply"), at_return_type("__ferro_idem_held"));
+    quote_spanned! {here=>
+        |__ferro_idem_reply| {
+            use #rules::*;
+            match (&&&&#probe(&*__ferro_idem_reply)).__ferro_idem_shape().#take_off(#reply) {
+                #err(__ferro_idem_decided) => __ferro_idem_decided,
+                #ok(__ferro_idem_held) => {
+                    let __ferro_idem_status = (&*__ferro_idem_held).status();
+                    let __ferro_idem_success = (&__ferro_idem_status).is_success();
+                    let __ferro_idem_success = (&#probe(&__ferro_idem_success)).__ferro_idem_success();
+                    (&&#probe(&*__ferro_idem_held))
+                        .__ferro_idem_kind()
+                        .#is_processed(#held, __ferro_idem_success)
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_that_may_diverge_raises_no_unreachable_code() {
+        let answered = |reply: Expr| returned(reply, |reply| reply).to_string();
+        for reply in [
+            quote!(Ok(())),
+            quote!(Ok(Reply::Duplicate(3, "x"))),
+            quote!(StatusCode::OK),
+            quote!((app.reply)),
+            quote!(|error| panic!()),
+        ] {
+            assert_eq!(answered(parse_quote!(#reply)), quote!(return #reply;).to_string());
+        }
+        for reply in [
+            quote!(return Ok(())),
+            quote!(panic!("twice")),
+            quote!(anyhow::bail!("twice")),
+            quote!(never()),
+            quote!(Ok(never())),
+            quote!(app.never()),
+            quote!(if x { return 1 } else { return 2 }),
+        ] {
+            let expected = quote!(#[allow(unreachable_code)] return #reply;).to_string();
+            assert_eq!(answered(parse_quote!(#reply)), expected);
+        }
+    }
+
+    /// rustc would call its braces unused.
+    #[test]
+    fn a_block_is_not_the_operand_of_return() {
+        let answered = returned(parse_quote!({ Ok(()) }), |reply| reply).to_string();
+        let expected = quote! {
+            #[allow(unreachable_code)]
+            return match () { () => { Ok(()) } };
+        };
+        assert_eq!(answered, expected.to_string());
+    }
+}
