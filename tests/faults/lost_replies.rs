@@ -40,7 +40,7 @@ impl Loss {
     /// not outlive a connection that hangs.
     fn lease(self) -> Duration {
         match (self.operation, self.then) {
-            (Operation::Renew, Then::Close) => Duration::from_secs(3),
+            (Operation::Renew, Then::Close) => Duration::from_secs(4),
             _ => Duration::from_secs(8),
         }
     }

@@ -4,11 +4,11 @@ use ferro_idem::{Error, SqliteLog};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-/// A log in a file of `folder`. Nothing in these tests cuts the power, so nothing waits for the disk.
+/// Opens a log in a file in `folder`. It does not sync to disk, because no test cuts the power.
 ///
 /// # Panics
 ///
-/// Where the file cannot be opened.
+/// If the file cannot be opened.
 pub async fn open_sqlite(folder: &Path, connections: u32) -> SqliteLog {
     let options = SqliteConnectOptions::new()
         .filename(folder.join("events.db"))
@@ -21,40 +21,40 @@ pub async fn open_sqlite(folder: &Path, connections: u32) -> SqliteLog {
     log
 }
 
-/// A table beside the log's, without a unique key: an effect that happened twice has two rows.
+/// Creates a table beside the log's, without a unique key: an effect that happens twice has two rows.
 ///
 /// # Panics
 ///
-/// Where it cannot be created.
+/// If it cannot be created.
 pub async fn create_effects(log: &SqliteLog) {
     let create = sqlx::query("CREATE TABLE IF NOT EXISTS effects (event_id TEXT NOT NULL)");
     create.execute(log.pool()).await.unwrap();
 }
 
-/// One effect of the event, in the transaction.
+/// Writes one effect of the event, in the transaction.
 ///
 /// # Errors
 ///
-/// [`Error::Store`] where it cannot be written.
+/// [`Error::Store`] if it cannot be written.
 pub async fn write_effect(tx: &mut SqliteConnection, event: &str) -> Result<(), Error> {
     let insert = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(tx).await;
     insert.map(drop).map_err(|error| Error::store("write the effect", error))
 }
 
-/// How many effects there are, of all events.
+/// Counts the effects of all events.
 ///
 /// # Panics
 ///
-/// Where the table cannot be read.
+/// If the table cannot be read.
 pub async fn effects(log: &SqliteLog) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM effects").fetch_one(log.pool()).await.unwrap()
 }
 
-/// How many effects of one event there are.
+/// Counts the effects of one event.
 ///
 /// # Panics
 ///
-/// Where the table cannot be read.
+/// If the table cannot be read.
 pub async fn effects_of(log: &SqliteLog, event: &str) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?")
         .bind(event)

@@ -1,5 +1,5 @@
-//! What the tests share: logs that misbehave on demand, futures that are dropped half-way, effects in a
-//! database.
+//! What the tests share: servers that are started for one test, a proxy that loses messages, logs that fail on demand,
+//! futures that are dropped halfway, and effects in a database.
 
 mod dropping;
 mod effects;

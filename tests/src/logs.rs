@@ -23,7 +23,7 @@ impl ProcessedEventLog for Broken {
     }
 }
 
-/// What [`Broken`] answers. The source is a canary: it must not reach a sender.
+/// The error of [`Broken`]. Its source is a canary: it must not reach a sender.
 pub fn broken() -> Error {
     Error::store("mark the event as processed", std::io::Error::other("canary: connection refused"))
 }

@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 
 use ferro_idem::Error;
 
-/// Longer than anything that a test waits for, and shorter than a person's patience.
+/// Longer than anything that a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Delivers again, as a sender does, until no other delivery of the event is in the way.
+/// Delivers again, as a sender does, until the event is not in progress and the store answers.
 ///
 /// # Errors
 ///
-/// The first that another delivery does not help against, or the last one when patience is over.
+/// The first error that a redelivery cannot help against, or the last one after a minute.
 pub async fn redeliver<T, F: Future<Output = Result<T, Error>>>(
     mut deliver: impl FnMut() -> F,
 ) -> Result<T, Error> {

@@ -1,9 +1,9 @@
-//! Where a message ends, in the protocols that servers speak.
+//! Finds the end of a message, in the protocols of the servers.
 
 use super::{From, Protocol};
 
-/// How long the first message of `bytes` is, once all of it is there. `opening`: this side has not said
-/// yet what only comes first.
+/// The length of the first message in `bytes`, or `None` until all of it is there. `opening` is true until this side
+/// has sent the messages that only open a connection.
 pub(super) fn message_length(
     protocol: Protocol,
     from: From,
@@ -22,8 +22,8 @@ pub(super) fn message_length(
     Some(length)
 }
 
-/// A type and a length. A client opens without a type: it asks for TLS, which is answered by one byte,
-/// and then says who it is.
+/// A message has a type and a length. The client's first messages have no type: one asks for TLS, which the server
+/// answers with one byte, and one names the user.
 fn postgres(from: From, opening: bool, bytes: &[u8]) -> Option<(usize, bool)> {
     const ASKS_FOR_TLS: usize = 80_877_103;
     match (from, opening) {
@@ -37,7 +37,7 @@ fn number<'b>(big_endian: impl IntoIterator<Item = &'b u8>) -> usize {
     big_endian.into_iter().fold(0, |number, byte| (number << 8) + usize::from(*byte))
 }
 
-/// RESP 2 and 3: a line, and what it announces.
+/// RESP 2 and 3: a line, and the values that it announces.
 fn resp(bytes: &[u8]) -> Option<usize> {
     let line = bytes.windows(2).position(|end| end == b"\r\n")?;
     let after = line + 2;
@@ -55,7 +55,7 @@ fn resp(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// The lengths of the messages that come one byte after the other.
+    /// The lengths of the messages in `bytes`, which arrive one byte at a time.
     fn lengths(protocol: Protocol, from: From, bytes: &[u8]) -> Vec<usize> {
         let (mut opening, mut start, mut lengths) = (true, 0, Vec::new());
         for end in 0..=bytes.len() {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn postgres_has_types_behind_its_opening() {
+    fn postgres_messages_have_types_after_the_opening() {
         let client = b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x09\0\x03\0\0\0S\0\0\0\x04";
         assert_eq!(lengths(Protocol::Postgres, From::Client, client), [8, 9, 5]);
         assert_eq!(lengths(Protocol::Postgres, From::Server, b"NR\0\0\0\x04Z\0\0\0\x05I"), [1, 5, 6]);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn mysql_counts_its_lengths_from_the_small_end() {
+    fn mysql_lengths_are_little_endian() {
         let mut long = vec![1, 1, 0, 0];
         long.extend([0; 257]);
         long.extend([0, 0, 0, 1]);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn redis_has_values_in_values() {
+    fn redis_values_nest() {
         let replies = b"+OK\r\n$-1\r\n$2\r\n\r\n\r\n*2\r\n:1\r\n*1\r\n$1\r\na\r\n%1\r\n+a\r\n_\r\n*-1\r\n";
         assert_eq!(lengths(Protocol::Redis, From::Server, replies), [5, 5, 8, 19, 11, 5]);
     }

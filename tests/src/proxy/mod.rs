@@ -1,4 +1,5 @@
-//! A way to a server on which a message gets lost, exactly the one that a test names.
+//! A proxy in front of a server that loses exactly the message that a test names, or delays, cuts and strands
+//! connections.
 
 mod frames;
 
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::frames::message_length;
 
-/// What is spoken, and so where a message ends.
+/// The protocol, which says where a message ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Protocol {
     /// PostgreSQL's, without TLS.
@@ -25,27 +26,25 @@ pub enum Protocol {
     Redis,
 }
 
-/// Who says the message that is lost.
+/// Who sends the message that is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// The client: the server does not do what it was asked.
+    /// The client: the server does not get the request.
     Client,
-    /// The server: it did, and the client is not told.
+    /// The server: it has done what was requested, and the client does not get the answer.
     Server,
 }
 
-/// What becomes of the connection whose message was lost.
+/// What happens to a connection after its message is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// It is closed, and both sides see that.
+    /// It is closed, and both sides notice.
     Close,
-    /// It stays open, and nothing comes any more, in neither direction.
+    /// It stays open, and no further message arrives, in either direction.
     Hang,
 }
 
-/// Hands on what is said, message by message, until it is told to lose one.
-///
-/// Dropping it cuts all connections.
+/// Forwards messages, one by one, until it is to lose one. Dropping it closes all connections.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -70,19 +69,19 @@ impl Route {
     }
 }
 
-/// What is to be lost.
+/// Which messages to lose.
 #[derive(Debug, Default)]
 struct Plan {
     loss: Option<(From, Then)>,
-    /// Messages before each loss that is to come.
+    /// The number of messages to forward before each loss.
     to_pass: VecDeque<usize>,
-    /// How long everything is held back from the next loss on.
+    /// How long every message is held back after the next loss.
     stall: Option<Duration>,
     stalled_until: Option<Instant>,
 }
 
 impl Plan {
-    /// Whether this message is one to lose.
+    /// Decides whether to lose this message.
     fn loses(&mut self, from: From) -> Option<Then> {
         let (_, then) = self.loss.filter(|(side, _)| *side == from)?;
         let left = self.to_pass.front_mut()?;
@@ -99,11 +98,11 @@ impl Plan {
 }
 
 impl Proxy {
-    /// Before the server on this port of 127.0.0.1, which need not be up.
+    /// A proxy in front of the server on this port of 127.0.0.1, which need not be up.
     ///
     /// # Panics
     ///
-    /// Where it can have no port.
+    /// If no port is free.
     pub async fn before(protocol: Protocol, server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -125,7 +124,7 @@ impl Proxy {
                 let generation = routing.generation.load(Ordering::SeqCst);
                 let server = routing.server.load(Ordering::SeqCst);
                 let route = Arc::clone(&routing);
-                let way = Way {
+                let connection = Connection {
                     protocol,
                     plan: Arc::clone(&losing),
                     route,
@@ -135,7 +134,7 @@ impl Proxy {
                 let mut cuts = cuts.clone();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = way.hand_on(client, server) => {}
+                        () = connection.forward(client, server) => {}
                         _ = cuts.changed() => {}
                     }
                 });
@@ -144,50 +143,50 @@ impl Proxy {
         Self { port, route, plan, cut }
     }
 
-    /// Its own port on 127.0.0.1.
+    /// The proxy's own port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of a server, by way of this.
+    /// The server's URL, through this proxy.
     ///
     /// # Panics
     ///
-    /// Where the URL has no port.
+    /// If the URL has no port.
     pub fn url(&self, of_server: &str) -> String {
         let (before, after) = of_server.split_once("127.0.0.1:").expect("a server of this machine");
         let path = after.trim_start_matches(|character: char| character.is_ascii_digit());
         format!("{before}127.0.0.1:{}{path}", self.port)
     }
 
-    /// From now on, on all connections together: `nth` messages of this side pass, and the next is lost.
+    /// From now on, counted over all connections: `nth` messages from this side pass, and the next one is lost.
     pub fn lose(&self, nth: usize, from: From, then: Then) {
         self.lose_each([nth], from, then);
     }
 
-    /// The same several times, each counted from the loss before.
+    /// The same several times, each counted from the previous loss.
     pub fn lose_each(&self, nths: impl Into<VecDeque<usize>>, from: From, then: Then) {
         *self.plan() = Plan { loss: Some((from, then)), to_pass: nths.into(), ..Plan::default() };
     }
 
-    /// The same once, and whatever is said later is held back for so long.
+    /// The same once, and later messages are held back for this long.
     pub fn lose_and_stall(&self, nth: usize, from: From, then: Then, length: Duration) {
         self.lose(nth, from, then);
         self.plan().stall = Some(length);
     }
 
-    /// Whether every message that is to be lost was.
+    /// Whether every message to lose has been lost.
     pub fn lost_all(&self) -> bool {
         self.plan().to_pass.is_empty()
     }
 
-    /// Loses nothing more. Whether every message was lost.
+    /// Stops losing messages. Returns whether every message to lose has been lost.
     pub fn has_lost(&self) -> bool {
         let plan = std::mem::take(&mut *self.plan());
         plan.to_pass.is_empty()
     }
 
-    /// Holds back what is said from now on, for so long: nothing is lost.
+    /// Holds messages back for this long, starting now. None is lost.
     pub fn stall(&self, length: Duration) {
         self.plan().stalled_until = Some(Instant::now() + length);
     }
@@ -206,8 +205,8 @@ impl Proxy {
         self.route.delay.store(u64::try_from(one_way.as_nanos()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Connections that are open now stay open, and nothing comes on them any more, as after a failover whose
-    /// old server is gone from the network. New connections work.
+    /// Connections that are open now stay open, but no message arrives on them any more, as after a failover whose
+    /// old server has left the network. New connections work.
     pub fn strand(&self) {
         self.route.generation.fetch_add(1, Ordering::SeqCst);
     }
@@ -223,7 +222,7 @@ impl Proxy {
 }
 
 /// One connection.
-struct Way {
+struct Connection {
     protocol: Protocol,
     plan: Arc<Mutex<Plan>>,
     route: Arc<Route>,
@@ -231,8 +230,8 @@ struct Way {
     hangs: AtomicBool,
 }
 
-impl Way {
-    async fn hand_on(&self, client: TcpStream, server: u16) {
+impl Connection {
+    async fn forward(&self, client: TcpStream, server: u16) {
         let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
         for side in [&client, &server] {
             drop(side.set_nodelay(true));

@@ -1,23 +1,23 @@
-//! A folder that goes with its process.
+//! A temporary folder that does not outlive its process.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A new folder, gone when this is dropped and when the process is killed.
+/// A new folder. It is removed when this is dropped, and when the process is killed.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Its standard input closes with this process, whatever ends it: then the folder goes.
+    /// Removes the folder when its standard input closes, which happens when this process ends for any reason.
     watcher: Child,
 }
 
 impl Folder {
-    /// Makes one.
+    /// Creates one.
     ///
     /// # Panics
     ///
-    /// Where it cannot.
-    #[expect(clippy::new_without_default, reason = "it is made on the disk")]
+    /// If it cannot be created.
+    #[expect(clippy::new_without_default, reason = "it creates a folder")]
     pub fn new() -> Self {
         let path = tempfile::Builder::new().prefix("ferro-idem-").tempdir().unwrap().keep();
         // Ctrl-C goes to the whole process group, and must not end the watcher.
@@ -32,7 +32,7 @@ impl Folder {
         Self { path, watcher }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -11,8 +11,8 @@ use super::until;
 
 /// A MariaDB server.
 ///
-/// Its log is written at each commit and not synced: what SIGKILL leaves is in the kernel's hands, and no
-/// test cuts the power.
+/// Its log is written at each commit and not synced: the kernel keeps what was written before a SIGKILL, and no test
+/// cuts the power.
 #[derive(Debug)]
 pub struct MariaDb {
     server: Server,
@@ -25,11 +25,11 @@ impl MariaDb {
         Self::start_with(&["--innodb-flush-log-at-trx-commit=2"]).await
     }
 
-    /// Starts one with these options beside the usual ones.
+    /// Starts one with these options in addition to the usual ones.
     pub async fn start_with(options: &[&str]) -> Self {
         let mut server = Server::new(program("mariadbd", "mariadb-server"), Some("mysql"));
         let data = option("--datadir=", server.folder().join("data"));
-        // One that starts deletes the temporary tables of all others in the same folder.
+        // A server that starts deletes the temporary tables of all others in the same folder.
         let temporary = option("--tmpdir=", server.folder());
         let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
         server.run(
@@ -54,7 +54,7 @@ impl MariaDb {
         server
     }
 
-    /// One for all tests of this process.
+    /// The one that all tests of this process share.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<MariaDb> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
@@ -64,7 +64,7 @@ impl MariaDb {
     ///
     /// # Panics
     ///
-    /// Where it cannot be created.
+    /// If it cannot be created.
     pub async fn fresh_database(&self) -> String {
         let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
@@ -85,7 +85,7 @@ impl MariaDb {
         &self.server
     }
 
-    /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    /// Restarts it after [`Server::kill`], and waits until it has recovered.
     pub async fn start_again(&self) {
         self.server.spawn();
         self.is_up().await;

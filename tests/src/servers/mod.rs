@@ -1,5 +1,5 @@
-//! Throw-away servers, from the machine's own binaries: each on a free port of 127.0.0.1, in a folder of
-//! its own, and gone with the process that started it, however that ends.
+//! Servers for tests, started from the machine's own binaries: each on a free port of 127.0.0.1, in a temporary
+//! folder. They end with the process that started them, even if it is killed.
 
 mod folder;
 mod mariadb;
@@ -19,13 +19,13 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// Longer than any server takes to start, on a machine under load.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits for what has to come about.
+/// Waits until the condition holds.
 ///
 /// # Panics
 ///
-/// Where it does not.
+/// If it does not hold within two minutes. `what` says it in words.
 pub async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let start = Instant::now();
     while !is_so().await {

@@ -10,13 +10,13 @@ use tokio::sync::OnceCell;
 use super::process::{Server, program};
 use super::until;
 
-/// Shared memory is in its folder, which goes: what a killed server has in the machine's, stays.
+/// Shared memory is in the server's folder, which is removed. A killed server leaves the system's shared memory behind.
 const USUAL: [&str; 3] =
     ["listen_addresses=127.0.0.1", "max_connections=300", "dynamic_shared_memory_type=mmap"];
 
 /// A PostgreSQL server.
 ///
-/// Without `fsync`: what SIGKILL leaves is in the kernel's hands, and no test cuts the power.
+/// It runs without `fsync`: the kernel keeps what was written before a SIGKILL, and no test cuts the power.
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
@@ -29,10 +29,10 @@ impl Postgres {
         Self::start_with(&["fsync=off"]).await
     }
 
-    /// Starts one with these settings beside the usual ones.
+    /// Starts one with these settings in addition to the usual ones.
     pub async fn start_with(settings: &[&str]) -> Self {
         let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
-        // An immediate shutdown, which gives its shared memory back.
+        // An immediate shutdown, which frees its shared memory.
         server.ends_by(Signal::SIGQUIT);
         let data = server.folder().join("data");
         let initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"];
@@ -52,7 +52,7 @@ impl Postgres {
         server
     }
 
-    /// One for all tests of this process.
+    /// The one that all tests of this process share.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
@@ -62,7 +62,7 @@ impl Postgres {
     ///
     /// # Panics
     ///
-    /// Where it cannot be created.
+    /// If it cannot be created.
     pub async fn fresh_database(&self) -> String {
         let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut connection = PgConnection::connect(&self.url()).await.unwrap();
@@ -83,10 +83,10 @@ impl Postgres {
         &self.server
     }
 
-    /// Starts it again after [`Server::kill`], and waits until it has recovered.
+    /// Restarts it after [`Server::kill`], and waits until it has recovered.
     ///
-    /// It refuses to start while a backend of the killed one still has their shared memory, so it is
-    /// started until it does.
+    /// It refuses to start while a backend of the killed server still uses the shared memory, so it is started again
+    /// until it stays up.
     pub async fn start_again(&self) {
         self.server.spawn();
         self.is_up().await;

@@ -1,4 +1,4 @@
-//! What every server is: a process, a port and a folder.
+//! What all servers share: a process, a port and a folder.
 
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
@@ -19,17 +19,17 @@ use super::folder::Folder;
 ///
 /// # Panics
 ///
-/// Every operation, where the machine does not do what it is told: these are tests.
+/// Every operation panics if it fails: these are tests.
 #[derive(Debug)]
 pub struct Server {
     port: u16,
     folder: Folder,
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// Who it runs as, where this process is root and the server refuses to be.
+    /// The user that it runs as, if this process is root and the server refuses to run as root.
     user: Option<&'static str>,
-    /// What ends it at once, without leaving anything behind in the system.
-    farewell: Signal,
+    /// The signal that ends it at once and leaves nothing behind in the system.
+    end_signal: Signal,
     child: Mutex<Option<Child>>,
 }
 
@@ -48,17 +48,17 @@ impl Server {
             program,
             arguments: Vec::new(),
             user,
-            farewell: Signal::SIGKILL,
+            end_signal: Signal::SIGKILL,
             child: Mutex::default(),
         }
     }
 
-    /// How it is ended for good, in place of SIGKILL.
-    pub(super) fn ends_by(&mut self, farewell: Signal) {
-        self.farewell = farewell;
+    /// Ends it with this signal instead of SIGKILL, when it is dropped.
+    pub(super) fn ends_by(&mut self, end_signal: Signal) {
+        self.end_signal = end_signal;
     }
 
-    /// Starts it with these arguments, now and whenever it starts again.
+    /// Starts it with these arguments, now and at every restart.
     pub(super) fn start<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
         self.arguments = arguments.into_iter().map(Into::into).collect();
         self.spawn();
@@ -72,7 +72,7 @@ impl Server {
         assert!(status.success(), "{}: {}", program.display(), said());
     }
 
-    /// Its data.
+    /// The folder with its data.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -82,7 +82,7 @@ impl Server {
         self.port
     }
 
-    /// Kills it with SIGKILL and waits for its end: a crash of the server, not of the machine.
+    /// Kills it with SIGKILL and waits for its end, as in a crash of the server (not of the machine).
     pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).take() {
             drop(child.kill());
@@ -118,13 +118,13 @@ impl Server {
 
     /// Starts it again in the same folder, on the same port.
     pub(super) fn spawn(&self) {
-        let mut command = self.command(&self.program, &["--pdeathsig", self.farewell.as_str()]);
+        let mut command = self.command(&self.program, &["--pdeathsig", self.end_signal.as_str()]);
         command.args(&self.arguments);
         *self.child.lock().unwrap() = Some(spawned(command));
     }
 
-    /// Starts it again where it ended by itself: PostgreSQL does as long as a process of the one before
-    /// is still ending.
+    /// Restarts it if it has ended by itself. PostgreSQL does so while a process of the previous server is still
+    /// ending.
     pub(super) fn keep_up(&self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let has_ended =
@@ -153,10 +153,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.farewell != Signal::SIGKILL
+        if self.end_signal != Signal::SIGKILL
             && let Some(child) = self.child.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
             && let Ok(id) = i32::try_from(child.id())
-            && signal::kill(Pid::from_raw(id), self.farewell).is_ok()
+            && signal::kill(Pid::from_raw(id), self.end_signal).is_ok()
         {
             let start = Instant::now();
             while matches!(child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(2) {
@@ -180,11 +180,11 @@ fn children_of(parent: u32) -> Vec<Pid> {
     ids.filter(is_child).map(Pid::from_raw).collect()
 }
 
-/// A program that is killed when this process ends, however it ends.
+/// Starts a program that is killed when this process ends for any reason.
 ///
 /// # Panics
 ///
-/// Where it cannot be started.
+/// If it cannot be started.
 pub fn spawn_until_killed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = A>) -> Child {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(program).args(arguments);
@@ -192,8 +192,8 @@ pub fn spawn_until_killed<A: AsRef<OsStr>>(program: &Path, arguments: impl IntoI
     spawned(command)
 }
 
-/// Spawns from a thread that lives as long as the process: the kernel's "signal when the parent dies"
-/// means the thread that spawned.
+/// Spawns from a thread that lives as long as the process: the kernel sends the "parent died" signal when the spawning
+/// thread ends.
 fn spawned(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<Child>);
     static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
@@ -210,7 +210,7 @@ fn spawned(command: Command) -> Child {
     child.recv().expect("the server's program can be started")
 }
 
-/// A program in `PATH`, or where Debian puts those that have versions.
+/// Finds a program in `PATH`, or in Debian's folders for versioned programs.
 pub(super) fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -224,12 +224,12 @@ pub(super) fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("`{name}` is missing: tests/run installs Debian's package {package}"))
 }
 
-/// A port below those that the system gives to outgoing connections: a client that tries to reach a server
-/// that was killed could be given that server's own.
+/// A free port below the range for outgoing connections: a client that connects to a killed server could otherwise be
+/// given that server's own port.
 pub(super) fn free_port() -> u16 {
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes run at the same time: each begins elsewhere.
+    // Test processes run at the same time, so each starts at another port.
     let start = u16::try_from(std::process::id() % 1_000).unwrap_or(0) * 12;
     (0..PORTS.end - PORTS.start)
         .map(|_| {

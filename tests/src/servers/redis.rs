@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::process::{Server, program};
 use super::until;
 
-/// A Redis server that has what it acknowledged on disk.
+/// A Redis server that syncs every acknowledged write to disk.
 #[derive(Debug)]
 pub struct Redis {
     server: Server,
@@ -21,7 +21,7 @@ impl Redis {
         Self::start_with(&[]).await
     }
 
-    /// Starts one with these options beside the usual ones.
+    /// Starts one with these options in addition to the usual ones.
     pub async fn start_with(options: &[&str]) -> Self {
         let mut server = Server::new(program("redis-server", "redis-server"), None);
         let port = server.port().to_string();
@@ -36,7 +36,7 @@ impl Redis {
         server
     }
 
-    /// One for all tests of this process.
+    /// The one that all tests of this process share.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Redis> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
@@ -56,22 +56,22 @@ impl Redis {
     ///
     /// # Panics
     ///
-    /// Where there is no server.
+    /// If there is no server.
     pub async fn connection(&self) -> ConnectionManager {
         redis::Client::open(self.url()).unwrap().get_connection_manager().await.unwrap()
     }
 
-    /// Starts it again after [`Server::kill`], and waits until it has read its log.
+    /// Restarts it after [`Server::kill`], and waits until it has read its log.
     pub async fn start_again(&self) {
         self.server.spawn();
         self.is_up().await;
     }
 
-    /// Asks as the administrator: words separated by spaces.
+    /// Sends a command as the administrator: words separated by spaces.
     ///
     /// # Panics
     ///
-    /// Where it is refused.
+    /// If the server refuses it.
     pub async fn tell<T: redis::FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split(' ');
         let mut command = redis::cmd(words.next().unwrap_or_default());
@@ -87,7 +87,7 @@ impl Redis {
             let mut connection = client.get_multiplexed_async_connection().await?;
             redis::cmd("PING").query_async::<String>(&mut connection).await
         };
-        // Where it wants a password, it is up.
+        // A server that wants a password is up.
         let is_up = || async move {
             ping().await.map_or_else(|error: RedisError| error.code() == Some("NOAUTH"), |_| true)
         };

@@ -1,4 +1,4 @@
-//! Three Redis servers that share the keys.
+//! A Redis cluster of three servers.
 
 use std::process::{Command, Stdio};
 
@@ -21,11 +21,11 @@ impl RedisCluster {
         Self::start_with(&[]).await
     }
 
-    /// Starts one whose nodes have these options beside the usual ones.
+    /// Starts one whose nodes have these options in addition to the usual ones.
     ///
     /// # Panics
     ///
-    /// Where the nodes do not form a cluster.
+    /// If the nodes do not form a cluster.
     pub async fn start_with(options: &[&str]) -> Self {
         let mut nodes = Vec::new();
         for _ in 0..3 {
@@ -47,7 +47,7 @@ impl RedisCluster {
         cluster
     }
 
-    /// One for all tests of this process.
+    /// The one that all tests of this process share.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<RedisCluster> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
@@ -58,13 +58,13 @@ impl RedisCluster {
         &self.nodes
     }
 
-    /// Which of [`nodes`](Self::nodes) has the key: redis-cli gives each a third of the slots, in order.
+    /// The index in [`nodes`](Self::nodes) of the key's node: redis-cli gives each a third of the slots, in order.
     pub async fn owner_of(&self, key: &str) -> usize {
         let slot: usize = self.nodes[0].tell(&format!("CLUSTER KEYSLOT {key}")).await;
         (slot * 3 / 16384).min(2)
     }
 
-    /// Starts all nodes again after [`Server::kill`](super::Server::kill), and waits until they agree.
+    /// Restarts all nodes after [`Server::kill`](super::Server::kill), and waits until they agree.
     pub async fn start_again(&self) {
         for node in &self.nodes {
             node.start_again().await;
@@ -86,7 +86,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// Where there is no cluster.
+    /// If there is no cluster.
     pub async fn connection(&self) -> ClusterConnection {
         ClusterClient::new(self.nodes.iter().map(Redis::url)).unwrap().get_async_connection().await.unwrap()
     }

@@ -17,16 +17,19 @@ usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--wit
 
 disasters, one after the other, in random order, each at least once, for which the run is prolonged:
 
-  table-lock   the table is locked for 12 to 14 s, longer than every deadline (not redis)
-  row-locks    the rows of the next 200 events are locked for 12 to 14 s, and given up (postgres, mysql)
-  freeze       the server is stopped (SIGSTOP) for 12 to 14 s (servers)
+  table-lock   the table is locked for 22 to 25 s, longer than every deadline (not redis)
+  row-locks    the rows of the next 200 events are locked for 22 to 25 s, and given up (postgres, mysql)
+  freeze       the server is stopped (SIGSTOP) for 22 to 25 s (servers)
   failover     the server is killed and started again, and nothing comes on old connections any more (servers)
   read-only    the server refuses to write for 1 to 4 s (servers)
   drops        a hundred deliveries of one event are dropped within 6 ms, for one event in two hundred (all)
 
 Ends with 0 if the guarantee was kept, and with 1 if it was broken.";
 
-/// What keeps the events.
+/// Runs of this length have pauses between disasters.
+const LONG: Duration = Duration::from_mins(4);
+
+/// The log under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Log {
     Sqlite,
@@ -36,7 +39,7 @@ pub(crate) enum Log {
     Naive,
 }
 
-/// What is promised.
+/// The guarantee under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guarantee {
     Fence,
@@ -71,7 +74,7 @@ impl Log {
         name_in(&Self::ALL, self)
     }
 
-    /// SQLite has none.
+    /// SQLite has no server.
     pub(crate) fn has_server(self) -> bool {
         !matches!(self, Self::Sqlite | Self::Naive)
     }
@@ -127,6 +130,11 @@ impl Args {
         let longest = disasters.iter().map(|disaster| disaster.longest()).sum();
         let length = Duration::from_secs(seconds).max(longest);
         Ok(Self { log, guarantee, length, seed, disasters })
+    }
+
+    /// Whether the run has time for more than one round of its disasters.
+    pub(crate) fn is_long(&self) -> bool {
+        self.length >= LONG
     }
 
     /// Whether a handler keeps all others from writing while it runs.

@@ -64,16 +64,16 @@ impl Disaster {
     pub(crate) fn longest(self) -> Duration {
         CALM_AFTER
             + Duration::from_secs(match self {
-                Self::TableLock | Self::RowLocks | Self::Freeze => 18,
+                Self::TableLock | Self::RowLocks | Self::Freeze => 30,
                 Self::ReadOnly | Self::Failover => 8,
                 Self::Drops => 0,
             })
     }
 
-    /// How long it lasts. Locks and freezes are longer than every deadline of a log.
+    /// How long it lasts. Locks and freezes are longer than a log tries a call and, after that, takes a mark back.
     pub(crate) fn length(self, rng: &mut StdRng) -> Duration {
         Duration::from_millis(match self {
-            Self::TableLock | Self::RowLocks | Self::Freeze => rng.random_range(12_000..14_000),
+            Self::TableLock | Self::RowLocks | Self::Freeze => rng.random_range(22_000..25_000),
             Self::ReadOnly => rng.random_range(1_000..4_000),
             Self::Failover | Self::Drops => 0,
         })

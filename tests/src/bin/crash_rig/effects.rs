@@ -1,4 +1,4 @@
-//! What handlers do, recorded where the log cannot hide it.
+//! The effects of handlers, recorded where the log cannot hide them.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,36 +9,36 @@ use ferro_idem::Claim;
 use nix::time::ClockId;
 use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 
-/// A table beside the log's, without a unique key: an effect that happened twice has two rows.
+/// A table beside the log's, without a unique key: an effect that happens twice has two rows.
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
 
-/// Every row of it.
+/// Selects all rows of the table.
 pub(crate) const EVENTS_IN_TABLE: &str = "SELECT event_id FROM effects";
 
-/// Something that a handler did.
+/// One effect of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
     pub(crate) event: String,
-    /// 0 where the guarantee has none.
+    /// 0 if the guarantee has none.
     pub(crate) token: u64,
-    /// Until when the handler surely had the event, as it knew when it was about to do it. 0: it had not.
+    /// Until when the handler surely held the event, as known before the effect. 0: it did not hold it.
     pub(crate) held_until: u64,
-    /// When the handler was about to do it. `None` in a table: what counts there is the commit.
+    /// The time before the effect. `None` in a table, where only the commit counts.
     pub(crate) at: Option<u64>,
 }
 
-/// Nanoseconds on the clock that all processes of the machine share.
+/// The time in nanoseconds, on the clock that all processes of the machine share.
 pub(crate) fn now() -> u64 {
     let now = ClockId::CLOCK_MONOTONIC.now().expect("there is a clock");
     u64::try_from(now.tv_sec() * 1_000_000_000 + now.tv_nsec()).unwrap_or_default()
 }
 
-/// Bytes of a line in the file: lines of this length never cross a page, so that a `write` whose process is
-/// killed writes all of it or nothing.
+/// The length of a line in bytes. Lines of this length never cross a page, so a `write` whose process is killed writes
+/// the whole line or nothing.
 const LINE: usize = 128;
 
-/// An append-only file that all workers write, one line with one `write` for each effect: what was written
-/// stays, whoever is killed.
+/// An append-only file that all workers write, with one `write` of one line for each effect. Lines stay when a worker
+/// is killed.
 #[derive(Debug)]
 pub(crate) struct EffectsFile(File);
 
@@ -48,7 +48,7 @@ impl EffectsFile {
     }
 
     pub(crate) fn append(&self, event: &str, claim: Option<&Claim>) {
-        // The moment before the lease is looked at: what a stop in between adds is not held.
+        // Read before the lease, so that a stop in between does not make the lease look longer.
         let at = now();
         let held_until = claim.map_or(0, |claim| held_until(at, claim.lease_remaining()));
         let token = claim.map_or(0, Claim::fencing_token);
@@ -64,7 +64,7 @@ fn held_until(at: u64, remaining: Duration) -> u64 {
     if remaining.is_zero() { 0 } else { at + u64::try_from(remaining.as_nanos()).unwrap_or_default() }
 }
 
-/// The lines of the file, in their order.
+/// Reads the lines of the file, in order.
 pub(crate) fn read_file(path: &Path) -> Vec<Effect> {
     let text = std::fs::read_to_string(path).expect("the file of effects can be read");
     text.lines().map(|line| effect(line).unwrap_or_else(|| panic!("not an effect: `{line}`"))).collect()
@@ -78,7 +78,7 @@ fn effect(line: &str) -> Option<Effect> {
     Some(Effect { event, token, held_until, at: Some(at) })
 }
 
-/// A connection that a handler has its transaction on.
+/// A connection on which a handler writes its effect in a transaction.
 pub(crate) trait WriteEffect: Send {
     fn write_effect(&mut self, event: &str) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }

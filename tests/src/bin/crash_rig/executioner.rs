@@ -1,5 +1,5 @@
-//! Kills, stops and cuts, until the storm is over. Each of its hands draws from its own numbers, so that how
-//! long one takes changes nothing for the others.
+//! Kills, stops and cuts, until the storm is over. Each kind of disturbance has its own random numbers, so that the time
+//! that one takes does not change the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,13 @@ use crate::sender::Sender;
 use crate::store::Store;
 use crate::workers::{WORKERS, Workers};
 
-/// What was done.
+/// How often each disturbance took place.
 #[derive(Debug, Default)]
 pub(crate) struct Executed {
     pub(crate) worker_kills: AtomicU64,
-    /// Those that went on, behind their leases.
+    /// Stops of workers that resumed after their leases had ended.
     pub(crate) worker_stops: AtomicU64,
-    /// Without a server: all workers at once.
+    /// If there is no server: kills of all workers at once.
     pub(crate) database_kills: AtomicU64,
     pub(crate) cuts: AtomicU64,
     pub(crate) stalls: AtomicU64,
@@ -36,25 +36,27 @@ pub(crate) struct Executioner<'a> {
     pub(crate) executed: &'a Executed,
     pub(crate) disasters: &'a [Disaster],
     pub(crate) weather: &'a Weather,
+    /// Long enough for more than the disasters.
+    pub(crate) is_long: bool,
     pub(crate) end: Instant,
 }
 
 impl Executioner<'_> {
     /// Returns when the storm is over and everything is up and connected again.
     pub(crate) async fn execute(&self, rng: &mut StdRng) {
-        let mut hand = || StdRng::seed_from_u64(rng.random());
-        let hands = (hand(), hand(), hand(), hand(), hand());
+        let mut drawn = || StdRng::seed_from_u64(rng.random());
+        let numbers = (drawn(), drawn(), drawn(), drawn(), drawn());
         let running = RwLock::new(());
         tokio::join!(
-            self.kill_workers(hands.0, &running),
-            self.stop_workers(hands.1, &running),
-            self.crash_databases(hands.2, &running),
-            self.disturb_connections(hands.3, &running),
-            self.befall(hands.4, &running),
+            self.kill_workers(numbers.0, &running),
+            self.stop_workers(numbers.1, &running),
+            self.crash_databases(numbers.2, &running),
+            self.disturb_connections(numbers.3, &running),
+            self.befall(numbers.4, &running),
         );
     }
 
-    /// Waits for so many milliseconds. `false`: the storm is over.
+    /// Waits for a random time in milliseconds. Returns false if the storm is over.
     async fn waits(&self, rng: &mut StdRng, milliseconds: std::ops::Range<u64>) -> bool {
         sleep(Duration::from_millis(rng.random_range(milliseconds))).await;
         Instant::now() < self.end
@@ -77,13 +79,13 @@ impl Executioner<'_> {
                 continue;
             }
             sleep(LEASE.mul_f64(rng.random_range(1.1..2.5))).await;
-            if self.workers.go_on(index) {
+            if self.workers.resume(index) {
                 count(&self.executed.worker_stops);
             }
         }
     }
 
-    /// Where there is no server, all workers at once: rarer, because it ends their stops.
+    /// If there is no server, all workers are killed at once. This is rarer, because it ends their stops.
     async fn crash_databases(&self, mut rng: StdRng, running: &RwLock<()>) {
         let pause = if self.store.proxy.is_some() { 600..1_200 } else { 1_000..2_000 };
         while self.waits(&mut rng, pause.clone()).await {
@@ -104,7 +106,7 @@ impl Executioner<'_> {
                 continue;
             }
             if rng.random_bool(0.1) {
-                // Longer than a log waits for an answer, so whoever waits has to live as long.
+                // Longer than a log waits for an answer, so the workers have to live as long.
                 let _all = running.write().await;
                 let length = Duration::from_millis(rng.random_range(2_200..3_000));
                 proxy.stall(length);
@@ -120,7 +122,8 @@ impl Executioner<'_> {
     /// the disaster explains what happens.
     async fn befall(&self, mut rng: StdRng, running: &RwLock<()>) {
         let mut order = Order::new(self.disasters);
-        while self.waits(&mut rng, 500..3_000).await || !order.has_drawn_all() {
+        let pause = if self.is_long { 5_000..15_000 } else { 500..3_000 };
+        while self.waits(&mut rng, pause.clone()).await || !order.has_drawn_all() {
             let Some(disaster) = order.next(&mut rng) else { return };
             let length = disaster.length(&mut rng);
             let _all = running.write().await;

@@ -1,4 +1,4 @@
-//! What came of the events, and what of it the guarantee forbids.
+//! What happened to the events, and which of it the guarantee forbids.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use crate::args::Guarantee;
 use crate::effects::Effect;
 use crate::sender::{Events, HELD, Known};
 
-/// So many of each breach are shown.
+/// How many events of each breach are shown.
 const SHOWN: usize = 5;
 
-/// Stores count whole milliseconds, on clocks of their own.
+/// Stores round to milliseconds, on their own clocks.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_millis(5);
 
-/// Events by what happened to them. Each list is of what the guarantee may forbid.
+/// Events by what happened to them, if a guarantee may forbid it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     pub(crate) unacknowledged: Vec<String>,
-    /// The loss that was arranged.
+    /// The event whose loss was arranged.
     pub(crate) arranged: Vec<String>,
     pub(crate) lost: Vec<String>,
     /// Of the lost, those without an interruption that explains it, or whose handler answered.
@@ -28,12 +28,12 @@ pub(crate) struct Findings {
     pub(crate) doubled: Vec<String>,
     /// A second effect under a higher fencing token.
     pub(crate) again: Vec<String>,
-    /// Under a lower fencing token than one before: by who stood still in the body, and is refused by a system that
-    /// compares fences.
+    /// An effect under a lower fencing token than an earlier one: its worker stood still in the body. A system that
+    /// compares fencing tokens refuses it.
     pub(crate) late: Vec<String>,
-    /// Of the late, those who surely had the event when the one under the higher fencing token had its effect.
+    /// Of the late ones, those whose delivery surely held the event at the effect under the higher fencing token.
     pub(crate) overlapping: Vec<String>,
-    /// Under a higher fencing token, when the sender had heard that the event was processed.
+    /// An effect under a higher fencing token, after the sender heard that the event was processed.
     pub(crate) after_acknowledgement: Vec<String>,
 }
 
@@ -53,8 +53,8 @@ impl Findings {
             }
             for (nth, effect) in effects.iter().enumerate() {
                 let before = effects.get(..nth).unwrap_or_default();
-                // Only under a claim does a duplicate's 2xx say that the event is processed, and effects know
-                // their time.
+                // Only under a claim does the 2xx of a duplicate mean that the event is processed, and only there do
+                // effects have a time.
                 let settled = known.acknowledged.filter(|_| guarantee == Guarantee::Claim);
                 let told = || format!("{event}: {}", told(effects, known));
                 if let Some(list) = findings.list_for(effect, before, settled) {
@@ -132,17 +132,17 @@ impl Findings {
     }
 }
 
-/// Whether this effect is late, and its delivery surely had the event when one under a higher fencing token had its
-/// effect: the lease was still to run when somebody else got the next one.
+/// Whether this effect is late, and its delivery surely held the event at an effect under a higher fencing token: its
+/// lease had not ended when another delivery got the next one.
 ///
-/// Who gives an event back does so behind its own effect, which is then not late.
+/// A delivery that releases its event does so after its own effect, which is then not late.
 fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
     let held_until = u128::from(effect.held_until).saturating_sub(CLOCKS_DIFFER_BY.as_nanos());
     let had = |other: &&&Effect| other.at.is_some_and(|at| u128::from(at) < held_until);
     before.iter().filter(|other| other.token > effect.token).any(|other| had(&other))
 }
 
-/// One event's effects, for who looks into it.
+/// One event's effects, for people.
 fn told(effects: &[&Effect], known: &Known) -> String {
     let told = |effect: &&Effect| {
         let Effect { token, held_until, at, .. } = effect;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_that_is_arranged_has_to_be_found() {
+    fn the_arranged_loss_has_to_be_found() {
         let events: Events = [(HELD.to_owned(), known(Some(9)))].into();
         let lost = Findings::of(Guarantee::Fence, &events, &[]);
         assert_eq!(lost.names(), ["arranged"]);
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_effect_overlaps_where_the_lease_of_its_delivery_was_still_to_run() {
+    fn a_late_effect_within_its_lease_is_a_breach() {
         let effect = |token, at, held_until| Effect {
             event: "evt".to_owned(),
             token,

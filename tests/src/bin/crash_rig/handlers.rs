@@ -15,18 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::effects::{EffectsFile, WriteEffect};
 
-/// Short, so that events are taken over all the time.
+/// The shortest lease, so that events are often taken over.
 pub(crate) const LEASE: Duration = MIN_LEASE;
 
-/// What the sender sends: the event, and how the handler fares with it, so that this is drawn from the
-/// seed as well.
+/// What the sender sends: the event, and what its handler does, so that this comes from the seed as well.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Delivery {
     pub(crate) id: String,
     /// Work before the effect and after it.
     pub(crate) before: Duration,
     pub(crate) after: Duration,
-    /// The handler has its effect, and then fails.
+    /// Whether the handler fails after its effect.
     pub(crate) fails: bool,
 }
 
@@ -43,7 +42,7 @@ impl Delivery {
     }
 }
 
-/// What a worker has.
+/// The state of a worker.
 #[derive(Debug)]
 pub(crate) struct Endpoint<L> {
     pub(crate) log: L,

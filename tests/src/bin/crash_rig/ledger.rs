@@ -1,4 +1,4 @@
-//! What came of it, and whether the guarantee was kept.
+//! The counts of a run, and whether the guarantee was kept.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +12,16 @@ use crate::findings::Findings;
 use crate::sender::{Events, Tally};
 use crate::workers::Workers;
 
-/// From here on a run under the fence loses something by chance.
+/// A run of this length loses something by chance under the fence.
 const LONG: Duration = Duration::from_mins(1);
 
-/// A column of the machine's line, its words in the table, and its number.
+/// A count: its name in the line for machines, its words in the table, and its value.
 type Count = (&'static str, &'static str, u64);
 
 pub(crate) struct Ledger {
     args: Args,
     counts: Vec<Count>,
-    /// What was broken, in words; empty where the guarantee was kept.
+    /// What was broken, in words. Empty if the guarantee was kept.
     breaches: Vec<String>,
 }
 
@@ -64,9 +64,9 @@ impl Ledger {
             ("lost", "lost: acknowledged, no effect", of(&findings.lost)),
             ("unexplained", "  that no interruption explains", of(&findings.unexplained)),
             ("lost_after_error", "  after an error reply, uninterrupted", of(&findings.lost_after_error)),
-            ("doubled", "doubled, under the same fence", of(&findings.doubled)),
-            ("again", "again, under a higher fence", of(&findings.again)),
-            ("late", "late, under a lower fence", of(&findings.late)),
+            ("doubled", "doubled, under the same fencing token", of(&findings.doubled)),
+            ("again", "again, under a higher fencing token", of(&findings.again)),
+            ("late", "late, under a lower fencing token", of(&findings.late)),
             ("overlapping", "  while the event was surely its own", of(&findings.overlapping)),
             ("after", "after the acknowledgement", of(&findings.after_acknowledgement)),
             ("worker_kills", "worker kills", number(&executed.worker_kills)),
@@ -92,7 +92,7 @@ impl Ledger {
         if self.is_kept() { "kept" } else { "BROKEN" }
     }
 
-    /// One line, for a machine.
+    /// One line for machines.
     pub(crate) fn line(&self) -> String {
         let Args { log, guarantee, length, seed, .. } = self.args;
         let words = [
@@ -105,7 +105,7 @@ impl Ledger {
     }
 }
 
-/// What a run of this length has to see, so that "kept" says something.
+/// What a run of this length should have seen and has not: "kept" would prove too little.
 fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<String> {
     let of_a_server = if args.log.has_server() { 30 } else { 0 };
     // Nothing else happens during a disaster.
@@ -147,7 +147,7 @@ fn length(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// A table, for a reader.
+/// A table for people.
 impl fmt::Display for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Args { log, guarantee, length, seed, .. } = self.args;
@@ -170,7 +170,7 @@ mod tests {
         Args { log, guarantee, length: Duration::from_secs(seconds), seed: 1, disasters: Vec::new() }
     }
 
-    /// The least that three minutes have to see.
+    /// The least that a run of three minutes has to see.
     fn executed() -> Executed {
         let [worker_kills, worker_stops, database_kills, cuts, stalls] =
             [100, 10, 30, 30, 30].map(AtomicU64::new);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_has_to_see_every_kind_of_fault_often_enough_for_its_length() {
+    fn a_run_has_to_see_each_disturbance_often_enough() {
         let claim = run(Log::Postgres, Guarantee::Claim, 180);
         assert!(too_little(&claim, &executed(), &Findings::default()).is_empty());
         for kind in 0..5 {

@@ -1,10 +1,11 @@
-//! The crash rig: handlers under the real attribute in processes that are killed, stopped and cut off, over
-//! a database that is killed, and a sender that goes on until each event is acknowledged. Then it counts.
+//! The crash rig: handlers under the real attribute, in processes that are killed, stopped and cut off, over a store
+//! that is killed and disturbed. A sender delivers each event until it is acknowledged. Then the rig counts the
+//! effects.
 //!
 //! `cargo run -p ferro-idem-tests --release --bin crash_rig -- --log postgres --guarantee claim --seconds 60`
 //!
-//! Every choice is drawn from the seed. How processes and kills meet is the operating system's choice, so a
-//! seed repeats the plan, and not the outcome of each event.
+//! Every random choice comes from the seed. The operating system decides how processes and kills meet, so a seed
+//! repeats the plan, not the outcome of each event.
 
 mod args;
 mod disasters;
@@ -74,7 +75,7 @@ async fn run(args: Args) -> Ledger {
 
     let mut rng = StdRng::seed_from_u64(args.seed);
     let mut drawn = || StdRng::seed_from_u64(rng.random());
-    let (held, senders, mut hands) = (drawn(), drawn(), drawn());
+    let (held, senders, mut disturbances) = (drawn(), drawn(), drawn());
     let run = async {
         if args.guarantee == Guarantee::Fence {
             sender.hold_one(held, Instant::now() + PATIENCE).await;
@@ -88,9 +89,10 @@ async fn run(args: Args) -> Ledger {
             executed: &executed,
             disasters: &args.disasters,
             weather: &weather,
+            is_long: args.is_long(),
             end,
         };
-        tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut hands));
+        tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut disturbances));
     };
     tokio::select! {
         () = run => {}

@@ -1,4 +1,4 @@
-//! The negative control: a log as one writes it in a hurry. The rig has to find each of its defects.
+//! The negative control: a log written in a hurry. The rig has to find each of its defects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use ferro_idem::{
 };
 use sqlx::SqlitePool;
 
-/// Each guarantee has the defects that are most often written: one that runs an event twice, one that loses it.
+/// Each guarantee has the two most common defects: one that runs an event twice, and one that loses it.
 #[derive(Clone, Debug)]
 pub(crate) struct Naive {
     log: SqliteLog,
-    /// Where it looks and marks: who does both with one pool waits for the transactions that wait for them.
+    /// The pool for reads and marks. With one pool for everything, they would wait for transactions that wait for them.
     marks: SqlitePool,
 }
 
@@ -22,7 +22,7 @@ impl Naive {
         Ok(Self { log: SqliteLog::open(path).await?, marks: SqliteLog::open(path).await?.pool().clone() })
     }
 
-    /// Ids are compared as most databases do, without their case: two events are one.
+    /// Compares ids as most databases do, ignoring case: two events become one.
     async fn is_marked(&self, event_id: &str) -> Result<bool, Error> {
         sqlx::query_scalar(IS_MARKED)
             .bind(event_id)
@@ -43,7 +43,7 @@ const IS_MARKED: &str =
 const MARK: &str =
     "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, '') ON CONFLICT DO NOTHING";
 
-/// Looks first and marks then: two deliveries get through together.
+/// Reads first and marks afterwards: two concurrent deliveries both pass.
 #[async_trait]
 impl ProcessedEventLog for Naive {
     async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error> {
@@ -55,8 +55,8 @@ impl ProcessedEventLog for Naive {
     }
 }
 
-/// Releasing deletes the row, so that the next fence is the same again. Every second event is processed as
-/// soon as it is claimed, so that nobody comes back for one that was interrupted.
+/// Releasing deletes the row, so the next claim gets the same fencing token again. Every second event is completed as
+/// soon as it is claimed, so an interrupted one never runs again.
 #[async_trait]
 impl ClaimLog for Naive {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
@@ -88,7 +88,7 @@ impl ClaimLog for Naive {
     }
 }
 
-/// Looks, has the effects, and marks when they are committed.
+/// Reads, writes the effects, and marks after they are committed.
 #[derive(Debug)]
 pub(crate) struct NaiveTransaction {
     transaction: SqliteTransaction,

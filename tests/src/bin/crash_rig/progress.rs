@@ -1,4 +1,4 @@
-//! What a person sees while it runs.
+//! Progress, for people.
 
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,7 @@ use crate::sender::Sender;
 const ON_A_TERMINAL: Duration = Duration::from_millis(200);
 const IN_A_FILE: Duration = Duration::from_secs(10);
 
-/// Shows how it goes, until it is dropped: a line that changes, or one every few seconds where nobody
-/// looks at a terminal.
+/// Shows the progress until it is dropped: a changing line on a terminal, and otherwise a line every few seconds.
 pub(crate) async fn show(sender: &Sender, executed: &Executed) {
     let start = Instant::now();
     let is_terminal = std::io::stderr().is_terminal();

@@ -25,14 +25,14 @@ use crate::effects::now;
 use crate::handlers::{Delivery, LEASE};
 use crate::workers::{Life, Workers};
 
-/// Deliveries that are not settled.
+/// Deliveries at a time.
 const IN_FLIGHT: usize = 400;
 
 /// New events at a time, shuffled.
 const BATCH: usize = 100;
 
-/// What a run keeps in memory has an end.
-const MOST_EVENTS: u64 = 1_000_000;
+/// A bound for the memory of a run.
+const MAX_EVENTS: u64 = 1_000_000;
 
 /// How long an impatient delivery waits for its answer: longer than a lease, so that it meets the delivery that took
 /// the event over.
@@ -52,35 +52,35 @@ const NEXT: u64 = 200;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 
-/// Backoff doubles so often.
+/// How often the backoff doubles.
 const DOUBLINGS: u32 = 5;
 
-/// What deliveries were answered.
+/// Deliveries by their answers.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Attempts, redeliveries included.
+    /// All deliveries, redeliveries included.
     pub(crate) deliveries: AtomicU64,
     pub(crate) processed: AtomicU64,
     pub(crate) duplicates: AtomicU64,
     pub(crate) in_progress: AtomicU64,
     pub(crate) unavailable: AtomicU64,
     pub(crate) other: AtomicU64,
-    /// The worker was killed, or stopped, or away.
+    /// The worker was killed, stopped or starting.
     pub(crate) unanswered: AtomicU64,
     pub(crate) hung_up: AtomicU64,
     /// Events of which a hundred deliveries were dropped at once.
     pub(crate) dropped_at_once: AtomicU64,
 }
 
-/// The event whose loss is arranged, where the guarantee is the fence.
+/// The event whose loss is arranged, if the guarantee is the fence.
 pub(crate) const HELD: &str = "evt_00000000";
 
-/// What is known of an event.
+/// What the sender knows about an event.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// When its first 2xx was heard.
     pub(crate) acknowledged: Option<u64>,
-    /// Its handler answered, so it had its effect.
+    /// Whether its handler answered, and so had its effect.
     pub(crate) ran: bool,
     /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, or not answered.
     pub(crate) interrupted: u32,
@@ -99,9 +99,9 @@ pub(crate) struct Sender {
     workers: Arc<Workers>,
     pub(crate) tally: Tally,
     events: Mutex<Events>,
-    /// A handler under the plain fence that fails has lost its event by design: there, none does.
+    /// Whether handlers fail. Under the fence, a handler that fails loses its event by design, so none does.
     has_failures: bool,
-    /// Of a handler's work, each way. SQLite has one writer, who waits for it.
+    /// The longest work of a handler before its effect, and after it. SQLite's only writer waits for it.
     longest_work: Duration,
     drops_at_once: bool,
     weather: Arc<Weather>,
@@ -132,13 +132,13 @@ impl Sender {
         })
     }
 
-    /// Sends new events until `end`, then goes on until all are settled. What is left over at `patience` is
-    /// never acknowledged.
+    /// Sends new events until `end`, and goes on until all are acknowledged. Events that are not acknowledged at
+    /// `patience` never are.
     pub(crate) async fn storm(self: &Arc<Self>, mut rng: StdRng, end: Instant, patience: Instant) {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut deliveries = JoinSet::new();
         let (mut known, mut late) = (0_u64, Vec::new());
-        'storm: while known < MOST_EVENTS {
+        'storm: while known < MAX_EVENTS {
             for delivery in self.batch(&mut rng, &mut known, &mut late) {
                 let permit = timeout_at(end, Arc::clone(&in_flight).acquire_owned()).await;
                 let (Ok(Ok(permit)), true) = (permit, Instant::now() < end) else { break 'storm };
@@ -153,15 +153,15 @@ impl Sender {
         while let Ok(Some(_)) = timeout_at(patience, deliveries.join_next()).await {}
     }
 
-    /// Delivers an event whose handler never comes to its effect, until it counts as processed. It is lost
-    /// when all workers are killed.
+    /// Delivers an event whose handler never reaches its effect, until it is acknowledged. It is lost when all workers
+    /// are killed.
     pub(crate) async fn hold_one(&self, rng: StdRng, patience: Instant) {
         let never = Duration::from_hours(24);
         let delivery = Delivery { id: HELD.to_owned(), before: never, after: never, fails: false };
         drop(timeout_at(patience, self.deliver(&delivery, rng, patience)).await);
     }
 
-    /// Some new events, some of them twice at once, and some that were delivered long ago.
+    /// New events, some of them twice at once, and events that were delivered long ago.
     fn batch(&self, rng: &mut StdRng, known: &mut u64, late: &mut Vec<Delivery>) -> Vec<Delivery> {
         let mut batch = std::mem::take(late);
         for _ in 0..BATCH {
@@ -178,11 +178,11 @@ impl Sender {
             batch.push(delivery);
         }
         batch.shuffle(rng);
-        // Twice at once: side by side in the order.
+        // Side by side in the order means at once.
         batch.into_iter().flat_map(|delivery| vec![delivery; 1 + usize::from(rng.random_bool(0.1))]).collect()
     }
 
-    /// One event, until a 2xx.
+    /// Delivers one event until a 2xx.
     async fn deliver(&self, delivery: &Delivery, mut rng: StdRng, calm: Instant) {
         self.events().entry(delivery.id.clone()).or_default();
         if self.drops_at_once && rng.random_ratio(1, DROPPED_ONE_IN) {
@@ -297,7 +297,7 @@ impl Sender {
     }
 }
 
-/// One in ten differs from the one before in nothing but its case.
+/// One in ten differs from the previous one only in its case.
 fn id(number: u64) -> String {
     if number.is_multiple_of(10) { format!("EVT_{:08}", number - 1) } else { format!("evt_{number:08}") }
 }

@@ -1,4 +1,4 @@
-//! The store under test, and everything that is kept for a run.
+//! The store under test, and the effects.
 
 use std::path::PathBuf;
 
@@ -21,10 +21,10 @@ pub(crate) enum Database {
 const CREATE_USER: &str =
     "CREATE USER app; GRANT ALL ON *.* TO app; REVOKE SUPER, READ ONLY ADMIN ON *.* FROM app";
 
-/// A database, the way to it, and the effects.
+/// A database, the proxy in front of it, and the effects.
 pub(crate) struct Store {
     pub(crate) database: Database,
-    /// None before a file.
+    /// `None` if there is no server.
     pub(crate) proxy: Option<Proxy>,
     folder: Folder,
     guarantee: Guarantee,
@@ -39,7 +39,7 @@ impl Store {
                 let path = folder.path().join("events.db");
                 let log = SqliteLog::open(&path).await.expect("the database can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
-                // The workers have the file, and nobody else.
+                // Only the workers use the file.
                 log.pool().close().await;
                 (Database::Sqlite(path), None)
             }
@@ -75,7 +75,7 @@ impl Store {
         Self { database, proxy, folder, guarantee: args.guarantee }
     }
 
-    /// Where the workers find it: by way of the proxy.
+    /// The URL for the workers, through the proxy.
     pub(crate) fn url(&self) -> String {
         let url = match &self.database {
             Database::Sqlite(path) => path.display().to_string(),
@@ -96,7 +96,7 @@ impl Store {
         })
     }
 
-    /// Kills the server, and starts it again. `false`: there is none.
+    /// Kills the server and restarts it. Returns false if there is none.
     pub(crate) async fn crash(&self) -> bool {
         match &self.database {
             Database::Sqlite(_) => return false,
@@ -116,12 +116,12 @@ impl Store {
         true
     }
 
-    /// The file that effects outside of the database are in.
+    /// The file with the effects outside of the database.
     pub(crate) fn effects_file(&self) -> PathBuf {
         self.folder.path().join("effects")
     }
 
-    /// Everything that handlers did.
+    /// All effects.
     pub(crate) async fn effects(&self) -> Vec<Effect> {
         if self.guarantee != Guarantee::Transaction {
             return read_file(&self.effects_file());

@@ -1,5 +1,5 @@
-//! A worker process: `crash_rig worker LOG GUARANTEE URL EFFECTS`. Says its port, and serves the rig that
-//! started it until it is killed.
+//! A worker process: `crash_rig worker LOG GUARANTEE URL EFFECTS`. It prints its port and serves the rig that started
+//! it, until it is killed.
 
 use std::ops::Deref;
 use std::os::unix::process::parent_id;
@@ -17,15 +17,15 @@ use crate::effects::{EffectsFile, WriteEffect};
 use crate::handlers::{Endpoint, claimed, fenced, transacted};
 use crate::naive::Naive;
 
-/// Of each worker to its server.
+/// The connections of each worker to its server.
 const CONNECTIONS: u32 = 8;
 
-/// A server that is away is back soon.
+/// A server that is down comes back soon.
 const RECONNECT_WITHIN: Duration = Duration::from_millis(200);
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Serves for ever. The server of the log need not be up.
+/// Serves until it is killed. The server of the log need not be up.
 pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let [log, guarantee, url, effects] = arguments else { return Err("LOG GUARANTEE URL EFFECTS".into()) };
     let guarantee = Guarantee::parse(guarantee)?;
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
             }
         }
     };
-    // The port may have been another rig's, whose events have the same ids.
+    // The port may have belonged to another rig, whose events have the same ids.
     let router = Router::new().nest(&format!("/{}", parent_id()), router);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());

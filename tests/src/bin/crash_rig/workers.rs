@@ -1,4 +1,4 @@
-//! The worker processes, as their executioner and their load balancer see them.
+//! The worker processes: they are started, killed and stopped here, and one is chosen for each delivery.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use tokio::time::sleep;
 
-/// How many there are.
+/// How many workers there are.
 pub(crate) const WORKERS: usize = 4;
 
 /// An undisturbed stretch of a worker: it ends when the worker is killed or stopped.
@@ -24,7 +24,7 @@ pub(crate) struct Life(u64);
 
 const LOOKED_AFTER_EVERY: Duration = Duration::from_millis(100);
 
-/// Each is killed and started again in its own slot.
+/// Each worker is killed and restarted in its own slot.
 pub(crate) struct Workers {
     program: PathBuf,
     arguments: Vec<OsString>,
@@ -36,7 +36,7 @@ pub(crate) struct Workers {
 #[derive(Default)]
 struct Slot {
     child: Option<Child>,
-    /// As soon as it listens.
+    /// Known as soon as the worker listens.
     port: Option<u16>,
     life: Option<Life>,
     is_stopped: bool,
@@ -47,8 +47,8 @@ impl Slot {
         self.child.as_mut()?.try_wait().ok()?
     }
 
-    /// Waits for the end of one that was killed: what it did is all that it will do.
-    fn bury(&mut self) {
+    /// Waits for the end of a worker that was killed: it has no effects after this.
+    fn reap(&mut self) {
         if let Some(mut child) = std::mem::take(self).child {
             drop(child.wait());
         }
@@ -90,7 +90,7 @@ impl Workers {
             let mut line = String::new();
             let read = said.map(|said| BufReader::new(said).read_line(&mut line));
             let slot = &mut workers.slots()[index];
-            // Killed before it listened, it says nothing; killed after that, it may be another's slot.
+            // A worker that is killed before it listens prints nothing. Later, the slot may have another worker.
             if let (Some(Ok(_)), Ok(port)) = (read, line.trim().parse())
                 && slot.child.as_ref().is_some_and(|child| child.id() == id)
             {
@@ -103,7 +103,7 @@ impl Workers {
         Life(self.lives.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Sends SIGKILL, which ends one that is stopped, too. `false`: it was gone.
+    /// Sends SIGKILL, which also ends a stopped worker. Returns false if it had ended.
     fn kill(&self, slot: &mut Slot) -> bool {
         if let Some(status) = slot.has_ended() {
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(status);
@@ -112,31 +112,31 @@ impl Workers {
         slot.child.as_mut().is_some_and(|child| child.kill().is_ok())
     }
 
-    /// Kills it, and starts it again at once. `false`: it is stopped, and left alone, or was gone.
+    /// Kills a worker and restarts it. Returns false if it had ended, or if it is stopped, and then leaves it alone.
     pub(crate) fn restart(self: &Arc<Self>, index: usize) -> bool {
         let slot = &mut self.slots()[index];
         if slot.is_stopped {
             return false;
         }
         let was_killed = self.kill(slot);
-        slot.bury();
+        slot.reap();
         self.fill(slot, index);
         was_killed
     }
 
-    /// Kills all, and starts them again when none is left: a file was without a process meanwhile. How many
-    /// were killed.
+    /// Kills all workers, and restarts them after the last has ended, so that no process has the file for a moment.
+    /// Returns how many were killed.
     pub(crate) fn crash(self: &Arc<Self>) -> u64 {
         let slots = &mut *self.slots();
         let killed = slots.iter_mut().map(|slot| u64::from(self.kill(slot))).sum();
-        slots.iter_mut().for_each(Slot::bury);
+        slots.iter_mut().for_each(Slot::reap);
         for (index, slot) in slots.iter_mut().enumerate() {
             self.fill(slot, index);
         }
         killed
     }
 
-    /// Starts those again that ended by themselves, until it is dropped.
+    /// Restarts workers that ended by themselves, until it is dropped.
     pub(crate) async fn look_after(self: &Arc<Self>) {
         loop {
             sleep(LOOKED_AFTER_EVERY).await;
@@ -148,7 +148,7 @@ impl Workers {
         }
     }
 
-    /// Stops it. `false`: it is gone.
+    /// Stops a worker. Returns false if it has ended.
     pub(crate) fn stop(&self, index: usize) -> bool {
         let slot = &mut self.slots()[index];
         slot.life = Some(self.next_life());
@@ -156,26 +156,26 @@ impl Workers {
         slot.is_stopped
     }
 
-    /// Lets it go on. `false`: it was killed meanwhile.
-    pub(crate) fn go_on(&self, index: usize) -> bool {
+    /// Resumes a worker. Returns false if it was killed meanwhile.
+    pub(crate) fn resume(&self, index: usize) -> bool {
         let slot = &mut self.slots()[index];
         std::mem::take(&mut slot.is_stopped) && slot.signal(Signal::SIGCONT)
     }
 
-    /// Kills all for good.
+    /// Kills all workers, and restarts none.
     pub(crate) fn end(&self) {
         for slot in &mut *self.slots() {
             self.kill(slot);
-            slot.bury();
+            slot.reap();
         }
     }
 
-    /// How those ended that nobody killed.
+    /// The exit status of each worker that ended by itself.
     pub(crate) fn ended_by_themselves(&self) -> Vec<ExitStatus> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The port of one that listens. One that is stopped does, too.
+    /// The port of a random worker that listens. A stopped one listens, too.
     pub(crate) fn one_that_listens(&self, rng: &mut impl Rng) -> Option<(u16, Life)> {
         let listening: Vec<_> = self.slots().iter().filter_map(|slot| slot.port.zip(slot.life)).collect();
         listening.choose(rng).copied()
