@@ -101,6 +101,8 @@ mod processed;
 mod reply;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod retry;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+mod server_clock;
 #[allow(missing_debug_implementations)]
 mod trace;
 mod transaction;

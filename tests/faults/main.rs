@@ -2,6 +2,7 @@
 //! twice.
 
 mod killed;
+mod late;
 mod lost_replies;
 mod naive;
 mod rig;

@@ -1,7 +1,6 @@
 //! The log in Redis or Valkey.
 
 mod claim;
-mod clock;
 mod eviction;
 mod fault;
 mod request;
@@ -15,7 +14,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redis::aio::{ConnectionLike, ConnectionManager};
 
-use self::clock::ServerClock;
 use self::eviction::PolicyCheck;
 use self::request::{Leaving, Request, When};
 use self::undelivered::{Made, Undelivered};
@@ -24,6 +22,7 @@ use crate::event::EventRef;
 use crate::log::{ProcessedEventLog, RETENTION};
 use crate::owner::Owner;
 use crate::retry::Attempts;
+use crate::server_clock::ServerClock;
 
 /// With none at all, a mark would be deleted as soon as it is made.
 const MIN_RETENTION: Duration = Duration::from_secs(1);

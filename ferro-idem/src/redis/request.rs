@@ -7,13 +7,13 @@ use redis::aio::ConnectionLike;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::clock::NEVER;
 use super::script::Script;
 use super::undelivered::{Made, TakeBack};
 use super::{RedisLog, fault};
 use crate::error::Error;
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime};
+use crate::server_clock::NEVER;
 
 /// A script and what it is about.
 #[derive(Clone, Copy)]

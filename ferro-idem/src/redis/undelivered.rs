@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::clock::ServerClock;
 use super::script::TAKE_BACK;
 use super::{fault, millis};
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, FaultKind};
+use crate::server_clock::ServerClock;
 
 /// How many wait at most: clients must not decide how much memory an outage takes. Those beyond are left to the
 /// deadline that their scripts carry.

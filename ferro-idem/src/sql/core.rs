@@ -6,6 +6,7 @@ use sqlx::Pool;
 use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 
+use super::abandoned::Abandoned;
 use super::columns::{FoundColumn, SchemaLevel};
 use super::dialect::Dialect;
 use super::fault::Fault;
@@ -18,6 +19,7 @@ use crate::retry::{Attempts, FaultKind};
 pub(super) struct Core<D: Dialect> {
     pool: Pool<D>,
     table: TableName,
+    abandoned: Abandoned,
     /// Set by the first call that finds a plain table. After an upgrade marks still work with it, because the
     /// new columns have defaults. Requests that read or delete rows have to know of claims, so they look at
     /// the table again.
@@ -37,7 +39,8 @@ pub(super) type Failed = (Fault, BoxDynError);
 
 impl<D: Dialect> Core<D> {
     pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
-        Self { pool, table, plain: OnceLock::new(), full: OnceLock::new() }
+        let abandoned = Abandoned::new(&pool);
+        Self { pool, table, abandoned, plain: OnceLock::new(), full: OnceLock::new() }
     }
 
     pub(super) fn pool(&self) -> &Pool<D> {
@@ -112,7 +115,7 @@ impl<D: Dialect> Core<D> {
                         Ok(Ok(found)) => return Ok(found),
                         Ok(Err(error)) => self.failed(error),
                         Err(late) => {
-                            connection.close_on_drop();
+                            self.abandon(connection);
                             (Fault::late(), late.into())
                         }
                     }
@@ -157,6 +160,11 @@ impl<D: Dialect> Core<D> {
             }
             Err(late) => Err((Fault::no_connection(), late.into())),
         }
+    }
+
+    /// Gives up a connection whose server did not answer in time.
+    pub(super) fn abandon(&self, connection: PoolConnection<D>) {
+        self.abandoned.add(connection);
     }
 
     pub(super) fn fault_of(&self, error: &sqlx::Error) -> Fault {

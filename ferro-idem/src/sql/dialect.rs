@@ -47,6 +47,10 @@ pub trait Dialect: Database + sealed::Sealed {
     /// How long one attempt waits for its answer. `None` if no answer can be lost on the way.
     const ANSWERS_WITHIN: Option<Duration>;
 
+    /// How long after an attempt was sent the server may still carry it out. Statements carry their deadline, and a
+    /// statement that met it may wait for a locked row after that.
+    const SERVER_DEADLINE: Duration;
+
     /// The quote around names.
     const QUOTE: char;
 

@@ -15,24 +15,27 @@ pub struct Fault {
     pub(super) advice: Cow<'static, str>,
     /// The error may be about one event of several in the statement. The others could go through without it.
     pub(super) is_about_one_event: bool,
+    /// The connection leads to a server that cannot be written. It must not go back into the pool: a new one may lead
+    /// to the new primary.
+    pub(super) closes_connection: bool,
 }
 
 impl Fault {
     /// The statement was not carried out, and may go through the next time.
     pub(super) fn passing(advice: &'static str) -> Self {
-        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: false }
+        Self::of_kind(FaultKind::Passing, advice)
     }
 
     /// The statement may have been carried out.
     pub(super) fn unanswered(advice: &'static str) -> Self {
-        Self { kind: FaultKind::Unanswered, advice: advice.into(), is_about_one_event: false }
+        Self::of_kind(FaultKind::Unanswered, advice)
     }
 
     /// Another transaction has the row of one event.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) fn locked() -> Self {
         let advice = "a transaction of the application holds the event for long: shorten it";
-        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: true }
+        Self { is_about_one_event: true, ..Self::passing(advice) }
     }
 
     /// The server gave the statement up, perhaps because one event kept it waiting.
@@ -40,13 +43,22 @@ impl Fault {
     pub(super) fn cancelled() -> Self {
         let advice = "the statement was cancelled, by a time limit or by somebody: raise the server's limit for \
                       statements, or shorten the application's own transactions on these rows";
-        Self { kind: FaultKind::Passing, advice: advice.into(), is_about_one_event: true }
+        Self { is_about_one_event: true, ..Self::passing(advice) }
+    }
+
+    /// The statement reached its table after its deadline, and changed nothing.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn too_late() -> Self {
+        Self::passing(
+            "the statement waited for longer than its caller, at the server or for a lock on the table: see \
+             whether the server is overloaded, or whether a migration holds the table",
+        )
     }
 
     /// The table refuses the values of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
-        Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: true }
+        Self { is_about_one_event: true, ..Self::permanent(advice) }
     }
 
     /// The body's own writes violate a constraint.
@@ -83,7 +95,19 @@ impl Fault {
 
     /// The statement fails until somebody acts.
     pub(super) fn permanent(advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: FaultKind::Permanent, advice: advice.into(), is_about_one_event: false }
+        Self::of_kind(FaultKind::Permanent, advice)
+    }
+
+    fn of_kind(kind: FaultKind, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, advice: advice.into(), is_about_one_event: false, closes_connection: false }
+    }
+
+    /// The server was the primary, or is none.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn read_only() -> Self {
+        let advice = "the server is read-only, as a replica or after a failover: connect to the primary, by a name or \
+                      a proxy that follows it";
+        Self { closes_connection: true, ..Self::passing(advice) }
     }
 
     /// A log cannot be kept in this table.

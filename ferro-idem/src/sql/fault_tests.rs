@@ -82,6 +82,7 @@ fn each_code_of_postgresql_says_what_to_do() {
     use FaultKind::{Passing, Permanent, Unanswered};
     for (codes, kind, is_about_one_event, words) in [
         (&["55P03"][..], Passing, true, "holds the event for long"),
+        (&["2201G"], Passing, false, "waited for longer than its caller"),
         (&["57014"], Passing, true, "was cancelled"),
         (&["40001", "40P01", "40000", "40002"], Passing, false, "another transaction was in the way"),
         (&["40003"], Unanswered, false, "does not say whether it was done"),
@@ -91,7 +92,7 @@ fn each_code_of_postgresql_says_what_to_do() {
         (&["53100"], Permanent, false, "disk is full"),
         (&["53200"], Permanent, false, "out of memory"),
         (&["25P02"], Permanent, false, "rolled the transaction back"),
-        (&["25006"], Permanent, false, "read-only"),
+        (&["25006"], Passing, false, "read-only"),
         (&["28000", "28P01"], Permanent, false, "the user or the password"),
         (&["3D000"], Permanent, false, "no such database"),
         (&["42501"], Permanent, false, "GRANT SELECT"),

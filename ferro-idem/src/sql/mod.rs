@@ -5,6 +5,7 @@
 //! ([`request`], [`session`]), requests that share a statement ([`group`]), and the contracts of this crate
 //! over them ([`mark`], [`claim`], [`transaction`], [`purge`]). Imports point downwards only.
 
+mod abandoned;
 mod claim;
 mod columns;
 mod core;

@@ -99,9 +99,15 @@ impl<D: Dialect> Session<D> {
                             self.keep(connection);
                             return Ok(answer);
                         }
-                        Ok(Err(error)) => self.core.failed(error),
+                        Ok(Err(error)) => {
+                            let failed = self.core.failed(error);
+                            if failed.0.closes_connection {
+                                connection.close_on_drop();
+                            }
+                            failed
+                        }
                         Err(late) => {
-                            connection.close_on_drop();
+                            self.core.abandon(connection);
                             let is_about_one_event = request.events() == 1;
                             (Fault { is_about_one_event, ..Fault::late() }, late.into())
                         }

@@ -12,6 +12,8 @@ use crate::sql::table::TableName;
 
 const DUPLICATE_ENTRY: u16 = 1062;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// "Value is out of range": what a statement fails with after its deadline.
+const TOO_LATE: u16 = 1690;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     explain_number(refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number), table)
@@ -20,6 +22,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
 fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
     match number {
         Some(LOCK_WAIT_TIMEOUT) => Fault::locked(),
+        Some(TOO_LATE) => Fault::too_late(),
         // KILL QUERY, MariaDB's and MySQL's time limit for statements.
         Some(1317 | 1969 | 3024) => Fault::cancelled(),
         // Deadlock; the row changed under `innodb_snapshot_isolation`.
@@ -38,7 +41,8 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
         Some(1021 | 1114) => {
             Fault::permanent("the server's disk is full: make room, and the next delivery goes through")
         }
-        Some(1290 | 1836) => Fault::permanent("the server is read-only: connect to the primary"),
+        // --read-only, a transaction of a session that is read-only, read-only mode.
+        Some(1290 | 1792 | 1836) => Fault::read_only(),
         Some(1044 | 1045) => {
             Fault::permanent("the server refused the user or the password: see to the pool's options")
         }
@@ -65,6 +69,11 @@ pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     number_of(error) == Some(LOCK_WAIT_TIMEOUT)
 }
 
+/// Whether the statement's deadline on the server's clock had passed, so that it changed nothing.
+pub(super) fn is_too_late(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(TOO_LATE)
+}
+
 fn number_of(error: &sqlx::Error) -> Option<u16> {
     error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
@@ -78,13 +87,14 @@ mod tests {
     fn each_number_of_mysql_says_what_to_do() {
         for (numbers, kind, is_about_one_event, words) in [
             (&[LOCK_WAIT_TIMEOUT][..], Passing, true, "holds the event for long"),
+            (&[TOO_LATE], Passing, false, "waited for longer than its caller"),
             (&[1317, 1969, 3024], Passing, true, "was cancelled"),
             (&[1213, 1020], Passing, false, "another transaction was in the way"),
             (&[1412, 1615], Passing, false, "the table was changed"),
             (&[1053, 1927], Unanswered, false, "ended the connection"),
             (&[1040, 1203], Passing, false, "no connection left"),
             (&[1021, 1114], Permanent, false, "disk is full"),
-            (&[1290, 1836], Permanent, false, "read-only"),
+            (&[1290, 1792, 1836], Passing, false, "read-only"),
             (&[1044, 1045], Permanent, false, "the user or the password"),
             (&[1049], Permanent, false, "no such database"),
             (&[1142, 1143], Permanent, false, "GRANT SELECT"),

@@ -1,6 +1,7 @@
 //! MySQL and MariaDB.
 
 mod columns;
+mod deadline;
 mod fault;
 mod statements;
 
@@ -81,6 +82,7 @@ impl Dialect for MySql {
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type VARCHAR(255) NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
+    const SERVER_DEADLINE: Duration = ANSWER_WITHIN.saturating_mul(2);
     const QUOTE: char = '`';
 
     type Statements = Statements;
@@ -110,8 +112,10 @@ impl Dialect for MySql {
         marks: &[&Mark],
         attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([mark], Attempt::First) = (marks, attempt) {
-            return match insert(connection, statements, &statements.insert, mark).await {
+            let inserted = insert(connection, statements, &statements.insert, Some(deadline), mark).await;
+            return match deadline::checked(inserted, &statements.clock) {
                 Ok(()) => Ok(vec![true]),
                 Err(error) if fault::is_duplicate(&error) => Ok(vec![false]),
                 Err(error) => Err(error),
@@ -120,9 +124,10 @@ impl Dialect for MySql {
         let (text, rows) = statements.mark.with(marks);
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for mark in rows {
+            insert = insert.bind(deadline);
             insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type).bind(bytes(mark.owner));
         }
-        insert.execute(&mut *connection).await?;
+        deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
         Ok(marks.iter().map(|mark| owners.get(&*mark.id).is_some_and(|row| row.is_of(mark.owner))).collect())
     }
@@ -133,16 +138,18 @@ impl Dialect for MySql {
         claims: &[&NewClaim],
         _: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         let (text, rows) = statements.claim.with(claims);
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for claim in rows {
             insert = insert
+                .bind(deadline)
                 .bind(claim.mark.id.as_bytes())
                 .bind(&*claim.mark.event_type)
                 .bind(bytes(claim.mark.owner))
                 .bind(micros(claim.lease_millis));
         }
-        insert.execute(&mut *connection).await?;
+        deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
         let owners = owners_of(connection, statements, ids).await?;
         let claimed = |claim: &&NewClaim| match owners.get(&*claim.mark.id) {
@@ -177,6 +184,7 @@ impl Dialect for MySql {
         held: &[&HeldClaim],
         _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         let (text, rows) = statements.update_claims(step).with(held);
         let mut update = sqlx::query(AssertSqlSafe(text));
         for one in rows {
@@ -187,7 +195,8 @@ impl Dialect for MySql {
                 .bind(micros(one.lease_millis));
         }
         // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
-        let found = update.execute(&mut *connection).await?.rows_affected();
+        let updated = update.bind(deadline).execute(&mut *connection).await;
+        let found = deadline::checked(updated, &statements.clock)?.rows_affected();
         if held.len() == 1 {
             return Ok(vec![found == 1]);
         }
@@ -241,7 +250,7 @@ impl Dialect for MySql {
         statements: &Statements,
         mark: &Mark,
     ) -> Result<MarkedIn<()>, sqlx::Error> {
-        match insert(connection, statements, &statements.insert_without_waiting, mark).await {
+        match insert(connection, statements, &statements.insert_in, None, mark).await {
             Ok(()) => Ok(MarkedIn::Marked(())),
             Err(error) if fault::is_duplicate(&error) => Ok(MarkedIn::RowExists(())),
             Err(error) if fault::is_locked(&error) => Ok(MarkedIn::Locked),
@@ -299,9 +308,15 @@ async fn insert(
     connection: &mut MySqlConnection,
     statements: &Statements,
     text: &std::sync::Arc<str>,
+    deadline: Option<i64>,
     mark: &Mark,
 ) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query(AssertSqlSafe(text.clone())).bind(mark.id.as_bytes()).bind(&*mark.event_type);
+    let insert = sqlx::query(AssertSqlSafe(text.clone()));
+    let insert = match deadline {
+        Some(deadline) => insert.bind(deadline),
+        None => insert,
+    };
+    let insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type);
     let insert = match statements.level {
         SchemaLevel::Full => insert.bind(bytes(mark.owner)),
         SchemaLevel::Plain => insert,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::server_clock::ServerClock;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::ClaimStep;
 use crate::sql::many::Many;
@@ -29,112 +30,170 @@ ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEF
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until DATETIME(6);
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP;";
 
-/// A plain insert: `INSERT IGNORE` would cut ids off and swallow other errors too.
-const INSERT: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES (?, ?, ?)";
+/// An error, 1690, if the deadline on the server's clock has passed, and a large number otherwise. The deadline is in
+/// milliseconds since 1970.
+///
+/// The time is that of the statement's start, which the replicas of a binary log in statements have as well. How long
+/// the statement waits for locks after that is limited by [`patient`].
+macro_rules! in_time {
+    () => {
+        "~0 + (TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000 >= ?)"
+    };
+}
 
-const INSERT_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, ?)";
+/// A plain insert: `INSERT IGNORE` would cut ids off and hide other errors too.
+const INSERT: &str = concat!(
+    "INSERT INTO stripe_processed_events (event_id, event_type, owner)\n",
+    "VALUES (IF(",
+    in_time!(),
+    ", ?, NULL), ?, ?)"
+);
 
-/// Leaves a row that is there as it is. How many rows were inserted is not told apart from how many were
-/// there, so [`OWNERS`] says whose they are.
+const INSERT_PLAIN: &str = concat!(
+    "INSERT INTO stripe_processed_events (event_id, event_type)\n",
+    "VALUES (IF(",
+    in_time!(),
+    ", ?, NULL), ?)"
+);
+
+/// In a transaction. Its connection takes the transaction along if it is given up, so it needs no deadline.
+const INSERT_IN: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES (?, ?, ?)";
+
+const INSERT_IN_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, ?)";
+
+/// Leaves existing rows unchanged. The number of rows does not tell inserted ones from existing ones, so
+/// [`OWNERS`] says whose they are.
 const MARK: Many = Many {
-    head: "INSERT INTO stripe_processed_events (event_id, event_type, owner) VALUES ",
-    row: "(?, ?, ?)",
+    head: "INSERT INTO stripe_processed_events (event_id, event_type, owner)\nVALUES ",
+    row: concat!("(IF(", in_time!(), ", ?, NULL), ?, ?)"),
     between: ", ",
-    tail: " ON DUPLICATE KEY UPDATE event_id = event_id",
+    tail: "\nON DUPLICATE KEY UPDATE event_id = event_id",
 };
 
-/// Who has the rows, and how.
+/// The owners and states of rows.
 const OWNERS: Many = Many {
-    head: "SELECT event_id, owner, fencing_token, CAST(state AS SIGNED) FROM stripe_processed_events \
-         WHERE event_id IN (",
+    head: "\
+SELECT event_id, owner, fencing_token, CAST(state AS SIGNED)
+FROM stripe_processed_events
+WHERE event_id IN (",
     row: "?",
     between: ", ",
     tail: ")",
 };
 
-/// Each assignment reads only what is assigned behind it, or asks whether the row is the claim's already:
-/// so it does not matter whether the server assigns one by one (the default) or all at once
+/// Each assignment reads only columns that are assigned after it, or asks whether the row is the claim's already.
+/// So it does not matter whether the server assigns one by one (the default) or all at once
 /// (`SIMULTANEOUS_ASSIGNMENT`).
 const CLAIM: Many = Many {
-    head: "INSERT INTO stripe_processed_events (event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
-    row: "(?, ?, 0, ?, 1, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))",
+    head: "\
+INSERT INTO stripe_processed_events (event_id, event_type, state, owner, fencing_token, lease_until)
+VALUES ",
+    row: concat!(
+        "(IF(",
+        in_time!(),
+        ", ?, NULL), ?, 0, ?, 1, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))"
+    ),
     between: ", ",
-    tail: " ON DUPLICATE KEY UPDATE \
-         fencing_token = fencing_token + IF(state <> 1 AND NOT owner <=> VALUES(owner) \
-         AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), 1, 0), \
-         owner = IF(state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), VALUES(owner), owner), \
-         updated_at = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), CURRENT_TIMESTAMP, updated_at), \
-         lease_until = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), VALUES(lease_until), lease_until), \
-         state = IF(state <> 1 AND (owner <=> VALUES(owner) OR state = 2 \
-         OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)), 0, state)",
+    tail: "
+ON DUPLICATE KEY UPDATE
+  fencing_token = fencing_token + IF(
+    state <> 1 AND NOT owner <=> VALUES(owner)
+      AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
+    1, 0),
+  owner = IF(
+    state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
+    VALUES(owner), owner),
+  updated_at = IF(
+    state <> 1 AND (owner <=> VALUES(owner) OR state = 2
+      OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
+    CURRENT_TIMESTAMP, updated_at),
+  lease_until = IF(
+    state <> 1 AND (owner <=> VALUES(owner) OR state = 2
+      OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
+    VALUES(lease_until), lease_until),
+  state = IF(
+    state <> 1 AND (owner <=> VALUES(owner) OR state = 2
+      OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
+    0, state)",
 };
 
 const LOOK: Many = Many {
-    head: "SELECT event_id, CAST(state AS SIGNED), \
-         TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000 \
-         FROM stripe_processed_events WHERE event_id IN (",
+    head: "\
+SELECT event_id, CAST(state AS SIGNED),
+  TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000
+FROM stripe_processed_events
+WHERE event_id IN (",
     row: "?",
     between: ", ",
     tail: ")",
 };
 
 /// Every row of a plain table is processed.
-const LOOK_PLAIN: Many = Many {
-    head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (",
-    row: "?",
-    between: ", ",
-    tail: ")",
-};
+const LOOK_PLAIN: Many =
+    Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
 
 const RENEW: Many = Many {
-    tail: ") AS b ON e.event_id = b.id \
-         SET e.lease_until = TIMESTAMPADD(MICROSECOND, b.lease, UTC_TIMESTAMP(6)) \
-         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0",
-    ..SETTLE
+    tail: concat!(
+        "\n) AS b ON e.event_id = b.id\n",
+        "SET e.lease_until = TIMESTAMPADD(MICROSECOND, b.lease, UTC_TIMESTAMP(6))\n",
+        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 AND ",
+        in_time!()
+    ),
+    ..UPDATE
 };
 
 const COMPLETE: Many = Many {
-    tail: ") AS b ON e.event_id = b.id \
-         SET e.state = 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
-         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)",
-    ..SETTLE
+    tail: concat!(
+        "\n) AS b ON e.event_id = b.id\n",
+        "SET e.state = 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP\n",
+        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
+        in_time!()
+    ),
+    ..UPDATE
 };
 
 const RELEASE: Many = Many {
-    tail: ") AS b ON e.event_id = b.id \
-         SET e.state = 2, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
-         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)",
-    ..SETTLE
+    tail: concat!(
+        "\n) AS b ON e.event_id = b.id\n",
+        "SET e.state = 2, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP\n",
+        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) AND ",
+        in_time!()
+    ),
+    ..UPDATE
 };
 
+/// As if the claim had never been made: the next one gets the same token.
 const WITHDRAW: Many = Many {
-    tail: ") AS b ON e.event_id = b.id \
-         SET e.state = 2, e.owner = NULL, e.fencing_token = e.fencing_token - 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP \
-         WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0",
-    ..SETTLE
+    tail: concat!(
+        "\n) AS b ON e.event_id = b.id\n",
+        "SET e.state = 2, e.owner = NULL, e.fencing_token = e.fencing_token - 1, e.lease_until = NULL,\n",
+        "  e.updated_at = CURRENT_TIMESTAMP\n",
+        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 AND ",
+        in_time!()
+    ),
+    ..UPDATE
 };
 
-const SETTLE: Many = Many {
-    head: "UPDATE stripe_processed_events AS e JOIN (",
+const UPDATE: Many = Many {
+    head: "UPDATE stripe_processed_events AS e JOIN (\n",
     row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
-    between: " UNION ALL ",
+    between: " UNION ALL\n",
     tail: "",
 };
 
-const TAKE_OVER: &str = "UPDATE stripe_processed_events \
-     SET state = 1, owner = ?, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP \
-     WHERE event_id = ? AND state <> 1 \
-     AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
+const TAKE_OVER: &str = "\
+UPDATE stripe_processed_events
+SET state = 1, owner = ?, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP
+WHERE event_id = ? AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6))";
 
 /// Only rows that a mark made. Claims and transactions have another state or token.
 const UNMARK: Many = Many {
-    head: "DELETE e FROM stripe_processed_events AS e JOIN (",
+    head: "DELETE e FROM stripe_processed_events AS e JOIN (\n",
     row: "SELECT ? AS id, ? AS owner",
-    between: " UNION ALL ",
-    tail: ") AS b ON e.event_id = b.id \
-         WHERE e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0",
+    between: " UNION ALL\n",
+    tail: "
+) AS b ON e.event_id = b.id
+WHERE e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0",
 };
 
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
@@ -155,8 +214,10 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 #[derive(Debug)]
 pub struct Statements {
     pub(super) level: SchemaLevel,
+    /// What the server's clock showed last.
+    pub(super) clock: ServerClock,
     pub(super) insert: Arc<str>,
-    pub(super) insert_without_waiting: Arc<str>,
+    pub(super) insert_in: Arc<str>,
     pub(super) mark: Many<String>,
     pub(super) owners: Many<String>,
     pub(super) claim: Many<String>,
@@ -172,14 +233,17 @@ pub struct Statements {
     pub(super) delete_page: Arc<str>,
 }
 
-/// The same statement, waiting no longer than so many seconds for the row of one event: in MariaDB's
-/// words, and in those of Percona Server, whose shortest wait is a second
-/// (<https://docs.percona.com/percona-server/8.4/extended-set-var.html>). Each takes the other's for a comment;
-/// MySQL has none for it, and takes both for one.
+/// The same statement, which waits no longer than so many seconds for the row of one event, and than a second for the
+/// table.
+///
+/// MariaDB takes both limits (`SET STATEMENT`). Percona Server takes that for rows, of at least a second
+/// (<https://docs.percona.com/percona-server/8.4/extended-set-var.html>). Each takes the other's words for a comment.
+/// MySQL has no such limit, and takes both for comments: a statement whose caller gave up may be carried out after the
+/// lock is released, and is then taken back.
 fn patient(statement: &str, seconds: u8) -> String {
     let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
     format!(
-        "/*M!100100 SET STATEMENT innodb_lock_wait_timeout={seconds} FOR */ \
+        "/*M!100100 SET STATEMENT innodb_lock_wait_timeout={seconds}, lock_wait_timeout=1 FOR */ \
          {verb} /*+ SET_VAR(innodb_lock_wait_timeout=1) */ {rest}"
     )
 }
@@ -191,14 +255,15 @@ impl Statements {
             let many = many.of(table);
             Many { head: patient(&many.head, 1), ..many }
         };
-        let (insert, look, own, delete_page) = match level {
-            SchemaLevel::Full => (INSERT, LOOK, OWN, DELETE_PAGE),
-            SchemaLevel::Plain => (INSERT_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        let (insert, insert_in, look, own, delete_page) = match level {
+            SchemaLevel::Full => (INSERT, INSERT_IN, LOOK, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => (INSERT_PLAIN, INSERT_IN_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             level,
+            clock: ServerClock::default(),
             insert: written(&patient(insert, 1)),
-            insert_without_waiting: written(&patient(insert, 0)),
+            insert_in: written(&patient(insert_in, 0)),
             mark: shared(MARK),
             owners: OWNERS.of(table),
             claim: shared(CLAIM),

@@ -7,10 +7,19 @@ use super::statements::SCHEMA;
 use crate::sql::fault::Fault;
 use crate::sql::table::TableName;
 
+/// What [`BOUNDS`](super::statements) fails with: "invalid argument for width bucket function".
+const TOO_LATE: &str = "2201G";
+
+/// Whether the statement's deadline on the server's clock had passed, so that it changed nothing.
+pub(super) fn is_too_late(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|refusal| refusal.code().as_deref() == Some(TOO_LATE))
+}
+
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let code = refusal.code().unwrap_or_default();
     match &*code {
         "55P03" => Fault::locked(),
+        TOO_LATE => Fault::too_late(),
         // A `statement_timeout`, or somebody.
         "57014" => Fault::cancelled(),
         // Serialization failure, deadlock.
@@ -30,9 +39,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         }
         "53200" => Fault::permanent("the server is out of memory"),
         "25P02" => Fault::rolled_back(),
-        "25006" => Fault::permanent(
-            "the server is read-only: connect to the primary (`target_session_attrs=read-write`)",
-        ),
+        "25006" => Fault::read_only(),
         "28000" | "28P01" => {
             Fault::permanent("the server refused the user or the password: see to the pool's options")
         }

@@ -1,6 +1,7 @@
 //! PostgreSQL.
 
 mod columns;
+mod deadline;
 mod fault;
 mod statements;
 
@@ -75,6 +76,7 @@ impl Dialect for Postgres {
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
+    const SERVER_DEADLINE: Duration = ANSWER_WITHIN.saturating_mul(2);
     const QUOTE: char = '"';
 
     type Statements = Statements;
@@ -104,19 +106,23 @@ impl Dialect for Postgres {
         marks: &[&Mark],
         attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([mark], Attempt::First) = (marks, attempt) {
-            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()));
+            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone())).bind(deadline);
             let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
-            return Ok(vec![insert.execute(connection).await?.rows_affected() == 1]);
+            let inserted = deadline::checked(insert.execute(connection).await, &statements.clock)?;
+            return Ok(vec![inserted.rows_affected() == 1]);
         }
         let text = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
-        let marked: Vec<String> = sqlx::query_scalar(AssertSqlSafe(text.clone()))
+        let marked = sqlx::query_scalar(AssertSqlSafe(text.clone()))
+            .bind(deadline)
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
             .fetch_all(connection)
-            .await?;
+            .await;
+        let marked: Vec<String> = deadline::checked(marked, &statements.clock)?;
         Ok(are_in(&marked, events.ids.into_iter()))
     }
 
@@ -126,26 +132,30 @@ impl Dialect for Postgres {
         claims: &[&NewClaim],
         attempt: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([claim], Attempt::First) = (claims, attempt) {
-            let token: Option<i64> = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
+            let token = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
+                .bind(deadline)
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
                 .bind(uuid(claim.mark.owner))
                 .bind(claim.lease_millis)
                 .fetch_optional(connection)
-                .await?;
-            return Ok(vec![claimed(token)]);
+                .await;
+            return Ok(vec![claimed(deadline::checked(token, &statements.clock)?)]);
         }
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
-        let rows: Vec<(String, i64)> = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
+        let rows = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
             .persistent(PLANNED_ONCE)
+            .bind(deadline)
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
             .bind(leases)
             .fetch_all(connection)
-            .await?;
+            .await;
+        let rows: Vec<(String, i64)> = deadline::checked(rows, &statements.clock)?;
         let mut tokens = HashMap::new();
         for (id, token) in rows {
             // What was acquired comes first: a row that was processed may have been purged meanwhile.
@@ -175,9 +185,11 @@ impl Dialect for Postgres {
         held: &[&HeldClaim],
         attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
+        let deadline = deadline::of(connection, &statements.clock).await?;
         let [for_one, for_many] = statements.update_claims(step);
         if let ([one], Attempt::First) = (held, attempt) {
             let update = sqlx::query(AssertSqlSafe(for_one.clone()))
+                .bind(deadline)
                 .bind(&*one.id)
                 .bind(uuid(one.owner))
                 .bind(one.token);
@@ -185,11 +197,13 @@ impl Dialect for Postgres {
                 ClaimStep::Renew => update.bind(one.lease_millis),
                 ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
             };
-            return Ok(vec![update.execute(connection).await?.rows_affected() == 1]);
+            let updated = deadline::checked(update.execute(connection).await, &statements.clock)?;
+            return Ok(vec![updated.rows_affected() == 1]);
         }
         let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
         let update = sqlx::query_scalar(AssertSqlSafe(for_many.clone()))
             .persistent(PLANNED_ONCE)
+            .bind(deadline)
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())
             .bind(held.iter().map(|one| one.token).collect::<Vec<_>>());
@@ -197,7 +211,7 @@ impl Dialect for Postgres {
             ClaimStep::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
             ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
         };
-        let settled: Vec<String> = update.fetch_all(connection).await?;
+        let settled: Vec<String> = deadline::checked(update.fetch_all(connection).await, &statements.clock)?;
         Ok(are_in(&settled, ids.into_iter()))
     }
 
@@ -238,7 +252,9 @@ impl Dialect for Postgres {
         if !is_granted {
             return Ok(MarkedIn::Locked);
         }
-        let is_first = Self::mark(connection, statements, &[mark], Attempt::First).await?.contains(&true);
+        let insert = sqlx::query(AssertSqlSafe(statements.mark_in.clone()));
+        let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
+        let is_first = insert.execute(connection).await?.rows_affected() == 1;
         Ok(if is_first { MarkedIn::Marked(()) } else { MarkedIn::RowExists(()) })
     }
 

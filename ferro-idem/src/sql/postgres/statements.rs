@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::server_clock::ServerClock;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::ClaimStep;
 use crate::sql::table::TableName;
@@ -30,149 +31,235 @@ ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEF
 ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
 ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
 
-/// For one event, the first time that it is asked for. The server plans it once; what takes arrays it plans
-/// each time, because it cannot know how long they are. It waits for a lock without end, also when nobody
-/// waits for its answer any more.
-const MARK_ONE: &str = "INSERT INTO stripe_processed_events (event_id, event_type, owner) \
-     VALUES ($1, $2, $3) ON CONFLICT (event_id) DO NOTHING";
+/// What a statement that changes rows begins with: how long it waits for a row that another transaction has locked,
+/// and its deadline on the server's clock. The deadline is $1, in milliseconds since 1970.
+///
+/// A lock on the table is waited for before the first expression is evaluated, so the deadline is looked at after
+/// that wait: a statement whose caller has given up changes nothing, and fails with 2201G, which nothing else here
+/// fails with.
+const BOUNDS: &str = "\
+bounds AS MATERIALIZED (
+  SELECT set_config('lock_timeout', '{patience}', true) AS patience,
+    width_bucket(
+      0::float8, 0::float8, 1::float8,
+      CASE WHEN clock_timestamp() < to_timestamp($1::bigint / 1000.0) THEN 1 ELSE 0 END
+    ) AS is_in_time
+)";
 
-const MARK_ONE_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) \
-     SELECT $1, $2 WHERE $3::uuid IS NOT NULL ON CONFLICT (event_id) DO NOTHING";
+/// For statements of one event. Shorter than a caller waits for its answer, so that the server gives up first.
+const PATIENCE_OF_ONE: &str = "800ms";
 
-const MARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     INSERT INTO stripe_processed_events (event_id, event_type, owner) \
-     SELECT id, type, owner FROM patience, \
-     unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
-     ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text";
+/// For statements of several events: none of them may delay the others for long.
+const PATIENCE_OF_MANY: &str = "250ms";
 
-/// A row that an earlier attempt made, by its owner, is returned as well.
-const MARK_AGAIN: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) \
-     SELECT id, type, owner FROM patience, \
-     unnest($1::text[], $2::text[], $3::uuid[]) AS b (id, type, owner) \
-     ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner \
-     RETURNING e.event_id::text";
+/// For one event, the first time that it is sent. The server plans it once. Statements that take arrays are planned
+/// each time, because the server cannot know how long they are.
+const MARK_ONE: &str = "\
+WITH {bounds of one}
+INSERT INTO stripe_processed_events (event_id, event_type, owner)
+SELECT $2, $3, $4::uuid FROM bounds
+ON CONFLICT (event_id) DO NOTHING";
 
-/// What was processed before the statement began stays processed, and is returned with the fence 0, which
-/// no claim has: a duplicate costs no second statement.
+const MARK_ONE_PLAIN: &str = "\
+WITH {bounds of one}
+INSERT INTO stripe_processed_events (event_id, event_type)
+SELECT $2, $3 FROM bounds WHERE $4::uuid IS NOT NULL
+ON CONFLICT (event_id) DO NOTHING";
+
+/// In a transaction. Its connection takes the transaction along if it is given up, so it needs no deadline.
+const MARK_IN: &str = "\
+INSERT INTO stripe_processed_events (event_id, event_type, owner)
+VALUES ($1, $2, $3)
+ON CONFLICT (event_id) DO NOTHING";
+
+const MARK_IN_PLAIN: &str = "\
+INSERT INTO stripe_processed_events (event_id, event_type)
+SELECT $1, $2 WHERE $3::uuid IS NOT NULL
+ON CONFLICT (event_id) DO NOTHING";
+
+const MARK: &str = "\
+WITH {bounds of many}
+INSERT INTO stripe_processed_events (event_id, event_type, owner)
+SELECT id, type, owner
+FROM bounds, unnest($2::text[], $3::text[], $4::uuid[]) AS b (id, type, owner)
+ON CONFLICT (event_id) DO NOTHING
+RETURNING event_id::text";
+
+/// Returns rows that an earlier attempt made as well, by their owner.
+const MARK_AGAIN: &str = "\
+WITH {bounds of many}
+INSERT INTO stripe_processed_events AS e (event_id, event_type, owner)
+SELECT id, type, owner
+FROM bounds, unnest($2::text[], $3::text[], $4::uuid[]) AS b (id, type, owner)
+ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.owner
+RETURNING e.event_id::text";
+
+/// An event that was processed before the statement began stays processed. It is returned with the fencing token 0,
+/// which no claim has, so that a duplicate needs no second statement.
 ///
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
-const CLAIM: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)), \
-     claimed AS (INSERT INTO stripe_processed_events AS e \
-     (event_id, event_type, state, owner, fencing_token, lease_until, updated_at) \
-     SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at \
-     FROM patience, \
-     unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS b (id, type, owner, lease), \
-     (SELECT clock_timestamp() AS at) AS clock \
-     ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
-     fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
-     lease_until = clock_timestamp() + (EXCLUDED.lease_until - EXCLUDED.updated_at), \
-     updated_at = clock_timestamp() \
-     WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
-     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) \
-     RETURNING e.event_id::text AS id, e.fencing_token) \
-     SELECT id, fencing_token FROM claimed UNION ALL \
-     SELECT event_id::text, 0::bigint FROM stripe_processed_events WHERE event_id = ANY($1::text[]) AND state = 1";
+const CLAIM: &str = "\
+WITH {bounds of many},
+claimed AS (
+  INSERT INTO stripe_processed_events AS e
+    (event_id, event_type, state, owner, fencing_token, lease_until, updated_at)
+  SELECT id, type, 0, owner, 1, at + lease * interval '1 millisecond', at
+  FROM bounds,
+    unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[]) AS b (id, type, owner, lease),
+    (SELECT clock_timestamp() AS at) AS clock
+  ON CONFLICT (event_id) DO UPDATE SET
+    state = 0,
+    owner = EXCLUDED.owner,
+    fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int,
+    lease_until = clock_timestamp() + (EXCLUDED.lease_until - EXCLUDED.updated_at),
+    updated_at = clock_timestamp()
+  WHERE e.state <> 1
+    AND (e.owner = EXCLUDED.owner OR e.state = 2 OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp())
+  RETURNING e.event_id::text AS id, e.fencing_token
+)
+SELECT id, fencing_token FROM claimed
+UNION ALL
+SELECT event_id::text, 0::bigint FROM stripe_processed_events WHERE event_id = ANY($2::text[]) AND state = 1";
 
 /// As [`CLAIM`], for one event.
-const CLAIM_ONE: &str = "WITH claimed AS (INSERT INTO stripe_processed_events AS e \
-     (event_id, event_type, state, owner, fencing_token, lease_until) \
-     VALUES ($1, $2, 0, $3, 1, clock_timestamp() + $4 * interval '1 millisecond') \
-     ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = EXCLUDED.owner, \
-     fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int, \
-     lease_until = clock_timestamp() + $4 * interval '1 millisecond', updated_at = clock_timestamp() \
-     WHERE e.state <> 1 AND (e.owner = EXCLUDED.owner OR e.state = 2 \
-     OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp()) RETURNING fencing_token) \
-     SELECT fencing_token FROM claimed UNION ALL \
-     SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $1 AND state = 1";
+const CLAIM_ONE: &str = "\
+WITH {bounds of one},
+claimed AS (
+  INSERT INTO stripe_processed_events AS e (event_id, event_type, state, owner, fencing_token, lease_until)
+  SELECT $2, $3, 0, $4::uuid, 1, clock_timestamp() + $5 * interval '1 millisecond' FROM bounds
+  ON CONFLICT (event_id) DO UPDATE SET
+    state = 0,
+    owner = EXCLUDED.owner,
+    fencing_token = e.fencing_token + (e.owner IS DISTINCT FROM EXCLUDED.owner)::int,
+    lease_until = clock_timestamp() + $5 * interval '1 millisecond',
+    updated_at = clock_timestamp()
+  WHERE e.state <> 1
+    AND (e.owner = EXCLUDED.owner OR e.state = 2 OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp())
+  RETURNING fencing_token
+)
+SELECT fencing_token FROM claimed
+UNION ALL
+SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $2 AND state = 1";
 
-const LOOK: &str = "SELECT event_id::text, state::bigint, \
-     (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint \
-     FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+const LOOK: &str = "\
+SELECT event_id::text, state::bigint, (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint
+FROM stripe_processed_events
+WHERE event_id = ANY($1::text[])";
 
 /// Every row of a plain table is processed.
-const LOOK_PLAIN: &str = "SELECT event_id::text, 1::bigint, NULL::bigint \
-     FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+const LOOK_PLAIN: &str = "\
+SELECT event_id::text, 1::bigint, NULL::bigint
+FROM stripe_processed_events
+WHERE event_id = ANY($1::text[])";
 
-const RENEW: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     UPDATE stripe_processed_events AS e \
-     SET lease_until = clock_timestamp() + b.lease * interval '1 millisecond' \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS b (id, owner, fencing_token, lease) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
-     RETURNING e.event_id::text";
+const RENEW: &str = "\
+WITH {bounds of many}
+UPDATE stripe_processed_events AS e
+SET lease_until = clock_timestamp() + b.lease * interval '1 millisecond'
+FROM bounds, unnest($2::text[], $3::uuid[], $4::bigint[], $5::bigint[]) AS b (id, owner, fencing_token, lease)
+WHERE is_in_time = 1
+  AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
+RETURNING e.event_id::text";
 
-const COMPLETE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     UPDATE stripe_processed_events AS e \
-     SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) \
-     RETURNING e.event_id::text";
+const COMPLETE: &str = "\
+WITH {bounds of many}
+UPDATE stripe_processed_events AS e
+SET state = 1, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds, unnest($2::text[], $3::uuid[], $4::bigint[]) AS b (id, owner, fencing_token)
+WHERE is_in_time = 1
+  AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
+RETURNING e.event_id::text";
 
-const RELEASE: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     UPDATE stripe_processed_events AS e \
-     SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) \
-     RETURNING e.event_id::text";
+const RELEASE: &str = "\
+WITH {bounds of many}
+UPDATE stripe_processed_events AS e
+SET state = 2, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds, unnest($2::text[], $3::uuid[], $4::bigint[]) AS b (id, owner, fencing_token)
+WHERE is_in_time = 1
+  AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)
+RETURNING e.event_id::text";
 
-const WITHDRAW: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     UPDATE stripe_processed_events AS e \
-     SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp() \
-     FROM patience, unnest($1::text[], $2::uuid[], $3::bigint[]) AS b (id, owner, fencing_token) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
-     RETURNING e.event_id::text";
+/// As if the claim had never been made: the next one gets the same token.
+const WITHDRAW: &str = "\
+WITH {bounds of many}
+UPDATE stripe_processed_events AS e
+SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds, unnest($2::text[], $3::uuid[], $4::bigint[]) AS b (id, owner, fencing_token)
+WHERE is_in_time = 1
+  AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
+RETURNING e.event_id::text";
 
-const RENEW_ONE: &str = "UPDATE stripe_processed_events \
-     SET lease_until = clock_timestamp() + $4 * interval '1 millisecond' \
-     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state = 0";
+const WITHDRAW_ONE: &str = "\
+WITH {bounds of one}
+UPDATE stripe_processed_events
+SET state = 2, owner = NULL, fencing_token = fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds
+WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state = 0";
 
-const COMPLETE_ONE: &str = "UPDATE stripe_processed_events \
-     SET state = 1, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state IN (0, 1)";
+const RENEW_ONE: &str = "\
+WITH {bounds of one}
+UPDATE stripe_processed_events
+SET lease_until = clock_timestamp() + $5 * interval '1 millisecond'
+FROM bounds
+WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state = 0";
 
-const RELEASE_ONE: &str = "UPDATE stripe_processed_events \
-     SET state = 2, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state IN (0, 2)";
+const COMPLETE_ONE: &str = "\
+WITH {bounds of one}
+UPDATE stripe_processed_events
+SET state = 1, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds
+WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state IN (0, 1)";
 
-const WITHDRAW_ONE: &str = "UPDATE stripe_processed_events \
-     SET state = 2, owner = NULL, fencing_token = fencing_token - 1, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND owner = $2 AND fencing_token = $3 AND state = 0";
+const RELEASE_ONE: &str = "\
+WITH {bounds of one}
+UPDATE stripe_processed_events
+SET state = 2, lease_until = NULL, updated_at = clock_timestamp()
+FROM bounds
+WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state IN (0, 2)";
 
-/// Not granted where another transaction has it, instead of waiting for that one's handler. The lock ends
-/// with the transaction. Two events may share a number: the second is then told to come again.
+/// Not granted if another transaction has it, instead of waiting for that one's handler. The lock ends
+/// with the transaction. Two events may share a number: the second one is then told to come again.
 const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
 
-const TAKE_OVER: &str = "UPDATE stripe_processed_events \
-     SET state = 1, owner = $2, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = clock_timestamp() \
-     WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
+const TAKE_OVER: &str = "\
+UPDATE stripe_processed_events
+SET state = 1, owner = $2, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = clock_timestamp()
+WHERE event_id = $1 AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease_until <= clock_timestamp())";
 
-/// Only rows that a mark made. Claims and transactions have another state or token.
-const UNMARK: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true)) \
-     DELETE FROM stripe_processed_events AS e \
-     USING patience, unnest($1::text[], $2::uuid[]) AS b (id, owner) \
-     WHERE e.event_id = b.id AND e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0";
+/// Deletes marks only: a claim or a transaction has the event otherwise. Carried out late, it does no harm.
+const UNMARK: &str = "\
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '250ms', true))
+DELETE FROM stripe_processed_events AS e
+USING patience, unnest($1::text[], $2::uuid[]) AS b (id, owner)
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0";
 
 const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
 
 const OWN_PLAIN: &str =
     "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND $2::uuid IS NOT NULL";
 
-const PAGE_END: &str = "SELECT max(event_id)::text FROM (SELECT event_id FROM stripe_processed_events \
-     WHERE event_id > $1 ORDER BY event_id LIMIT $2) AS page";
+const PAGE_END: &str = "\
+SELECT max(event_id)::text
+FROM (SELECT event_id FROM stripe_processed_events WHERE event_id > $1 ORDER BY event_id LIMIT $2) AS page";
 
-const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second' \
-     AND (state <> 0 OR lease_until <= clock_timestamp())";
+const DELETE_PAGE: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second'
+  AND (state <> 0 OR lease_until <= clock_timestamp())";
 
-const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second'";
+const DELETE_PAGE_PLAIN: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second'";
 
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
     /// What tells this table's events from those of other tables in the same database.
     pub(super) lock_prefix: String,
+    /// What the server's clock showed last.
+    pub(super) clock: ServerClock,
     pub(super) mark_one: Arc<str>,
+    pub(super) mark_in: Arc<str>,
     pub(super) mark: Arc<str>,
     pub(super) mark_again: Arc<str>,
     pub(super) claim_one: Arc<str>,
@@ -192,15 +279,23 @@ pub struct Statements {
 
 impl Statements {
     pub(super) fn new(table: &TableName, level: SchemaLevel) -> Self {
-        let written = |statement| table.prepared(statement);
-        // A plain table is asked for one event, and never again: it could not tell whose a row is.
-        let (mark_one, look, own, delete_page) = match level {
-            SchemaLevel::Full => (MARK_ONE, LOOK, OWN, DELETE_PAGE),
-            SchemaLevel::Plain => (MARK_ONE_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        let written = |statement: &str| {
+            let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
+            let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
+            table.prepared(
+                &statement.replace("{bounds of one}", &of_one).replace("{bounds of many}", &of_many),
+            )
+        };
+        // A plain table is sent marks of one event, and never a retry: it could not tell whose a row is.
+        let (mark_one, mark_in, look, own, delete_page) = match level {
+            SchemaLevel::Full => (MARK_ONE, MARK_IN, LOOK, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => (MARK_ONE_PLAIN, MARK_IN_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
         Self {
             lock_prefix: format!("ferro-idem:{table}:"),
+            clock: ServerClock::default(),
             mark_one: written(mark_one),
+            mark_in: written(mark_in),
             mark: written(MARK),
             mark_again: written(MARK_AGAIN),
             claim_one: written(CLAIM_ONE),

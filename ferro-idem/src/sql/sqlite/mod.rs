@@ -92,6 +92,8 @@ impl Dialect for Sqlite {
     const ADD_EVENT_TYPE: &'static str =
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = None;
+    /// Nothing is carried out without its caller.
+    const SERVER_DEADLINE: Duration = Duration::ZERO;
     const QUOTE: char = '"';
 
     type Statements = Statements;
