@@ -31,25 +31,25 @@
 //!
 //! # What happens if it crashes *here*?
 //!
-//! "Crash" is also a hang-up: hyper drops the handler's future when the client goes. What was begun
-//! at the store is then finished in a task of its own.
+//! "Crash" is also a hang-up: hyper drops the handler's future when the client disconnects.
+//! Operations in flight at the store then finish in the background.
 //!
 //! | where | fence | claim | transaction |
 //! |---|---|---|---|
-//! | before the log is asked | the next delivery runs | the next delivery runs | the next delivery runs |
-//! | the log was asked, its answer is lost | crash: a duplicate if the mark was made. Dropped: the SQL logs take the mark back | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
+//! | before the request to the log | the next delivery runs | the next delivery runs | the next delivery runs |
+//! | the log's reply is lost | crash: a duplicate if the mark was made. Dropped: the SQL logs take the mark back | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
-//! | in the body: a statement fails and is passed over, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
+//! | in the body: a statement fails, the body ignores it, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
 //! | in the body: crash | never runs again | runs when the lease is over, under a higher fencing token | rolled back: the next delivery runs |
 //! | the process stands still longer than the lease | goes on | the body is stopped, another delivery has the event | goes on, in its transaction |
-//! | behind the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
+//! | after the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
 //! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
 //!
 //! Under claim and transaction, a 2xx means that the event is processed; under the fence, that it was
 //! seen: an event whose body failed is answered as a duplicate from then on.
 //!
-//! That a log's own store crashes, or fails over, is not in the table: each log says what of its marks is
-//! left then, and which settings of the server that depends on.
+//! The table assumes that the store itself survives. Each log says which of its marks survive a crash or a failover of
+//! the store, and which settings of the server that depends on.
 //!
 //! # Features
 //!

@@ -26,6 +26,21 @@ pub(super) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
 /// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///
 /// Clones are of the same claim. It can be read, not settled: the body's reply settles it.
+///
+/// ```
+/// use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+///
+/// #[idempotent_webhook(claim(c))]
+/// async fn refund(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+///     let key = c.idempotency_key("refund"); // for the other API: the same on every attempt
+///     assert_eq!((c.event_id(), c.fencing_token(), key.len()), ("evt_1", 1, 64));
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// refund(&MemoryProcessedLog::new(), "evt_1").await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Claim {
     lease: Arc<Lease>,

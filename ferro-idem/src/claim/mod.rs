@@ -43,7 +43,29 @@ pub use self::lease::{Claim, DEFAULT_LEASE, MIN_LEASE};
 /// # Cancel safety
 ///
 /// Dropping any of these futures leaves the store consistent: the change was made or it was not.
-/// `#[idempotent_webhook(claim)]` does not drop them: it finishes them in a task of their own.
+/// `#[idempotent_webhook(claim)]` does not drop them: they finish in the background.
+///
+/// # What the attribute does with it
+///
+/// ```
+/// use std::time::Duration;
+/// use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Owner, Ownership};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+/// let (log, lease) = (MemoryProcessedLog::new(), Duration::from_secs(60));
+/// let event = EventRef::new("evt_1")?;
+/// let (owner, other) = (Owner::random()?, Owner::random()?);
+///
+/// let ClaimOutcome::Acquired { token } = log.claim(event, owner, lease).await? else {
+///     return Ok(()); // a duplicate, or in progress
+/// };
+/// assert!(matches!(log.claim(event, other, lease).await?, ClaimOutcome::InProgress { .. }));
+///
+/// // The body runs here. After a success:
+/// assert!(log.complete("evt_1", Ownership { owner, token }).await?);
+/// assert_eq!(log.claim(event, other, lease).await?, ClaimOutcome::Processed);
+/// # Ok(()) }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot claim events",
     label = "not a `ClaimLog`",
@@ -126,7 +148,7 @@ pub enum ClaimOutcome {
     Processed,
 }
 
-/// Proof of a claim: a fence number alone could be another's after a purge.
+/// Proof of a claim. The fencing token alone could be another claim's after a purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ownership {
     /// Who claimed.

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_nonce_again_is_the_same_claim() {
+    fn the_same_owner_again_is_the_same_claim() {
         for now in [5, 50] {
             let (_, outcome) = Row::claim(Some(claimed_by_a()), A, at(now), LEASE);
             assert_eq!(outcome, ClaimOutcome::Acquired { token: 1 });

@@ -30,15 +30,40 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 /// to a second effect.
 ///
 /// A database can roll a transaction back by itself: a deadlock, a full disk, in PostgreSQL any
-/// statement that fails. Where a body passes over that error and reports success, nothing of it is
-/// left to commit; [`commit`](Self::commit) looks for its mark first, and is then an error, so that the
+/// statement that fails. If a body ignores that error and reports success, nothing of it is left to commit.
+/// [`commit`](Self::commit) therefore checks that the mark still exists, and is an error if it does not, so that the
 /// sender delivers again.
 ///
 /// # Cancel safety
 ///
 /// [`begin`](Self::begin) and [`commit`](Self::commit) return futures that borrow nothing:
-/// `#[idempotent_webhook(transaction(tx))]` finishes them in a task of their own when the delivery
-/// is dropped. A transaction that is dropped is rolled back.
+/// `#[idempotent_webhook(transaction(tx))]` finishes them in the background if the delivery is dropped. A
+/// transaction that is dropped is rolled back.
+///
+/// # What the attribute does with it
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ferro_idem::{EventRef, MarkOutcome, SqliteLog, TransactionalLog};
+///
+/// # let file = std::env::temp_dir().join(format!("ferro-idem-transaction-{}.db", std::process::id()));
+/// let log = SqliteLog::open(&file).await?;
+/// # sqlx::query("CREATE TABLE payments (event_id TEXT)").execute(log.pool()).await?;
+/// let mut tx = log.begin().await?;
+/// match log.try_mark_in(&mut tx, EventRef::new("evt_1")?).await? {
+///     MarkOutcome::First => {
+///         // The body: `tx` derefs to the connection.
+///         sqlx::query("INSERT INTO payments VALUES ('evt_1')").execute(&mut *tx).await?;
+///         SqliteLog::commit(tx).await?;
+///     }
+///     MarkOutcome::Processed | MarkOutcome::InProgress { .. } => SqliteLog::rollback(tx).await?,
+/// }
+/// # log.pool().close().await;
+/// # std::fs::remove_file(&file)?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "sqlite"))] fn main() {}
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no transactions",
     label = "not a `TransactionalLog`",

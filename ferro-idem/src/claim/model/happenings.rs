@@ -57,7 +57,7 @@ pub(super) enum Action {
 
 impl Claims {
     /// Of a delivery that claimed so often.
-    fn nonce_after(&self, claims: u8) -> u8 {
+    fn owner_after(&self, claims: u8) -> u8 {
         if self.rules == Rules::RetryHasANewOwner { claims } else { 0 }
     }
 
@@ -129,7 +129,7 @@ impl Model for Claims {
                         Action::Complete(i, Reply::Lost),
                         Action::Release(i),
                     ]),
-                    // Again, and the wrong way round: whoever released must not complete.
+                    // Again, and the wrong way round: a delivery that released must not complete.
                     Step::GaveUp => {
                         actions.push(Action::Release(i));
                         if delivery.late != Late::Arrived {
@@ -152,7 +152,7 @@ impl Model for Claims {
         match action {
             Action::Deliver(i) => world.deliveries[i].stage = Stage::Asking { again: false },
             Action::Claim(i) => {
-                let owner = self.nonce_after(before.deliveries[i].claims);
+                let owner = self.owner_after(before.deliveries[i].claims);
                 world.deliveries[i].claims += 1;
                 world.deliveries[i].stage = match world.claim(self.rules, owner_of(i, owner)) {
                     ClaimOutcome::Acquired { token } => Stage::Holding(Hold {

@@ -106,7 +106,7 @@ fn a_takeover_under_the_same_fence_has_two_effects_that_nobody_can_tell_apart() 
 }
 
 #[test]
-fn a_retry_with_a_new_nonce_meets_its_own_claim() {
+fn a_retry_with_a_new_owner_meets_its_own_claim() {
     breaks(Rules::RetryHasANewOwner, &["no delivery is in its own way"]);
 }
 

@@ -155,7 +155,7 @@ impl World {
         settled
     }
 
-    /// A lease is over, by the clock of whoever holds it first.
+    /// A lease is over, by the clock of its first holder.
     pub(super) fn stop_believing(&mut self, over: Ownership) {
         for (i, delivery) in self.deliveries.iter_mut().enumerate() {
             if let Stage::Holding(hold) = &mut delivery.stage

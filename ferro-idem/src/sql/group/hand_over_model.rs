@@ -13,7 +13,7 @@ enum Rules {
     All,
     /// The one whose mark it was is gone, and the others are told that they are duplicates.
     NoHandOver,
-    /// Whoever waits for the mark is told that it is first.
+    /// The caller that waits for the mark is told that it is first.
     FirstToAll,
     NothingIsTakenBack,
     /// A statement without an answer is an error, and no more is done about it.
@@ -248,7 +248,7 @@ impl Model for Marks {
             Property::always("a mark that nobody heard of is taken back", |_, world: &World| {
                 !world.is_quiet() || world.row.is_none() || world.runs() > 0
             }),
-            Property::always("a mark is handed over to whoever is still there", |_, world: &World| {
+            Property::always("a mark is handed over to a caller that is still there", |_, world: &World| {
                 !world.had_to_be_first
             }),
             Property::sometimes("a delivery runs by the mark of another", |_, world: &World| {
@@ -283,7 +283,7 @@ fn breaks(rules: Rules, promise: &'static str) {
 
 #[test]
 fn without_a_hand_over_who_is_still_there_is_told_that_it_is_a_duplicate() {
-    breaks(Rules::NoHandOver, "a mark is handed over to whoever is still there");
+    breaks(Rules::NoHandOver, "a mark is handed over to a caller that is still there");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn every_caller_is_answered_and_at_most_one_leads() {
 }
 
 #[test]
-fn callers_that_stay_are_answered_whoever_is_dropped() {
+fn callers_that_stay_are_answered_if_others_are_dropped() {
     in_many_orders(false, || async {
         let log = Echo::default();
         for (caller, answered) in answered_to_those_who_stay(&log).await {
