@@ -1,6 +1,7 @@
 //! Futures that are finished although they are dropped.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,34 @@ use tokio::runtime::Handle;
 pub struct DetachOnDrop<T: Send + 'static> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     phase: Phase,
+}
+
+thread_local! {
+    static IS_DETACHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the future that is being polled was dropped by its caller. A request that has not reached the store
+/// need not be sent then: nobody waits for it, and an outage must not collect such requests.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub(crate) fn is_detached() -> bool {
+    IS_DETACHED.get()
+}
+
+/// The time of one poll of a detached future.
+struct Detached {
+    before: bool,
+}
+
+impl Detached {
+    fn enter() -> Self {
+        Self { before: IS_DETACHED.replace(true) }
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        IS_DETACHED.set(self.before);
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -48,8 +77,11 @@ impl<T: Send + 'static> Drop for DetachOnDrop<T> {
         if self.phase == Phase::Begun
             && let Ok(runtime) = Handle::try_current()
         {
-            let future = std::mem::replace(&mut self.future, Box::pin(std::future::pending()));
-            runtime.spawn(async move { drop(future.await) });
+            let mut future = std::mem::replace(&mut self.future, Box::pin(std::future::pending()));
+            runtime.spawn(poll_fn(move |context| {
+                let _detached = Detached::enter();
+                future.as_mut().poll(context).map(drop)
+            }));
         }
     }
 }

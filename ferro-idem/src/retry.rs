@@ -69,6 +69,13 @@ pub(crate) struct NoAnswerInTime {
     limit: Duration,
 }
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+impl NoAnswerInTime {
+    pub(crate) fn within(limit: Duration) -> Self {
+        Self { limit }
+    }
+}
+
 impl Attempts {
     pub(crate) fn new() -> Self {
         Self { deadline: Instant::now() + DEADLINE, made: 0, max: MAX_ATTEMPTS, unanswered: false }
@@ -91,6 +98,12 @@ impl Attempts {
     pub(crate) fn starting_with(attempt: Attempt) -> Self {
         let is_retry = attempt == Attempt::Retry;
         Self { made: u32::from(is_retry), unanswered: is_retry, ..Self::new() }
+    }
+
+    /// Goes on after an attempt that failed.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn after_failed(may_have_been_carried_out: bool) -> Self {
+        Self { made: 1, unanswered: may_have_been_carried_out, ..Self::new() }
     }
 
     /// The kind of the next attempt.

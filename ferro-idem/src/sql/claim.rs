@@ -37,7 +37,7 @@ impl<D: SqlDatabase> SqlLog<D> {
         };
         let mut attempt = Attempt::First;
         if self.has_group_commit {
-            let session = Session::for_batches(&self.core);
+            let session = || Session::for_batches(&self.core);
             let update = ClaimUpdate { step, held: held.clone() };
             match send_in_batch(session, self.groups.updates(step), update).await {
                 BatchAnswer::Answer(is_changed) => return Ok(is_changed),
@@ -82,7 +82,7 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
         let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
         let mut attempt = Attempt::First;
         if self.has_group_commit {
-            let session = Session::for_batches(&self.core);
+            let session = || Session::for_batches(&self.core);
             match send_in_batch(session, &self.groups.claims, claim.clone()).await {
                 BatchAnswer::Answer(outcome) => return Ok(outcome),
                 BatchAnswer::Failed(error) => return Err(error),

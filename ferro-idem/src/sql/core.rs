@@ -12,6 +12,7 @@ use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
 use super::table_check;
+use super::unmark_queue::UnmarkQueue;
 use crate::error::Error;
 use crate::retry::{Attempts, FaultKind};
 
@@ -26,6 +27,7 @@ pub(super) struct Core<D: Dialect> {
     plain: OnceLock<CompiledSql<D>>,
     /// Set by the first call that finds the columns of [`Dialect::SCHEMA`]. Final.
     full: OnceLock<CompiledSql<D>>,
+    unmark_queue: UnmarkQueue,
 }
 
 /// The statements for one table at one schema level.
@@ -39,8 +41,14 @@ pub(super) type Failed = (Fault, BoxDynError);
 
 impl<D: Dialect> Core<D> {
     pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
-        let abandoned = Abandoned::new(&pool);
-        Self { pool, table, abandoned, plain: OnceLock::new(), full: OnceLock::new() }
+        Self {
+            abandoned: Abandoned::new(&pool),
+            pool,
+            table,
+            plain: OnceLock::new(),
+            full: OnceLock::new(),
+            unmark_queue: UnmarkQueue::default(),
+        }
     }
 
     pub(super) fn pool(&self) -> &Pool<D> {
@@ -49,6 +57,11 @@ impl<D: Dialect> Core<D> {
 
     pub(super) fn table(&self) -> &TableName {
         &self.table
+    }
+
+    /// The marks that are being taken back.
+    pub(super) fn unmark_queue(&self) -> &UnmarkQueue {
+        &self.unmark_queue
     }
 
     /// The statements of the full table, if it was found.

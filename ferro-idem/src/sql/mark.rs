@@ -22,7 +22,7 @@ impl<D: SqlDatabase> SqlLog<D> {
         let mark = Mark::new(event, Owner::random()?);
         let mut attempt = Attempt::First;
         if self.has_group_commit && self.core.mark_sql().await?.level == SchemaLevel::Full {
-            let session = Session::for_batches(&self.core);
+            let session = || Session::for_batches(&self.core);
             match send_in_batch(session, &self.groups.marks, mark.clone()).await {
                 BatchAnswer::Answer(undelivered) => return Ok(undelivered.into_is_first()),
                 BatchAnswer::Failed(error) => return Err(error),

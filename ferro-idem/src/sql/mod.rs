@@ -23,6 +23,7 @@ mod session;
 mod table;
 mod table_check;
 mod transaction;
+mod unmark_queue;
 
 #[cfg(feature = "mysql")]
 mod mysql;

@@ -178,9 +178,19 @@ impl RequestFailed {
         self.attempts.may_have_been_carried_out()
     }
 
-    /// The attempts that are left for one event alone.
-    pub(super) fn attempts(&self) -> Attempts {
-        self.attempts.clone()
+    /// Whether the request fails however often it is repeated.
+    pub(super) fn is_permanent(&self) -> bool {
+        self.fault.kind == FaultKind::Permanent
+    }
+
+    /// Nothing was sent, because too many marks are being taken back.
+    pub(super) fn not_sent(operation: &'static str) -> Self {
+        Self {
+            fault: Fault::no_connection(),
+            attempts: Attempts::new(),
+            operation,
+            source: "too many marks without a caller wait for the database to be taken back".into(),
+        }
     }
 
     /// The error for a single caller. Not a `From`, because rustc would suggest it to users.

@@ -1,9 +1,10 @@
 //! Renewals, completions and releases that share a statement. Each step has a group of its own.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{BatchAnswer, BatchRequest, Follower, Group, tell_all};
+use super::batch::{Batch, Follower, Leftover};
+use super::{BatchAnswer, BatchRequest, apart, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{ClaimStep, HeldClaim};
 use crate::sql::request::UpdateClaims;
@@ -20,40 +21,67 @@ type UpdateFollower = Follower<ClaimUpdate, bool>;
 impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
     type Answer = bool;
 
-    /// Different claims of one event do not fit into one statement. A completion or release whose caller is
-    /// gone is sent all the same, so that its lease does not stay. A renewal is not, because no body works
-    /// under the new lease.
-    async fn send_batch(
-        session: &mut Session<D>,
-        _: &Arc<Group<Self, bool>>,
-        mut batch: Vec<UpdateFollower>,
-    ) -> Vec<UpdateFollower> {
-        batch.retain(|follower| follower.request.step != ClaimStep::Renew || !follower.is_gone());
-        let Some(step) = batch.first().map(|follower| follower.request.step) else { return batch };
-        let mut events: BTreeMap<Arc<str>, Vec<UpdateFollower>> = BTreeMap::new();
-        let mut left = Vec::new();
-        for follower in batch {
-            let followers = events.entry(Arc::clone(&follower.request.held.id)).or_default();
-            match followers.first() {
-                Some(first) if first.request.held != follower.request.held => left.push(follower),
-                _ => followers.push(follower),
-            }
-        }
-        let held: Vec<HeldClaim> = events
-            .values()
-            .filter_map(|followers| followers.first())
-            .map(|first| first.request.held.clone())
-            .collect();
-        match session.send(&UpdateClaims { step, held: &held.iter().collect::<Vec<_>>() }).await {
-            Ok(are_changed) => {
-                for (followers, is_changed) in events.into_values().zip(are_changed) {
-                    for follower in followers {
-                        follower.tell(BatchAnswer::Answer(is_changed));
-                    }
-                }
-            }
-            Err(failed) => tell_all(events.into_values().flatten(), failed),
-        }
-        left
+    fn id(&self) -> &Arc<str> {
+        &self.held.id
     }
+
+    fn operation(&self) -> &'static str {
+        match self.step {
+            ClaimStep::Renew => "renew the claim",
+            ClaimStep::Complete => "complete the event",
+            ClaimStep::Release => "release the event",
+        }
+    }
+
+    fn max_unpolled() -> Option<Duration> {
+        max_unpolled::<D>()
+    }
+
+    /// A completion or release is sent without its caller, so that its lease does not stay. A renewal is not,
+    /// because no body works under the new lease.
+    fn is_sent_without_callers(&self) -> bool {
+        self.step != ClaimStep::Renew
+    }
+
+    /// Different claims of one event do not fit into one statement.
+    async fn send_batch(session: &mut Session<D>, mut batch: Batch<Self, bool>) -> Leftover<Self, bool> {
+        let waiting = batch.keep_one_of_each(|update| &update.held.id, merge);
+        let Some(step) = batch.followers.first().map(|follower| follower.request.step) else {
+            return Leftover::waiting(waiting);
+        };
+        let attempts = batch.begin();
+        let changed = {
+            let held: Vec<&HeldClaim> =
+                batch.followers.iter().map(|follower| &follower.request.held).collect();
+            session.send_after(attempts, &UpdateClaims { step, held: &held }).await
+        };
+        match changed {
+            Ok(are_changed) => {
+                for (follower, is_changed) in batch.take().into_iter().zip(are_changed) {
+                    follower.tell_all(|| BatchAnswer::Answer(is_changed));
+                }
+                Leftover::waiting(waiting)
+            }
+            Err(failed) if failed.is_about_one_event() => {
+                Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) }
+            }
+            Err(failed) => {
+                let followers = batch.take_failed(&failed);
+                let error_for_each = failed.into_errors();
+                for follower in followers {
+                    apart::answer_with_error(session, &batch.group, follower, &error_for_each);
+                }
+                Leftover::waiting(waiting)
+            }
+        }
+    }
+}
+
+/// The same claim is changed once for all its callers.
+fn merge(first: &mut UpdateFollower, other: UpdateFollower) -> Option<UpdateFollower> {
+    if first.request.held != other.request.held {
+        return Some(other);
+    }
+    first.callers.extend(other.callers);
+    None
 }

@@ -2,87 +2,115 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{BatchAnswer, BatchRequest, Follower, Group, tell_all};
+use super::batch::{Batch, Follower, Leftover};
+use super::{BatchAnswer, BatchRequest, apart, max_unpolled};
 use crate::claim::ClaimOutcome;
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{Claimed, EventState, NewClaim};
 use crate::sql::request::{ClaimEvents, LookAtEvents};
-use crate::sql::session::Session;
+use crate::sql::session::{RequestFailed, Session};
 
+type ClaimBatch = Batch<NewClaim, ClaimOutcome>;
 type ClaimFollower = Follower<NewClaim, ClaimOutcome>;
 
 impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
     type Answer = ClaimOutcome;
 
+    fn id(&self) -> &Arc<str> {
+        &self.mark.id
+    }
+
+    fn operation(&self) -> &'static str {
+        "claim the event"
+    }
+
+    fn max_unpolled() -> Option<Duration> {
+        max_unpolled::<D>()
+    }
+
     /// Of several claims of one event, the first goes into the statement. The state is read for all others,
     /// in a second statement: the claim's own does not see the row that it conflicted with.
-    async fn send_batch(
-        session: &mut Session<D>,
-        _: &Arc<Group<Self, ClaimOutcome>>,
-        batch: Vec<ClaimFollower>,
-    ) -> Vec<ClaimFollower> {
-        let mut events: BTreeMap<Arc<str>, Vec<ClaimFollower>> = BTreeMap::new();
-        for follower in batch.into_iter().filter(|follower| !follower.is_gone()) {
-            events.entry(Arc::clone(&follower.request.mark.id)).or_default().push(follower);
-        }
-        let claims: Vec<NewClaim> = events
-            .values()
-            .filter_map(|followers| followers.first())
-            .map(|first| first.request.clone())
-            .collect();
-        let claimed = match session.send(&ClaimEvents(&claims.iter().collect::<Vec<_>>())).await {
-            Ok(claimed) => claimed,
-            Err(failed) => {
-                tell_all(events.into_values().flatten(), failed);
-                return Vec::new();
-            }
+    async fn send_batch(session: &mut Session<D>, mut batch: ClaimBatch) -> Leftover<Self, ClaimOutcome> {
+        let others = batch.keep_one_of_each(|claim| &claim.mark.id, |_, other| Some(other));
+        let mut others = Batch::new(&batch.group, others);
+        let attempts = batch.begin();
+        let claimed = {
+            let claims: Vec<&NewClaim> = batch.followers.iter().map(|follower| &follower.request).collect();
+            session.send_after(attempts, &ClaimEvents(&claims)).await
         };
-        let mut others: BTreeMap<Arc<str>, Vec<ClaimFollower>> = BTreeMap::new();
-        for (((id, followers), claim), claimed) in events.into_iter().zip(&claims).zip(claimed) {
-            for follower in followers {
-                let is_same = follower.request.mark.owner == claim.mark.owner;
-                match claimed {
-                    Claimed::Acquired { token } if is_same => {
-                        follower.tell(BatchAnswer::Answer(ClaimOutcome::Acquired { token }));
-                    }
-                    Claimed::Not(EventState::Processed) => {
-                        follower.tell(BatchAnswer::Answer(ClaimOutcome::Processed));
-                    }
-                    _ => others.entry(Arc::clone(&id)).or_default().push(follower),
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(failed) => return fail_or_search(session, batch, others.take(), failed),
+        };
+        let mut states: BTreeMap<Arc<str>, Vec<ClaimFollower>> = BTreeMap::new();
+        let mut is_processed: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+        for (follower, claimed) in batch.take().into_iter().zip(claimed) {
+            let id = Arc::clone(&follower.request.mark.id);
+            is_processed.insert(Arc::clone(&id), claimed == Claimed::Not(EventState::Processed));
+            match claimed {
+                Claimed::Acquired { token } => {
+                    follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Acquired { token }));
                 }
+                Claimed::Not(EventState::Processed) => {
+                    follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Processed));
+                }
+                Claimed::Not(_) | Claimed::Unknown => states.entry(id).or_default().push(follower),
             }
         }
-        tell_states(session, others).await
+        for follower in others.take() {
+            let id = Arc::clone(&follower.request.mark.id);
+            if is_processed.get(&id).copied().unwrap_or_default() {
+                follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Processed));
+            } else {
+                states.entry(id).or_default().push(follower);
+            }
+        }
+        tell_states(session, Batch::new(&batch.group, states.into_values().flatten().collect())).await
     }
 }
 
 /// Returns the followers whose event was freed meanwhile: they can claim it now.
 async fn tell_states<D: Dialect>(
     session: &mut Session<D>,
-    others: BTreeMap<Arc<str>, Vec<ClaimFollower>>,
-) -> Vec<ClaimFollower> {
-    let ids: Vec<&str> = others.keys().map(|id| &**id).collect();
-    if ids.is_empty() {
-        return Vec::new();
-    }
-    let states = match session.send(&LookAtEvents(&ids)).await {
-        Ok(states) => states,
-        Err(failed) => {
-            tell_all(others.into_values().flatten(), failed);
-            return Vec::new();
+    mut others: ClaimBatch,
+) -> Leftover<NewClaim, ClaimOutcome> {
+    let states = {
+        let mut ids: Vec<&str> = others.followers.iter().map(|follower| &*follower.request.mark.id).collect();
+        ids.dedup();
+        match session.send(&LookAtEvents(&ids)).await {
+            Ok(states) => Ok(ids.into_iter().map(Arc::<str>::from).zip(states).collect::<BTreeMap<_, _>>()),
+            Err(failed) => Err(failed),
         }
     };
-    let mut left = Vec::new();
-    for (followers, state) in others.into_values().zip(states) {
-        match state.as_outcome() {
-            Some(outcome) => {
-                for follower in followers {
-                    follower.tell(BatchAnswer::Answer(outcome));
-                }
-            }
-            None => left.extend(followers),
+    let states = match states {
+        Ok(states) => states,
+        Err(failed) => return fail_or_search(session, others, Vec::new(), failed),
+    };
+    let mut waiting = Vec::new();
+    for follower in others.take() {
+        match states.get(&follower.request.mark.id).and_then(|state| state.as_outcome()) {
+            Some(outcome) => follower.tell_all(|| BatchAnswer::Answer(outcome)),
+            None => waiting.push(follower),
         }
     }
-    left
+    Leftover::waiting(waiting)
+}
+
+fn fail_or_search<D: Dialect>(
+    session: &Session<D>,
+    mut batch: ClaimBatch,
+    others: Vec<ClaimFollower>,
+    failed: RequestFailed,
+) -> Leftover<NewClaim, ClaimOutcome> {
+    let followers = batch.take_failed(&failed);
+    if failed.is_about_one_event() {
+        return Leftover { waiting: others, troubled: Some((followers, failed)) };
+    }
+    let error_for_each = failed.into_errors();
+    for follower in followers.into_iter().chain(others) {
+        apart::answer_with_error(session, &batch.group, follower, &error_for_each);
+    }
+    Leftover::waiting(Vec::new())
 }

@@ -1,98 +1,102 @@
-//! The queue and its leader in thousands of orders, each by the real code, without a database.
+//! The queue, its callers and its leader in thousands of orders, each by the real code, without a database.
 //!
-//! Shuttle and not loom: between the queue's locks are tokio's channels and its semaphore, which loom cannot
-//! see into, and which need not be explored here; shuttle runs them as they are, and chooses who goes
-//! next at each lock and each wait. It tries orders at random, by a seed that it prints. The leader's task is one
-//! of shuttle's, and where a runtime is to shut down, it is dropped in the middle of whatever it did.
+//! Shuttle and not loom: between the queue's locks are tokio's semaphore and wakers, which loom cannot see
+//! into, and which need not be explored here. Shuttle runs them as they are, and chooses which task goes next
+//! at each lock and each wait. It tries orders at random, by a seed that it prints. The leader's task is one
+//! of shuttle's. If a runtime is to shut down, the task is dropped in the middle of its work; if it is to stop,
+//! the task is never polled again.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
+use std::time::Duration;
 
 use futures_util::future::{join_all, poll_fn};
 use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use tokio::sync::oneshot;
 
-use super::{BatchAnswer, BatchRequest, Follower, Group, send_in_batch};
-use crate::retry::Attempt;
+use super::batch::{Batch, Follower, Leftover, Sent};
+use super::clock::{Runtimes, begin, tick};
+use super::{BatchAnswer, BatchRequest, BatchSession, Group, MAX_QUEUED, send_in_batch};
 
 const ORDERS: usize = 2_000;
 /// Two more than there is room for.
 const CALLERS: usize = 5;
 
-thread_local! {
-    /// Whether the runtime of a leader's task may shut down. Shuttle runs all tasks of an order on one thread.
-    static RUNTIMES_END: Cell<bool> = const { Cell::new(false) };
-}
-
-/// What shuttle has in place of a task of tokio's.
-pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
-    if !RUNTIMES_END.get() {
-        drop(spawn(work));
-        return;
-    }
-    match thread_rng().gen_range(0..8) {
-        0 => drop(work),
-        polls => drop(spawn(drop_after(polls, work))),
-    }
+/// A number that is its own answer.
+struct Number {
+    id: Arc<str>,
+    number: usize,
 }
 
 /// Answers each request with itself.
 #[derive(Clone, Default)]
 struct Echo {
-    group: Arc<Group<usize, usize>>,
-    is_carrying_out: Arc<AtomicBool>,
-    carried_out: Arc<AtomicUsize>,
+    group: Arc<Group<Number, usize>>,
+    at_the_database: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
+    repeated: Arc<AtomicUsize>,
 }
 
-struct CarryingOut<'a>(&'a AtomicBool);
+struct AtTheDatabase(Arc<AtomicUsize>);
 
-impl<'a> CarryingOut<'a> {
-    fn begin(flag: &'a AtomicBool) -> Self {
-        assert!(!flag.swap(true, SeqCst), "two statements of one kind are under way");
-        Self(flag)
-    }
-}
-
-impl Drop for CarryingOut<'_> {
+impl Drop for AtTheDatabase {
     fn drop(&mut self) {
-        self.0.store(false, SeqCst);
+        self.0.fetch_sub(1, SeqCst);
     }
 }
 
-impl BatchRequest<Echo> for usize {
-    type Answer = Self;
+impl BatchSession for Echo {
+    fn another(&self) -> Self {
+        self.clone()
+    }
+}
 
-    async fn send_batch(
-        log: &mut Echo,
-        _: &Arc<Group<Self, Self>>,
-        batch: Vec<Follower<Self, Self>>,
-    ) -> Vec<Follower<Self, Self>> {
-        let _alone = CarryingOut::begin(&log.is_carrying_out);
-        // The reply wakes who asked last, as a connection does, and nobody else.
+impl BatchRequest<Echo> for Number {
+    type Answer = usize;
+
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn operation(&self) -> &'static str {
+        "echo"
+    }
+
+    fn max_unpolled() -> Option<Duration> {
+        Some(Duration::from_secs(3))
+    }
+
+    async fn send_batch(echo: &mut Echo, mut batch: Batch<Self, usize>) -> Leftover<Self, usize> {
+        assert_eq!(echo.at_the_database.fetch_add(1, SeqCst), 0, "two statements of one kind are under way");
+        let at_the_database = AtTheDatabase(Arc::clone(&echo.at_the_database));
+        let is_repeated = batch.followers.iter().any(|follower| follower.sent == Sent::InDoubt);
+        echo.repeated.fetch_add(usize::from(is_repeated), SeqCst);
+        let _attempts = batch.begin();
+        // The reply wakes the last one that waits for it, as a connection does, and nobody else.
         let (reply, replied) = oneshot::channel();
         drop(spawn(async move { reply.send(()) }));
         replied.await.unwrap();
-        let mut left = Vec::new();
-        for follower in batch {
-            log.carried_out.fetch_add(1, SeqCst);
-            let answer = follower.request;
+        drop(at_the_database);
+        let mut waiting = Vec::new();
+        for follower in batch.take() {
+            echo.sent.fetch_add(1, SeqCst);
+            let answer = follower.request.number;
             if thread_rng().gen_bool(0.2) {
-                left.push(follower);
+                waiting.push(follower);
             } else {
-                follower.tell(BatchAnswer::Answer(answer));
+                follower.tell_all(|| BatchAnswer::Answer(answer));
             }
         }
-        left
+        Leftover::waiting(waiting)
     }
 }
 
-/// Drops the future where it is still waiting at its `polls`-th poll.
-async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+/// Drops the future if it is still pending at its `polls`-th poll.
+pub(super) async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut made = 0;
     poll_fn(move |context| {
@@ -106,109 +110,140 @@ async fn drop_after<T>(polls: usize, future: impl Future<Output = T>) -> Option<
     .await
 }
 
-async fn send(log: Echo, caller: usize) -> BatchAnswer<usize> {
-    let group = Arc::clone(&log.group);
-    send_in_batch(log, &group, caller).await
+async fn send(echo: Echo, number: usize) -> BatchAnswer<usize> {
+    let group = Arc::clone(&echo.group);
+    let request = Number { id: number.to_string().into(), number };
+    send_in_batch(|| echo.clone(), &group, request).await
 }
 
-fn has_nobody_left(log: &Echo) -> bool {
-    let queue = log.group.queue();
-    queue.is_idle() && log.group.room.available_permits() == super::MAX_QUEUED
+fn is_at_rest(echo: &Echo) -> bool {
+    let queue = echo.group.queue();
+    !queue.has_leader() && !queue.waiting().iter().any(Follower::has_callers)
 }
 
-/// Asks, and may go away.
-async fn hang_up(log: Echo, caller: usize) -> Option<BatchAnswer<usize>> {
+/// Sends, and may be dropped.
+async fn hang_up(echo: Echo, caller: usize) -> Option<BatchAnswer<usize>> {
     let polls = thread_rng().gen_range(1..8);
-    drop_after(polls, send(log, caller)).await
+    drop_after(polls, send(echo, caller)).await
 }
 
-/// What those were answered who stay, while two others may go.
-async fn answered_to_those_who_stay(log: &Echo) -> Vec<(usize, BatchAnswer<usize>)> {
-    let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(log.clone(), caller))).collect();
-    let stay = (2..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
-    let answered = (2..).zip(end(stay).await).collect();
+/// The answers of the callers that stay, while two others may be dropped.
+async fn answers_of_those_who_stay(echo: &Echo) -> Vec<(usize, BatchAnswer<usize>)> {
+    let gone: Vec<_> = (0..2).map(|caller| spawn(hang_up(echo.clone(), caller))).collect();
+    let stay = (2..CALLERS).map(|caller| spawn(send(echo.clone(), caller))).collect();
+    let answers = (2..).zip(end(stay).await).collect();
     end(gone).await;
-    answered
+    answers
 }
 
 async fn end<T>(tasks: Vec<JoinHandle<T>>) -> Vec<T> {
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
-async fn the_group_goes_on(log: &Echo) {
+async fn the_group_goes_on(echo: &Echo) {
     // The leader's task may have a few steps to go.
-    while !has_nobody_left(log) {
+    while !is_at_rest(echo) {
         yield_now().await;
     }
-    if !RUNTIMES_END.get() {
-        assert!(matches!(send(log.clone(), 9).await, BatchAnswer::Answer(9)));
+    assert!(matches!(send(echo.clone(), 9).await, BatchAnswer::Answer(9)));
+    while !is_at_rest(echo) {
+        yield_now().await;
     }
+    assert_eq!(echo.group.queue().len(), 0);
+    assert_eq!(echo.group.room.available_permits(), MAX_QUEUED);
 }
 
 fn in_many_orders<W: Future<Output = ()> + 'static>(
-    runtimes_end: bool,
+    runtimes: Runtimes,
     order: impl Fn() -> W + Copy + Send + Sync + 'static,
 ) {
     let all_orders = move || {
-        RUNTIMES_END.set(runtimes_end);
+        begin(runtimes);
         block_on(order());
     };
     shuttle::check_random(all_orders, ORDERS);
     shuttle::check_pct(all_orders, ORDERS, 3);
 }
 
+/// Time goes on until every deadline is over.
+async fn with_time<T>(work: impl Future<Output = T>) -> T {
+    let ticking = spawn(async {
+        for _ in 0..14 {
+            for _ in 0..40 {
+                yield_now().await;
+            }
+            tick();
+        }
+    });
+    let output = work.await;
+    ticking.await.unwrap();
+    output
+}
+
 #[test]
 fn every_caller_is_answered_and_at_most_one_leads() {
-    in_many_orders(false, || async {
-        let log = Echo::default();
-        let callers = (0..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
-        for (caller, answered) in end(callers).await.into_iter().enumerate() {
-            assert!(matches!(answered, BatchAnswer::Answer(answer) if answer == caller));
+    in_many_orders(Runtimes::Run, || async {
+        let echo = Echo::default();
+        let callers = (0..CALLERS).map(|caller| spawn(send(echo.clone(), caller))).collect();
+        for (caller, answer) in end(callers).await.into_iter().enumerate() {
+            assert!(matches!(answer, BatchAnswer::Answer(number) if number == caller));
         }
-        assert!(log.carried_out.load(SeqCst) >= CALLERS);
-        the_group_goes_on(&log).await;
+        assert!(echo.sent.load(SeqCst) >= CALLERS);
+        the_group_goes_on(&echo).await;
     });
 }
 
 #[test]
-fn callers_that_stay_are_answered_if_others_are_dropped() {
-    in_many_orders(false, || async {
-        let log = Echo::default();
-        for (caller, answered) in answered_to_those_who_stay(&log).await {
-            assert!(matches!(answered, BatchAnswer::Answer(answer) if answer == caller));
+fn callers_that_stay_are_answered_whoever_is_dropped() {
+    in_many_orders(Runtimes::Run, || async {
+        let echo = Echo::default();
+        for (caller, answer) in answers_of_those_who_stay(&echo).await {
+            assert!(matches!(answer, BatchAnswer::Answer(number) if number == caller));
         }
-        the_group_goes_on(&log).await;
+        the_group_goes_on(&echo).await;
     });
 }
 
 #[test]
 fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
-    in_many_orders(false, || async {
-        let log = Echo::default();
-        let mut kept = Box::pin(send(log.clone(), 0));
-        let others = (1..CALLERS).map(|caller| spawn(send(log.clone(), caller))).collect();
+    in_many_orders(Runtimes::Run, || async {
+        let echo = Echo::default();
+        let mut kept = Box::pin(send(echo.clone(), 0));
+        let others = (1..CALLERS).map(|caller| spawn(send(echo.clone(), caller))).collect();
         let begun = futures_util::poll!(&mut kept);
-        end::<BatchAnswer<usize>>(others).await;
-        let answered = match begun {
-            Poll::Ready(answered) => answered,
+        // A caller that is not polled may be the one that was to lead.
+        with_time(end::<BatchAnswer<usize>>(others)).await;
+        let answer = match begun {
+            Poll::Ready(answer) => answer,
             Poll::Pending => kept.await,
         };
-        assert!(matches!(answered, BatchAnswer::Answer(0)));
-        the_group_goes_on(&log).await;
+        // Its deadline may have come while it was not polled.
+        assert!(matches!(answer, BatchAnswer::Answer(0) | BatchAnswer::Failed(_)));
+        the_group_goes_on(&echo).await;
+    });
+}
+
+/// That all of them end is the promise: shuttle fails if a caller waits for ever.
+fn every_caller_that_stays_is_answered(runtimes: Runtimes) {
+    in_many_orders(runtimes, || async {
+        let echo = Echo::default();
+        for (caller, answer) in with_time(answers_of_those_who_stay(&echo)).await {
+            match answer {
+                BatchAnswer::Answer(number) => assert_eq!(number, caller),
+                // Its deadline came first.
+                BatchAnswer::Failed(_) => {}
+                BatchAnswer::Alone(_) => panic!("it was left alone"),
+            }
+        }
     });
 }
 
 #[test]
 fn no_caller_waits_for_ever_after_a_runtime_shut_down() {
-    in_many_orders(true, || async {
-        let log = Echo::default();
-        // That all of them end is the promise: shuttle fails where somebody waits for ever.
-        for (caller, answered) in answered_to_those_who_stay(&log).await {
-            match answered {
-                BatchAnswer::Answer(answer) => assert_eq!(answer, caller),
-                answered => assert!(matches!(answered, BatchAnswer::Alone(Attempt::Retry))),
-            }
-        }
-        the_group_goes_on(&log).await;
-    });
+    every_caller_that_stays_is_answered(Runtimes::ShutDown);
+}
+
+#[test]
+fn no_caller_waits_for_ever_for_a_runtime_that_stopped() {
+    every_caller_that_stays_is_answered(Runtimes::Stop);
 }

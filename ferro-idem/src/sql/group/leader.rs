@@ -1,116 +1,102 @@
 //! The leader: sends the queued requests, batch by batch, until the queue is empty.
 //!
-//! The first caller that finds no leader becomes one. A lone caller polls its leader in its own future, which
-//! saves two task switches. As soon as another caller queues, the leader moves into a task of its own, because
-//! a caller that is not polled for a while must not keep others waiting.
+//! The first caller that finds no leader appoints one. A lone caller polls its leader in its own future, which
+//! saves two task switches. As soon as another caller queues, a task polls the leader, because a caller that is
+//! not polled for a while must not keep others waiting. Between two polls the leader rests in the queue.
 //!
 //! ```text
-//!              join, alone                      join, others were active lately
-//!   Nowhere ────────────────► Polled        Nowhere ───────────────────────────► InTask
+//!                       appoint
+//!   Nowhere ───────────────────────────────► AtRest (polled by its lone caller, or by a task)
 //!
-//!   Polled ── its caller's poll ends ──────────────► AtRest
-//!   Polled ── another caller joins ────────────────► PolledAndNeeded
-//!   AtRest ── its caller is polled again ──────────► Polled
-//!   AtRest ── another caller joins, or its caller is dropped ─► InTask
-//!   PolledAndNeeded ── its caller's poll ends ─────► InTask
+//!   AtRest ── its driver is polled ────────► Polled
+//!   Polled ── the poll ends ───────────────► AtRest
+//!   AtRest or Polled by a lone caller ── another caller joins, or that caller is dropped ─► polled by a task
 //!
-//!   any of them ── the queue is empty (resign), or the leader is dropped (disband) ─► Nowhere
+//!   Polled ── the queue is empty: resign ──► Nowhere
+//!   Polled ── only callers of other runtimes wait, and this runtime stops with its callers: hand over ─► Nowhere
+//!   AtRest ── its driver is dropped, or does not poll: the leader is dropped, its batch goes back ─► Nowhere
 //! ```
+//!
+//! If callers wait while there is no leader, one of them is woken, and every one of them looks once in a while.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
-#[cfg(not(test))]
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-#[cfg(test)]
-pub(super) use super::interleavings::in_background;
-use super::queue::{Joined, LeaderFuture, Turn};
-use super::{BatchAnswer, BatchRequest, Follower, Group, MAX_BATCH};
-use crate::retry::Attempt;
+use super::batch::{Batch, Follower, wanted};
+use super::clock::{current_runtime, in_background, is_driven_by_callers, now};
+use super::queue::{Driver, LeaderWake, Turn};
+use super::{BatchRequest, BatchSession, Group, MAX_BATCH, apart};
 
-/// Sends a request in a batch with others.
-pub(in crate::sql) async fn send_in_batch<S, R>(
-    session: S,
+/// Appoints a leader, if callers wait without one. A lone caller polls it with the turn that is returned.
+/// [`Driver::Task`]: a task polls it.
+pub(super) fn appoint<S, R>(
     group: &Arc<Group<R, R::Answer>>,
-    request: R,
-) -> BatchAnswer<R::Answer>
+    new_session: impl FnOnce() -> S,
+    driver: Driver,
+) -> Option<Turn>
 where
-    S: Send + 'static,
+    S: BatchSession,
     R: BatchRequest<S>,
 {
-    let Ok(room) = Arc::clone(&group.room).acquire_owned().await else {
-        return BatchAnswer::Alone(Attempt::First);
+    let turn = {
+        let mut queue = group.queue();
+        if !queue.needs_leader() {
+            return None;
+        }
+        let leader = Leader { session: new_session(), group: Arc::clone(group), has_left: false };
+        queue.appoint(Box::pin(leader.lead()), driver, now())
     };
-    let (answer, answered) = oneshot::channel();
-    let joined = group.queue().join(Follower { request, answer, _room: room });
-    let lead = || Box::pin(Leader { session, group: Arc::clone(group), has_resigned: false }.lead());
-    let answered = match joined {
-        Joined::LeadsAlone(turn) => lead_alone(&LoneCaller { group, turn }, lead(), answered).await,
-        Joined::Leads => {
-            in_background(lead());
-            answered.await
-        }
-        Joined::Moves(leader, caller) => {
-            in_background(leader);
-            caller.wake();
-            answered.await
-        }
-        Joined::Waits => answered.await,
-    };
-    answered.unwrap_or(BatchAnswer::Alone(Attempt::Retry))
+    if driver == Driver::Task {
+        poll_in_task(group, turn);
+    }
+    Some(turn)
 }
 
-/// Polls the leader and waits for the answer in one task, until another caller queues.
-async fn lead_alone<R, A>(
-    caller: &LoneCaller<'_, R, A>,
-    leader: LeaderFuture,
-    mut answered: oneshot::Receiver<BatchAnswer<A>>,
-) -> Result<BatchAnswer<A>, oneshot::error::RecvError> {
-    let LoneCaller { group, turn } = *caller;
-    let mut new_leader = Some(leader);
-    poll_fn(move |context| {
-        let leader = new_leader.take().or_else(|| group.queue().take_up(turn));
-        if let Some(mut leader) = leader
-            && leader.as_mut().poll(context).is_pending()
-        {
-            let needed = group.queue().rest(leader, context.waker());
-            match needed {
-                Some(leader) => in_background(leader),
-                // This leader gives the answer: it need not wake the task that polls it.
-                None => return Poll::Pending,
-            }
-        }
-        Pin::new(&mut answered).poll(context)
-    })
-    .await
+/// Polls the leader in a task from now on.
+pub(super) fn poll_in_task<R, A>(group: &Arc<Group<R, A>>, turn: Turn)
+where
+    R: Send + 'static,
+    A: Send + 'static,
+{
+    let driver = TaskDriver { group: Arc::clone(group), turn };
+    in_background(async move { poll_fn(|context| poll_leader(&driver.group, driver.turn, context)).await });
 }
 
-/// The caller that polls its own leader. When it is gone, its leader continues in the background.
-struct LoneCaller<'g, R, A> {
-    group: &'g Group<R, A>,
-    turn: Turn,
-}
-
-impl<R, A> Drop for LoneCaller<'_, R, A> {
-    fn drop(&mut self) {
-        let left = self.group.queue().leave(self.turn);
-        if let Some(leader) = left {
-            in_background(leader);
+/// Polls the leader, if it is to be polled with this turn. Ready: it is not any more.
+pub(super) fn poll_leader<R, A>(group: &Arc<Group<R, A>>, turn: Turn, context: &Context<'_>) -> Poll<()>
+where
+    R: Send + 'static,
+    A: Send + 'static,
+{
+    let Some(mut leader) = group.queue().take_up(turn) else { return Poll::Ready(()) };
+    let wake = LeaderWake::new(context.waker());
+    let waker = Waker::from(Arc::clone(&wake));
+    if leader.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+        return Poll::Ready(());
+    }
+    let needs_task = group.queue().rest(leader, wake, now());
+    match needs_task {
+        Some(turn) => {
+            poll_in_task(group, turn);
+            Poll::Ready(())
         }
+        None => Poll::Pending,
     }
 }
 
-/// Runs without being waited for. Outside of a runtime the work is dropped, and the callers that wait for it
-/// notice that. The queue must not be locked here, because a runtime that shuts down drops the work at once.
-#[cfg(not(test))]
-pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = Handle::try_current() {
-        drop(runtime.spawn(work));
+/// A task that polls the leader. If it is dropped, its runtime shuts down: the leader is dropped with it.
+struct TaskDriver<R, A> {
+    group: Arc<Group<R, A>>,
+    turn: Turn,
+}
+
+impl<R, A> Drop for TaskDriver<R, A> {
+    fn drop(&mut self) {
+        let leader = self.group.queue().take_up(self.turn);
+        drop(leader);
     }
 }
 
@@ -118,12 +104,12 @@ pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
 struct Leader<S, R: BatchRequest<S>> {
     session: S,
     group: Arc<Group<R, R::Answer>>,
-    has_resigned: bool,
+    has_left: bool,
 }
 
 impl<S, R> Leader<S, R>
 where
-    S: Send + 'static,
+    S: BatchSession,
     R: BatchRequest<S>,
 {
     async fn lead(mut self) {
@@ -132,6 +118,10 @@ where
         }
         loop {
             let was_single = self.send_next_batch().await == 1;
+            if is_driven_by_callers() && !self.has_callers_here() && self.hand_over() {
+                // Nobody may poll this runtime any more.
+                return;
+            }
             if !was_single {
                 // The callers that were just answered may be about to send their next request.
                 yield_now().await;
@@ -154,24 +144,53 @@ where
 
     /// Returns the size of the batch.
     async fn send_next_batch(&mut self) -> usize {
-        let batch = self.group.queue().take(MAX_BATCH);
-        let size = batch.len();
-        let left = R::send_batch(&mut self.session, &self.group, batch).await;
-        self.group.queue().put_back(left);
+        let taken = self.group.queue().take(MAX_BATCH);
+        let size = taken.len();
+        let batch = Batch::new(&self.group, wanted(&self.session, &self.group, taken));
+        if batch.followers.is_empty() {
+            return size;
+        }
+        let left = R::send_batch(&mut self.session, batch).await;
+        if let Some((followers, failed)) = left.troubled {
+            apart::search(&self.session, &self.group, followers, failed);
+        }
+        self.group.queue().put_back(left.waiting);
         size
     }
 
+    /// Whether a caller of this runtime waits, which keeps the runtime going.
+    fn has_callers_here(&self) -> bool {
+        let here = current_runtime();
+        let queue = self.group.queue();
+        queue.waiting().iter().flat_map(|follower| &follower.callers).any(|caller| caller.is_in(here))
+    }
+
     fn resign(&mut self) -> bool {
-        self.has_resigned = self.group.queue().resign();
-        self.has_resigned
+        self.has_left = self.group.queue().resign();
+        self.has_left
+    }
+
+    /// `true`: another caller leads, or none waits.
+    fn hand_over(&mut self) -> bool {
+        let mut queue = self.group.queue();
+        let has_callers = queue.waiting().iter().any(Follower::has_callers);
+        if !has_callers && !queue.waiting().is_empty() {
+            // What is sent without callers has only this leader.
+            return false;
+        }
+        queue.abdicate();
+        drop(queue);
+        self.has_left = true;
+        self.group.wake_a_caller();
+        true
     }
 }
 
 impl<S, R: BatchRequest<S>> Drop for Leader<S, R> {
     fn drop(&mut self) {
-        if !self.has_resigned {
-            let left = self.group.queue().disband();
-            drop(left);
+        if !self.has_left {
+            self.group.queue().abdicate();
+            self.group.wake_a_caller();
         }
     }
 }

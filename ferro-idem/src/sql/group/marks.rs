@@ -1,98 +1,111 @@
 //! Marks that share a statement.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::leader::in_background;
-use super::{BatchAnswer, BatchRequest, Follower, MarkGroup, UndeliveredMark, fail_all};
-use crate::retry::Attempts;
-use crate::sql::core::Core;
+use super::batch::{Batch, Follower, Leftover, Sent};
+use super::slot::Caller;
+use super::take_back::take_back;
+use super::undelivered_mark::check_room;
+use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, apart, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::MarkEvents;
-use crate::sql::session::Session;
+use crate::sql::session::{RequestFailed, Session};
 
 type MarkFollower<D> = Follower<Mark, UndeliveredMark<D>>;
 
 impl<D: Dialect> BatchRequest<Session<D>> for Mark {
     type Answer = UndeliveredMark<D>;
 
+    fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    fn operation(&self) -> &'static str {
+        "mark the event as processed"
+    }
+
+    fn max_unpolled() -> Option<Duration> {
+        max_unpolled::<D>()
+    }
+
+    fn give_up(self, session: &Session<D>, _: &Arc<MarkGroup<D>>) {
+        take_back(session.core(), self, true);
+    }
+
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one event,
     /// the first that is still there is first.
     async fn send_batch(
         session: &mut Session<D>,
-        group: &Arc<MarkGroup<D>>,
-        batch: Vec<MarkFollower<D>>,
-    ) -> Vec<MarkFollower<D>> {
-        let mut events: BTreeMap<Arc<str>, Vec<MarkFollower<D>>> = BTreeMap::new();
-        for follower in batch.into_iter().filter(|follower| !follower.is_gone()) {
-            events.entry(Arc::clone(&follower.request.id)).or_default().push(follower);
+        mut batch: Batch<Self, UndeliveredMark<D>>,
+    ) -> Leftover<Self, UndeliveredMark<D>> {
+        let waiting = batch.keep_one_of_each(|mark| &mark.id, merge);
+        if let Err(failed) = check_room(session.core()) {
+            fail(session, &mut batch, failed);
+            return Leftover::waiting(waiting);
         }
-        let marks: Vec<Mark> = events
-            .values()
-            .filter_map(|followers| followers.first())
-            .map(|first| first.request.clone())
-            .collect();
-        let core = Arc::clone(session.core());
-        match session.send(&MarkEvents(&marks.iter().collect::<Vec<_>>())).await {
+        let attempts = batch.begin();
+        let marked = {
+            let marks: Vec<&Mark> = batch.followers.iter().map(|follower| &follower.request).collect();
+            session.send_after(attempts, &MarkEvents(&marks)).await
+        };
+        match marked {
             Ok(are_first) => {
-                for ((mark, is_first), followers) in
-                    marks.into_iter().zip(are_first).zip(events.into_values())
-                {
+                let group = Arc::clone(&batch.group);
+                for (follower, is_first) in batch.take().into_iter().zip(are_first) {
                     let undelivered = if is_first {
-                        UndeliveredMark::first(&core, group, mark)
+                        UndeliveredMark::first(session.core(), &group, follower.request)
                     } else {
                         UndeliveredMark::duplicate()
                     };
-                    tell_first(undelivered, followers);
+                    tell_first(undelivered, follower.callers);
                 }
+                Leftover::waiting(waiting)
             }
             Err(failed) if failed.is_about_one_event() => {
-                for (mark, mut followers) in marks.into_iter().zip(events.into_values()) {
-                    if followers.iter().all(Follower::is_gone) {
-                        let next = group.queue().take_first(|queued| queued.request.id == mark.id);
-                        followers.extend(next);
-                    }
-                    if followers.iter().all(Follower::is_gone) {
-                        UndeliveredMark::give_up(&core, group, mark, &failed);
-                    } else {
-                        mark_alone(Arc::clone(&core), Arc::clone(group), mark, followers, failed.attempts());
-                    }
-                }
+                Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) }
             }
             Err(failed) => {
-                for mark in marks {
-                    UndeliveredMark::give_up(&core, group, mark, &failed);
-                }
-                fail_all(events.into_values().flatten(), failed);
+                fail(session, &mut batch, failed);
+                Leftover::waiting(waiting)
             }
         }
-        Vec::new()
     }
 }
 
-/// Marks one event in the background, so that no other event waits for it. With the mark of the statement
-/// before, and for all its followers: that statement may have made the mark.
-fn mark_alone<D: Dialect>(
-    core: Arc<Core<D>>,
-    group: Arc<MarkGroup<D>>,
-    mark: Mark,
-    followers: Vec<MarkFollower<D>>,
-    attempts: Attempts,
-) {
-    in_background(async move {
-        let Some(sql) = core.full() else { return };
-        match UndeliveredMark::make(&core, &group, sql, mark, attempts).await {
-            Ok(undelivered) => tell_first(undelivered, followers),
-            Err(failed) => fail_all(followers.into_iter(), failed),
+/// Several deliveries of one event are marked once, by the owner of the first. One that was sent before by
+/// another owner stays apart: its mark may exist.
+fn merge<D: Dialect>(first: &mut MarkFollower<D>, other: MarkFollower<D>) -> Option<MarkFollower<D>> {
+    match (first.sent, other.sent) {
+        (_, Sent::Never) => first.callers.extend(other.callers),
+        (Sent::Never, _) => {
+            // The mark that may exist goes first; its callers come first as well.
+            let later = std::mem::replace(first, other);
+            first.callers.extend(later.callers);
         }
-    });
+        _ => return Some(other),
+    }
+    None
 }
 
-/// The first follower that is still there gets the mark. The others are duplicates.
-fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, followers: Vec<MarkFollower<D>>) {
+fn fail<D: Dialect>(
+    session: &Session<D>,
+    batch: &mut Batch<Mark, UndeliveredMark<D>>,
+    failed: RequestFailed,
+) {
+    let group = Arc::clone(&batch.group);
+    let followers = batch.take_failed(&failed);
+    let error_for_each = failed.into_errors();
     for follower in followers {
-        undelivered = match follower.answer.send(BatchAnswer::Answer(undelivered)) {
+        apart::answer_with_error(session, &group, follower, &error_for_each);
+    }
+}
+
+/// The first caller that is still there gets the mark. The others are duplicates.
+fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, callers: Vec<Caller<UndeliveredMark<D>>>) {
+    for caller in callers {
+        undelivered = match caller.tell(BatchAnswer::Answer(undelivered)) {
             Err(BatchAnswer::Answer(undelivered)) => undelivered,
             _ => UndeliveredMark::duplicate(),
         };

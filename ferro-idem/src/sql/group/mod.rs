@@ -5,15 +5,23 @@
 //!
 //! Invariants:
 //!
-//! 1. Of each kind (marks, claims, each step of a claim) at most one batch is at the database.
-//! 2. Every caller in the queue is answered, or told to send its request alone. If a leader is dropped because
-//!    its runtime shuts down, the followers notice it by their closed channel.
-//! 3. Dropping a caller, or not polling it, harms no other caller. A leader that others wait for is a task of
-//!    its own, and an undelivered mark goes to another delivery of its event, or is taken back.
-//! 4. At most [`MAX_QUEUED`] callers queue. Others wait for a place in the queue, in order.
+//! 1. Of each kind (marks, claims, each step of a claim) at most one batch of the queue is at the database.
+//!    Events that failed a batch are sent apart, at most [`MAX_APART`] statements at a time ([`apart`]).
+//! 2. Every caller is answered within its own deadline, however many wait and whatever its leader does. If a
+//!    leader is dropped, or its runtime is not driven, its batch goes back into the queue with the owners that
+//!    it used, and another caller leads.
+//! 3. Dropping a caller, or not polling it, harms no other caller. A request that only queues is dropped with
+//!    its caller. An undelivered mark goes to another delivery of its event, or is taken back.
+//! 4. At most [`MAX_QUEUED`] callers are in a group. Others wait for a place, in order. Nothing recurses over
+//!    callers.
 
+mod apart;
+mod batch;
+mod caller;
 mod claim_updates;
 mod claims;
+#[cfg_attr(test, path = "test_clock.rs")]
+mod clock;
 #[cfg(test)]
 mod hand_over_model;
 #[cfg(test)]
@@ -21,45 +29,87 @@ mod interleavings;
 mod leader;
 mod marks;
 mod queue;
+mod slot;
+mod take_back;
 mod undelivered_mark;
 
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
 #[cfg(not(test))]
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 /// Tests try the orders in which tasks can take the lock.
 #[cfg(test)]
 use shuttle::sync::{Mutex, MutexGuard};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
+use self::apart::Apart;
+use self::batch::{Batch, Follower, Leftover};
+pub(super) use self::caller::send_in_batch;
 pub(super) use self::claim_updates::ClaimUpdate;
-pub(super) use self::leader::send_in_batch;
 use self::queue::Queue;
 pub(super) use self::undelivered_mark::UndeliveredMark;
 use super::dialect::Dialect;
 use super::event_state::{ClaimStep, Mark, NewClaim};
-use super::session::RequestFailed;
+use super::session::Session;
 use crate::claim::ClaimOutcome;
 use crate::error::Error;
 use crate::retry::Attempt;
 
-/// The events of one batch. `interleavings.rs` reaches the limit with few callers.
+/// The events of one batch. `interleavings.rs` reaches the limits with few callers.
 const MAX_BATCH: usize = if cfg!(test) { 2 } else { 1024 };
 
-/// The callers that queue for one kind of statement.
+/// The callers in one group.
 const MAX_QUEUED: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// The statements that one group has at the database for events that are sent apart.
+const MAX_APART: usize = 4;
 
 /// A request that can share a statement with others of its kind, sent through a session `S`.
 pub(super) trait BatchRequest<S>: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    /// Answers every follower, except those that it returns: they wait for the next batch.
+    fn id(&self) -> &Arc<str>;
+
+    /// For error messages, to be read after "could not".
+    fn operation(&self) -> &'static str;
+
+    /// A leader that was not polled for so long has a runtime that is not driven. `None`: a statement may take
+    /// as long as it wants.
+    fn max_unpolled() -> Option<Duration>;
+
+    /// Answers the followers of a batch, except those that it returns.
     fn send_batch(
         session: &mut S,
-        group: &Arc<Group<Self, Self::Answer>>,
-        batch: Vec<Follower<Self, Self::Answer>>,
-    ) -> impl Future<Output = Vec<Follower<Self, Self::Answer>>> + Send;
+        batch: Batch<Self, Self::Answer>,
+    ) -> impl Future<Output = Leftover<Self, Self::Answer>> + Send;
+
+    /// Whether it is sent although no caller is left.
+    fn is_sent_without_callers(&self) -> bool {
+        false
+    }
+
+    /// Called for a request without callers that may have been carried out.
+    fn give_up(self, session: &S, group: &Arc<Group<Self, Self::Answer>>) {
+        let _ = (session, group);
+    }
+}
+
+/// A session that can make another one to the same database.
+pub(super) trait BatchSession: Send + 'static {
+    fn another(&self) -> Self;
+}
+
+/// A leader whose statement is answered or given up in this time was not polled, if it is still at rest.
+fn max_unpolled<D: Dialect>() -> Option<Duration> {
+    D::ANSWERS_WITHIN.map(|limit| limit * 2 + Duration::from_secs(1))
+}
+
+impl<D: Dialect> BatchSession for Session<D> {
+    fn another(&self) -> Self {
+        Self::for_batches(self.core())
+    }
 }
 
 /// A log's groups, one for each kind of statement.
@@ -101,12 +151,19 @@ impl<D: Dialect> Default for Groups<D> {
 /// The callers of one kind of statement.
 pub(super) struct Group<R, A> {
     queue: Mutex<Queue<Follower<R, A>>>,
+    apart: Mutex<Apart<R, A>>,
     room: Arc<Semaphore>,
+    statements_apart: Semaphore,
 }
 
 impl<R, A> Default for Group<R, A> {
     fn default() -> Self {
-        Self { queue: Mutex::new(Queue::new()), room: Arc::new(Semaphore::new(MAX_QUEUED)) }
+        Self {
+            queue: Mutex::new(Queue::new()),
+            apart: Mutex::new(Apart::default()),
+            room: Arc::new(Semaphore::new(MAX_QUEUED)),
+            statements_apart: Semaphore::new(MAX_APART),
+        }
     }
 }
 
@@ -115,24 +172,18 @@ impl<R, A> Group<R, A> {
     fn queue(&self) -> MutexGuard<'_, Queue<Follower<R, A>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// A caller that waits for an answer.
-pub(super) struct Follower<R, A> {
-    request: R,
-    answer: oneshot::Sender<BatchAnswer<A>>,
-    /// Kept until the answer, also if the caller is gone, so that the queue is bounded.
-    _room: OwnedSemaphorePermit,
-}
-
-impl<R, A> Follower<R, A> {
-    fn is_gone(&self) -> bool {
-        self.answer.is_closed()
+    /// Never locked together with the queue.
+    fn apart(&self) -> MutexGuard<'_, Apart<R, A>> {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the caller, if it is still there.
-    fn tell(self, answer: BatchAnswer<A>) {
-        drop(self.answer.send(answer));
+    /// Lets a caller look around, if callers wait without a leader.
+    fn wake_a_caller(&self) {
+        let queue = self.queue();
+        if queue.needs_leader() {
+            let _woken = queue.waiting().iter().flat_map(|follower| &follower.callers).any(|one| one.wake());
+        }
     }
 }
 
@@ -142,19 +193,4 @@ pub(super) enum BatchAnswer<A> {
     Failed(Error),
     /// Send the request alone.
     Alone(Attempt),
-}
-
-/// Tells every follower why there is no answer. If the error may be about one event only, each is told to
-/// send its request alone.
-fn tell_all<R, A>(followers: impl Iterator<Item = Follower<R, A>>, failed: RequestFailed) {
-    if failed.is_about_one_event() {
-        followers.for_each(|follower| follower.tell(BatchAnswer::Alone(Attempt::Retry)));
-    } else {
-        fail_all(followers, failed);
-    }
-}
-
-fn fail_all<R, A>(followers: impl Iterator<Item = Follower<R, A>>, failed: RequestFailed) {
-    let error_for_each = failed.into_errors();
-    followers.for_each(|follower| follower.tell(BatchAnswer::Failed(error_for_each())));
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::leader::in_background;
+use super::batch::never_sent;
+use super::slot::Caller;
+use super::take_back::{ensure_worker, take_back};
 use super::{BatchAnswer, MarkGroup};
-use crate::retry::{Attempts, FaultKind};
+use crate::retry::Attempts;
 use crate::sql::core::{CompiledSql, Core};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
-use crate::sql::request::{MarkEvents, UnmarkEvents};
+use crate::sql::request::MarkEvents;
 use crate::sql::session::{RequestFailed, Session};
 
 /// The answer to a mark on its way to its caller.
@@ -24,8 +26,6 @@ struct MadeMark<D: Dialect> {
     core: Arc<Core<D>>,
     group: Arc<MarkGroup<D>>,
     mark: Mark,
-    /// Whether the mark was made is not known, and it may still be made.
-    is_in_doubt: bool,
 }
 
 impl<D: Dialect> UndeliveredMark<D> {
@@ -37,34 +37,31 @@ impl<D: Dialect> UndeliveredMark<D> {
         mark: Mark,
         attempts: Attempts,
     ) -> Result<Self, RequestFailed> {
-        match Session::for_caller(core).send_with(sql, attempts, &MarkEvents(&[&mark])).await {
-            Ok(are_first) if are_first.contains(&true) => Ok(Self::first(core, group, mark)),
-            Ok(_) => Ok(Self::duplicate()),
+        check_room(core)?;
+        let in_doubt = InDoubt { core: Some(Arc::clone(core)), mark };
+        match Session::for_caller(core).send_with(sql, attempts, &MarkEvents(&[&in_doubt.mark])).await {
+            Ok(are_first) if are_first.contains(&true) => Ok(Self::first(core, group, in_doubt.decided())),
+            Ok(_) => {
+                in_doubt.decided();
+                Ok(Self::duplicate())
+            }
             Err(failed) => {
-                Self::give_up(core, group, mark, &failed);
+                if failed.may_be_carried_out() {
+                    drop(in_doubt);
+                } else {
+                    in_doubt.decided();
+                }
                 Err(failed)
             }
         }
     }
 
     pub(super) fn first(core: &Arc<Core<D>>, group: &Arc<MarkGroup<D>>, mark: Mark) -> Self {
-        Self { first: Some(MadeMark::new(core, group, mark)) }
+        Self { first: Some(MadeMark { core: Arc::clone(core), group: Arc::clone(group), mark }) }
     }
 
     pub(super) fn duplicate() -> Self {
         Self { first: None }
-    }
-
-    /// Takes back a mark that a failed request may have made.
-    pub(super) fn give_up(
-        core: &Arc<Core<D>>,
-        group: &Arc<MarkGroup<D>>,
-        mark: Mark,
-        failed: &RequestFailed,
-    ) {
-        if failed.may_be_carried_out() {
-            MadeMark { is_in_doubt: true, ..MadeMark::new(core, group, mark) }.take_back_later();
-        }
     }
 
     /// The caller has the answer now.
@@ -73,15 +70,46 @@ impl<D: Dialect> UndeliveredMark<D> {
     }
 }
 
+/// A mark whose statement is at the database. Dropped, it is taken back.
+struct InDoubt<D: Dialect> {
+    core: Option<Arc<Core<D>>>,
+    mark: Mark,
+}
+
+impl<D: Dialect> InDoubt<D> {
+    fn decided(mut self) -> Mark {
+        self.core = None;
+        self.mark.clone()
+    }
+}
+
+impl<D: Dialect> Drop for InDoubt<D> {
+    fn drop(&mut self) {
+        if let Some(core) = &self.core
+            && core.full().is_some()
+        {
+            take_back(core, self.mark.clone(), true);
+        }
+    }
+}
+
+/// Makes no mark that could not be taken back.
+pub(super) fn check_room<D: Dialect>(core: &Arc<Core<D>>) -> Result<(), RequestFailed> {
+    ensure_worker(core);
+    if core.unmark_queue().has_room() {
+        return Ok(());
+    }
+    Err(RequestFailed::not_sent("mark the event as processed"))
+}
+
 impl<D: Dialect> Drop for UndeliveredMark<D> {
     /// A loop, because clients control how many callers are gone: each of them hands the mark back.
     fn drop(&mut self) {
         let Some(mut made) = self.first.take() else { return };
         loop {
-            let next = made.group.queue().take_first(|follower| follower.request.id == made.mark.id);
-            let Some(next) = next else { return made.take_back_later() };
+            let Some(next) = made.next() else { return take_back(&made.core, made.mark, false) };
             let Err(BatchAnswer::Answer(mut handed_back)) =
-                next.answer.send(BatchAnswer::Answer(Self { first: Some(made) }))
+                next.tell(BatchAnswer::Answer(Self { first: Some(made) }))
             else {
                 return;
             };
@@ -92,23 +120,10 @@ impl<D: Dialect> Drop for UndeliveredMark<D> {
 }
 
 impl<D: Dialect> MadeMark<D> {
-    fn new(core: &Arc<Core<D>>, group: &Arc<MarkGroup<D>>, mark: Mark) -> Self {
-        Self { core: Arc::clone(core), group: Arc::clone(group), mark, is_in_doubt: false }
-    }
-
-    fn take_back_later(self) {
-        in_background(self.take_back());
-    }
-
-    /// A statement without an answer may be carried out after the one that takes its mark back, so that one
-    /// is repeated for a while.
-    async fn take_back(self) {
-        let mut session = Session::for_caller(&self.core);
-        let mut repeats = Attempts::new();
-        while session.send(&UnmarkEvents(&[&self.mark])).await.is_ok() {
-            if !self.is_in_doubt || !repeats.again_after(FaultKind::Passing).await {
-                return;
-            }
-        }
+    /// The first caller that queues for the event.
+    fn next(&self) -> Option<Caller<UndeliveredMark<D>>> {
+        let is_same = |queued: &Mark| queued.id == self.mark.id;
+        let queued = never_sent::take_caller(self.group.queue().waiting_mut(), is_same);
+        queued.or_else(|| self.group.apart().take_caller(&self.mark.id))
     }
 }

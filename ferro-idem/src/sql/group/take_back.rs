@@ -1,0 +1,93 @@
+//! Takes marks back that no caller heard of, in one task for each log.
+//!
+//! Goes on until each mark is known to be gone, as long as the process lives: through an outage of the
+//! database, and as long as a statement without an answer may still be carried out. If the process dies
+//! before that, the mark stays, and its event counts as seen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clock::{in_background, pause};
+use crate::sql::core::Core;
+use crate::sql::dialect::Dialect;
+use crate::sql::event_state::Mark;
+use crate::sql::request::UnmarkEvents;
+use crate::sql::session::Session;
+use crate::sql::unmark_queue::LeftMark;
+
+/// A statement that was sent is carried out within this time, or never. Its own deadline at the server is
+/// shorter.
+const DECIDED_WITHIN: Duration = Duration::from_secs(15);
+
+/// The marks of one statement.
+const MAX_MARKS: usize = 256;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes a mark back. `is_in_doubt`: it may not exist yet, because its statement got no answer.
+pub(super) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
+    let now = Instant::now();
+    let may_be_made_until = if is_in_doubt { now + DECIDED_WITHIN } else { now };
+    core.unmark_queue().push([LeftMark { mark, may_be_made_until }]);
+    ensure_worker(core);
+}
+
+/// Starts the worker, if marks wait for one: the last one may have ended with its runtime.
+pub(super) fn ensure_worker<D: Dialect>(core: &Arc<Core<D>>) {
+    if core.unmark_queue().needs_worker() {
+        in_background(work(Worker { core: Arc::clone(core), taken: Vec::new() }));
+    }
+}
+
+/// Dropped with its runtime, it leaves its marks to the next worker.
+struct Worker<D: Dialect> {
+    core: Arc<Core<D>>,
+    taken: Vec<LeftMark>,
+}
+
+impl<D: Dialect> Drop for Worker<D> {
+    fn drop(&mut self) {
+        if !self.taken.is_empty() {
+            self.core.unmark_queue().push(std::mem::take(&mut self.taken));
+            self.core.unmark_queue().end_worker();
+        }
+    }
+}
+
+async fn work<D: Dialect>(mut worker: Worker<D>) {
+    let mut next_pause = FIRST_PAUSE;
+    let mut max = MAX_MARKS;
+    loop {
+        worker.taken = worker.core.unmark_queue().take(max);
+        if worker.taken.is_empty() {
+            return;
+        }
+        let begun_at = Instant::now();
+        let mut session = Session::for_batches(&worker.core);
+        let unmarked = {
+            let marks: Vec<&Mark> = worker.taken.iter().map(|left| &left.mark).collect();
+            session.send(&UnmarkEvents(&marks)).await
+        };
+        drop(session);
+        let mut left = std::mem::take(&mut worker.taken);
+        match unmarked {
+            Ok(()) => {
+                left.retain(|left| left.may_be_made_until > begun_at);
+                max = MAX_MARKS;
+                if left.is_empty() {
+                    next_pause = FIRST_PAUSE;
+                    continue;
+                }
+            }
+            // One of them is locked: each by itself, for a while.
+            Err(failed) if failed.is_about_one_event() => max = 1,
+            Err(_) => max = MAX_MARKS,
+        }
+        worker.core.unmark_queue().push(left);
+        pause(next_pause).await;
+        next_pause = (next_pause * 2).min(MAX_PAUSE);
+    }
+}
