@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ferro_idem::{ProcessedEventLog, SqliteLog};
 use ferro_idem_tests::open_sqlite;
+use ferro_idem_tests::servers::until;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 
 /// Holds the one write lock, until it commits.
@@ -68,4 +69,78 @@ async fn more_callers_than_there_is_room_for_wait_and_are_all_answered() {
     }
     sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
     assert_eq!(callers.join_all().await, vec![true; 10_000]);
+}
+
+fn block_on_each(log: &SqliteLog, thread: usize, calls: usize) -> usize {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    // Each call drives the runtime for itself: between two calls nothing runs in it.
+    (0..calls)
+        .filter(|call| runtime.block_on(log.try_mark_processed(&format!("evt_{thread}_{call}"))).unwrap())
+        .count()
+}
+
+#[test]
+fn threads_with_a_runtime_each_share_one_log() {
+    const CALLS: usize = 400;
+    let folder = TempDir::new().unwrap();
+    let setup = Runtime::new().unwrap();
+    let log = setup.block_on(open_sqlite(folder.path(), 5));
+    let (done, all_done) = std::sync::mpsc::channel();
+    for thread in 0..3 {
+        let (log, done) = (log.clone(), done.clone());
+        std::thread::spawn(move || done.send(block_on_each(&log, thread, CALLS)).unwrap());
+    }
+    for _ in 0..3 {
+        let firsts = all_done.recv_timeout(Duration::from_mins(1)).expect("no thread waits for ever");
+        assert_eq!(firsts, CALLS);
+    }
+}
+
+/// The mark may have been made for the delivery that is gone with its runtime. It has the same event, so it is
+/// first by that mark.
+#[test]
+fn a_delivery_whose_twin_s_runtime_shut_down_is_first() {
+    for round in 0..10 {
+        let folder = TempDir::new().unwrap();
+        let (leaders, ours) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+        let log = ours.block_on(open_sqlite(folder.path(), 5));
+        assert!(ours.block_on(log.try_mark_processed("before")).unwrap());
+        let mut holder = ours.block_on(locked(&log));
+        let leader = leaders.spawn({
+            let log = log.clone();
+            async move {
+                // The second one moves the leader into a task of this runtime.
+                tokio::join!(log.try_mark_processed("evt_1"), log.try_mark_processed("other")).0
+            }
+        });
+        while log.pool().num_idle() == log.pool().size() as usize {
+            std::thread::yield_now();
+        }
+        let twins: Vec<_> = (0..3)
+            .map(|_| {
+                let log = log.clone();
+                ours.spawn(async move { log.try_mark_processed("evt_1").await })
+            })
+            .collect();
+        ours.block_on(yield_now());
+        leaders.shutdown_timeout(Duration::from_secs(5));
+        assert!(leader.is_finished());
+        let firsts = ours.block_on(async move {
+            sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+            let mut firsts = 0;
+            for twin in twins {
+                firsts += usize::from(twin.await.unwrap().unwrap());
+            }
+            if firsts == 0 {
+                // Its mark was taken back, because nobody had heard of it.
+                until("the next delivery is first", || async {
+                    log.try_mark_processed("evt_1").await.unwrap()
+                })
+                .await;
+                firsts = 1;
+            }
+            firsts
+        });
+        assert_eq!(firsts, 1, "in round {round}");
+    }
 }

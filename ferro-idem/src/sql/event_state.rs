@@ -49,6 +49,18 @@ pub enum ClaimStep {
     Withdraw,
 }
 
+impl ClaimStep {
+    /// For error messages, to be read after "could not".
+    pub(super) fn operation(self) -> &'static str {
+        match self {
+            ClaimStep::Renew => "renew the claim",
+            ClaimStep::Complete => "complete the event",
+            ClaimStep::Release => "release the event",
+            ClaimStep::Withdraw => "take the claim back",
+        }
+    }
+}
+
 /// The answer to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claimed {

@@ -112,12 +112,7 @@ impl<D: Dialect> Request<D> for UpdateClaims<'_> {
     type Answer = Vec<bool>;
 
     fn operation(&self) -> &'static str {
-        match self.step {
-            ClaimStep::Renew => "renew the claim",
-            ClaimStep::Complete => "complete the event",
-            ClaimStep::Release => "release the event",
-            ClaimStep::Withdraw => "take the claim back",
-        }
+        self.step.operation()
     }
 
     fn events(&self) -> usize {

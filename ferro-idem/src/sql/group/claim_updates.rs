@@ -26,11 +26,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
     }
 
     fn operation(&self) -> &'static str {
-        match self.step {
-            ClaimStep::Renew => "renew the claim",
-            ClaimStep::Complete => "complete the event",
-            ClaimStep::Release => "release the event",
-        }
+        self.step.operation()
     }
 
     fn max_unpolled() -> Option<Duration> {
