@@ -17,9 +17,8 @@ use crate::sql::request::UnmarkEvents;
 use crate::sql::session::Session;
 use crate::sql::unmark_queue::LeftMark;
 
-/// A statement that was sent is carried out within this time, or never. Its own deadline at the server is
-/// shorter.
-const DECIDED_WITHIN: Duration = Duration::from_secs(15);
+/// A margin for statements that were sent shortly before they were given up, beside their deadline at the server.
+const MARGIN: Duration = Duration::from_secs(3);
 
 /// The marks of one statement.
 const MAX_MARKS: usize = 256;
@@ -30,7 +29,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Takes a mark back. `is_in_doubt`: it may not exist yet, because its statement got no answer.
 pub(super) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
     let now = Instant::now();
-    let may_be_made_until = if is_in_doubt { now + DECIDED_WITHIN } else { now };
+    let may_be_made_until = if is_in_doubt { now + D::SERVER_DEADLINE + MARGIN } else { now };
     core.unmark_queue().push([LeftMark { mark, may_be_made_until }]);
     ensure_worker(core);
 }
