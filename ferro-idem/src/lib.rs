@@ -66,6 +66,8 @@
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
+// docs.rs shows on each item which feature brings it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(
         feature = "conformance",

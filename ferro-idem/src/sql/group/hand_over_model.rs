@@ -13,7 +13,7 @@ enum Rules {
     All,
     /// The one whose mark it was is gone, and the others are told that they are duplicates.
     NoHandOver,
-    /// The caller that waits for the mark is told that it is first.
+    /// Each caller that waits for the mark is told that it is first.
     FirstToAll,
     NothingIsTakenBack,
     /// A statement without an answer is an error, and no more is done about it.
