@@ -7,6 +7,7 @@ mod mysql_traps;
 mod pointers;
 mod postgres_table;
 mod postgres_traps;
+mod proof;
 mod sqlite_faults;
 mod sqlite_purge;
 mod sqlite_table;

@@ -1,4 +1,4 @@
-//! What the catalogue says of a table's columns.
+//! What the catalogue says of a table.
 
 /// Which guarantees a table can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,4 +20,14 @@ pub struct FoundColumn {
     pub(super) unique: bool,
     /// Whether writes to the table are rolled back with their transaction.
     pub(super) rolls_back: bool,
+}
+
+/// What can make the answer of a statement over the table mean something else than it says.
+#[derive(Debug, Default)]
+pub struct Traps {
+    /// Triggers, rules, row-level security or other unique keys: a row that did not go in is no proof that the event
+    /// exists, and a row that went in is no proof that it stays. Each answer is looked up again.
+    pub(super) verifies: bool,
+    /// Why no log can be kept in the table as it is, each with what fixes it.
+    pub(super) refusals: Vec<String>,
 }

@@ -7,7 +7,7 @@ use sqlx::error::BoxDynError;
 use sqlx::pool::PoolConnection;
 
 use super::abandoned::Abandoned;
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
@@ -87,7 +87,8 @@ impl<D: Dialect> Core<D> {
         if let Some(compiled) = self.full.get() {
             return Ok(compiled);
         }
-        self.compile(&self.look_at_table().await?)
+        let (found, traps) = self.look_at_table().await?;
+        self.compile(&found, &traps)
     }
 
     /// The statements for claims, which need the full table.
@@ -95,19 +96,21 @@ impl<D: Dialect> Core<D> {
         if let Some(compiled) = self.full.get() {
             return Ok(compiled);
         }
-        let found = self.look_at_table().await?;
-        let compiled = self.compile(&found)?;
+        let (found, traps) = self.look_at_table().await?;
+        let compiled = self.compile(&found, &traps)?;
         match compiled.level {
             SchemaLevel::Full => Ok(compiled),
             SchemaLevel::Plain => Err(table_check::no_claims::<D>(&self.table, &found)),
         }
     }
 
-    fn compile(&self, found: &[FoundColumn]) -> Result<&CompiledSql<D>, Error> {
+    fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
         let level = table_check::schema_level_of::<D>(&self.table, found)?;
-        Ok(self
-            .slot(level)
-            .get_or_init(|| CompiledSql { level, statements: D::statements(&self.pool, &self.table, level) }))
+        table_check::refuse_traps(traps)?;
+        Ok(self.slot(level).get_or_init(|| CompiledSql {
+            level,
+            statements: D::statements(&self.pool, &self.table, level, traps.verifies),
+        }))
     }
 
     fn slot(&self, level: SchemaLevel) -> &OnceLock<CompiledSql<D>> {
@@ -117,13 +120,17 @@ impl<D: Dialect> Core<D> {
         }
     }
 
-    pub(super) async fn look_at_table(&self) -> Result<Vec<FoundColumn>, Error> {
+    pub(super) async fn look_at_table(&self) -> Result<(Vec<FoundColumn>, Traps), Error> {
         let mut attempts = Attempts::new();
         loop {
             let (fault, source) = match self.connect(&attempts).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
-                    let look = D::look_at_table(&mut connection, &self.table);
+                    let look = async {
+                        let found = D::look_at_table(&mut connection, &self.table).await?;
+                        let traps = D::look_for_traps(&mut connection, &self.table).await?;
+                        Ok((found, traps))
+                    };
                     match attempts.attempt(D::ANSWERS_WITHIN, look).await {
                         Ok(Ok(found)) => return Ok(found),
                         Ok(Err(error)) => self.failed(error),
@@ -151,7 +158,7 @@ impl<D: Dialect> Core<D> {
         // IF NOT EXISTS. The look needs this connection if the pool has only one.
         drop(connection);
         match self.look_at_table().await {
-            Ok(found) if !found.is_empty() => Ok(()),
+            Ok((found, _)) if !found.is_empty() => Ok(()),
             _ => Err(self.explained(OPERATION, error)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::{Database, Pool};
 
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PageEnd};
 use super::fault::Fault;
 use super::table::TableName;
@@ -57,7 +57,13 @@ pub trait Dialect: Database + sealed::Sealed {
     /// The statements, written out for one table.
     type Statements: Send + Sync + 'static;
 
-    fn statements(pool: &Pool<Self>, table: &TableName, level: SchemaLevel) -> Self::Statements;
+    /// `verifies`: see [`Traps`].
+    fn statements(
+        pool: &Pool<Self>,
+        table: &TableName,
+        level: SchemaLevel,
+        verifies: bool,
+    ) -> Self::Statements;
 
     /// Runs statements without parameters, in one message.
     fn run(connection: &mut Self::Connection, statements: String) -> impl QueryFuture<()>;
@@ -67,6 +73,9 @@ pub trait Dialect: Database + sealed::Sealed {
         connection: &mut Self::Connection,
         table: &TableName,
     ) -> impl QueryFuture<Vec<FoundColumn>>;
+
+    /// Looks for settings of the table, and of the session, that break a promise.
+    fn look_for_traps(connection: &mut Self::Connection, table: &TableName) -> impl QueryFuture<Traps>;
 
     /// The statements that fix a table whose `event_id` treats distinct ids as equal. They keep its rows.
     fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str>;

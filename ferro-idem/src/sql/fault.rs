@@ -55,6 +55,13 @@ impl Fault {
         )
     }
 
+    /// The event is neither new nor there.
+    pub(super) fn swallowed() -> Self {
+        let advice = "the table does not keep the event's row: a trigger, a rule, row-level security or another UNIQUE \
+                      key keeps it out or changes it. Take that off the table, or give the log a table of its own";
+        Self { is_about_one_event: true, ..Self::permanent(advice) }
+    }
+
     /// The table refuses the values of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
@@ -136,6 +143,8 @@ impl Fault {
             sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
                 Self::permanent("no connection can be made: see to the pool's options")
             }
+            // What the dialects answer with if a row is not where its statement said.
+            sqlx::Error::RowNotFound => Self::swallowed(),
             _ => Self::unknown(database),
         }
     }

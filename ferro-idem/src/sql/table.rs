@@ -40,6 +40,12 @@ impl TableName {
         statement.replace(RECOMMENDED, &format!("{quote}{name}{quote}"))
     }
 
+    /// The name in its quotes.
+    #[cfg(feature = "postgres")]
+    pub(super) fn quoted(&self) -> String {
+        self.in_statement(RECOMMENDED)
+    }
+
     /// The same, as the shared text that sqlx prepares once for each connection.
     pub(super) fn prepared(&self, statement: &str) -> Arc<str> {
         self.in_statement(statement).into()

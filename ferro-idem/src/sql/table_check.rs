@@ -1,6 +1,6 @@
 //! Which guarantees a table can hold, by its columns.
 
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
@@ -46,6 +46,18 @@ pub(super) fn schema_level_of<D: Dialect>(
         operation: "use the table of processed events".into(),
         advice: advice.into(),
         source: sqlx::Error::ColumnNotFound("event_id, event_type".into()).into(),
+    })
+}
+
+/// Refuses a table, or a session, that breaks a promise of the log.
+pub(super) fn refuse_traps(traps: &Traps) -> Result<(), Error> {
+    if traps.refusals.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Store {
+        operation: "use the table of processed events".into(),
+        advice: traps.refusals.join("; ").into(),
+        source: "the table or the session breaks a promise of the log".into(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::mysql::MySqlConnection;
 
-use crate::sql::columns::FoundColumn;
+use crate::sql::columns::{FoundColumn, Traps};
 use crate::sql::table::TableName;
 
 /// BINARY(n) filled its values up with zeros, which no id holds.
@@ -41,4 +41,39 @@ pub(super) async fn of(
         rolls_back: rolls_back == 1,
     };
     Ok(found.into_iter().map(column).collect())
+}
+
+const TRAPS: &str = "\
+SELECT CAST(@@SESSION.autocommit AS SIGNED),
+  CAST(EXISTS (
+    SELECT 1 FROM information_schema.triggers
+    WHERE event_object_schema = DATABASE() AND event_object_table = ?
+  ) OR EXISTS (
+    SELECT 1 FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0
+    GROUP BY index_name
+    HAVING COUNT(*) > 1 OR MAX(column_name) <> 'event_id'
+  ) AS SIGNED),
+  (SELECT CAST(MAX(table_type) AS CHAR) FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = ?)";
+
+pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
+    let (autocommit, verifies, kind): (i64, i64, Option<String>) = sqlx::query_as(TRAPS)
+        .bind(table.as_str())
+        .bind(table.as_str())
+        .bind(table.as_str())
+        .fetch_one(connection)
+        .await?;
+    let mut refusals = Vec::new();
+    if autocommit == 0 {
+        refusals.push(
+            "the connection has `autocommit = 0`, so that no mark would be committed: leave it on (see the pool's \
+             `after_connect` and the server's `init_connect`)"
+                .to_owned(),
+        );
+    }
+    if kind.as_deref() == Some("VIEW") {
+        refusals.push(format!("`{table}` is a view, not a table: name the table itself"));
+    }
+    Ok(Traps { verifies: verifies == 1, refusals })
 }

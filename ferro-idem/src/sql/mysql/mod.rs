@@ -13,7 +13,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
 use self::statements::Statements;
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, token_of,
@@ -87,8 +87,8 @@ impl Dialect for MySql {
 
     type Statements = Statements;
 
-    fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel) -> Statements {
-        Statements::new(table, level)
+    fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
+        Statements::new(table, level, verifies)
     }
 
     async fn run(connection: &mut MySqlConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -100,6 +100,13 @@ impl Dialect for MySql {
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
         columns::of(connection, table).await
+    }
+
+    async fn look_for_traps(
+        connection: &mut MySqlConnection,
+        table: &TableName,
+    ) -> Result<Traps, sqlx::Error> {
+        columns::traps(connection, table).await
     }
 
     fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
@@ -116,8 +123,10 @@ impl Dialect for MySql {
         if let ([mark], Attempt::First) = (marks, attempt) {
             let inserted = insert(connection, statements, &statements.insert, Some(deadline), mark).await;
             return match deadline::checked(inserted, &statements.clock) {
-                Ok(()) => Ok(vec![true]),
-                Err(error) if fault::is_duplicate(&error) => Ok(vec![false]),
+                Ok(()) => Ok(vec![verified(connection, statements, mark, true).await?]),
+                Err(error) if fault::is_duplicate(&error) => {
+                    Ok(vec![verified(connection, statements, mark, false).await?])
+                }
                 Err(error) => Err(error),
             };
         }
@@ -129,7 +138,11 @@ impl Dialect for MySql {
         }
         deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
-        Ok(marks.iter().map(|mark| owners.get(&*mark.id).is_some_and(|row| row.is_of(mark.owner))).collect())
+        // An event without a row is neither new nor a duplicate: another UNIQUE key or a trigger kept it out.
+        let is_own = |mark: &&Mark| {
+            owners.get(&*mark.id).map(|row| row.is_of(mark.owner)).ok_or(sqlx::Error::RowNotFound)
+        };
+        marks.iter().map(is_own).collect()
     }
 
     async fn claim(
@@ -152,6 +165,9 @@ impl Dialect for MySql {
         deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
         let owners = owners_of(connection, statements, ids).await?;
+        if statements.verifies && owners.len() < claims.len() {
+            return Err(sqlx::Error::RowNotFound);
+        }
         let claimed = |claim: &&NewClaim| match owners.get(&*claim.mark.id) {
             Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
                 Claimed::Acquired { token: token_of(row.token) }
@@ -230,7 +246,14 @@ impl Dialect for MySql {
             .fetch_one(&mut *connection)
             .await?;
         let Some(end) = end else { return Ok(None) };
-        let begin = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN";
+        // A binary log in statements takes writes under REPEATABLE READ only (1665).
+        let in_statements: i64 =
+            sqlx::query_scalar(IS_LOGGED_IN_STATEMENTS).fetch_one(&mut *connection).await?;
+        let begin = if in_statements == 1 {
+            "BEGIN"
+        } else {
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN"
+        };
         let mut transaction = connection.begin_with(begin).await?;
         let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
             .bind(after)
@@ -251,8 +274,14 @@ impl Dialect for MySql {
         mark: &Mark,
     ) -> Result<MarkedIn<()>, sqlx::Error> {
         match insert(connection, statements, &statements.insert_in, None, mark).await {
-            Ok(()) => Ok(MarkedIn::Marked(())),
-            Err(error) if fault::is_duplicate(&error) => Ok(MarkedIn::RowExists(())),
+            Ok(()) => {
+                verified(connection, statements, mark, true).await?;
+                Ok(MarkedIn::Marked(()))
+            }
+            Err(error) if fault::is_duplicate(&error) => {
+                verified(connection, statements, mark, false).await?;
+                Ok(MarkedIn::RowExists(()))
+            }
             Err(error) if fault::is_locked(&error) => Ok(MarkedIn::Locked),
             Err(error) => Err(error),
         }
@@ -297,6 +326,31 @@ impl Dialect for MySql {
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
+    }
+}
+
+const IS_LOGGED_IN_STATEMENTS: &str =
+    "SELECT CAST(@@GLOBAL.log_bin = 1 AND @@SESSION.binlog_format = 'STATEMENT' AS SIGNED)";
+
+/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
+/// row is neither new nor a duplicate.
+async fn verified(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    mark: &Mark,
+    is_marked: bool,
+) -> Result<bool, sqlx::Error> {
+    if !statements.verifies {
+        return Ok(is_marked);
+    }
+    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(bytes(mark.owner));
+    let is_own: Option<i64> = own.bind(mark.id.as_bytes()).fetch_optional(connection).await?;
+    match is_own {
+        None => Err(sqlx::Error::RowNotFound),
+        // The rows of a plain table do not tell who made them.
+        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
+        Some(0) if is_marked => Err(sqlx::Error::RowNotFound),
+        Some(is_own) => Ok(is_own == 1),
     }
 }
 

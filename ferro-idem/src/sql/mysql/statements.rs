@@ -196,6 +196,11 @@ const UNMARK: Many = Many {
 WHERE e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0",
 };
 
+/// No row if the event has none.
+const IS_OWN: &str = "SELECT CAST(owner <=> ? AS SIGNED) FROM stripe_processed_events WHERE event_id = ?";
+
+const IS_OWN_PLAIN: &str = "SELECT CAST(? IS NULL AS SIGNED) FROM stripe_processed_events WHERE event_id = ?";
+
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND owner = ?";
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND ? IS NOT NULL";
@@ -214,6 +219,9 @@ const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
 #[derive(Debug)]
 pub struct Statements {
     pub(super) level: SchemaLevel,
+    /// See [`Traps`](crate::sql::columns::Traps).
+    pub(super) verifies: bool,
+    pub(super) is_own: Arc<str>,
     /// What the server's clock showed last.
     pub(super) clock: ServerClock,
     pub(super) insert: Arc<str>,
@@ -249,7 +257,7 @@ fn patient(statement: &str, seconds: u8) -> String {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel) -> Self {
+    pub(super) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
         let written = |statement: &str| table.prepared(statement);
         let shared = |many: Many| {
             let many = many.of(table);
@@ -259,8 +267,14 @@ impl Statements {
             SchemaLevel::Full => (INSERT, INSERT_IN, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (INSERT_PLAIN, INSERT_IN_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
         };
+        let is_own = match level {
+            SchemaLevel::Full => IS_OWN,
+            SchemaLevel::Plain => IS_OWN_PLAIN,
+        };
         Self {
             level,
+            verifies,
+            is_own: written(is_own),
             clock: ServerClock::default(),
             insert: written(&patient(insert, 1)),
             insert_in: written(&patient(insert_in, 0)),

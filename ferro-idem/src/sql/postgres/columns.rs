@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use crate::sql::columns::FoundColumn;
+use crate::sql::columns::{FoundColumn, Traps};
 use crate::sql::table::TableName;
 
 pub(super) const COMPARE_BYTES: &str =
@@ -26,8 +26,40 @@ pub(super) async fn of(
     connection: &mut PgConnection,
     table: &TableName,
 ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-    let found: Vec<(String, bool)> =
-        sqlx::query_as(LOOK).bind(format!("\"{table}\"")).fetch_all(connection).await?;
+    let found: Vec<(String, bool)> = sqlx::query_as(LOOK).bind(table.quoted()).fetch_all(connection).await?;
     let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
     Ok(found.into_iter().map(column).collect())
+}
+
+/// Triggers of users that fire for a row, rules, and row-level security that applies to this user.
+const TRAPS: &str = "\
+SELECT relkind::text, relpersistence::text,
+  relrowsecurity AND row_security_active(oid)
+    OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = tables.oid AND ev_type <> '1')
+    OR EXISTS (SELECT FROM pg_trigger WHERE tgrelid = tables.oid AND NOT tgisinternal AND tgenabled <> 'D')
+FROM pg_class AS tables
+WHERE oid = to_regclass($1)";
+
+pub(super) async fn traps(connection: &mut PgConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
+    let found: Option<(String, String, bool)> =
+        sqlx::query_as(TRAPS).bind(table.quoted()).fetch_optional(connection).await?;
+    let Some((kind, persistence, verifies)) = found else { return Ok(Traps::default()) };
+    let mut refusals = Vec::new();
+    if !matches!(&*kind, "r" | "p") {
+        refusals.push(format!(
+            "`{table}` is not a table but a view, a foreign table or a sequence, which does not tell whether an \
+             event is new: name the table itself"
+        ));
+    }
+    match &*persistence {
+        "u" => refusals.push(format!(
+            "the table `{table}` is UNLOGGED, so a crash empties it and a failover has none of it: keep it with\n{}",
+            table.in_statement("ALTER TABLE stripe_processed_events SET LOGGED;")
+        )),
+        "t" => refusals.push(format!(
+            "the table `{table}` is temporary, so each connection has one of its own: create a permanent one"
+        )),
+        _ => {}
+    }
+    Ok(Traps { verifies, refusals })
 }

@@ -14,7 +14,7 @@ use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::statements::Statements;
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
@@ -81,8 +81,8 @@ impl Dialect for Postgres {
 
     type Statements = Statements;
 
-    fn statements(_: &PgPool, table: &TableName, level: SchemaLevel) -> Statements {
-        Statements::new(table, level)
+    fn statements(_: &PgPool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
+        Statements::new(table, level, verifies)
     }
 
     async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -94,6 +94,10 @@ impl Dialect for Postgres {
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
         columns::of(connection, table).await
+    }
+
+    async fn look_for_traps(connection: &mut PgConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
+        columns::traps(connection, table).await
     }
 
     fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
@@ -110,8 +114,8 @@ impl Dialect for Postgres {
         if let ([mark], Attempt::First) = (marks, attempt) {
             let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone())).bind(deadline);
             let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
-            let inserted = deadline::checked(insert.execute(connection).await, &statements.clock)?;
-            return Ok(vec![inserted.rows_affected() == 1]);
+            let inserted = deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
+            return verified(connection, statements, marks, vec![inserted.rows_affected() == 1]).await;
         }
         let text = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
@@ -120,10 +124,10 @@ impl Dialect for Postgres {
             .bind(&events.ids)
             .bind(&events.types)
             .bind(&events.owners)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await;
         let marked: Vec<String> = deadline::checked(marked, &statements.clock)?;
-        Ok(are_in(&marked, events.ids.into_iter()))
+        verified(connection, statements, marks, are_in(&marked, events.ids.into_iter())).await
     }
 
     async fn claim(
@@ -140,9 +144,10 @@ impl Dialect for Postgres {
                 .bind(&*claim.mark.event_type)
                 .bind(uuid(claim.mark.owner))
                 .bind(claim.lease_millis)
-                .fetch_optional(connection)
+                .fetch_optional(&mut *connection)
                 .await;
-            return Ok(vec![claimed(deadline::checked(token, &statements.clock)?)]);
+            let outcomes = vec![claimed(deadline::checked(token, &statements.clock)?)];
+            return found(connection, statements, claims, outcomes).await;
         }
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
@@ -153,7 +158,7 @@ impl Dialect for Postgres {
             .bind(&events.types)
             .bind(&events.owners)
             .bind(leases)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await;
         let rows: Vec<(String, i64)> = deadline::checked(rows, &statements.clock)?;
         let mut tokens = HashMap::new();
@@ -161,7 +166,8 @@ impl Dialect for Postgres {
             // What was acquired comes first: a row that was processed may have been purged meanwhile.
             tokens.entry(id).or_insert(token);
         }
-        Ok(events.ids.iter().map(|&id| claimed(tokens.get(id).copied())).collect())
+        let outcomes = events.ids.iter().map(|&id| claimed(tokens.get(id).copied())).collect();
+        found(connection, statements, claims, outcomes).await
     }
 
     async fn look(
@@ -246,7 +252,7 @@ impl Dialect for Postgres {
         mark: &Mark,
     ) -> Result<MarkedIn<()>, sqlx::Error> {
         let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
-            .bind(format!("{}{}", statements.lock_prefix, mark.id))
+            .bind(format!("ferro-idem:{}", mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {
@@ -254,7 +260,8 @@ impl Dialect for Postgres {
         }
         let insert = sqlx::query(AssertSqlSafe(statements.mark_in.clone()));
         let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
-        let is_first = insert.execute(connection).await?.rows_affected() == 1;
+        let is_first = insert.execute(&mut *connection).await?.rows_affected() == 1;
+        let is_first = verified(connection, statements, &[mark], vec![is_first]).await?.contains(&true);
         Ok(if is_first { MarkedIn::Marked(()) } else { MarkedIn::RowExists(()) })
     }
 
@@ -294,6 +301,56 @@ impl Dialect for Postgres {
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
     }
+}
+
+/// Looks the rows up that a mark's statement spoke of, if the table may keep them out or change them. An event
+/// without a row is neither new nor a duplicate.
+async fn verified(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    marks: &[&Mark],
+    marked: Vec<bool>,
+) -> Result<Vec<bool>, sqlx::Error> {
+    if !statements.verifies {
+        return Ok(marked);
+    }
+    let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
+    let verified = |(mark, is_marked): (&&Mark, bool)| {
+        let owner = owners.get(&*mark.id).ok_or(sqlx::Error::RowNotFound)?;
+        // The rows of a plain table do not tell who made them.
+        let is_own = owner.map_or(is_marked, |owner| owner == uuid(mark.owner));
+        if is_marked && !is_own { Err(sqlx::Error::RowNotFound) } else { Ok(is_own) }
+    };
+    marks.iter().zip(marked).map(verified).collect()
+}
+
+/// The same for claims: an event that could not be claimed has to have a row.
+async fn found(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    claims: &[&NewClaim],
+    outcomes: Vec<Claimed>,
+) -> Result<Vec<Claimed>, sqlx::Error> {
+    if statements.verifies {
+        let owners = owners_of(connection, statements, claims.iter().map(|claim| &*claim.mark.id)).await?;
+        if !claims.iter().all(|claim| owners.contains_key(&*claim.mark.id)) {
+            return Err(sqlx::Error::RowNotFound);
+        }
+    }
+    Ok(outcomes)
+}
+
+async fn owners_of(
+    connection: &mut PgConnection,
+    statements: &Statements,
+    ids: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Option<Uuid>>, sqlx::Error> {
+    let rows: Vec<(String, Option<Uuid>)> = sqlx::query_as(AssertSqlSafe(statements.owners.clone()))
+        .persistent(PLANNED_ONCE)
+        .bind(ids.collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Events as the arrays that the statements take.

@@ -146,6 +146,12 @@ SELECT event_id::text, state::bigint, (EXTRACT(EPOCH FROM lease_until - clock_ti
 FROM stripe_processed_events
 WHERE event_id = ANY($1::text[])";
 
+const OWNERS: &str = "\
+SELECT event_id::text, owner FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+
+const OWNERS_PLAIN: &str = "\
+SELECT event_id::text, NULL::uuid FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+
 /// Every row of a plain table is processed.
 const LOOK_PLAIN: &str = "\
 SELECT event_id::text, 1::bigint, NULL::bigint
@@ -219,7 +225,10 @@ WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND
 
 /// Not granted if another transaction has it, instead of waiting for that one's handler. The lock ends
 /// with the transaction. Two events may share a number: the second one is then told to come again.
-const ENTER: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+///
+/// The table's oid tells its events from those of the other tables in the database, in whatever schema.
+const ENTER: &str = "\
+SELECT pg_try_advisory_xact_lock(hashtextextended($1, 'stripe_processed_events'::regclass::oid::bigint))";
 
 const TAKE_OVER: &str = "\
 UPDATE stripe_processed_events
@@ -254,8 +263,9 @@ WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    /// What tells this table's events from those of other tables in the same database.
-    pub(super) lock_prefix: String,
+    /// See [`Traps`](crate::sql::columns::Traps).
+    pub(super) verifies: bool,
+    pub(super) owners: Arc<str>,
     /// What the server's clock showed last.
     pub(super) clock: ServerClock,
     pub(super) mark_one: Arc<str>,
@@ -278,7 +288,7 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel) -> Self {
+    pub(super) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
         let written = |statement: &str| {
             let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
             let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
@@ -287,12 +297,15 @@ impl Statements {
             )
         };
         // A plain table is sent marks of one event, and never a retry: it could not tell whose a row is.
-        let (mark_one, mark_in, look, own, delete_page) = match level {
-            SchemaLevel::Full => (MARK_ONE, MARK_IN, LOOK, OWN, DELETE_PAGE),
-            SchemaLevel::Plain => (MARK_ONE_PLAIN, MARK_IN_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
+        let (mark_one, mark_in, look, owners, own, delete_page) = match level {
+            SchemaLevel::Full => (MARK_ONE, MARK_IN, LOOK, OWNERS, OWN, DELETE_PAGE),
+            SchemaLevel::Plain => {
+                (MARK_ONE_PLAIN, MARK_IN_PLAIN, LOOK_PLAIN, OWNERS_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN)
+            }
         };
         Self {
-            lock_prefix: format!("ferro-idem:{table}:"),
+            verifies,
+            owners: written(owners),
             clock: ServerClock::default(),
             mark_one: written(mark_one),
             mark_in: written(mark_in),

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::statements::SCHEMA;
-use crate::sql::columns::FoundColumn;
+use crate::sql::columns::{FoundColumn, Traps};
 use crate::sql::table::TableName;
 
 /// The affinity is TEXT or none, by the rules for declared types
@@ -39,4 +39,25 @@ pub(super) fn moved_to_schema(found: &[FoundColumn]) -> String {
          DROP TABLE ids_taken_for_one;\n\
          COMMIT;"
     )
+}
+
+/// Triggers, other unique keys, and columns with an ON CONFLICT clause of their own: each can keep a row out without
+/// an error.
+const TRAPS: &str = "\
+SELECT (SELECT type FROM sqlite_master WHERE name = ?1 AND type IN ('table', 'view')),
+  EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?1))
+    OR EXISTS (SELECT 1 FROM sqlite_master WHERE lower(name) = lower(?1) AND upper(sql) LIKE '%CONFLICT%')
+    OR (SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\") > 1";
+
+pub(super) async fn traps(
+    connection: &mut SqliteConnection,
+    table: &TableName,
+) -> Result<Traps, sqlx::Error> {
+    let (kind, verifies): (Option<String>, bool) =
+        sqlx::query_as(TRAPS).bind(table.as_str()).fetch_one(connection).await?;
+    let refusals = match kind.as_deref() {
+        Some("view") => vec![format!("`{table}` is a view, not a table: name the table itself")],
+        _ => Vec::new(),
+    };
+    Ok(Traps { verifies, refusals })
 }

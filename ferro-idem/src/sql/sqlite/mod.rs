@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 
 use self::in_flight::{EventLock, InFlight};
 use self::statements::Statements;
-use super::columns::{FoundColumn, SchemaLevel};
+use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
@@ -98,9 +98,9 @@ impl Dialect for Sqlite {
 
     type Statements = Statements;
 
-    fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel) -> Statements {
+    fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
         let in_flight = InFlight::of(pool.connect_options().get_filename(), table.as_str());
-        Statements::new(table, level, in_flight)
+        Statements::new(table, level, in_flight, verifies)
     }
 
     async fn run(connection: &mut SqliteConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -112,6 +112,13 @@ impl Dialect for Sqlite {
         table: &TableName,
     ) -> Result<Vec<FoundColumn>, sqlx::Error> {
         columns::of(connection, table).await
+    }
+
+    async fn look_for_traps(
+        connection: &mut SqliteConnection,
+        table: &TableName,
+    ) -> Result<Traps, sqlx::Error> {
+        columns::traps(connection, table).await
     }
 
     fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str> {
@@ -133,8 +140,16 @@ impl Dialect for Sqlite {
                 insert = insert.bind(mark.owner.as_bytes().as_slice());
             }
         }
-        let marked: Vec<String> = insert.fetch_all(connection).await?;
-        Ok(are_in(&marked, marks.iter().map(|mark| &*mark.id)))
+        let marked: Vec<String> = insert.fetch_all(&mut *connection).await?;
+        let marked = are_in(&marked, marks.iter().map(|mark| &*mark.id));
+        if !statements.verifies {
+            return Ok(marked);
+        }
+        let mut verified = Vec::with_capacity(marks.len());
+        for (mark, is_marked) in marks.iter().zip(marked) {
+            verified.push(self::verified(connection, statements, mark, is_marked).await?);
+        }
+        Ok(verified)
     }
 
     async fn unmark(
@@ -165,8 +180,13 @@ impl Dialect for Sqlite {
                 .bind(claim.mark.owner.as_bytes().as_slice())
                 .bind(claim.lease_millis);
         }
-        let claimed: Vec<(String, i64)> = insert.fetch_all(connection).await?;
+        let claimed: Vec<(String, i64)> = insert.fetch_all(&mut *connection).await?;
         let tokens: HashMap<String, i64> = claimed.into_iter().collect();
+        if statements.verifies {
+            for claim in claims {
+                verified(connection, statements, &claim.mark, false).await?;
+            }
+        }
         let claimed = |claim: &&NewClaim| match tokens.get(&*claim.mark.id) {
             Some(&token) => Claimed::Acquired { token: token_of(token) },
             None => Claimed::Unknown,
@@ -274,5 +294,24 @@ impl Dialect for Sqlite {
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
+    }
+}
+
+/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
+/// row is neither new nor a duplicate.
+async fn verified(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    mark: &Mark,
+    is_marked: bool,
+) -> Result<bool, sqlx::Error> {
+    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(&*mark.id);
+    let is_own: Option<bool> = own.bind(mark.owner.as_bytes().as_slice()).fetch_optional(connection).await?;
+    match is_own {
+        None => Err(sqlx::Error::RowNotFound),
+        // The rows of a plain table do not tell who made them.
+        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
+        Some(false) if is_marked => Err(sqlx::Error::RowNotFound),
+        Some(is_own) => Ok(is_own),
     }
 }

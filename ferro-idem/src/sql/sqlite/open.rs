@@ -20,13 +20,11 @@ const CONNECTIONS: u32 = 4;
 
 pub(super) async fn open(path: &Path) -> Result<SqliteLog, Error> {
     let operation = || format!("open the database file `{}`", path.display());
-    if path.as_os_str() == ":memory:" {
+    if let Some((source, advice)) = not_a_file(path) {
         return Err(Error::Store {
             operation: operation().into(),
-            advice: "a database in memory is one per connection: use `MemoryProcessedLog`, or \
-                     `SqliteLog::new` over a pool of one connection"
-                .into(),
-            source: "`:memory:` is not a file".into(),
+            advice: advice.into(),
+            source: source.into(),
         });
     }
     let fault = |error| {
@@ -54,6 +52,32 @@ pub(super) async fn open(path: &Path) -> Result<SqliteLog, Error> {
     let log = SqliteLog::new(pool);
     log.create_table().await?;
     Ok(log)
+}
+
+/// What the path names instead of a file on disk, and what to do about it.
+fn not_a_file(path: &Path) -> Option<(&'static str, &'static str)> {
+    let text = path.to_string_lossy();
+    if text.trim().is_empty() {
+        // SQLite opens a temporary database of its own for each connection.
+        Some(("the path is empty", "name the file, and see whether the variable that holds its name is set"))
+    } else if text.trim() == ":memory:" || text.contains("::memory:") || text.contains("mode=memory") {
+        Some((
+            "a database in memory is not a file",
+            "a database in memory is one per connection: use `MemoryProcessedLog`, or `SqliteLog::new` over a pool of \
+             one connection",
+        ))
+    } else if ["file:", "sqlite:"].iter().any(|scheme| text.starts_with(scheme)) {
+        Some((
+            "the path is a URL",
+            "give the path of the file alone, or use `SqliteLog::new` over a pool of your own",
+        ))
+    } else if path.is_dir() || text.ends_with('/') {
+        Some(("the path is a folder", "name a file in it; the folder has to exist"))
+    } else if path.exists() && !path.is_file() {
+        Some(("the path is a device, a pipe or a socket", "name a file on disk"))
+    } else {
+        None
+    }
 }
 
 /// Connects, and waits where another process is putting the same new file into WAL mode: the busy

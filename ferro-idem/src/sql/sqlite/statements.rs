@@ -127,6 +127,11 @@ const UNMARK: Many = Many {
          WHERE (event_id, owner) IN (SELECT id, owner FROM b) AND state = 1 AND fencing_token = 0",
 };
 
+/// No row if the event has none.
+const IS_OWN: &str = "SELECT owner IS ?2 FROM stripe_processed_events WHERE event_id = ?1";
+
+const IS_OWN_PLAIN: &str = "SELECT ?2 IS NULL FROM stripe_processed_events WHERE event_id = ?1";
+
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1";
@@ -134,18 +139,35 @@ const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = 
 const PAGE_END: &str = "SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events \
      WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
 
+/// When the event was received, in seconds since 1970, however the application's own table keeps it: text, or a
+/// number of seconds, milliseconds, microseconds or nanoseconds, or a Julian day (they are told apart by their size,
+/// until the year 5138). NULL, so that the row stays, for everything else.
+const RECEIVED: &str = "\
+CASE
+  WHEN typeof(received_at) = 'text' AND received_at GLOB '*[^0-9.]*' THEN unixepoch(received_at)
+  WHEN typeof(received_at) = 'blob' OR CAST(received_at AS REAL) <= 0 THEN NULL
+  WHEN CAST(received_at AS REAL) < 1e7 THEN (CAST(received_at AS REAL) - 2440587.5) * 86400
+  WHEN CAST(received_at AS REAL) < 1e11 THEN CAST(received_at AS REAL)
+  WHEN CAST(received_at AS REAL) < 1e14 THEN CAST(received_at AS REAL) / 1e3
+  WHEN CAST(received_at AS REAL) < 1e17 THEN CAST(received_at AS REAL) / 1e6
+  ELSE CAST(received_at AS REAL) / 1e9
+END";
+
 const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3 \
+     WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3 \
      AND (state <> 0 OR lease_until <= unixepoch('subsec') * 1000)";
 
 const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND unixepoch(received_at) < unixepoch('now') - ?3";
+     WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3";
 
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
     pub(super) level: SchemaLevel,
     pub(super) in_flight: InFlight,
+    /// See [`Traps`](crate::sql::columns::Traps).
+    pub(super) verifies: bool,
+    pub(super) is_own: Arc<str>,
     pub(super) mark: Many<String>,
     pub(super) mark_again: Many<String>,
     pub(super) claim: Many<String>,
@@ -162,8 +184,8 @@ pub struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel, in_flight: InFlight) -> Self {
-        let written = |statement| table.prepared(statement);
+    pub(super) fn new(table: &TableName, level: SchemaLevel, in_flight: InFlight, verifies: bool) -> Self {
+        let written = |statement: &str| table.prepared(statement);
         let (mark, look, own, delete_page) = match level {
             SchemaLevel::Full => (MARK, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (MARK_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
@@ -171,6 +193,11 @@ impl Statements {
         Self {
             level,
             in_flight,
+            verifies,
+            is_own: written(match level {
+                SchemaLevel::Full => IS_OWN,
+                SchemaLevel::Plain => IS_OWN_PLAIN,
+            }),
             mark: mark.of(table),
             mark_again: MARK_AGAIN.of(table),
             claim: CLAIM.of(table),
@@ -183,7 +210,7 @@ impl Statements {
             take_over: written(TAKE_OVER),
             own: written(own),
             page_end: written(PAGE_END),
-            delete_page: written(delete_page),
+            delete_page: written(&delete_page.replace("{received}", RECEIVED)),
         }
     }
 
