@@ -62,6 +62,9 @@
 //! | `redis` | [`RedisLog`] |
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
+//! | `github` | [`GithubWebhook`](sender::github::GithubWebhook), [`GithubEvent`](sender::github::GithubEvent) |
+//! | `standard-webhooks`, `slack`, `shopify`, `square`, `paddle` | the same for these [senders](sender) |
+//! | `sender` | [`sender::Sender`], for a sender of your own |
 //! | `axum` | replies, rejections and extractors for axum |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
@@ -74,6 +77,7 @@
         feature = "memory",
         feature = "mysql",
         feature = "postgres",
+        feature = "github",
         feature = "redis",
         feature = "sqlite",
         feature = "stripe"
@@ -117,10 +121,10 @@ pub mod conformance;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sender")]
+pub mod sender;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
-#[cfg(feature = "stripe")]
-pub mod stripe;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -138,6 +142,9 @@ pub use crate::log::{ProcessedEventLog, RETENTION};
 pub use crate::owner::Owner;
 pub use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
 pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
+
+#[cfg(feature = "stripe")]
+pub use crate::sender::stripe;
 
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;

@@ -1,8 +1,8 @@
 //! Replies, rejections and the extractor for axum.
 
+#[cfg(feature = "sender")]
+pub(crate) mod sender;
 mod settle;
-#[cfg(feature = "stripe")]
-pub(crate) mod stripe;
 
 use axum::Json;
 use axum::http::StatusCode;

@@ -1,23 +1,44 @@
 //! One endpoint's signing secrets.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use std::time::{Duration, SystemTime};
 
 use super::event::StripeEvent;
-use super::refused;
-use super::secret::{self, InvalidSecret};
-use super::signature::{SignatureError, SignatureHeader};
+use crate::sender::clock::{check_age, unix_seconds};
+use crate::sender::keys::{Encoding, Keys};
+use crate::sender::secret::Rules;
+use crate::sender::timed::{Form, Reasons};
+use crate::sender::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, refused};
 
 /// The header that carries the signature: `Stripe-Signature`, in lower case as HTTP/2 sends it.
 pub const SIGNATURE_HEADER: &str = "stripe-signature";
 
 /// Stripe's libraries accept a signature for five minutes (<https://docs.stripe.com/webhooks#replay-attacks>).
 const TOLERANCE: Duration = Duration::from_mins(5);
+
+const RULES: Rules = Rules {
+    prefix: Some("whsec_"),
+    api_keys: &["sk_", "rk_", "pk_"],
+    ids: &["we_", "ed_"],
+    others: &[],
+    is_free_text: false,
+    without: &['\\', ','],
+};
+
+/// `t=1492774577,v1=5257a8...,v1=...,v0=...` (<https://docs.stripe.com/webhooks#verify-manually>).
+const FORM: Form = Form {
+    header: "Stripe-Signature",
+    separator: ',',
+    time: "t",
+    signature: "v1",
+    reasons: Reasons {
+        no_time: "it has no `t=`",
+        two_times: "it has more than one `t=`",
+        bad_time: "its `t=` is not a Unix time in seconds",
+        no_signature: "it has no `v1=`",
+        too_many: "it has more than 16 `v1=`",
+    },
+};
 
 /// Verifies that deliveries come from Stripe.
 ///
@@ -42,10 +63,7 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// ```
 #[derive(Clone)]
 pub struct StripeWebhook {
-    /// Keyed once, cloned for each delivery.
-    keys: Arc<[Hmac<Sha256>]>,
-    /// What was configured as a secret and cannot be one.
-    flaw: Option<InvalidSecret>,
+    keys: Keys,
     tolerance: Duration,
 }
 
@@ -76,7 +94,7 @@ impl StripeWebhook {
     ///
     /// assert!(StripeWebhook::try_new("whsec_test\n").is_ok());
     /// assert_eq!(StripeWebhook::try_new("").unwrap_err(), InvalidSecret::Empty);
-    /// assert_eq!(StripeWebhook::try_new("test").unwrap_err(), InvalidSecret::NoPrefix);
+    /// assert_eq!(StripeWebhook::try_new("test").unwrap_err(), InvalidSecret::NoPrefix { prefix: "whsec_" });
     /// ```
     ///
     /// # Errors
@@ -87,7 +105,7 @@ impl StripeWebhook {
     }
 
     fn empty() -> Self {
-        Self { keys: Arc::from([]), flaw: None, tolerance: TOLERANCE }
+        Self { keys: Keys::default(), tolerance: TOLERANCE }
     }
 
     /// The same endpoint with one more secret.
@@ -104,11 +122,7 @@ impl StripeWebhook {
     /// ```
     #[must_use]
     pub fn with_secret(mut self, secret: impl AsRef<str>) -> Self {
-        match secret::key(secret.as_ref()) {
-            Ok(key) => self.keys = self.keys.iter().cloned().chain([key]).collect(),
-            Err(InvalidSecret::Empty) => {}
-            Err(flaw) => self.flaw = Some(flaw),
-        }
+        self.keys.add(RULES.key(secret.as_ref()));
         self
     }
 
@@ -118,7 +132,7 @@ impl StripeWebhook {
     /// use ferro_idem::stripe::{InvalidSecret, StripeWebhook};
     ///
     /// let webhook = StripeWebhook::try_new("whsec_old")?.try_with_secret("whsec_new")?;
-    /// assert_eq!(webhook.try_with_secret("whsec_").unwrap_err(), InvalidSecret::PrefixOnly);
+    /// assert_eq!(webhook.try_with_secret("whsec_").unwrap_err(), InvalidSecret::PrefixOnly { prefix: "whsec_" });
     /// # Ok::<(), InvalidSecret>(())
     /// ```
     ///
@@ -126,8 +140,7 @@ impl StripeWebhook {
     ///
     /// [`InvalidSecret`] if the text cannot be a signing secret, or does not begin with `whsec_`.
     pub fn try_with_secret(mut self, secret: impl AsRef<str>) -> Result<Self, InvalidSecret> {
-        let key = secret::strict_key(secret.as_ref())?;
-        self.keys = self.keys.iter().cloned().chain([key]).collect();
+        self.keys.try_add(RULES.strict_key(secret.as_ref()))?;
         Ok(self)
     }
 
@@ -184,24 +197,17 @@ impl StripeWebhook {
         header: &str,
         now: SystemTime,
     ) -> Result<StripeEvent, SignatureError> {
-        self.verified(payload, header, now).map_err(refused)
+        self.verified(payload, header, now).map_err(|error| refused(Self::NAME, error))
     }
 
     fn verified(&self, payload: &[u8], header: &str, now: SystemTime) -> Result<StripeEvent, SignatureError> {
-        if self.keys.is_empty() {
-            return Err(self.no_secret());
-        }
-        let header = SignatureHeader::parse(header)?;
-        if !self.is_signed(payload, &header) {
-            return Err(self.flaw.map_or(SignatureError::Mismatch, SignatureError::InvalidSecret));
-        }
+        self.keys.check()?;
+        let header = FORM.parse(header)?;
+        let signed: [&[u8]; 3] = [header.timestamp.as_bytes(), b".", payload];
+        self.keys.verify(&signed, Encoding::LowerHex, header.signatures.iter().copied())?;
         // After the signature, so that nobody without the secret learns about this clock.
-        self.check_age(&header, now)?;
+        check_age(header.seconds, now, self.tolerance)?;
         Ok(StripeEvent::from_verified(payload, header.seconds)?)
-    }
-
-    fn no_secret(&self) -> SignatureError {
-        self.flaw.map_or(SignatureError::NoSecret, SignatureError::InvalidSecret)
     }
 
     /// The header that Stripe would send with `payload` at `at`, for tests.
@@ -212,55 +218,39 @@ impl StripeWebhook {
     ///
     /// [`SignatureError::NoSecret`] if there is none, or [`SignatureError::InvalidSecret`].
     pub fn sign(&self, payload: &[u8], at: SystemTime) -> Result<String, SignatureError> {
-        let key = self.keys.last().ok_or_else(|| self.no_secret())?;
         let timestamp = unix_seconds(at).to_string();
-        Ok(format!("t={timestamp},v1={}", signature(key, &timestamp, payload)))
-    }
-
-    fn is_signed(&self, payload: &[u8], header: &SignatureHeader<'_>) -> bool {
-        self.keys.iter().any(|key| {
-            let expected = signature(key, header.timestamp, payload);
-            header.v1.iter().any(|given| expected.as_bytes().ct_eq(given.as_bytes()).into())
-        })
-    }
-
-    fn check_age(&self, header: &SignatureHeader<'_>, now: SystemTime) -> Result<(), SignatureError> {
-        let tolerance = self.tolerance;
-        let now = unix_seconds(now);
-        let age = Duration::from_secs(now.saturating_sub(header.seconds));
-        let ahead = Duration::from_secs(header.seconds.saturating_sub(now));
-        if age > tolerance {
-            Err(SignatureError::Stale { age, tolerance })
-        } else if ahead > tolerance {
-            Err(SignatureError::InFuture { ahead, tolerance })
-        } else {
-            Ok(())
-        }
+        let signature = self.keys.sign(&[timestamp.as_bytes(), b".", payload], Encoding::LowerHex)?;
+        Ok(format!("t={timestamp},v1={signature}"))
     }
 }
 
-/// In lower-case hex, as Stripe writes it.
-fn signature(key: &Hmac<Sha256>, timestamp: &str, payload: &[u8]) -> String {
-    let signed = key.clone().chain_update(timestamp).chain_update(b".").chain_update(payload);
-    hex::encode(signed.finalize().into_bytes())
-}
+impl Sender for StripeWebhook {
+    type Event = StripeEvent;
+    const NAME: &'static str = "stripe";
+    const ID: IdCoverage = IdCoverage::Signed;
 
-/// A time before 1970 counts as 1970.
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    fn verify(&self, delivery: &Delivery<'_>) -> Result<StripeEvent, SignatureError> {
+        let header = delivery.header(FORM.header).map_err(|error| refused(Self::NAME, error))?;
+        self.verify(delivery.body(), header)
+    }
+
+    fn decode(&self, delivery: &Delivery<'_>) -> Result<StripeEvent, PayloadError> {
+        StripeEvent::from_unverified(delivery.body())
+    }
 }
 
 impl fmt::Debug for StripeWebhook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("StripeWebhook");
-        shown.field("secrets", &self.keys.len()).field("tolerance", &self.tolerance);
-        if let Some(flaw) = &self.flaw {
-            shown.field("invalid_secret", flaw);
-        }
-        shown.finish()
+        self.keys.show(&mut shown);
+        shown.field("tolerance", &self.tolerance).finish()
     }
 }
 
 #[cfg(test)]
 #[path = "webhook_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "header_tests.rs"]
+mod header_tests;

@@ -7,9 +7,6 @@
 //! Stripe signs the whole body, so the id is under the signature. It delivers again for up to three days until
 //! the endpoint answers 2xx, and for 30 days by hand (<https://docs.stripe.com/webhooks#automatic-retries>).
 //!
-//! Under the feature `tracing`, each refused delivery is logged at WARN with the target `ferro_idem` and the fields
-//! `sender` (`stripe`), `rule` and `error`. None of them holds the payload, the header or a secret.
-//!
 //! # The dashboard's test event
 //!
 //! The dashboard's "Send test webhook" always delivers the id `evt_00000000000000`
@@ -19,23 +16,11 @@
 
 mod envelope;
 mod event;
-mod payload;
-mod secret;
-mod signature;
 mod webhook;
 
 pub use self::envelope::Created;
 pub use self::event::{StripeEvent, Testable};
-pub use self::payload::PayloadError;
-pub use self::secret::InvalidSecret;
-pub use self::signature::SignatureError;
 pub use self::webhook::{SIGNATURE_HEADER, StripeWebhook};
 #[cfg(feature = "axum")]
-pub use crate::axum::stripe::StripeRejection;
-
-/// Logs why a delivery is refused.
-pub(crate) fn refused(error: SignatureError) -> SignatureError {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(target: "ferro_idem", sender = "stripe", rule = error.rule(), %error, "signature refused");
-    error
-}
+pub use crate::axum::sender::SenderRejection as StripeRejection;
+pub use crate::sender::{InvalidSecret, PayloadError, SignatureError};

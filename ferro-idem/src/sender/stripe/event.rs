@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::envelope::{Created, Envelope};
-use super::payload::{Flaw, PayloadError};
 use crate::event::WebhookEvent;
+use crate::sender::json;
+use crate::sender::payload::{Flaw, PayloadError};
 
 /// A Stripe event: the envelope, and the payload as it was sent.
 ///
@@ -80,8 +81,7 @@ impl StripeEvent {
     }
 
     fn read(payload: &[u8], signed_at: Option<u64>) -> Result<Self, PayloadError> {
-        let payload = std::str::from_utf8(payload)
-            .map_err(|error| PayloadError::no_event(Flaw::NotUtf8 { index: error.valid_up_to() }))?;
+        let payload = json::text(payload)?;
         let envelope = Envelope::parse(payload)?;
         Ok(Self { inner: Arc::new(Inner { payload: payload.into(), envelope, signed_at }) })
     }
@@ -182,7 +182,7 @@ impl StripeEvent {
     ///
     /// [`PayloadError`] if the event does not fit `T`.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
-        decode(&self.inner.payload)
+        json::decode(&self.inner.payload)
     }
 
     /// Decodes `data.object`.
@@ -249,7 +249,7 @@ impl StripeEvent {
         name: &'static str,
     ) -> Result<T, PayloadError> {
         let part = range.and_then(|range| self.inner.payload.get(range.clone()));
-        decode(part.ok_or(PayloadError::no_event(Flaw::Lacks(name)))?)
+        json::decode(part.ok_or(PayloadError::no_event(Flaw::Lacks(name)))?)
     }
 
     /// Whether this is the event that the dashboard's "Send test webhook" delivers: `evt_00000000000000`, the same
@@ -292,10 +292,6 @@ impl StripeEvent {
         };
         Testable { id, event_type: self.event_type() }
     }
-}
-
-fn decode<T: DeserializeOwned>(text: &str) -> Result<T, PayloadError> {
-    serde_json::from_str(text).map_err(|error| PayloadError::not(std::any::type_name::<T>(), &error))
 }
 
 /// Made by [`StripeEvent::testable`].

@@ -1,0 +1,138 @@
+//! What is read of a body before an application asks for more of it: named members of a JSON object.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::payload::{Flaw, PayloadError};
+
+/// The body as text.
+pub(super) fn text(body: &[u8]) -> Result<&str, PayloadError> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| PayloadError::no_event(Flaw::NotUtf8 { index: error.valid_up_to() }))?;
+    if text.starts_with('\u{feff}') {
+        return Err(PayloadError::no_event(Flaw::ByteOrderMark));
+    }
+    Ok(text)
+}
+
+pub(super) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, PayloadError> {
+    serde_json::from_str(text).map_err(|error| PayloadError::not(std::any::type_name::<T>(), &error))
+}
+
+/// The named members of an event, which is a JSON object.
+pub(super) fn members<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+) -> Result<[Member<'a>; N], PayloadError> {
+    raw_members(text, names).map_err(|error| PayloadError::not("an event", &error))
+}
+
+/// The value, if it is there and fits.
+pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// `null` is no value.
+pub(super) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+/// Where the value is in the payload.
+pub(super) fn range_in(payload: &str, raw: Option<&RawValue>) -> Option<Range<usize>> {
+    let raw = present(raw)?.get();
+    let start = raw.as_ptr().addr().checked_sub(payload.as_ptr().addr())?;
+    Some(start..start + raw.len())
+}
+
+/// One member of a JSON object, as it was sent.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Member<'a> {
+    /// The last one wins, as in `serde_json::Value`.
+    pub(super) last: Option<&'a RawValue>,
+    is_repeated: bool,
+}
+
+impl Member<'_> {
+    /// The string, which has to be there exactly once. Two readers of a repeated member may differ in which one
+    /// they take, and the fence would then keep another event than the one that the handler sees.
+    pub(super) fn strict(&self, payload: &str, name: &'static str) -> Result<String, PayloadError> {
+        if self.is_repeated {
+            return Err(PayloadError::no_event(Flaw::Repeats(name)));
+        }
+        lenient(self.last).ok_or_else(|| {
+            let end = range_in(payload, self.last).map_or(payload.trim_end().len(), |range| range.end);
+            let before = payload.get(..end).unwrap_or(payload);
+            let line = 1 + before.matches('\n').count();
+            let column = before.rsplit('\n').next().unwrap_or_default().len();
+            PayloadError::no_event(Flaw::Shape { line, column })
+        })
+    }
+}
+
+/// The named members of a value, none of them if it is no object.
+pub(super) fn within<'a, const N: usize>(
+    raw: Option<&'a RawValue>,
+    names: [&'static str; N],
+) -> [Option<&'a RawValue>; N] {
+    let members = raw.and_then(|raw| raw_members(raw.get(), names).ok());
+    members.map_or([None; N], |members| members.map(|member| member.last))
+}
+
+fn raw_members<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+) -> Result<[Member<'a>; N], serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    // Only an object: what serde derives for a struct takes an array too, by the order of its fields.
+    let members = json.deserialize_map(Members(names))?;
+    json.end()?;
+    Ok(members)
+}
+
+struct Members<const N: usize>([&'static str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Members<N> {
+    type Value = [Member<'de>; N];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = [Member::default(); N];
+        while let Some(index) = map.next_key_seed(Name(&self.0))? {
+            let value = map.next_value()?;
+            if let Some(member) = index.and_then(|index| members.get_mut(index)) {
+                *member = Member { last: Some(value), is_repeated: member.last.is_some() };
+            }
+        }
+        Ok(members)
+    }
+}
+
+/// Which of the known names it is. It is read as bytes, so that a name that is no text (a lone surrogate) is
+/// passed over like any other that is not known.
+struct Name<'n>(&'n [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|known| known.as_bytes() == name))
+    }
+}
