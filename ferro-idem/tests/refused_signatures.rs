@@ -55,7 +55,7 @@ async fn a_refused_signature_is_logged_with_its_rule() {
     let payload = format!(r#"{{"id":"evt_1","type":"invoice.paid","note":"{CANARY}"}}"#);
     let no_id = format!(r#"{{"type":"{CANARY}"}}"#);
     let signed = |payload: &str, at| webhook.sign(payload.as_bytes(), at).unwrap();
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     for (rule, headers, payload) in [
         ("missing_header", vec![], &payload),
         ("repeated_header", vec![CANARY.to_owned(), CANARY.to_owned()], &payload),

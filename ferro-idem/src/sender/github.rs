@@ -103,7 +103,7 @@ impl GithubWebhook {
         let Some(signature) = header.strip_prefix("sha256=") else {
             return Err(SignatureError::malformed(SIGNATURE, "it does not begin with `sha256=`"));
         };
-        self.keys.verify(&[delivery.body()], Encoding::LowerHex, iter::once(signature))?;
+        self.keys.verify(&[delivery.body()], Encoding::LowerHex, &iter::once(signature))?;
         // For the header's own error: a proxy may have dropped it.
         for header in [DELIVERY, EVENT] {
             if delivery.header(header)?.is_empty() {

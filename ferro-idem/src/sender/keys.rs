@@ -68,7 +68,7 @@ impl Keys {
         &self,
         signed: &[&[u8]],
         encoding: Encoding,
-        given: impl Iterator<Item = &'s str> + Clone,
+        given: &(impl Iterator<Item = &'s str> + Clone),
     ) -> Result<(), SignatureError> {
         self.check()?;
         let matches = self.keys.iter().any(|key| {

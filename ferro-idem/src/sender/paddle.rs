@@ -130,7 +130,7 @@ impl PaddleWebhook {
         self.keys.check()?;
         let header = FORM.parse(delivery.header(FORM.header)?)?;
         let signed: [&[u8]; 3] = [header.timestamp.as_bytes(), b":", delivery.body()];
-        self.keys.verify(&signed, Encoding::LowerHex, header.signatures.iter().copied())?;
+        self.keys.verify(&signed, Encoding::LowerHex, &header.signatures.iter().copied())?;
         // After the signature, so that nobody without the secret learns about this clock.
         check_age(header.seconds, now, self.tolerance)?;
         Ok(self.decode(delivery)?)

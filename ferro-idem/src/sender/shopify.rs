@@ -120,7 +120,7 @@ impl ShopifyWebhook {
         self.keys.check()?;
         let headers = headers(delivery)?;
         let signature = delivery.header(headers.signature)?;
-        self.keys.verify(&[delivery.body()], Encoding::Base64, iter::once(signature))?;
+        self.keys.verify(&[delivery.body()], Encoding::Base64, &iter::once(signature))?;
         // For the headers' own errors: a proxy may have dropped them.
         for header in [headers.id, headers.topic] {
             if delivery.header(header)?.is_empty() {

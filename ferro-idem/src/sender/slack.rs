@@ -135,7 +135,7 @@ impl SlackWebhook {
         let Some(signature) = signature.strip_prefix("v0=") else {
             return Err(SignatureError::malformed(SIGNATURE, "it does not begin with `v0=`"));
         };
-        self.keys.verify(&signed(timestamp, delivery.body()), Encoding::LowerHex, iter::once(signature))?;
+        self.keys.verify(&signed(timestamp, delivery.body()), Encoding::LowerHex, &iter::once(signature))?;
         // After the signature, so that nobody without the secret learns about this clock.
         check_age(seconds, now, self.tolerance)
     }

@@ -95,7 +95,7 @@ impl SquareWebhook {
         self.keys.check()?;
         let signature = delivery.header(SIGNATURE)?;
         let signed = [self.url.as_bytes(), delivery.body()];
-        self.keys.verify(&signed, Encoding::Base64, iter::once(signature))?;
+        self.keys.verify(&signed, Encoding::Base64, &iter::once(signature))?;
         Ok(self.decode(delivery)?)
     }
 }

@@ -204,7 +204,7 @@ impl StripeWebhook {
         self.keys.check()?;
         let header = FORM.parse(header)?;
         let signed: [&[u8]; 3] = [header.timestamp.as_bytes(), b".", payload];
-        self.keys.verify(&signed, Encoding::LowerHex, header.signatures.iter().copied())?;
+        self.keys.verify(&signed, Encoding::LowerHex, &header.signatures.iter().copied())?;
         // After the signature, so that nobody without the secret learns about this clock.
         check_age(header.seconds, now, self.tolerance)?;
         Ok(StripeEvent::from_verified(payload, header.seconds)?)
