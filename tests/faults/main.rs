@@ -1,5 +1,4 @@
-//! What goes wrong between a log and its server, and at the server: no event is lost by it, and none runs
-//! twice.
+//! Faults of the server, and between a log and its server: none of them loses an event or runs one twice.
 
 mod killed;
 mod late;
@@ -7,5 +6,5 @@ mod lost_replies;
 mod naive;
 mod rig;
 mod silent;
-mod unheard;
+mod undelivered;
 mod upgrade;

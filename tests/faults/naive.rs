@@ -1,4 +1,4 @@
-//! The log that everybody writes by hand, and repeats after an error.
+//! The negative control: the log that is usually written by hand, repeated after an error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Rig for OnPostgresNaively {
     }
 }
 
-/// A rig asks for claims.
+/// The rig needs a log with claims.
 #[async_trait]
 impl ClaimLog for Naive {
     async fn claim(&self, _: EventRef<'_>, _: Owner, _: Duration) -> Result<ClaimOutcome, Error> {

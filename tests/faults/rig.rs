@@ -1,4 +1,4 @@
-//! A log on a real server, by way of a proxy, and what a handler does behind it.
+//! A log on a real server, through a proxy, and the handlers that use it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,14 +18,14 @@ use tokio::time::timeout;
 
 pub(crate) type Delivered = Result<Outcome<()>, Error>;
 
-/// What a delivery does, from its first message to its last.
+/// What a delivery does with its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// A mark.
     Fence,
     /// A claim, completed.
     Complete,
-    /// A claim whose body stays until its lease was renewed, completed.
+    /// A claim whose body runs until its lease has been renewed, completed.
     Renew,
     /// A claim whose body fails once.
     Release,
@@ -43,10 +43,10 @@ impl Operation {
     }
 }
 
-/// How many events are delivered together. One of them comes twice.
+/// How many events are delivered together. One of them is delivered twice.
 pub(crate) const TOGETHER: usize = 9;
 
-/// An event's handler: how often it ran, and how it is to go.
+/// A handler: how often it ran, and its lease.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) runs: AtomicUsize,
@@ -63,13 +63,13 @@ impl Body {
     }
 }
 
-/// A database of its own on a server that is shared.
+/// A database on a server that tests share.
 pub(crate) trait Rig: Send + Sync + Sized + 'static {
     const NAME: &'static str;
     const PROTOCOL: Protocol;
 
-    /// Whether the log gives a connection up that does not answer. That of Redis is the application's,
-    /// and redis-rs keeps it until the operating system calls it broken.
+    /// Whether the log gives up a connection that does not answer. The connection of a Redis log is the application's,
+    /// and redis-rs keeps it until the operating system reports it as broken.
     const CAN_LEAVE_A_CONNECTION: bool = true;
     type Log: ClaimLog + ProcessedEventLog;
 
@@ -77,23 +77,24 @@ pub(crate) trait Rig: Send + Sync + Sized + 'static {
 
     fn server_port(&self) -> u16;
 
-    /// A log with connections of its own, by way of the proxy where there is one.
+    /// A log with its own connections, through the proxy if there is one.
     fn open(&self, proxy: Option<&Proxy>) -> impl Future<Output = Self::Log> + Send;
 
-    /// Whether every connection is back in the pool. sqlx asks the server on the way there, so what the next
-    /// delivery says could otherwise be said on another connection, among the words of its opening.
+    /// Whether every connection is back in the pool. sqlx pings the server before that, so the next delivery could
+    /// otherwise open another connection, with more messages.
     fn is_at_rest(_: &Self::Log) -> bool {
         true
     }
 
-    /// A delivery in a transaction, and how many effects an event has.
+    /// A delivery in a transaction.
     fn transaction(log: &Self::Log, event: &str) -> impl Future<Output = Delivered> + Send;
+    /// The number of effects of an event.
     fn effects(log: &Self::Log, event: &str) -> impl Future<Output = i64> + Send;
 }
 
-/// A log whose table can be looked into.
+/// A log with a table that a test can read.
 pub(crate) trait InTable: Rig {
-    /// Whether the event has a row, by no statement of the log's own.
+    /// Whether the event has a row, without the log's own statements.
     fn is_marked(log: &Self::Log, event: &str) -> impl Future<Output = bool> + Send;
 }
 
@@ -125,9 +126,9 @@ async fn one_of_many<R: Rig>(log: &R::Log, operation: Operation, event: String, 
     .await
 }
 
-/// Each until it succeeds. Of all of them together: processed, where each event was by one delivery.
+/// Delivers each until it succeeds. The outcome is "processed" if one delivery of each event processed it.
 async fn together<R: Rig>(log: &R::Log, operation: Operation, event: &str, body: &Body) -> Delivered {
-    // The first one has its statement for itself; the one that comes twice shares one with all others.
+    // The first delivery has a statement of its own. The event that comes twice shares one with all others.
     let events = (0..TOGETHER).chain([TOGETHER / 2]).map(|number| format!("{event}, {number}"));
     let deliveries = events.map(|event| one_of_many::<R>(log, operation, event, body));
     let delivered = join_all(deliveries.collect::<Vec<_>>()).await;
@@ -173,7 +174,7 @@ async fn release<L: ClaimLog>(log: &L, event: &str, body: &Body) -> Delivered {
     Ok(Outcome::Processed(()))
 }
 
-/// A body waits no longer for its own statements, which the log knows nothing of.
+/// How long a body waits for its own statements, of which the log knows nothing.
 const OF_A_BODY: Duration = Duration::from_secs(2);
 
 fn written<T>(answer: Result<Result<T, sqlx::Error>, tokio::time::error::Elapsed>) -> Result<(), Error> {

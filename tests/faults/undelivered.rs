@@ -1,5 +1,4 @@
-//! Marks that may have been made, and that nobody was told of: no event counts as seen whose body never had the
-//! chance to run.
+//! Marks whose callers did not get the answer: an event whose body never had the chance to run does not stay marked.
 
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use futures_util::future::{join, join_all};
 
 use super::rig::{InTable, OnMariaDb, OnPostgres, Rig};
 
-/// The first answer is to the pool, which asks whether the connection is alive.
+/// The first reply answers the ping of the pool.
 const REPLY: usize = 1;
 
-/// A log whose next mark is made, and whose reply is lost; and one that hears everything.
+/// A log whose next mark is made and whose reply is lost, and a log without faults.
 struct Losing<R: Rig> {
     proxy: Proxy,
     log: R::Log,
@@ -26,11 +25,11 @@ impl<R: InTable> Losing<R> {
         let proxy = Proxy::before(R::PROTOCOL, rig.server_port()).await;
         let (log, other) = (rig.open(Some(&proxy)).await, rig.open(None).await);
         assert!(log.try_mark_processed("warm").await.unwrap());
-        // Others are about, so that a leader waits for them to join.
+        // After a burst, a leader waits for others to join.
         let burst: Vec<String> = (0..4).map(|event| format!("warm {event}")).collect();
         join_all(burst.iter().map(|event| log.try_mark_processed(event))).await;
         until("its connections are at rest", || async { R::is_at_rest(&log) }).await;
-        // Nothing else is heard for long enough to see what became of it.
+        // Nothing else arrives until the test has seen the mark.
         proxy.lose_and_stall(REPLY, From::Server, Then::Hang, Duration::from_secs(4));
         Self { proxy, log, other }
     }
@@ -39,11 +38,11 @@ impl<R: InTable> Losing<R> {
         until("the mark is there", || async { R::is_marked(&self.other, event).await }).await;
     }
 
-    /// A delivery whose client hangs up when its mark is there.
+    /// A delivery whose client hangs up as soon as its mark is there.
     async fn hung_up(&self, event: &str) {
         tokio::select! {
             biased;
-            heard = self.log.try_mark_processed(event) => panic!("the reply is lost: {heard:?}"),
+            answer = self.log.try_mark_processed(event) => panic!("the reply is lost: {answer:?}"),
             () = self.until_marked(event) => {}
         }
     }
@@ -66,7 +65,7 @@ async fn a_caller_who_goes<R: InTable>() {
 async fn a_caller_who_goes_and_one_who_stays<R: InTable>() {
     let losing = Losing::<R>::next_reply().await;
     let ((), stays) = join(losing.hung_up("evt_1"), losing.log.try_mark_processed("evt_1")).await;
-    assert!(stays.unwrap(), "whoever is still there is first");
+    assert!(stays.unwrap(), "the caller who stays is first");
     assert!(!losing.other.try_mark_processed("evt_1").await.unwrap());
 }
 
@@ -74,7 +73,7 @@ async fn a_call_that_gives_up<R: InTable>() {
     let losing = Losing::<R>::next_reply().await;
     let away = async {
         losing.until_marked("evt_1").await;
-        // A little longer than the call asks.
+        // A little longer than the call's deadline.
         losing.proxy.stall(Duration::from_secs(12));
     };
     let (given_up, ()) = join(losing.log.try_mark_processed("evt_1"), away).await;
@@ -104,16 +103,16 @@ macro_rules! on_every_server {
 }
 
 on_every_server! {
-    a_mark_whose_reply_was_lost_and_whose_caller_went_is_taken_back: a_caller_who_goes,
-    a_mark_whose_reply_was_lost_is_that_of_the_caller_who_stays: a_caller_who_goes_and_one_who_stays,
-    a_mark_of_a_call_that_gives_up_is_taken_back: a_call_that_gives_up,
+    a_mark_of_a_dropped_caller_is_taken_back: a_caller_who_goes,
+    the_caller_who_stays_gets_the_mark: a_caller_who_goes_and_one_who_stays,
+    a_mark_of_a_failed_call_is_taken_back: a_call_that_gives_up,
 }
 
-/// A statement that waits for a lock is carried out also when nobody waits for it any more, behind the one that
-/// takes its mark back.
+/// A statement that waits for a lock could be carried out after its caller has got an error, and after the statement
+/// that takes its mark back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_mark_that_is_made_behind_its_taking_back_is_taken_back_too() {
+async fn a_call_that_fails_at_a_lock_leaves_no_mark() {
     let rig = OnPostgres::fresh().await;
     let (log, other) = (rig.open(None).await, rig.open(None).await);
     let mut holder = other.pool().begin().await.unwrap();
@@ -123,8 +122,10 @@ async fn a_mark_that_is_made_behind_its_taking_back_is_taken_back_too() {
     assert!(matches!(given_up, Err(Error::Store { .. })), "{given_up:?}");
     let waiting = "SELECT count(*) FROM pg_stat_activity \
          WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *holder).await.unwrap();
-    assert_eq!(waiting, 1, "the first attempt");
+    until("no statement waits any more", || async {
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(other.pool()).await.unwrap() == 0
+    })
+    .await;
     holder.rollback().await.unwrap();
     until("the mark is taken back, and the next delivery is first", || async {
         other.try_mark_processed("evt_1").await.unwrap()
