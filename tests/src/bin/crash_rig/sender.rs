@@ -84,10 +84,10 @@ pub(crate) struct Known {
     pub(crate) ran: bool,
     /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, or not answered.
     pub(crate) interrupted: u32,
-    /// Before that first 2xx, the answers that were errors, by the life of the worker that gave each.
+    /// Attempts begun before that first 2xx that were answered with an error, by the life of the worker that did so.
     pub(crate) errors: Vec<Life>,
-    /// Of the errors, those whose worker was killed or stopped before that first 2xx: it may not have come to taking
-    /// its mark back.
+    /// Of the errors, those whose worker was killed or stopped before the last 2xx: it may not have come to taking its
+    /// mark back.
     pub(crate) errors_of_interrupted: u32,
 }
 
@@ -235,11 +235,11 @@ impl Sender {
         self.know(delivery, |known| {
             known.ran |= status == StatusCode::CREATED;
             known.interrupted -= u32::from(may_interrupt);
-            if known.acknowledged.is_none() && status.is_server_error() {
+            if may_interrupt && status.is_server_error() {
                 known.errors.push(life);
             }
-            if known.acknowledged.is_none() && status.is_success() {
-                known.acknowledged = Some(now());
+            if status.is_success() {
+                known.acknowledged.get_or_insert_with(now);
                 let interrupted = known.errors.iter().filter(|life| !self.workers.is_undisturbed(**life));
                 known.errors_of_interrupted = u32::try_from(interrupted.count()).unwrap_or(u32::MAX);
             }
