@@ -8,7 +8,7 @@ use syn::{Attribute, Item, UseTree, Visibility};
 use super::{files, read, report};
 
 /// Items without an example of their own, each with the reason. Methods are shown by their type.
-const WITHOUT_EXAMPLE: [(&str, &str); 19] = [
+const WITHOUT_EXAMPLE: [(&str, &str); 34] = [
     ("ClaimOutcome", "the example of ClaimLog matches on it"),
     ("Ownership", "the example of ClaimLog completes with it"),
     ("Owner", "the example of ClaimLog makes one"),
@@ -20,6 +20,21 @@ const WITHOUT_EXAMPLE: [(&str, &str); 19] = [
     ("SIGNATURE_HEADER", "a header's name"),
     ("InvalidTableName", "an error: SqlLog::with_table says when"),
     ("StripeRejection", "an error: the extractor's"),
+    ("SenderRejection", "an error: the extractor's"),
+    ("Sender", "the example of the sender module implements it"),
+    ("Verified", "StripeEvent has the example of an extractor"),
+    ("GithubWebhook", "the example of its module verifies with it"),
+    ("GithubEvent", "the example of its module reads it"),
+    ("StandardWebhook", "the example of its module verifies with it"),
+    ("StandardEvent", "the example of its module reads it"),
+    ("SlackWebhook", "the example of its module verifies with it"),
+    ("SlackEvent", "the example of its module reads it"),
+    ("ShopifyWebhook", "the example of its module verifies with it"),
+    ("ShopifyEvent", "the example of its module reads it"),
+    ("SquareWebhook", "the example of its module verifies with it"),
+    ("SquareEvent", "the example of its module reads it"),
+    ("PaddleWebhook", "the example of its module verifies with it"),
+    ("PaddleEvent", "the example of its module reads it"),
     ("SqlLog", "PostgresLog, MySqlLog and SqliteLog have one each"),
     ("SqlTransaction", "the attribute hands its connection to the body"),
     ("PostgresTransaction", "as SqlTransaction"),
@@ -53,20 +68,30 @@ fn each_public_item_has_an_example_or_a_reason() {
 /// What `lib.rs` and its public modules export, by name.
 fn public_names() -> Vec<String> {
     let mut names = Vec::new();
-    for path in ["lib.rs", "stripe/mod.rs", "conformance/mod.rs"] {
-        let file = syn::parse_file(&read(&format!("ferro-idem/src/{path}"))).unwrap();
+    let senders = files(&["ferro-idem/src/sender"], "rs").into_iter().filter(|path| is_module(path));
+    let modules = ["lib.rs", "conformance/mod.rs"].map(|path| format!("ferro-idem/src/{path}"));
+    for path in modules.into_iter().chain(senders) {
+        let file = syn::parse_file(&read(&path)).unwrap();
         for item in &file.items {
             match item {
                 Item::Use(used) if is_public(&used.vis) && !is_hidden(&used.attrs) => {
                     leaves(&used.tree, &mut names);
                 }
-                _ => names.extend(public(item).filter(|_| path != "lib.rs").map(|(name, _)| name)),
+                _ => names
+                    .extend(public(item).filter(|_| path != "ferro-idem/src/lib.rs").map(|(name, _)| name)),
             }
         }
     }
-    // `async_trait` is another crate's. `tests` is the macro that the conformance module's example calls.
-    names.retain(|name| !["async_trait", "tests"].contains(&name.as_str()));
+    // `async_trait` is another crate's. `tests` is the macro that the conformance module's example calls. `stripe` is
+    // a module.
+    names.retain(|name| !["async_trait", "tests", "stripe"].contains(&name.as_str()));
     names
+}
+
+/// Whether a sender's file is a public module: it begins with documentation, and has an event or exports.
+fn is_module(path: &str) -> bool {
+    let text = read(path);
+    path.ends_with("/mod.rs") || text.contains("event_body!(")
 }
 
 fn leaves(tree: &UseTree, names: &mut Vec<String>) {
