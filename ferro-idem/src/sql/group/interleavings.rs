@@ -194,7 +194,7 @@ fn every_caller_is_answered_and_at_most_one_leads() {
 }
 
 #[test]
-fn callers_that_stay_are_answered_whoever_is_dropped() {
+fn callers_that_stay_are_answered_if_others_are_dropped() {
     in_many_orders(Runtimes::Run, || async {
         let echo = Echo::default();
         for (caller, answer) in answers_of_those_who_stay(&echo).await {

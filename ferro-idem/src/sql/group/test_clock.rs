@@ -38,7 +38,7 @@ pub(super) fn begin(runtimes: Runtimes) {
     WAKERS.take();
 }
 
-/// Time passes for whoever waits.
+/// Time passes for the tasks that wait.
 pub(super) fn tick() {
     TICKS.set(TICKS.get() + 1);
     WAKERS.take().into_iter().for_each(Waker::wake);
