@@ -23,8 +23,8 @@ macro_rules! pass {
 pass! {
     "ui/pass/generic_over_the_log.rs" => generic_over_the_log,
     "ui/pass/in_an_axum_router.rs" => in_an_axum_router,
-    "ui/pass/settling_generic_over_the_log.rs" => settling_generic_over_the_log,
-    "ui/pass/settling_in_an_axum_router.rs" => settling_in_an_axum_router,
+    "ui/pass/claim_generic_over_the_log.rs" => claim_generic_over_the_log,
+    "ui/pass/claim_in_an_axum_router.rs" => claim_in_an_axum_router,
 }
 
 #[test]

@@ -5,8 +5,10 @@ async fn shopify(
 ) -> Result<StatusCode, AppError> {
     {
         let __ferro_idem_entry = {
+            use ::renamed::__private::ids::*;
             let __ferro_idem_key = ::renamed::__private::owned(
-                ::renamed::__private::event_id(&shopify_event_id(&headers)?),
+                (&&&&&&::renamed::__private::IdProbe(&shopify_event_id(&headers)?))
+                    .__ferro_idem_key(),
             );
             let __ferro_idem_key = ::renamed::__private::OwnedKey::key(
                 &__ferro_idem_key,

@@ -46,9 +46,9 @@ async fn invoice_paid(
                     __ferro_idem_reply,
                     |__ferro_idem_reply| {
                         use ::ferro_idem::__private::rules::*;
-                        match (&&&&::ferro_idem::__private::Probe(&*__ferro_idem_reply))
+                        match (&&&&&::ferro_idem::__private::Probe(&*__ferro_idem_reply))
                             .__ferro_idem_shape()
-                            .held(__ferro_idem_reply)
+                            .__ferro_idem_held(__ferro_idem_reply)
                         {
                             ::ferro_idem::__private::Err(__ferro_idem_decided) => {
                                 __ferro_idem_decided
@@ -57,13 +57,16 @@ async fn invoice_paid(
                                 let __ferro_idem_status = (&*__ferro_idem_held).status();
                                 let __ferro_idem_success = (&__ferro_idem_status)
                                     .is_success();
-                                let __ferro_idem_success = (&::ferro_idem::__private::Probe(
+                                let __ferro_idem_success = (&&::ferro_idem::__private::Probe(
                                     &__ferro_idem_success,
                                 ))
                                     .__ferro_idem_success();
-                                (&&::ferro_idem::__private::Probe(&*__ferro_idem_held))
+                                (&&&::ferro_idem::__private::Probe(&*__ferro_idem_held))
                                     .__ferro_idem_kind()
-                                    .is_processed(__ferro_idem_held, __ferro_idem_success)
+                                    .__ferro_idem_is_processed(
+                                        __ferro_idem_held,
+                                        __ferro_idem_success,
+                                    )
                             }
                         }
                     },

@@ -238,6 +238,9 @@ pub enum InvalidEventId {
     /// NUL ends a text in some databases, so that two ids could become one.
     #[error("its id holds a NUL byte")]
     HoldsNul,
+    /// The id is bytes, as a header value is, and they are not UTF-8.
+    #[error("its id is not text (UTF-8)")]
+    NotText,
     /// The key is longer than [`EventRef::MAX_ID_BYTES`], and some databases would cut it off.
     #[error("its key is {bytes} bytes long, more than {}", EventRef::MAX_ID_BYTES)]
     #[non_exhaustive]

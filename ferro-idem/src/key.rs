@@ -11,27 +11,170 @@ pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
     EventRef::of(event)
 }
 
-/// The key of `event_id = EXPR`.
-#[inline]
-pub fn event_id<I: IdText + ?Sized>(id: &I) -> Key<'_> {
-    EventRef::new(id.id_text())
+/// The key of `event_id = EXPR`, whose type the attribute cannot see: `(&&&&&&IdProbe(&EXPR)).__ferro_idem_key()`
+/// takes the first trait of [`rules`] that fits. The method lookup takes one `&` off after the other, and every
+/// trait is implemented for one less.
+pub struct IdProbe<'a, T: ?Sized>(pub &'a T);
+
+/// An id that may be missing, or not be text.
+pub trait Maybe {
+    type Id;
+
+    fn id(&self) -> Option<&Self::Id>;
 }
 
-/// `AsRef<str>`, with a message of its own.
+impl<T> Maybe for Option<T> {
+    type Id = T;
+
+    #[inline]
+    fn id(&self) -> Option<&T> {
+        self.as_ref()
+    }
+}
+
+/// `header.to_str()`.
+impl<T, E> Maybe for Result<T, E> {
+    type Id = T;
+
+    #[inline]
+    fn id(&self) -> Option<&T> {
+        self.as_ref().ok()
+    }
+}
+
+impl<T: Maybe + ?Sized> Maybe for &T {
+    type Id = T::Id;
+
+    #[inline]
+    fn id(&self) -> Option<&T::Id> {
+        (**self).id()
+    }
+}
+
+/// Bytes that are text if they are UTF-8. Not every `AsRef<[u8]>`: the bytes of a UUID are not its text.
+pub trait IdBytes {
+    fn id_bytes(&self) -> &[u8];
+}
+
+impl IdBytes for [u8] {
+    #[inline]
+    fn id_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl IdBytes for Vec<u8> {
+    #[inline]
+    fn id_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<T: IdBytes + ?Sized> IdBytes for &T {
+    #[inline]
+    fn id_bytes(&self) -> &[u8] {
+        (**self).id_bytes()
+    }
+}
+
+/// Nothing has this: an error of its own for what is no id.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event id",
-    label = "not an `AsRef<str>`",
-    note = "an event id is text: write `event_id = EXPR.to_string()`"
+    label = "not text",
+    note = "an event id is an `AsRef<str>`, bytes or a header value (feature `axum`), or an `Option` or `Result` of one",
+    note = "if it can be displayed, as numbers can: `event_id = EXPR.to_string()`"
 )]
-pub trait IdText {
-    fn id_text(&self) -> &str;
+pub trait EventId {}
+
+fn text<T: AsRef<str> + ?Sized>(id: &T) -> Key<'_> {
+    EventRef::new(id.as_ref())
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: AsRef<str> + ?Sized> IdText for T {
-    #[inline]
-    fn id_text(&self) -> &str {
-        self.as_ref()
+fn utf8(bytes: &[u8]) -> Key<'_> {
+    EventRef::new(std::str::from_utf8(bytes).map_err(|_| InvalidEventId::NotText)?)
+}
+
+/// For the expansion to import all of.
+pub mod ids {
+    pub use super::rules::{
+        OfBytes as _, OfMaybeBytes as _, OfMaybeMaybeText as _, OfMaybeText as _, OfOther as _, OfText as _,
+    };
+}
+
+pub(crate) mod rules {
+    use super::{EventId, IdBytes, IdProbe, InvalidEventId, Key, Maybe, text, utf8};
+
+    pub trait OfText<'a> {
+        fn __ferro_idem_key(&self) -> Key<'a>;
+    }
+
+    pub trait OfMaybeText<'a> {
+        fn __ferro_idem_key(&self) -> Key<'a>;
+    }
+
+    /// `headers.get("x-id").map(|value| value.to_str())`.
+    pub trait OfMaybeMaybeText<'a> {
+        fn __ferro_idem_key(&self) -> Key<'a>;
+    }
+
+    pub trait OfBytes<'a> {
+        fn __ferro_idem_key(&self) -> Key<'a>;
+    }
+
+    /// `headers.get("x-id")`.
+    pub trait OfMaybeBytes<'a> {
+        fn __ferro_idem_key(&self) -> Key<'a>;
+    }
+
+    pub trait OfOther<'a, T: ?Sized> {
+        fn __ferro_idem_key(&self) -> Key<'a>
+        where
+            T: EventId;
+    }
+
+    impl<'a, T: AsRef<str> + ?Sized> OfText<'a> for &&&&&IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a> {
+            text(self.0)
+        }
+    }
+
+    impl<'a, T: Maybe<Id: AsRef<str> + 'a>> OfMaybeText<'a> for &&&&IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a> {
+            text(self.0.id().ok_or(InvalidEventId::Empty)?)
+        }
+    }
+
+    impl<'a, T: Maybe<Id: Maybe<Id: AsRef<str> + 'a> + 'a>> OfMaybeMaybeText<'a> for &&&IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a> {
+            text(self.0.id().and_then(Maybe::id).ok_or(InvalidEventId::Empty)?)
+        }
+    }
+
+    impl<'a, T: IdBytes + ?Sized> OfBytes<'a> for &&IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a> {
+            utf8(self.0.id_bytes())
+        }
+    }
+
+    impl<'a, T: Maybe<Id: IdBytes + 'a>> OfMaybeBytes<'a> for &IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a> {
+            utf8(self.0.id().ok_or(InvalidEventId::Empty)?.id_bytes())
+        }
+    }
+
+    impl<'a, T: ?Sized> OfOther<'a, T> for IdProbe<'a, T> {
+        #[inline]
+        fn __ferro_idem_key(&self) -> Key<'a>
+        where
+            T: EventId,
+        {
+            Err(InvalidEventId::Empty)
+        }
     }
 }
 

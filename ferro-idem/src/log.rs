@@ -119,7 +119,7 @@ macro_rules! forward_to_target {
     )*};
 }
 
-forward_to_target!(&T, Box<T>, Arc<T>);
+forward_to_target!(&T, &mut T, Box<T>, Arc<T>);
 
 #[cfg(test)]
 mod tests {

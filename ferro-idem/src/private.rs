@@ -17,7 +17,7 @@ pub use crate::claim::{DEFAULT_LEASE, claim};
 pub use crate::entry::Entry;
 use crate::error::Error;
 pub use crate::fence::fence;
-pub use crate::key::{OwnedKey, event, event_id, owned, scoped};
+pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
 pub use crate::processed::{Probe, is_processed_by, rules};
 use crate::reply::{DuplicateReply, FromFenceError};
 use crate::trace::Delivery;
@@ -61,12 +61,20 @@ pub fn run_claimed<F: Future<Output = R>, R>(
         // Dropped half-way, the body goes before the claim is released.
         let mut guard = guard;
         let mut body = body;
-        let replied = guard.run(body.as_mut()).await;
-        drop(body);
-        let Some(mut reply) = replied else { return Err(guard.lost()) };
-        let is_processed = is_processed(&mut reply);
-        guard.settle(is_processed).await?;
-        Ok(reply)
+        // Whatever of the reply is alive across the next `await` is in the future once more.
+        let (mut outcome, guard) = {
+            let replied = guard.run(body.as_mut()).await;
+            drop(body);
+            match replied {
+                Some(reply) => (Ok(reply), Some(guard)),
+                None => (Err(guard.lost()), None),
+            }
+        };
+        if let (Ok(reply), Some(guard)) = (&mut outcome, guard) {
+            let is_processed = is_processed(reply);
+            guard.settle(is_processed).await?;
+        }
+        outcome
     }
 }
 
@@ -84,9 +92,9 @@ pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
     mut reply: R,
     is_processed: impl FnOnce(&mut R) -> bool,
 ) -> impl Future<Output = Result<R, Error>> {
+    let settling = open.settle(is_processed(&mut reply));
     async move {
-        let is_processed = is_processed(&mut reply);
-        open.settle(is_processed).await?;
+        settling.await?;
         Ok(reply)
     }
 }

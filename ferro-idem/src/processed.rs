@@ -77,7 +77,7 @@ pub struct Judged;
 
 impl Whole {
     #[inline]
-    pub fn held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
+    pub fn __ferro_idem_held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
         Err(reply.is_processed())
     }
 }
@@ -85,7 +85,7 @@ impl Whole {
 impl Layers<3> {
     #[inline]
     #[expect(clippy::type_complexity, reason = "three layers")]
-    pub fn held<'r, R: Layer<Inner: Layer<Inner: Layer>>>(
+    pub fn __ferro_idem_held<'r, R: Layer<Inner: Layer<Inner: Layer>>>(
         &self,
         reply: &'r mut R,
     ) -> Result<&'r mut <<R::Inner as Layer>::Inner as Layer>::Inner, bool> {
@@ -95,7 +95,7 @@ impl Layers<3> {
 
 impl Layers<2> {
     #[inline]
-    pub fn held<'r, R: Layer<Inner: Layer>>(
+    pub fn __ferro_idem_held<'r, R: Layer<Inner: Layer>>(
         &self,
         reply: &'r mut R,
     ) -> Result<&'r mut <R::Inner as Layer>::Inner, bool> {
@@ -105,7 +105,7 @@ impl Layers<2> {
 
 impl Layers<1> {
     #[inline]
-    pub fn held<'r, R: Layer>(&self, reply: &'r mut R) -> Result<&'r mut R::Inner, bool> {
+    pub fn __ferro_idem_held<'r, R: Layer>(&self, reply: &'r mut R) -> Result<&'r mut R::Inner, bool> {
         reply.inner()
     }
 }
@@ -113,7 +113,7 @@ impl Layers<1> {
 impl Layers<0> {
     /// Without a layer around it, nothing says that the reply is a success: it needs `Settle`.
     #[inline]
-    pub fn held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
+    pub fn __ferro_idem_held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
         Err(reply.is_processed())
     }
 }
@@ -181,21 +181,21 @@ pub trait InThreeLayers {}
 
 impl Response {
     #[inline]
-    pub fn is_processed<T: ResponseWithSettle>(&self, held: &T, _: Option<bool>) -> bool {
+    pub fn __ferro_idem_is_processed<T: ResponseWithSettle>(&self, held: &T, _: Option<bool>) -> bool {
         held.is_processed()
     }
 }
 
 impl TooDeep {
     #[inline]
-    pub fn is_processed<T: InThreeLayers>(&self, _: &T, _: Option<bool>) -> bool {
+    pub fn __ferro_idem_is_processed<T: InThreeLayers>(&self, _: &T, _: Option<bool>) -> bool {
         false
     }
 }
 
 impl Plain {
     #[inline]
-    pub fn is_processed<T>(&self, _: &T, status: Option<bool>) -> bool {
+    pub fn __ferro_idem_is_processed<T>(&self, _: &T, status: Option<bool>) -> bool {
         status.unwrap_or(true)
     }
 }

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::future::Future;
 
-use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, WebhookEvent, idempotent_webhook};
+use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, SqliteLog, WebhookEvent, idempotent_webhook};
 
 type Large = [u8; 8192];
 
@@ -41,6 +41,44 @@ fn row_14_the_future_grows_by_at_most_128_bytes() {
     println!("plain {of_plain}, fenced {of_fenced}, scoped {of_scoped}");
     assert!(of_fenced <= of_plain + 128, "{of_fenced} after {of_plain}");
     assert!(of_scoped <= of_plain + 128, "{of_scoped} after {of_plain}");
+}
+
+async fn plain_reply(log: &MemoryProcessedLog, event: &str, large: Large) -> Result<Large, Error> {
+    let _ = (log, event);
+    std::future::ready(()).await;
+    Ok(large)
+}
+
+#[idempotent_webhook(claim, on_duplicate = Ok([0; 8192]))]
+async fn claimed(log: &MemoryProcessedLog, event: &str, large: Large) -> Result<Large, Error> {
+    let _ = (log, event);
+    std::future::ready(()).await;
+    Ok(large)
+}
+
+#[idempotent_webhook(transaction(tx), on_duplicate = Ok([0; 8192]))]
+async fn transacted(log: &SqliteLog, event: &str, large: Large) -> Result<Large, Error> {
+    let _ = (log, event, tx);
+    std::future::ready(()).await;
+    Ok(large)
+}
+
+/// An argument is held as often as in the plain function, and the reply once, while the event is settled.
+#[test]
+fn under_a_claim_or_transaction_the_future_grows_by_the_reply() {
+    let log = MemoryProcessedLog::new();
+    let of_plain = size_of_val(&plain_reply(&log, "evt_1", [0; 8192]));
+    let of_claimed = size_of_val(&claimed(&log, "evt_1", [0; 8192]));
+    let of_transacted = size_of_future(transacted);
+    println!("plain {of_plain}, claimed {of_claimed}, transacted {of_transacted}");
+    let bound = of_plain + size_of::<Result<Large, Error>>() + 768;
+    assert!(of_claimed <= bound, "{of_claimed} after {of_plain}");
+    assert!(of_transacted <= bound, "{of_transacted} after {of_plain}");
+}
+
+/// Without a log at hand.
+fn size_of_future<'r, F: Future>(_: impl Fn(&'r SqliteLog, &'r str, Large) -> F) -> usize {
+    size_of::<F>()
 }
 
 /// `Send`, and not `Sync`: a reference to it may not cross an await.

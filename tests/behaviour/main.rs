@@ -4,7 +4,12 @@
 
 mod arguments;
 mod body;
+mod collisions;
+mod event_ids;
+mod filtering;
 mod futures;
+mod generated_bodies;
+mod held_replies;
 mod hygiene;
 mod replies;
 mod settling_body;
@@ -15,4 +20,5 @@ mod settling_signature;
 mod settling_together;
 mod signature;
 mod sqlite;
+mod temporaries;
 mod together;

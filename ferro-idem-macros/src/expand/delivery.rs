@@ -1,6 +1,6 @@
 //! What the guarantee is called with: the key and the log.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprReference, Token, UnOp};
@@ -40,7 +40,7 @@ impl Delivery {
         let (bind_log, bound_log) = if is_place {
             (TokenStream::new(), log.clone())
         } else {
-            let name = proc_macro2::Ident::new("__ferro_idem_log", hygienic_at(log_span));
+            let name = Ident::new("__ferro_idem_log", hygienic_at(log_span));
             (quote_spanned!(Span::mixed_site()=> let #name = #log;), name.into_token_stream())
         };
         Self {
@@ -68,22 +68,35 @@ fn filter(runtime: &Runtime, only_if: Option<Expr>, to_ignored: &TokenStream) ->
 
 fn key_statements(runtime: &Runtime, key: Key, scope: Option<String>) -> TokenStream {
     let here = Span::mixed_site();
-    let (function, written) = match key {
-        Key::Event(event) => ("event", event),
-        Key::EventId(id) => ("event_id", id),
+    let (Key::Event(written) | Key::EventId(written)) = &key;
+    let is_place = is_place(written);
+    let is_id = matches!(key, Key::EventId(_));
+    let key = match key {
+        Key::Event(event) => {
+            let function = runtime.call("event", event.span());
+            let event = borrowed(without_reference(event));
+            quote_spanned!(here=> #function(#event))
+        }
+        Key::EventId(id) => {
+            let probe = runtime.call("IdProbe", here);
+            let key = Ident::new("__ferro_idem_key", hygienic_at(id.span()));
+            let id = borrowed(without_reference(id));
+            quote_spanned!(here=> (&&&&&&#probe(#id)).#key())
+        }
     };
-    let function = runtime.call(function, written.span());
-    let is_place = is_place(&written);
-    let written = borrowed(written);
+    let ids = runtime.call("ids", here);
     let mut statements = if is_place {
-        quote_spanned!(here=> let __ferro_idem_key = #function(#written);)
+        quote_spanned!(here=> let __ferro_idem_key = #key;)
     } else {
         let (owned, owned_key) = (runtime.call("owned", here), runtime.call("OwnedKey", here));
         quote_spanned! {here=>
-            let __ferro_idem_key = #owned(#function(#written));
+            let __ferro_idem_key = #owned(#key);
             let __ferro_idem_key = #owned_key::key(&__ferro_idem_key);
         }
     };
+    if is_id {
+        statements = quote_spanned!(here=> use #ids::*; #statements);
+    }
     if let Some(scope) = scope {
         let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
         statements.extend(quote_spanned! {here=>
@@ -104,6 +117,16 @@ fn is_place(written: &Expr) -> bool {
         Expr::Reference(reference) => is_place(&reference.expr),
         Expr::Unary(unary) => matches!(unary.op, UnOp::Deref(_)) && is_place(&unary.expr),
         _ => false,
+    }
+}
+
+/// `&event.id` lives as long as its statement, `event.id` as long as the event.
+fn without_reference(written: Expr) -> Expr {
+    match written {
+        Expr::Reference(ExprReference { mutability: None, expr, .. }) => without_reference(*expr),
+        Expr::Group(group) => without_reference(*group.expr),
+        Expr::Paren(paren) => without_reference(*paren.expr),
+        written => written,
     }
 }
 

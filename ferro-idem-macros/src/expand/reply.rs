@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprCall, ExprPath};
+use syn::{Expr, ExprCall, ExprIf, ExprPath, Stmt};
 
 use super::{Runtime, hygienic_at, value};
 
@@ -31,10 +31,14 @@ impl Replies {
         };
         let to_error = if let Some(reply) = on_error {
             let error_reply_by = runtime.call("error_reply_by", reply.span());
-            returned(
-                reply,
-                |reply| quote_spanned!(Span::mixed_site()=> #error_reply_by(#reply, __ferro_idem_error)),
-            )
+            if diverges(&reply) {
+                quote_spanned!(Span::mixed_site()=> #reply;)
+            } else {
+                returned(
+                    reply,
+                    |reply| quote_spanned!(Span::mixed_site()=> #error_reply_by(#reply, __ferro_idem_error)),
+                )
+            }
         } else {
             let error_reply = runtime.call("error_reply", return_type);
             quote_spanned!(at_return_type=> return #error_reply(__ferro_idem_error);)
@@ -56,6 +60,28 @@ fn returned(written: Expr, reply: impl FnOnce(TokenStream) -> TokenStream) -> To
         quote_spanned!(here=> #[allow(unreachable_code)] return #reply;)
     } else {
         quote_spanned!(here=> return #reply;)
+    }
+}
+
+/// In place of a function: `return Err(..)`, `panic!(..)`, and blocks that end with one.
+fn diverges(written: &Expr) -> bool {
+    const MACROS: &[&str] = &["bail", "panic", "todo", "unimplemented", "unreachable"];
+    match written {
+        Expr::Return(_) => true,
+        Expr::Macro(call) => {
+            call.mac.path.segments.last().is_some_and(|name| MACROS.iter().any(|known| name.ident == known))
+        }
+        Expr::Block(block) => match block.block.stmts.last() {
+            Some(Stmt::Expr(last, _)) => diverges(last),
+            _ => false,
+        },
+        Expr::If(ExprIf { then_branch, else_branch: Some((_, otherwise)), .. }) => {
+            let then = then_branch.stmts.last();
+            matches!(then, Some(Stmt::Expr(last, _)) if diverges(last)) && diverges(otherwise)
+        }
+        Expr::Group(group) => diverges(&group.expr),
+        Expr::Paren(paren) => diverges(&paren.expr),
+        _ => false,
     }
 }
 
@@ -83,13 +109,13 @@ fn is_constructor(func: &Expr) -> bool {
 /// ```text
 /// |reply| {
 ///     use ::ferro_idem::__private::rules::*;
-///     match (&&&&Probe(&*reply)).__ferro_idem_shape().held(reply) {
+///     match (&&&&&Probe(&*reply)).__ferro_idem_shape().held(reply) {
 ///         Err(decided) => decided,
 ///         Ok(held) => {
 ///             let status = (&*held).status();
 ///             let success = (&status).is_success();
-///             let success = (&Probe(&success)).__ferro_idem_success();
-///             (&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
+///             let success = (&&Probe(&success)).__ferro_idem_success();
+///             (&&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
 ///         }
 ///     }
 /// }
@@ -108,18 +134,19 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
     let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
     let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
     let at_return_type = |name| Ident::new(name, hygienic_at(site));
-    let (take_off, is_processed) = (at_return_type("held"), at_return_type("is_processed"));
+    let (take_off, is_processed) =
+        (at_return_type("__ferro_idem_held"), at_return_type("__ferro_idem_is_processed"));
     let (reply, held) = (at_return_type("__ferro_idem_reply"), at_return_type("__ferro_idem_held"));
     quote_spanned! {here=>
         |__ferro_idem_reply| {
             use #rules::*;
-            match (&&&&#probe(&*__ferro_idem_reply)).__ferro_idem_shape().#take_off(#reply) {
+            match (&&&&&#probe(&*__ferro_idem_reply)).__ferro_idem_shape().#take_off(#reply) {
                 #err(__ferro_idem_decided) => __ferro_idem_decided,
                 #ok(__ferro_idem_held) => {
                     let __ferro_idem_status = (&*__ferro_idem_held).status();
                     let __ferro_idem_success = (&__ferro_idem_status).is_success();
-                    let __ferro_idem_success = (&#probe(&__ferro_idem_success)).__ferro_idem_success();
-                    (&&#probe(&*__ferro_idem_held))
+                    let __ferro_idem_success = (&&#probe(&__ferro_idem_success)).__ferro_idem_success();
+                    (&&&#probe(&*__ferro_idem_held))
                         .__ferro_idem_kind()
                         .#is_processed(#held, __ferro_idem_success)
                 }
@@ -158,6 +185,29 @@ mod tests {
         ] {
             let expected = quote!(#[allow(unreachable_code)] return #reply;).to_string();
             assert_eq!(answered(parse_quote!(#reply)), expected);
+        }
+    }
+
+    #[test]
+    fn on_error_may_return_in_place_of_a_function() {
+        for (reply, expected) in [
+            (quote!(return Err(1)), true),
+            (quote!(panic!("x")), true),
+            (quote!(anyhow::bail!("x")), true),
+            (
+                quote!({
+                    log();
+                    return 1;
+                }),
+                true,
+            ),
+            (quote!(if a { return 1 } else { todo!() }), true),
+            (quote!(if a { return 1 } else { f }), false),
+            (quote!({ f }), false),
+            (quote!(to_reply), false),
+            (quote!(|error| return 1), false),
+        ] {
+            assert_eq!(diverges(&parse_quote!(#reply)), expected, "{reply}");
         }
     }
 

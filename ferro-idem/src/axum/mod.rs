@@ -5,12 +5,14 @@ pub(crate) mod sender;
 mod settle;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::body::Bytes;
 use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, NoContent, Response};
 
 use crate::error::Error;
 use crate::event::WebhookEvent;
+use crate::key::IdBytes;
 use crate::reply::{DuplicateReply, FromFenceError, Outcome};
 
 /// The event that the extractor holds.
@@ -21,6 +23,19 @@ impl<T: WebhookEvent> WebhookEvent for Json<T> {
 
     fn event_type(&self) -> Option<&str> {
         self.0.event_type()
+    }
+}
+
+/// `event_id = headers.get("x-delivery-id")`.
+impl IdBytes for HeaderValue {
+    fn id_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl IdBytes for Bytes {
+    fn id_bytes(&self) -> &[u8] {
+        self
     }
 }
 

@@ -229,4 +229,4 @@ macro_rules! forward_to_target {
     )*};
 }
 
-forward_to_target!(&T, Box<T>, Arc<T>);
+forward_to_target!(&T, &mut T, Box<T>, Arc<T>);

@@ -148,4 +148,4 @@ macro_rules! forward_to_target {
     )*};
 }
 
-forward_to_target!(&L, Box<L>, Arc<L>);
+forward_to_target!(&L, &mut L, Box<L>, Arc<L>);

@@ -1,5 +1,5 @@
-//! Whatever stands in the attribute and under it: the function is still there, and so are the
-//! reasons where it is not protected.
+//! Whatever is written in the attribute and under it, the function is still there. If it is not protected,
+//! so are the reasons.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
@@ -12,7 +12,7 @@ use crate::written::arguments_and_item;
 ///
 /// # Panics
 ///
-/// Where the function, its body or a reason is lost.
+/// If the function, its body or a reason is lost.
 pub fn check(input: &[u8]) {
     let Some((arguments, item)) = arguments_and_item(input) else { return };
     let output = idempotent_webhook(arguments.clone(), &item);

@@ -6,10 +6,10 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Each stack of `syn` is as deep as what it reads, and a prefix like `!` nests without a bracket. Who
-/// writes an attribute can overflow his own compiler so; that is not what is looked for.
-const LONGEST: usize = 512;
-const DEEPEST: usize = 24;
+/// The stack of `syn` is as deep as what it reads, and a prefix like `!` nests without a bracket. That an
+/// author can overflow their own compiler so is not what we look for.
+const MAX_TEXT: usize = 512;
+const MAX_DEPTH: usize = 24;
 
 const HANDLER: &str = "async fn on_event(log: &Log, event: Event) -> Result<(), Error> { ship(event).await }";
 
@@ -28,7 +28,7 @@ fn text(input: &[u8]) -> String {
             None => text.push(char::from(*byte)),
             Some(place) => text.push_str(FRAGMENTS[usize::from(place)]),
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_TEXT {
             break;
         }
     }
@@ -51,7 +51,7 @@ fn balanced(text: &str) -> String {
             _ => None,
         };
         let is_kept = match closes_with {
-            Some(closing) if open.len() < DEEPEST => {
+            Some(closing) if open.len() < MAX_DEPTH => {
                 open.push(closing);
                 true
             }
@@ -115,10 +115,10 @@ const FRAGMENTS: [&str; 128] = [
     ", ",
     " = ",
     "invisible(",
-    "lgo = ",
+    "only_if = ",
     "fence",
-    "retention = 35",
-    "r#crate = ",
+    "on_ignored = Ok(())",
+    "processed = |reply| true",
     "log",
     "event",
     // Items.

@@ -1,6 +1,0 @@
-use ferro_idem::{MemoryProcessedLog, idempotent_webhook};
-
-#[idempotent_webhook]
-const fn on_event(log: &MemoryProcessedLog, event: &str) {}
-
-fn main() {}

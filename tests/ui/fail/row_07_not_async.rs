@@ -1,8 +1,0 @@
-use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
-
-#[idempotent_webhook]
-pub fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
-    Ok(())
-}
-
-fn main() {}

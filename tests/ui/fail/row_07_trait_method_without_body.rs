@@ -1,8 +1,0 @@
-use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
-
-trait Handler {
-    #[idempotent_webhook]
-    async fn on_event(&self, log: &MemoryProcessedLog, event: &str) -> Result<(), Error>;
-}
-
-fn main() {}
