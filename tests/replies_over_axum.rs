@@ -108,13 +108,13 @@ impl DuplicateReply for Mine {
     }
 }
 
-fn nested(status: StatusCode) -> Result<Result<Json<u32>, StatusCode>, Error> {
-    Ok(if status.is_success() { Ok(Json(1)) } else { Err(status) })
+fn nested(status: StatusCode) -> Result<Json<u32>, StatusCode> {
+    if status.is_success() { Ok(Json(1)) } else { Err(status) }
 }
 
 handlers! {
     claimed_nested, transacted_nested: Result<Json<u32>, StatusCode> =
-        |status| nested(status), duplicate = Ok(Ok(Json(0)));
+        |status| Ok(nested(status)), duplicate = Ok(Ok(Json(0)));
     claimed_mine, transacted_mine: Mine =
         |status| Ok(if status.is_success() { Mine::Done } else { Mine::Failed }), duplicate = Ok(Mine::Done);
     claimed_http, transacted_http: HttpResponse<Body> =

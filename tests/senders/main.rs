@@ -1,0 +1,4 @@
+//! Deliveries of every sender: signed by the senders' own libraries, and over an axum router.
+
+mod official;
+mod over_axum;
