@@ -1,7 +1,6 @@
-//! What one fenced call executes, under the attribute and written by hand, counted by callgrind.
+//! The instructions of one fenced call, under the attribute and written by hand, counted by callgrind.
 //!
-//! A run of 1,000 and one of 11,000 calls are subtracted, so that only calls are left. Needs
-//! valgrind.
+//! The difference between runs of 1,000 and 11,000 calls leaves only the calls. Needs valgrind.
 
 mod callgrind;
 mod report;

@@ -1,9 +1,7 @@
-//! `MemoryProcessedLog` against what one would write in five lines: a `DashMap<String, ()>` behind
-//! the same trait.
+//! `MemoryProcessedLog` against five lines written by hand: a `DashMap<String, ()>` behind the same trait.
 //!
-//! Time: two threads deliver a million events, each event twice, in an order that has the second
-//! delivery of about half of them on the other thread. Memory: what a process grows by when it
-//! marks the million.
+//! Time: two threads deliver a million events twice. About half of the second deliveries are on the other thread.
+//! Memory: how much a process grows when it marks the million events.
 
 mod report;
 mod stripe_ids;
@@ -111,7 +109,7 @@ fn compare_memory() -> Result<(), Box<dyn StdError>> {
     Ok(())
 }
 
-/// Bytes an id, in a process of its own: memory that another log gave back would not count.
+/// Bytes for each id, measured in a separate process, so that memory freed by another log does not count.
 fn resident_after(log: &str, name: &str) -> Result<f64, Box<dyn StdError>> {
     let child = Command::new(env::current_exe()?).args(["--fill", log]).output()?;
     let answer = String::from_utf8(child.stdout)?;

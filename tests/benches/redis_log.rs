@@ -1,5 +1,5 @@
-//! `RedisLog` over one multiplexed connection, against what one would write by hand over the same one, and
-//! against the limit: the same commands in one pipeline.
+//! `RedisLog` over one multiplexed connection, against a log written by hand over the same connection, and against the
+//! limit: the same commands in one pipeline.
 //!
 //! Each subject gets the same deliveries, half of them duplicates, from as many tasks as there are
 //! deliveries in flight. Needs `redis-server`, which shares the machine with the client.
@@ -59,7 +59,7 @@ struct Stores {
 
 struct Figures {
     per_second: f64,
-    /// `None` where all are sent in one go.
+    /// `None` if all are sent in one pipeline.
     latencies: Option<[f64; 2]>,
 }
 
@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let connection =
             redis::Client::open(server.url())?.get_multiplexed_async_connection_with_config(&config).await?;
         let stores = Stores { log: RedisLog::new(connection.clone()), connection };
-        // Scripts are brought to the server, and its eviction is asked for.
+        // The first call loads the scripts and reads the eviction policy.
         measure(Mark, &stores, 1, 2).await?;
         measure(Claim, &stores, 1, 2).await?;
         for (in_flight, deliveries) in LEVELS {

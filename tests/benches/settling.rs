@@ -1,8 +1,8 @@
-//! What claim and transaction cost under the attribute and written by hand: instructions, counted by
-//! callgrind, and the size of the handler's future. Needs valgrind.
+//! The cost of claim and transaction, under the attribute and written by hand: instructions, counted by callgrind, and
+//! the size of the handler's future. Needs valgrind.
 //!
 //! The handlers by hand keep the same promises while the body runs (a guard that releases when it is
-//! dropped, a lease that is renewed); they do not finish a claim or a commit that is dropped half-way.
+//! dropped, a lease that is renewed). They do not finish a claim or a commit that is dropped halfway.
 
 mod callgrind;
 mod report;

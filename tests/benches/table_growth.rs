@@ -1,10 +1,10 @@
-//! What a mark costs as the table grows: 10^4 to 10^7 rows, on PostgreSQL and SQLite.
+//! The cost of a mark as the table grows from 10^4 to 10^7 rows, on PostgreSQL and SQLite.
 //!
-//! The rows are there before, made by the database, in Stripe's shape. Then deliveries come, 256 in flight:
-//! half of them are new, half are of events from anywhere in the table.
+//! The database creates the rows first, with ids in Stripe's shape. Then deliveries arrive, 256 in flight: half of them are
+//! new, and half are of events from anywhere in the table.
 //!
-//! `cargo bench -p ferro-idem-tests --bench table_growth`; `-- --rows 1000000` stops there. All of it takes
-//! about 4 GB of disk, given back at the end.
+//! `cargo bench -p ferro-idem-tests --bench table_growth`; `-- --rows 1000000` stops earlier. A whole
+//! run needs about 4 GB of disk until it ends.
 
 mod plot;
 mod report;
@@ -29,7 +29,7 @@ const ROWS: [u32; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 const IN_FLIGHT: usize = 256;
 /// New ones, and as many that are there, in each turn.
 const EVENTS: u32 = 10_000;
-/// Of each table, one after the other, behind one that warms up.
+/// Measures each table, one after the other, after a table that warms up.
 const TURNS: u32 = 5;
 
 #[tokio::main]

@@ -1,11 +1,11 @@
-//! Counts the instructions of calls that this program makes under `--run HANDLER CALLS`.
+//! Counts the instructions of calls. The program runs itself under callgrind with `--run HANDLER CALLS`.
 
 use std::env;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::process::{Command, Output};
 
-/// Says what to do where it is not there.
+/// If valgrind is missing, the message says what to install.
 pub(crate) fn is_installed() -> Result<bool, Box<dyn Error>> {
     match Command::new("valgrind").arg("--version").output() {
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! Handlers side by side: in one process, each in a table of its own, in short turns.
+//! Compares handlers in one process: each has its own table, and they take short turns.
 
 use std::pin::Pin;
 use std::sync::Arc;

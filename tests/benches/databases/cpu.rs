@@ -1,5 +1,5 @@
-//! Who uses the processors: this process or the servers that it started. From Linux's `/proc`; elsewhere
-//! nothing is counted.
+//! The processor time of this process and of the servers that it started. It is read from Linux's `/proc`; other
+//! systems report none.
 
 use std::collections::HashMap;
 use std::fs;

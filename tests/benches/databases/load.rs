@@ -1,4 +1,4 @@
-//! Deliveries, so many of them in flight at a time.
+//! Deliveries, with a fixed number in flight.
 
 use std::ops::Range;
 use std::pin::Pin;

@@ -14,7 +14,7 @@ fn event(id: &str) -> EventRef<'_> {
     EventRef::new(id).expect("a valid id").with_type(TYPE)
 }
 
-/// A mark of the fence, asked of the log itself.
+/// A mark, by calling the log directly.
 pub(crate) struct Fence<L>(pub(crate) L);
 
 impl<L: ProcessedEventLog> Handler for Fence<L> {

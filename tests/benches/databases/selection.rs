@@ -1,11 +1,11 @@
-//! Which part is measured.
+//! The part to measure.
 
 use std::env;
 use std::error::Error;
 
 const IN_FLIGHT: [usize; 5] = [1, 16, 64, 256, 1024];
 
-/// Everything, where nothing is said.
+/// Without arguments, everything is measured.
 pub(crate) struct Selection {
     log: Option<String>,
     guarantee: Option<String>,

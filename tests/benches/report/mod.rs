@@ -1,5 +1,4 @@
-//! What the benchmarks share of reporting. A missed goal is printed, not failed: a busy machine is
-//! no defect.
+//! Reports of the benchmarks. A missed goal is printed and is no failure, because a busy machine also causes it.
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
