@@ -1,5 +1,6 @@
 //! What a shipped log does beyond the contract: `tests/conformance` proves what all of them promise.
 
+mod check;
 mod created_at_once;
 mod memory;
 mod mysql_table;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::SqlLog;
 use super::dialect::SqlDatabase;
 use super::event_state::{ClaimStep, HeldClaim, Mark, NewClaim};
+use super::fault::Fault;
 use super::group::{BatchAnswer, ClaimUpdate, send_in_batch};
 use super::request::{ClaimEvents, LookAtEvents, UpdateClaims};
 use super::session::{RequestFailed, Session};
@@ -19,6 +20,9 @@ use crate::retry::{Attempt, Attempts};
 
 /// A century. Adding it to the time cannot overflow.
 const MAX_LEASE_MILLIS: i64 = 3_155_760_000_000;
+
+/// How often a claim meets an event that is freed at the same moment, before the table is at fault.
+const MAX_ROUNDS: u32 = 16;
 
 impl<D: SqlDatabase> SqlLog<D> {
     async fn update_claim(
@@ -55,7 +59,7 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// Claims one event in statements of its own, until the outcome is known.
     async fn claim_alone(&self, claim: &NewClaim, attempt: Attempt) -> Result<ClaimOutcome, Error> {
         let mut session = Session::for_caller(&self.core);
-        loop {
+        for _ in 0..MAX_ROUNDS {
             let claimed = session
                 .send_after(Attempts::starting_with(attempt), &ClaimEvents(&[claim]))
                 .await
@@ -72,6 +76,7 @@ impl<D: SqlDatabase> SqlLog<D> {
                 return Ok(outcome);
             }
         }
+        Err(Fault::swallowed().of("claim the event", "the event is free, and cannot be claimed"))
     }
 }
 

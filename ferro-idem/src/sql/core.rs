@@ -36,6 +36,17 @@ pub(super) struct CompiledSql<D: Dialect> {
     pub(super) statements: D::Statements,
 }
 
+const CHECK: &str = "check the table of processed events";
+
+/// One statement for each right that a log needs. They change nothing. Only claims need the last one.
+const RIGHTS: [&str; 4] = [
+    "SELECT event_id FROM stripe_processed_events WHERE 1 = 0",
+    "INSERT INTO stripe_processed_events (event_id, event_type) \
+     SELECT event_id, event_type FROM stripe_processed_events WHERE 1 = 0",
+    "DELETE FROM stripe_processed_events WHERE 1 = 0",
+    "UPDATE stripe_processed_events SET event_type = event_type WHERE 1 = 0",
+];
+
 /// Why an attempt failed.
 pub(super) type Failed = (Fault, BoxDynError);
 
@@ -145,6 +156,31 @@ impl<D: Dialect> Core<D> {
                 return Err(fault.of("look at the table's columns", source));
             }
         }
+    }
+
+    /// Finds everything that is wrong with the table at once.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        let (found, traps) = self.look_at_table().await?;
+        let mut problems = Vec::new();
+        let mut rights: &[&str] = &[];
+        match table_check::schema_level_of::<D>(&self.table, &found) {
+            Ok(SchemaLevel::Plain) => rights = RIGHTS.split_last().map_or(&[], |(_, others)| others),
+            Ok(SchemaLevel::Full) => rights = &RIGHTS,
+            Err(Error::Store { advice, .. }) => problems.push(advice.into_owned()),
+            Err(other) => return Err(other),
+        }
+        problems.extend(traps.refusals);
+        for statement in rights {
+            let mut connection = self.pool.acquire().await.map_err(|error| self.explained(CHECK, error))?;
+            let statement = self.table.in_statement(statement);
+            if let Err(error) = D::run(&mut connection, statement).await {
+                let advice = self.fault_of(&error).advice.into_owned();
+                if !problems.contains(&advice) {
+                    problems.push(advice);
+                }
+            }
+        }
+        table_check::refuse_traps(&Traps { refusals: problems, ..Traps::default() })
     }
 
     /// Creates the table if it is missing.

@@ -55,6 +55,23 @@ impl Fault {
         )
     }
 
+    /// A purge cannot tell how old an event is.
+    pub(super) fn unreadable_time() -> Self {
+        Self::permanent(
+            "the column `received_at` has to be there, and to hold a date and a time (DATETIME, TIMESTAMP or \
+             TIMESTAMPTZ) for a purge to tell how old an event is. Change its type, or delete old events yourself",
+        )
+    }
+
+    /// The table is not there, or lacks a column that a statement names.
+    pub(super) fn of_missing(table: &TableName, schema: &str) -> Self {
+        Self::permanent(format!(
+            "the table `{table}` does not fit, the source says why: it has to be there, with all of these columns, and \
+             `event_id` needs a PRIMARY KEY or UNIQUE constraint, as in\n{}",
+            table.in_statement(schema)
+        ))
+    }
+
     /// The event is neither new nor there.
     pub(super) fn swallowed() -> Self {
         let advice = "the table does not keep the event's row: a trigger, a rule, row-level security or another UNIQUE \
@@ -143,6 +160,7 @@ impl Fault {
             sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
                 Self::permanent("no connection can be made: see to the pool's options")
             }
+            sqlx::Error::TypeNotFound { .. } => Self::unreadable_time(),
             // What the dialects answer with if a row is not where its statement said.
             sqlx::Error::RowNotFound => Self::swallowed(),
             _ => Self::unknown(database),

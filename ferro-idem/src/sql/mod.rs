@@ -122,10 +122,40 @@ impl<D: SqlDatabase> SqlLog<D> {
     ///
     /// # Errors
     ///
-    /// [`InvalidTableName`] if the name is not letters, digits and `_`, or is over 63 bytes.
+    /// [`InvalidTableName`] if the name is not letters, digits and `_`, or is over 63 bytes. The schema is named by
+    /// [`with_schema`](Self::with_schema).
     pub fn with_table(self, name: &str) -> Result<Self, InvalidTableName> {
-        let core = Core::new(self.core.pool().clone(), TableName::new(name, D::QUOTE)?);
+        let core = Core::new(self.core.pool().clone(), self.core.table().with_name(name)?);
         Ok(Self { has_group_commit: self.has_group_commit, ..Self::over(core) })
+    }
+
+    /// The same log over a table in this schema: a schema of PostgreSQL, another database of a MySQL server, or a
+    /// database that is attached to every SQLite connection. By default, the table is where the connection's
+    /// unqualified names lead.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTableName`] if the schema's name is not letters, digits and `_`, or is over 63 bytes.
+    pub fn with_schema(self, schema: &str) -> Result<Self, InvalidTableName> {
+        let core = Core::new(self.core.pool().clone(), self.core.table().with_schema(schema)?);
+        Ok(Self { has_group_commit: self.has_group_commit, ..Self::over(core) })
+    }
+
+    /// [`SCHEMA`](Self::SCHEMA) for this log's own table and schema, to be put into a migration.
+    pub fn schema(&self) -> String {
+        self.core.table().in_statement(D::SCHEMA)
+    }
+
+    /// Checks the table, its columns, the user's rights and the session's settings. Run it when the application
+    /// starts, so that it does not find out at the first delivery.
+    ///
+    /// Writes nothing. A plain table passes, although it holds no claims.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] with everything that is wrong, each with what fixes it; or if the database cannot be reached.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.core.check().await
     }
 
     /// Creates the table if it is missing, for development and embedded use. Several processes may call it

@@ -14,6 +14,8 @@ const MAX_NAME_BYTES: usize = 63;
 /// Invariant: no character of it can end a quoted name, so it is safe to format into SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableName {
+    /// The schema that it is in. `None`: where the connection looks by default.
+    schema: Option<String>,
     name: String,
     /// The database's quote around names.
     quote: char,
@@ -22,22 +24,25 @@ pub struct TableName {
 impl TableName {
     /// The table of the recommended schema.
     pub(super) fn recommended(quote: char) -> Self {
-        Self { name: RECOMMENDED.to_owned(), quote }
+        Self { schema: None, name: RECOMMENDED.to_owned(), quote }
     }
 
-    pub(super) fn new(name: &str, quote: char) -> Result<Self, InvalidTableName> {
-        let mut characters = name.chars();
-        let valid = characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-            && characters.all(|rest| rest.is_ascii_alphanumeric() || rest == '_')
-            && name.len() <= MAX_NAME_BYTES;
-        if valid { Ok(Self { name: name.to_owned(), quote }) } else { Err(InvalidTableName) }
+    /// Another table in the same schema.
+    pub(super) fn with_name(&self, name: &str) -> Result<Self, InvalidTableName> {
+        Ok(Self { name: valid(name)?, ..self.clone() })
+    }
+
+    /// The table of this name in another schema.
+    pub(super) fn with_schema(&self, schema: &str) -> Result<Self, InvalidTableName> {
+        Ok(Self { schema: Some(valid(schema)?), ..self.clone() })
     }
 
     /// Rewrites a statement over the recommended table for this one. The name is quoted, so that a table may
     /// be called `order`.
     pub(super) fn in_statement(&self, statement: &str) -> String {
-        let Self { name, quote } = self;
-        statement.replace(RECOMMENDED, &format!("{quote}{name}{quote}"))
+        let Self { schema, name, quote } = self;
+        let schema = schema.as_ref().map(|schema| format!("{quote}{schema}{quote}.")).unwrap_or_default();
+        statement.replace(RECOMMENDED, &format!("{schema}{quote}{name}{quote}"))
     }
 
     /// The name in its quotes.
@@ -52,6 +57,11 @@ impl TableName {
     }
 
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
+    pub(super) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(super) fn as_str(&self) -> &str {
         &self.name
     }
@@ -59,15 +69,26 @@ impl TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(formatter, "{schema}.")?;
+        }
         formatter.write_str(&self.name)
     }
 }
 
-/// The name of a table cannot be used in SQL.
+fn valid(name: &str) -> Result<String, InvalidTableName> {
+    let mut characters = name.chars();
+    let is_valid = characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && characters.all(|rest| rest.is_ascii_alphanumeric() || rest == '_')
+        && name.len() <= MAX_NAME_BYTES;
+    if is_valid { Ok(name.to_owned()) } else { Err(InvalidTableName) }
+}
+
+/// The name of a table, or of its schema, cannot be used in SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the table's name cannot be used: start with an ASCII letter or `_`, go on with letters, \
-     digits and `_`, and keep to {MAX_NAME_BYTES} bytes"
+     digits and `_`, and keep to {MAX_NAME_BYTES} bytes (`with_schema` names its schema)"
 )]
 pub struct InvalidTableName;
 
@@ -78,7 +99,7 @@ mod tests {
     #[test]
     fn plain_names_are_accepted() {
         for name in ["events", "_events", "Stripe_2026", &"x".repeat(MAX_NAME_BYTES)] {
-            assert!(TableName::new(name, '"').is_ok(), "{name}");
+            assert!(TableName::recommended('"').with_name(name).is_ok(), "{name}");
         }
     }
 
@@ -102,7 +123,15 @@ mod tests {
             "events; DROP TABLE users; --",
             &too_long,
         ] {
-            assert_eq!(TableName::new(name, '"'), Err(InvalidTableName), "{name:?}");
+            assert_eq!(TableName::recommended('"').with_name(name), Err(InvalidTableName), "{name:?}");
+            assert_eq!(TableName::recommended('"').with_schema(name), Err(InvalidTableName), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_is_quoted_by_itself() {
+        let table = TableName::recommended('"').with_schema("billing").unwrap().with_name("events").unwrap();
+        assert_eq!(table.in_statement("SELECT stripe_processed_events"), "SELECT \"billing\".\"events\"");
+        assert_eq!(table.to_string(), "billing.events");
     }
 }

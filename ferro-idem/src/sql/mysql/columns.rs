@@ -1,5 +1,6 @@
 //! The columns that a table has, whether they tell ids apart, and its keys and engine.
 
+use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlConnection;
 
 use crate::sql::columns::{FoundColumn, Traps};
@@ -28,7 +29,7 @@ pub(super) async fn of(
     connection: &mut MySqlConnection,
     table: &TableName,
 ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-    let found: Vec<(String, i64, i64, i64)> = sqlx::query_as(LOOK)
+    let found: Vec<(String, i64, i64, i64)> = sqlx::query_as(AssertSqlSafe(in_schema(LOOK, table)))
         .bind(table.as_str())
         .bind(table.as_str())
         .bind(table.as_str())
@@ -58,12 +59,13 @@ SELECT CAST(@@SESSION.autocommit AS SIGNED),
     WHERE table_schema = DATABASE() AND table_name = ?)";
 
 pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
-    let (autocommit, verifies, kind): (i64, i64, Option<String>) = sqlx::query_as(TRAPS)
-        .bind(table.as_str())
-        .bind(table.as_str())
-        .bind(table.as_str())
-        .fetch_one(connection)
-        .await?;
+    let (autocommit, verifies, kind): (i64, i64, Option<String>) =
+        sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
+            .bind(table.as_str())
+            .bind(table.as_str())
+            .bind(table.as_str())
+            .fetch_one(connection)
+            .await?;
     let mut refusals = Vec::new();
     if autocommit == 0 {
         refusals.push(
@@ -76,4 +78,12 @@ pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -
         refusals.push(format!("`{table}` is a view, not a table: name the table itself"));
     }
     Ok(Traps { verifies: verifies == 1, refusals })
+}
+
+/// A statement over the catalogue, for the table's own schema. Its name is safe to format into SQL.
+pub(super) fn in_schema(statement: &str, table: &TableName) -> String {
+    match table.schema() {
+        Some(schema) => statement.replace("DATABASE()", &format!("'{schema}'")),
+        None => statement.to_owned(),
+    }
 }

@@ -52,7 +52,7 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
         Some(1142 | 1143) => Fault::permanent(format!(
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
-        Some(1054 | 1146) => Fault::of_table(table, SCHEMA),
+        Some(1054 | 1146) => Fault::of_missing(table, SCHEMA),
         // Truncated or out of range, no default, NOT NULL, CHECK.
         Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 3819 | 4025) => Fault::refused_values(),
         _ => Fault::unknown(MySql::NAME),

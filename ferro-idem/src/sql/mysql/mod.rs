@@ -240,6 +240,16 @@ impl Dialect for MySql {
         after: &PageEnd,
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
+        // The server would compare a number with a time without an error, and take every row for an old one.
+        if after.is_empty() {
+            let kind: Option<String> =
+                sqlx::query_scalar(AssertSqlSafe(statements.type_of_received_at.clone()))
+                    .fetch_optional(&mut *connection)
+                    .await?;
+            if !kind.as_deref().is_some_and(|kind| matches!(kind, "datetime" | "timestamp" | "date")) {
+                return Err(sqlx::Error::TypeNotFound { type_name: "received_at".to_owned() });
+            }
+        }
         let end: Option<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
             .bind(after)
             .bind(PURGE_PAGE)

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::columns::in_schema;
 use crate::server_clock::ServerClock;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::ClaimStep;
@@ -205,6 +206,11 @@ const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND 
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND ? IS NOT NULL";
 
+const TYPE_OF_RECEIVED_AT: &str = "\
+SELECT CAST(data_type AS CHAR)
+FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = '{table}' AND column_name = 'received_at'";
+
 const PAGE_END: &str = "SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events \
      WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
 
@@ -222,6 +228,7 @@ pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
     pub(super) verifies: bool,
     pub(super) is_own: Arc<str>,
+    pub(super) type_of_received_at: Arc<str>,
     /// What the server's clock showed last.
     pub(super) clock: ServerClock,
     pub(super) insert: Arc<str>,
@@ -275,6 +282,9 @@ impl Statements {
             level,
             verifies,
             is_own: written(is_own),
+            type_of_received_at: in_schema(TYPE_OF_RECEIVED_AT, table)
+                .replace("{table}", table.as_str())
+                .into(),
             clock: ServerClock::default(),
             insert: written(&patient(insert, 1)),
             insert_in: written(&patient(insert_in, 0)),

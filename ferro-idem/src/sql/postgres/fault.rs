@@ -45,10 +45,19 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         }
         "3D000" => Fault::permanent("there is no such database: create it, or name another one in the URL"),
         "42501" => Fault::permanent(format!(
-            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
+            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it, and if the table has \
+             row-level security, CREATE POLICY for it as well"
         )),
-        // No table, no column, no unique constraint for the conflict.
-        "42P01" | "42703" | "42P10" => Fault::of_table(table, SCHEMA),
+        // No unique constraint for the conflict.
+        "42P10" => Fault::of_table(table, SCHEMA),
+        // No schema, no table, no column.
+        "3F000" | "42P01" | "42703" => Fault::of_missing(table, SCHEMA),
+        // No operator compares `received_at` with a time.
+        "42883" | "42804" => Fault::unreadable_time(),
+        "25P03" => Fault::passing(
+            "the transaction was idle for longer than `idle_in_transaction_session_timeout`: let its body do less \
+             between statements",
+        ),
         // A prepared statement from before a migration.
         "0A000" | "26000" => Fault::passing("the table was changed while the application ran"),
         other if other.starts_with("08") => {

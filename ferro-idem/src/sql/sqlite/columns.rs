@@ -1,5 +1,6 @@
 //! The columns that a table has, and whether they tell ids apart.
 
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::statements::SCHEMA;
@@ -21,7 +22,10 @@ pub(super) async fn of(
     connection: &mut SqliteConnection,
     table: &TableName,
 ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-    let found: Vec<(String, bool)> = sqlx::query_as(LOOK).bind(table.as_str()).fetch_all(connection).await?;
+    let found: Vec<(String, bool)> = sqlx::query_as(AssertSqlSafe(in_schema(LOOK, table)))
+        .bind(table.as_str())
+        .fetch_all(connection)
+        .await?;
     let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
     Ok(found.into_iter().map(column).collect())
 }
@@ -53,11 +57,23 @@ pub(super) async fn traps(
     connection: &mut SqliteConnection,
     table: &TableName,
 ) -> Result<Traps, sqlx::Error> {
-    let (kind, verifies): (Option<String>, bool) =
-        sqlx::query_as(TRAPS).bind(table.as_str()).fetch_one(connection).await?;
+    let (kind, verifies): (Option<String>, bool) = sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
+        .bind(table.as_str())
+        .fetch_one(connection)
+        .await?;
     let refusals = match kind.as_deref() {
         Some("view") => vec![format!("`{table}` is a view, not a table: name the table itself")],
         _ => Vec::new(),
     };
     Ok(Traps { verifies, refusals })
+}
+
+/// A statement over the catalogue, for the table's own schema. Its name is safe to format into SQL.
+fn in_schema(statement: &str, table: &TableName) -> String {
+    let Some(schema) = table.schema() else { return statement.to_owned() };
+    statement
+        .replace("pragma_index_list(?1)", &format!("pragma_index_list(?1, '{schema}')"))
+        .replace("pragma_table_info(?1)", &format!("pragma_table_info(?1, '{schema}')"))
+        .replace("pragma_index_xinfo(i.name)", &format!("pragma_index_xinfo(i.name, '{schema}')"))
+        .replace("FROM sqlite_master", &format!("FROM \"{schema}\".sqlite_master"))
 }

@@ -13,7 +13,7 @@ const BUSY_SNAPSHOT: u32 = 5 | (2 << 8);
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let Some((code, extended)) = code_of(refusal) else { return Fault::unknown(Sqlite::NAME) };
     match code {
-        1 => Fault::of_table(table, SCHEMA),
+        1 => Fault::of_missing(table, SCHEMA),
         // These do not wait for the busy timeout.
         5 if matches!(extended, BUSY_RECOVERY | BUSY_SNAPSHOT) => {
             Fault::passing("another connection wrote in between, the transaction has to begin again")

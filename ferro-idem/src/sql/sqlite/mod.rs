@@ -99,7 +99,7 @@ impl Dialect for Sqlite {
     type Statements = Statements;
 
     fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
-        let in_flight = InFlight::of(pool.connect_options().get_filename(), table.as_str());
+        let in_flight = InFlight::of(pool.connect_options().get_filename(), &table.to_string());
         Statements::new(table, level, in_flight, verifies)
     }
 

@@ -1,0 +1,117 @@
+//! What `check` says when the application starts, and tables in schemas of their own.
+
+use ferro_idem::{MySqlLog, PostgresLog, ProcessedEventLog, RETENTION, SqliteLog};
+use ferro_idem_tests::servers::{MariaDb, Postgres};
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+
+async fn postgres(statements: &str) -> (String, PgPool) {
+    let url = Postgres::shared().await.fresh_database().await;
+    let pool = PgPoolOptions::new().max_connections(2).connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&pool).await.unwrap();
+    (url, pool)
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_log_in_a_schema_of_its_own_works() {
+    let (_, pool) = postgres("CREATE SCHEMA billing").await;
+    let log = PostgresLog::new(pool.clone()).with_schema("billing").unwrap().with_table("events").unwrap();
+    assert!(
+        log.schema().starts_with("CREATE TABLE IF NOT EXISTS \"billing\".\"events\" ("),
+        "{}",
+        log.schema()
+    );
+    let missing = log.check().await.unwrap_err().to_string();
+    assert!(
+        missing.contains("there is no table `billing.events`") && missing.contains(&log.schema()),
+        "{missing}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(log.schema())).execute(&pool).await.unwrap();
+    log.check().await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM billing.events").fetch_one(log.pool()).await.unwrap();
+    assert_eq!(rows, 1);
+    assert_eq!(log.purge(RETENTION).await.unwrap(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_check_says_everything_at_once() {
+    let statements = "
+        CREATE UNLOGGED TABLE stripe_processed_events (event_id VARCHAR(20) PRIMARY KEY);
+        CREATE ROLE app LOGIN;";
+    let (url, pool) = postgres(statements).await;
+    let problems = PostgresLog::new(pool.clone()).check().await.unwrap_err().to_string();
+    assert!(
+        problems.contains("takes different ids for one") && problems.contains("SET LOGGED"),
+        "{problems}"
+    );
+
+    let fixed = "DROP TABLE stripe_processed_events;";
+    sqlx::raw_sql(AssertSqlSafe(format!("{fixed}{}", PostgresLog::SCHEMA))).execute(&pool).await.unwrap();
+    let as_app = PgPool::connect(&url.replace("postgres@", "app@")).await.unwrap();
+    let problems = PostgresLog::new(as_app.clone()).check().await.unwrap_err().to_string();
+    assert!(problems.contains("GRANT SELECT, INSERT, UPDATE, DELETE"), "{problems}");
+    sqlx::raw_sql("GRANT SELECT, INSERT, UPDATE, DELETE ON stripe_processed_events TO app")
+        .execute(&pool)
+        .await
+        .unwrap();
+    PostgresLog::new(as_app).check().await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM stripe_processed_events").fetch_one(&pool).await.unwrap();
+    assert_eq!(rows, 0, "it writes nothing");
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_log_in_another_database_of_the_server_works() {
+    let server = MariaDb::shared().await;
+    let (url, billing) = (server.fresh_database().await, server.fresh_database().await);
+    let schema = billing.rsplit('/').next().unwrap();
+    let log =
+        MySqlLog::new(MySqlPoolOptions::new().connect(&url).await.unwrap()).with_schema(schema).unwrap();
+    assert!(log.check().await.unwrap_err().to_string().contains("there is no table"));
+    log.create_table().await.unwrap();
+    log.check().await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(log.purge(RETENTION).await.unwrap(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_purge_refuses_times_that_are_numbers() {
+    let url = MariaDb::shared().await.fresh_database().await;
+    let pool = MySqlPoolOptions::new().connect(&url).await.unwrap();
+    let plain = "CREATE TABLE stripe_processed_events (event_id VARBINARY(255) PRIMARY KEY,
+        event_type VARCHAR(255) NOT NULL, received_at BIGINT NOT NULL DEFAULT 1900000000)";
+    sqlx::raw_sql(plain).execute(&pool).await.unwrap();
+    let log = MySqlLog::new(pool);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    let refused = log.purge(RETENTION).await.unwrap_err().to_string();
+    assert!(refused.contains("`received_at`"), "{refused}");
+    assert!(!log.try_mark_processed("evt_1").await.unwrap(), "it is not deleted");
+}
+
+#[tokio::test]
+async fn a_log_in_an_attached_database_works() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (own, attached) = (folder.path().join("own.db"), folder.path().join("billing.db"));
+    let attach = format!("ATTACH '{}' AS billing", attached.display());
+    let pool = SqlitePoolOptions::new().max_connections(2).after_connect(move |connection, _| {
+        let attach = attach.clone();
+        Box::pin(async move { sqlx::raw_sql(AssertSqlSafe(attach)).execute(connection).await.map(drop) })
+    });
+    let pool = pool.connect(&format!("sqlite://{}?mode=rwc", own.display())).await.unwrap();
+    let log = SqliteLog::new(pool).with_schema("billing").unwrap();
+    assert!(log.check().await.unwrap_err().to_string().contains("there is no table `billing."));
+    log.create_table().await.unwrap();
+    log.check().await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}
