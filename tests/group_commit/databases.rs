@@ -57,6 +57,12 @@ impl Database for OnSqlite {
 
 pub(crate) struct OnPostgres(String);
 
+impl OnPostgres {
+    pub(crate) fn url(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Database for OnPostgres {
     type Log = PostgresLog;
 
@@ -88,6 +94,12 @@ impl Database for OnPostgres {
 }
 
 pub(crate) struct OnMySql(String);
+
+impl OnMySql {
+    pub(crate) fn url(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Database for OnMySql {
     type Log = MySqlLog;

@@ -5,3 +5,4 @@ mod dropped;
 mod one_event;
 mod runtimes;
 mod together;
+mod trouble;

@@ -1,13 +1,16 @@
 //! What everything over one table shares: the pool, the table's name, its statements, and what errors mean.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use sqlx::Pool;
 use sqlx::error::BoxDynError;
-use sqlx::pool::PoolConnection;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::abandoned::Abandoned;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
+use super::connection::{self, PooledConnection};
 use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
@@ -15,6 +18,12 @@ use super::table_check;
 use super::unmark_queue::UnmarkQueue;
 use crate::error::Error;
 use crate::retry::{Attempts, FaultKind};
+
+/// A transaction looks at a plain table again after this time.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a call waits for another one's look at the table, before it looks by itself.
+const MAX_SHARED_LOOK: Duration = Duration::from_secs(1);
 
 /// One table in one pool. Sessions, transactions and undelivered marks hold it by `Arc`.
 pub(super) struct Core<D: Dialect> {
@@ -27,6 +36,8 @@ pub(super) struct Core<D: Dialect> {
     plain: OnceLock<CompiledSql<D>>,
     /// Set by the first call that finds the columns of [`Dialect::SCHEMA`]. Final.
     full: OnceLock<CompiledSql<D>>,
+    /// When a plain table was looked at. Locked during a look, so that calls share it.
+    last_look: Mutex<Option<Instant>>,
     unmark_queue: UnmarkQueue,
 }
 
@@ -58,6 +69,7 @@ impl<D: Dialect> Core<D> {
             table,
             plain: OnceLock::new(),
             full: OnceLock::new(),
+            last_look: Mutex::new(None),
             unmark_queue: UnmarkQueue::default(),
         }
     }
@@ -89,8 +101,31 @@ impl<D: Dialect> Core<D> {
     pub(super) async fn mark_sql(&self) -> Result<&CompiledSql<D>, Error> {
         match self.full.get().or_else(|| self.plain.get()) {
             Some(compiled) => Ok(compiled),
-            None => self.current_sql().await,
+            None => self.recent_sql().await,
         }
+    }
+
+    /// The statements for the table as it was a second ago, or is now. Calls at once share one look.
+    pub(super) async fn recent_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        if let Some(compiled) = self.full.get() {
+            return Ok(compiled);
+        }
+        // A look whose caller is not polled must not keep the others waiting.
+        let mut last_look = timeout(MAX_SHARED_LOOK, self.last_look.lock()).await.ok();
+        if let Some(compiled) = self.full.get() {
+            return Ok(compiled);
+        }
+        if let Some(compiled) = self.plain.get()
+            && last_look.as_deref().copied().flatten().is_some_and(|at| at.elapsed() < LOOK_AGAIN_AFTER)
+        {
+            return Ok(compiled);
+        }
+        let looked_at = Instant::now();
+        let compiled = self.current_sql().await?;
+        if let Some(last_look) = &mut last_look {
+            **last_look = Some(looked_at);
+        }
+        Ok(compiled)
     }
 
     /// The statements for the table as it is now. A plain table is looked at again.
@@ -100,6 +135,16 @@ impl<D: Dialect> Core<D> {
         }
         let (found, traps) = self.look_at_table().await?;
         self.compile(&found, &traps)
+    }
+
+    /// The statements for the table as this connection sees it, inside a transaction. `None`: it does not fit.
+    pub(super) async fn sql_seen_by(
+        &self,
+        connection: &mut D::Connection,
+    ) -> Result<Option<&CompiledSql<D>>, sqlx::Error> {
+        let found = D::look_at_table(connection, &self.table).await?;
+        let traps = D::look_for_traps(connection, &self.table).await?;
+        Ok(self.compile(&found, &traps).ok())
     }
 
     /// The statements for claims, which need the full table.
@@ -200,11 +245,8 @@ impl<D: Dialect> Core<D> {
     }
 
     /// A connection from the pool.
-    ///
-    /// sqlx tests an idle connection before it hands it out, and waits for that answer as long as for a free
-    /// connection. A connection that is dead without notice would delay the call by half a minute.
-    pub(super) async fn connect(&self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
-        match attempts.attempt(D::ANSWERS_WITHIN, self.pool.acquire()).await {
+    pub(super) async fn connect(&self, attempts: &Attempts) -> Result<PooledConnection<D>, Failed> {
+        match attempts.attempt(D::ANSWERS_WITHIN, connection::acquire(&self.pool)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => {
                 let (mut fault, source) = self.failed(error);
@@ -219,8 +261,10 @@ impl<D: Dialect> Core<D> {
     }
 
     /// Gives up a connection whose server did not answer in time.
-    pub(super) fn abandon(&self, connection: PoolConnection<D>) {
-        self.abandoned.add(connection);
+    pub(super) fn abandon(&self, connection: PooledConnection<D>) {
+        if let Some(connection) = connection.into_inner() {
+            self.abandoned.add(connection);
+        }
     }
 
     pub(super) fn fault_of(&self, error: &sqlx::Error) -> Fault {

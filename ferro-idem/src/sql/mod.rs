@@ -8,6 +8,7 @@
 mod abandoned;
 mod claim;
 mod columns;
+mod connection;
 mod core;
 mod dialect;
 mod event_state;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use sqlx::pool::PoolConnection;
 use tokio::time::Instant;
 
 use super::columns::SchemaLevel;
+use super::connection::{PooledConnection, close_dead_later};
 use super::core::{CompiledSql, Core, Failed};
 use super::dialect::Dialect;
 use super::fault::Fault;
@@ -24,7 +24,7 @@ pub(super) struct Session<D: Dialect> {
     core: Arc<Core<D>>,
     /// The connection of the last request, in a batch's session. The next request is a moment away, and a
     /// pool tests a connection at the server each time that it is taken or returned.
-    kept: Option<PoolConnection<D>>,
+    kept: Option<PooledConnection<D>>,
     kept_since: Instant,
     audience: Audience,
 }
@@ -102,12 +102,14 @@ impl<D: Dialect> Session<D> {
                         Ok(Err(error)) => {
                             let failed = self.core.failed(error);
                             if failed.0.closes_connection {
-                                connection.close_on_drop();
+                                connection.close();
                             }
                             failed
                         }
                         Err(late) => {
                             self.core.abandon(connection);
+                            // After a failover, the others are dead as well.
+                            close_dead_later(self.core.pool());
                             let is_about_one_event = request.events() == 1;
                             (Fault { is_about_one_event, ..Fault::late() }, late.into())
                         }
@@ -130,7 +132,7 @@ impl<D: Dialect> Session<D> {
         }
     }
 
-    async fn connection(&mut self, attempts: &Attempts) -> Result<PoolConnection<D>, Failed> {
+    async fn connection(&mut self, attempts: &Attempts) -> Result<PooledConnection<D>, Failed> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
@@ -140,7 +142,7 @@ impl<D: Dialect> Session<D> {
 
     /// Keeps the connection, unless other callers may wait for one. Returns it once in a while all the same,
     /// because the pool may want to close it: it is too old, or the application shuts down.
-    fn keep(&mut self, connection: PoolConnection<D>) {
+    fn keep(&mut self, connection: PooledConnection<D>) {
         let pool = self.core.pool();
         let has_others = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
         let may_stay = !pool.is_closed() && self.kept_since.elapsed() < KEEP_CONNECTION;

@@ -46,15 +46,20 @@ pub struct SqlTransaction<D: SqlDatabase> {
 }
 
 impl<D: SqlDatabase> SqlTransaction<D> {
-    async fn try_mark(&mut self, sql: &CompiledSql<D>, mark: &Mark) -> Result<MarkOutcome, sqlx::Error> {
-        let statements = &sql.statements;
-        let (lock, has_row) = match D::mark_in(&mut self.transaction, statements, mark).await? {
+    async fn try_mark(&mut self, mut sql: &CompiledSql<D>, mark: &Mark) -> Result<MarkOutcome, sqlx::Error> {
+        let core = Arc::clone(&self.core);
+        let (lock, has_row) = match D::mark_in(&mut self.transaction, &sql.statements, mark).await? {
             MarkedIn::Marked(lock) => (Some(lock), false),
             MarkedIn::RowExists(lock) => (Some(lock), true),
             MarkedIn::Locked => (None, true),
         };
         self.lock = lock;
         if has_row {
+            if sql.level == SchemaLevel::Plain {
+                // The table may have been upgraded since it was looked at, and the row may be a claim.
+                sql = core.sql_seen_by(&mut self.transaction).await?.unwrap_or(sql);
+            }
+            let statements = &sql.statements;
             let states = D::look(&mut self.transaction, statements, &[&mark.id]).await?;
             match states.first() {
                 Some(EventState::Processed) => return Ok(MarkOutcome::Processed),
@@ -160,7 +165,7 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
         let core = Arc::clone(&self.core);
         Box::pin(async move {
             // Before the transaction, because a pool of one connection has no other one to look with.
-            core.current_sql().await?;
+            core.recent_sql().await?;
             let mut attempts = Attempts::new();
             loop {
                 // A begin that is dropped half-way can leave the pool a connection with a transaction.

@@ -191,7 +191,7 @@ fn split<S, R>(
     }
 }
 
-async fn send_part<S, R>(sessions: Arc<Sessions<S>>, batch: Batch<R, R::Answer>)
+async fn send_part<S, R>(sessions: Arc<Sessions<S>>, mut batch: Batch<R, R::Answer>)
 where
     S: BatchSession,
     R: BatchRequest<S>,
@@ -199,6 +199,11 @@ where
     let group = Arc::clone(&batch.group);
     let Ok(statement) = group.statements_apart.acquire().await else { return };
     let Some(mut session) = sessions.take() else { return };
+    // Callers may have left meanwhile.
+    batch.followers = wanted(&session, &group, batch.take());
+    if batch.followers.is_empty() {
+        return;
+    }
     let left = R::send_batch(&mut session, batch).await;
     drop(statement);
     if !left.waiting.is_empty() {
@@ -267,7 +272,7 @@ where
     R: BatchRequest<S>,
 {
     if group.apart().begin_run(id) {
-        let run = Run { group: Arc::clone(group), id: Arc::clone(id) };
+        let run = Run { group: Arc::clone(group), id: Arc::clone(id), has_ended: false };
         in_background(send_apart(session, run));
     }
 }
@@ -276,25 +281,29 @@ where
 struct Run<R, A> {
     group: Arc<Group<R, A>>,
     id: Arc<str>,
+    has_ended: bool,
 }
 
 impl<R, A> Drop for Run<R, A> {
     fn drop(&mut self) {
-        self.group.apart().end_run(&self.id);
+        if !self.has_ended {
+            self.group.apart().end_run(&self.id);
+        }
     }
 }
 
-async fn send_apart<S, R>(mut session: S, run: Run<R, R::Answer>)
+async fn send_apart<S, R>(mut session: S, mut run: Run<R, R::Answer>)
 where
     S: BatchSession,
     R: BatchRequest<S>,
 {
-    let group = &run.group;
+    let group = &Arc::clone(&run.group);
     let mut next_pause = FIRST_PAUSE;
     let mut has_gone_through = false;
     loop {
         let followers = group.apart().take_or_end_run(&run.id, has_gone_through);
         if followers.is_empty() {
+            run.has_ended = true;
             return;
         }
         let mut batch = Batch::new(group, wanted(&session, group, followers));

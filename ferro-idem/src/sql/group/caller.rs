@@ -49,7 +49,9 @@ where
     let id = Arc::clone(request.id());
     let follower = Follower { request, callers: vec![caller], sent: Sent::Never };
     let mut place = Place { group, id, answered, turn: None, stays: is_kept };
-    match group.apart().join(&place.id, follower, now()) {
+    // Not in the `match` itself, which would keep the lock.
+    let joined = group.apart().join(&place.id, follower, now());
+    match joined {
         apart::Joined::Runs => {}
         apart::Joined::Waits => apart::run(group, new_session(), &place.id),
         apart::Joined::NotApart(follower) => {

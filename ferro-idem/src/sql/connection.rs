@@ -1,0 +1,138 @@
+//! Connections of the pool, with a limit for each wait for their server.
+
+use std::future::{Future, poll_fn};
+use std::ops::{Deref, DerefMut};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Pool};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::dialect::Dialect;
+use crate::retry::answer_within;
+
+/// An acquire that takes longer may have met a dead connection.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// An idle connection that does not answer a ping in this time counts as dead.
+const PING_WITHIN: Duration = Duration::from_millis(500);
+
+/// A connection of the pool. Dropped, it is returned.
+///
+/// sqlx tests a connection before it is returned, without a limit. If the server is gone without notice, the
+/// connection would keep its place in the pool as long as the operating system waits, so this return has one.
+#[derive(Debug)]
+pub(super) struct PooledConnection<D: Dialect>(Option<PoolConnection<D>>);
+
+impl<D: Dialect> PooledConnection<D> {
+    pub(super) fn new(connection: PoolConnection<D>) -> Self {
+        Self(Some(connection))
+    }
+
+    /// Closes the connection instead of returning it.
+    pub(super) fn close(self) {
+        if let Some(mut connection) = self.into_inner() {
+            connection.close_on_drop();
+        }
+    }
+
+    pub(super) fn into_inner(mut self) -> Option<PoolConnection<D>> {
+        self.0.take()
+    }
+}
+
+impl<D: Dialect> Deref for PooledConnection<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        let Some(connection) = &self.0 else { unreachable!("only its end takes it") };
+        connection
+    }
+}
+
+impl<D: Dialect> DerefMut for PooledConnection<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
+        let Some(connection) = &mut self.0 else { unreachable!("only its end takes it") };
+        connection
+    }
+}
+
+impl<D: Dialect> Drop for PooledConnection<D> {
+    fn drop(&mut self) {
+        if let Some(limit) = D::ANSWERS_WITHIN
+            && let Some(mut connection) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let returned = connection.return_to_pool();
+            runtime.spawn(async move { drop(timeout(limit, returned).await) });
+        }
+    }
+}
+
+/// Takes a connection from the pool.
+///
+/// sqlx tests an idle connection before it hands it out, and waits for that answer as long as for a free
+/// connection. After a failover each idle connection is dead, so a slow acquire tests all others at once, and
+/// begins again if some of them were.
+pub(super) async fn acquire<D: Dialect>(pool: &Pool<D>) -> Result<PooledConnection<D>, sqlx::Error> {
+    loop {
+        let mut acquiring = pin!(pool.acquire());
+        if D::ANSWERS_WITHIN.is_none() {
+            return acquiring.await.map(PooledConnection::new);
+        }
+        if let Ok(acquired) = answer_within(Some(SLOW), &mut acquiring).await {
+            return acquired.map(PooledConnection::new);
+        }
+        let mut closing = pin!(close_dead(pool));
+        let mut are_closed = false;
+        let acquired = poll_fn(|context| {
+            if let Poll::Ready(acquired) = acquiring.as_mut().poll(context) {
+                return Poll::Ready(Some(acquired));
+            }
+            if !are_closed && let Poll::Ready(closed) = closing.as_mut().poll(context) {
+                are_closed = true;
+                if closed > 0 {
+                    return Poll::Ready(None);
+                }
+            }
+            Poll::Pending
+        });
+        if let Some(acquired) = acquired.await {
+            return acquired.map(PooledConnection::new);
+        }
+    }
+}
+
+/// Does so in the background.
+pub(super) fn close_dead_later<D: Dialect>(pool: &Pool<D>) {
+    if let Ok(runtime) = Handle::try_current() {
+        let pool = pool.clone();
+        runtime.spawn(async move { close_dead(&pool).await });
+    }
+}
+
+/// Closes the idle connections that do not answer, and counts them. Tests all at once.
+pub(super) async fn close_dead<D: Dialect>(pool: &Pool<D>) -> usize {
+    let mut tests = JoinSet::new();
+    while let Some(mut connection) = pool.try_acquire() {
+        tests.spawn(async move {
+            let is_alive = matches!(timeout(PING_WITHIN, connection.ping()).await, Ok(Ok(())));
+            if is_alive {
+                drop(PooledConnection::new(connection));
+            } else {
+                // Frees its place at once: a graceful close would wait for the server.
+                drop(connection.detach());
+            }
+            is_alive
+        });
+    }
+    let mut closed = 0;
+    while let Some(is_alive) = tests.join_next().await {
+        closed += usize::from(is_alive.is_ok_and(|is_alive| !is_alive));
+    }
+    closed
+}

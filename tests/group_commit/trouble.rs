@@ -1,0 +1,175 @@
+//! A database in trouble: one event fails, the network is slow, connections are dead, or nothing answers.
+
+use std::time::{Duration, Instant};
+
+use ferro_idem::{
+    ClaimLog, Error, EventRef, MarkOutcome, ProcessedEventLog, TransactionalLog, idempotent_webhook,
+};
+use ferro_idem_tests::drop_after_polls;
+use ferro_idem_tests::proxy::{Protocol, Proxy};
+use ferro_idem_tests::servers::until;
+use futures_util::future::join_all;
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::databases::{Database, OnMySql, OnPostgres};
+
+/// A database behind a proxy.
+trait BehindProxy: Database {
+    async fn proxy(&self) -> Proxy;
+
+    async fn open_through(&self, proxy: &Proxy, connections: u32) -> Self::Log;
+}
+
+/// The port of a server's URL.
+fn port(url: &str) -> u16 {
+    let (_, after_host) = url.rsplit_once(':').unwrap();
+    after_host.split('/').next().unwrap().parse().unwrap()
+}
+
+impl BehindProxy for OnPostgres {
+    async fn proxy(&self) -> Proxy {
+        Proxy::before(Protocol::Postgres, port(self.url())).await
+    }
+
+    async fn open_through(&self, proxy: &Proxy, connections: u32) -> Self::Log {
+        let pool = PgPoolOptions::new().max_connections(connections).min_connections(connections);
+        ferro_idem::PostgresLog::new(pool.connect(&proxy.url(self.url())).await.unwrap())
+    }
+}
+
+impl BehindProxy for OnMySql {
+    async fn proxy(&self) -> Proxy {
+        Proxy::before(Protocol::MySql, port(self.url())).await
+    }
+
+    async fn open_through(&self, proxy: &Proxy, connections: u32) -> Self::Log {
+        let pool = MySqlPoolOptions::new().max_connections(connections).min_connections(connections);
+        ferro_idem::MySqlLog::new(pool.connect(&proxy.url(self.url())).await.unwrap())
+    }
+}
+
+async fn of_a_burst_only_the_refused_event_fails<D: BehindProxy>() {
+    let database = D::fresh().await;
+    let proxy = database.proxy().await;
+    let log = &database.open_through(&proxy, 5).await;
+    D::run(log, D::REFUSING[0].to_owned()).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    proxy.delay(Duration::from_millis(10));
+    let ids: Vec<String> = (0..1_000).map(|event| format!("evt_{event}")).collect();
+    let marks = ids.iter().enumerate().map(|(number, id)| {
+        let kind = if number == 333 { "refused" } else { "paid" };
+        log.try_mark_event(EventRef::new(id).unwrap().with_type(kind))
+    });
+    for (number, marked) in join_all(marks.collect::<Vec<_>>()).await.into_iter().enumerate() {
+        assert_eq!(marked.is_ok_and(|is_first| is_first), number != 333, "{number}");
+    }
+}
+
+async fn a_locked_event_does_not_delay_the_others<D: BehindProxy>() {
+    let database = D::fresh().await;
+    let (log, other) = (database.open().await, database.open().await);
+    let mut transaction = other.begin().await.unwrap();
+    let held = EventRef::new("held").unwrap();
+    assert_eq!(other.try_mark_in(&mut transaction, held).await.unwrap(), MarkOutcome::First);
+    let mut redeliveries = JoinSet::new();
+    let start = Instant::now();
+    for round in 0..30 {
+        let again = log.clone();
+        redeliveries.spawn(async move { again.try_mark_processed("held").await });
+        let ids: Vec<String> = (0..20).map(|event| format!("evt_{round}_{event}")).collect();
+        let marked = join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
+        assert!(marked.into_iter().all(Result::unwrap));
+    }
+    // One lock timeout of 250 ms or 1 s, and not thirty of them.
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    D::Log::commit(transaction).await.unwrap();
+    for redelivery in redeliveries.join_all().await {
+        assert!(!redelivery.unwrap_or_default(), "it is a duplicate, or was given up");
+    }
+}
+
+async fn after_a_failover_the_first_call_does_not_meet_every_dead_connection<D: BehindProxy>() {
+    let database = D::fresh().await;
+    let proxy = database.proxy().await;
+    let log = &database.open_through(&proxy, 20).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    proxy.strand();
+    let start = Instant::now();
+    let mut calls = 0;
+    while log.try_mark_processed(&format!("evt_{calls}")).await.is_err() {
+        calls += 1;
+    }
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    until("the pool has all its places", || async {
+        let acquired = join_all((0..20).map(|_| log.try_mark_processed("after"))).await;
+        acquired.into_iter().all(|marked| marked.is_ok())
+    })
+    .await;
+}
+
+async fn a_silent_database_keeps_nobody_longer_than_ten_seconds<D: BehindProxy>() {
+    let database = D::fresh().await;
+    let proxy = database.proxy().await;
+    let log = &database.open_through(&proxy, 5).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    proxy.stall(Duration::from_mins(2));
+    let mut callers = JoinSet::new();
+    for caller in 0..3_500 {
+        let log = log.clone();
+        callers.spawn(async move { log.try_mark_processed(&format!("evt_{caller}")).await.is_err() });
+    }
+    // Ten seconds, and what a busy machine needs for it.
+    let told =
+        timeout(Duration::from_secs(15), callers.join_all()).await.expect("each caller's deadline holds");
+    assert!(told.into_iter().all(|has_failed| has_failed));
+}
+
+#[idempotent_webhook(claim)]
+async fn on_event<L: ClaimLog + Sync>(log: &L, event: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+async fn an_outage_collects_no_tasks_of_hung_up_claims<D: BehindProxy>() {
+    let database = D::fresh().await;
+    let proxy = database.proxy().await;
+    let log = &database.open_through(&proxy, 5).await;
+    on_event(log, "before").await.unwrap();
+    proxy.stall(Duration::from_mins(2));
+    let before = Handle::current().metrics().num_alive_tasks();
+    let events: Vec<String> = (0..2_000).map(|event| format!("evt_{event}")).collect();
+    let hung_up =
+        events.iter().enumerate().map(|(n, event)| drop_after_polls(on_event(log, event), 1 + n % 3));
+    join_all(hung_up.collect::<Vec<_>>()).await;
+    until("what only queued is gone with its caller", || async {
+        Handle::current().metrics().num_alive_tasks() < before + 50
+    })
+    .await;
+}
+
+/// A test on each server, named after it.
+macro_rules! on_each_server {
+    ($($test:ident),* $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs PostgreSQL: run tests/run"]
+            async fn $test() { super::$test::<crate::databases::OnPostgres>().await })*
+        }
+        mod on_mysql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs MariaDB: run tests/run"]
+            async fn $test() { super::$test::<crate::databases::OnMySql>().await })*
+        }
+    };
+}
+
+on_each_server!(
+    of_a_burst_only_the_refused_event_fails,
+    a_locked_event_does_not_delay_the_others,
+    after_a_failover_the_first_call_does_not_meet_every_dead_connection,
+    a_silent_database_keeps_nobody_longer_than_ten_seconds,
+    an_outage_collects_no_tasks_of_hung_up_claims,
+);
