@@ -3,15 +3,16 @@
 mod columns;
 mod deadline;
 mod fault;
+mod owned;
 mod statements;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
+use self::owned::{owners_of, verified};
 use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
@@ -342,28 +343,6 @@ impl Dialect for MySql {
 const IS_LOGGED_IN_STATEMENTS: &str =
     "SELECT CAST(@@GLOBAL.log_bin = 1 AND @@SESSION.binlog_format = 'STATEMENT' AS SIGNED)";
 
-/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
-/// row is neither new nor a duplicate.
-async fn verified(
-    connection: &mut MySqlConnection,
-    statements: &Statements,
-    mark: &Mark,
-    is_marked: bool,
-) -> Result<bool, sqlx::Error> {
-    if !statements.verifies {
-        return Ok(is_marked);
-    }
-    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(bytes(mark.owner));
-    let is_own: Option<i64> = own.bind(mark.id.as_bytes()).fetch_optional(connection).await?;
-    match is_own {
-        None => Err(sqlx::Error::RowNotFound),
-        // The rows of a plain table do not tell who made them.
-        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
-        Some(0) if is_marked => Err(sqlx::Error::RowNotFound),
-        Some(is_own) => Ok(is_own == 1),
-    }
-}
-
 const CLAIMED: i64 = 0;
 const PROCESSED: i64 = 1;
 const RELEASED: i64 = 2;
@@ -386,39 +365,6 @@ async fn insert(
         SchemaLevel::Plain => insert,
     };
     insert.execute(connection).await.map(drop)
-}
-
-/// A row as its owner left it.
-struct Owned {
-    owner: Option<Vec<u8>>,
-    token: i64,
-    state: i64,
-}
-
-impl Owned {
-    fn is_of(&self, owner: Owner) -> bool {
-        self.owner.as_deref() == Some(owner.as_bytes().as_slice())
-    }
-}
-
-async fn owners_of<'a>(
-    connection: &mut MySqlConnection,
-    statements: &Statements,
-    ids: impl Iterator<Item = &'a str>,
-) -> Result<HashMap<String, Owned>, sqlx::Error> {
-    let ids: Vec<&str> = ids.collect();
-    let (text, rows) = statements.owners.with(&ids);
-    let mut select = sqlx::query(AssertSqlSafe(text));
-    for id in rows {
-        select = select.bind(id.as_bytes());
-    }
-    let rows = select.fetch_all(connection).await?;
-    let owned = |row: &MySqlRow| {
-        let id: Vec<u8> = row.try_get(0)?;
-        let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
-        Ok((String::from_utf8_lossy(&id).into_owned(), owned))
-    };
-    rows.iter().map(owned).collect()
 }
 
 fn bytes(owner: Owner) -> Vec<u8> {

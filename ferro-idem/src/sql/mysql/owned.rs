@@ -1,0 +1,67 @@
+//! Whose a row is: proof that a mark or claim is this call's.
+
+use std::collections::HashMap;
+
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::bytes;
+use super::statements::Statements;
+use crate::owner::Owner;
+use crate::sql::columns::SchemaLevel;
+use crate::sql::event_state::Mark;
+
+/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
+/// row is neither new nor a duplicate.
+pub(super) async fn verified(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    mark: &Mark,
+    is_marked: bool,
+) -> Result<bool, sqlx::Error> {
+    if !statements.verifies {
+        return Ok(is_marked);
+    }
+    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(bytes(mark.owner));
+    let is_own: Option<i64> = own.bind(mark.id.as_bytes()).fetch_optional(connection).await?;
+    match is_own {
+        None => Err(sqlx::Error::RowNotFound),
+        // The rows of a plain table do not tell who made them.
+        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
+        Some(0) if is_marked => Err(sqlx::Error::RowNotFound),
+        Some(is_own) => Ok(is_own == 1),
+    }
+}
+
+/// A row as its owner left it.
+pub(super) struct Owned {
+    pub(super) owner: Option<Vec<u8>>,
+    pub(super) token: i64,
+    pub(super) state: i64,
+}
+
+impl Owned {
+    pub(super) fn is_of(&self, owner: Owner) -> bool {
+        self.owner.as_deref() == Some(owner.as_bytes().as_slice())
+    }
+}
+
+pub(super) async fn owners_of<'a>(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Owned>, sqlx::Error> {
+    let ids: Vec<&str> = ids.collect();
+    let (text, rows) = statements.owners.with(&ids);
+    let mut select = sqlx::query(AssertSqlSafe(text));
+    for id in rows {
+        select = select.bind(id.as_bytes());
+    }
+    let rows = select.fetch_all(connection).await?;
+    let owned = |row: &MySqlRow| {
+        let id: Vec<u8> = row.try_get(0)?;
+        let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
+        Ok((String::from_utf8_lossy(&id).into_owned(), owned))
+    };
+    rows.iter().map(owned).collect()
+}
