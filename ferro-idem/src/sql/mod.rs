@@ -74,8 +74,9 @@ pub use self::transaction::SqlTransaction;
 /// carried the statement out, the same request is sent again with the same owner, up to 8 times within 10
 /// seconds. A row with its own owner counts as first. Deadlocks and serialization failures are retried in the
 /// same way. If there is still no answer, the call fails with [`Error::Store`], and a mark that may exist is
-/// taken back in the background, so that the next delivery runs. If the database stays away for 10 more
-/// seconds, or carries the statement out after that, the event counts as seen. A plain table has no owners:
+/// taken back in the background, so that the next delivery runs. This goes on, through an outage of the
+/// database too, until the mark is known to be gone; only if the process dies first, the mark stays and its
+/// event counts as seen. While 65,536 marks wait to be taken back, no new ones are made. A plain table has no owners:
 /// a mark whose reply was lost fails with [`Error::Store`] at once, and its event counts as seen.
 ///
 /// # Group commit
@@ -83,8 +84,9 @@ pub use self::transaction::SqlTransaction;
 /// Calls that arrive while a statement is running share the next one. A burst of hundreds of deliveries costs
 /// a few statements. There is no timer, so a lone call is never delayed. No call fails because of another: an
 /// event that the table refuses, or that a transaction of the application has locked, is requested alone.
-/// Callers that queue behind a statement without an answer wait for that one as well, beside their own 10
-/// seconds. [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A
+/// Each caller is answered within its own 10 seconds, however many wait. An event that failed alone is sent
+/// apart from the others for 10 seconds.
+/// [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A
 /// plain table has no group commit.
 ///
 /// # Cancel safety
@@ -107,7 +109,8 @@ impl<D: SqlDatabase> SqlLog<D> {
     pub const SCHEMA: &'static str = D::SCHEMA;
 
     /// The statements that upgrade a plain table to that of [`SCHEMA`](Self::SCHEMA), under a running
-    /// application. Existing rows stay, and count as processed. Run them once.
+    /// application. Existing rows stay, and count as processed. Run them once. Transactions of a running
+    /// application look at a plain table again after a second, and claims each time.
     pub const UPGRADE: &'static str = D::UPGRADE;
 
     /// A log over the application's own pool. Creates nothing and sends nothing.
