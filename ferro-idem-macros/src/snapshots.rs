@@ -62,7 +62,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 #[test]
-fn each_case_expands_to_what_was_read_and_found_right() {
+fn each_case_expands_as_recorded() {
     let mut wrong = Vec::new();
     for case in cases() {
         let expansion = readable(&expand(&fs::read_to_string(&case).unwrap()));
@@ -79,7 +79,7 @@ fn each_case_expands_to_what_was_read_and_found_right() {
 
 /// Row 32 of the checklist.
 #[test]
-fn row_32_the_same_input_expands_to_the_same_tokens_every_time() {
+fn the_same_input_expands_to_the_same_tokens() {
     for case in cases() {
         let source = fs::read_to_string(&case).unwrap();
         let first = expand(&source).to_string();

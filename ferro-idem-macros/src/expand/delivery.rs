@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_place_is_borrowed_while_the_log_is_asked() {
+    fn only_places_are_borrowed() {
         for (written, expected) in [
             (quote!(event), true),
             (quote!(event.id), true),

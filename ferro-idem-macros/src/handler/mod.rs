@@ -181,10 +181,10 @@ impl Handler {
     pub(crate) fn with_body(self, rewrite: impl FnOnce(Body) -> TokenStream) -> TokenStream {
         let mut function = self.head;
         let body = match self.form {
-            Form::AsyncFn => behind_inner_attributes(&self.body, rewrite),
+            Form::AsyncFn => after_inner_attributes(&self.body, rewrite),
             Form::AsyncTrait => {
                 let stream = self.body.stream();
-                let rewritten = in_users_block(stream, |block| behind_inner_attributes(&block, rewrite));
+                let rewritten = in_users_block(stream, |block| after_inner_attributes(&block, rewrite));
                 regroup(&self.body, rewritten.unwrap_or_else(|| self.body.stream()))
             }
         };
@@ -314,7 +314,7 @@ fn users_block_at_this_depth(tokens: &[TokenTree]) -> Option<(usize, Group)> {
 }
 
 /// `#![allow(..)]` is only allowed at the start of a block.
-fn behind_inner_attributes(block: &Group, rewrite: impl FnOnce(Body) -> TokenStream) -> Group {
+fn after_inner_attributes(block: &Group, rewrite: impl FnOnce(Body) -> TokenStream) -> Group {
     let tokens: Vec<TokenTree> = block.stream().into_iter().collect();
     let attributes = tokens
         .chunks(3)

@@ -14,7 +14,7 @@ fn with_check(item: TokenStream) -> String {
 }
 
 #[test]
-fn the_check_is_behind_inner_attributes_and_before_all_else() {
+fn the_check_comes_after_inner_attributes_and_items() {
     for (body, checked) in [
         (quote!(), quote!(check;)),
         (quote!(#![allow(a)] #![allow(b)] x), quote!(#![allow(a)] #![allow(b)] check; x)),

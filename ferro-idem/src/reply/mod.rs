@@ -104,12 +104,26 @@ pub trait DuplicateReply {
 /// assert_eq!(ship(&log, "").await, Ack::Again, "an event needs an id");
 /// # }
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot report that the fence failed",
-    label = "a `ferro_idem::Error` has to become this type",
-    note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
-            to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
-    note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`"
+#[cfg_attr(
+    feature = "axum",
+    diagnostic::on_unimplemented(
+        message = "`{Self}` cannot report that the fence failed",
+        label = "a `ferro_idem::Error` has to become this type",
+        note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
+                to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
+        note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`"
+    )
+)]
+#[cfg_attr(
+    not(feature = "axum"),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` cannot report that the fence failed",
+        label = "a `ferro_idem::Error` has to become this type",
+        note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
+                to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
+        note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`",
+        note = "for axum's `StatusCode` and `Response`, turn on the feature `axum` of ferro-idem"
+    )
 )]
 pub trait FromFenceError {
     /// The reply to a delivery that could not be fenced, claimed or committed.
