@@ -37,5 +37,10 @@ fn row_24_the_attribute_adds_no_lint_under_pedantic_nursery_and_restriction() {
     let files = lints_by_file();
     let [plain, fenced] = ["plain.rs", "fenced.rs"].map(|file| files.get(file).cloned().unwrap_or_default());
     assert!(plain.len() > 3, "clippy looked: {files:?}");
-    assert_eq!(fenced, plain);
+    // A `return` of the expansion hides some of `implicit_return`: fewer is fine.
+    let added: BTreeMap<&String, &usize> = fenced
+        .iter()
+        .filter(|(lint, count)| plain.get(*lint).is_none_or(|of_plain| *count > of_plain))
+        .collect();
+    assert!(added.is_empty(), "{added:?} beyond {plain:?}");
 }

@@ -85,3 +85,66 @@ pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     std::future::ready(()).await;
     Ok(())
 }
+
+#[idempotent_webhook(only_if = !event.is_empty())]
+pub async fn items_first_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = log;
+    Ok(())
+}
+
+#[idempotent_webhook(only_if = !event.is_empty())]
+pub async fn returns_at_the_end_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = log;
+    return Ok(());
+}
+
+#[idempotent_webhook(claim, only_if = event.len() > 1, on_ignored = Ok(()))]
+pub async fn items_first_claimed(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = log;
+    Ok(())
+}
+
+#[idempotent_webhook(claim, only_if = event.len() > 1, on_ignored = Ok(()))]
+pub async fn returns_at_the_end_claimed(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = log;
+    return Ok(());
+}
+
+#[idempotent_webhook(event_id = event.as_str(), transaction(tx))]
+pub async fn items_first_transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = (log, tx);
+    Ok(())
+}
+
+#[idempotent_webhook(event_id = event.as_str(), transaction(tx))]
+pub async fn returns_at_the_end_transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = (log, tx);
+    return Ok(());
+}

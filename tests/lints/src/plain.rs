@@ -65,3 +65,60 @@ pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     std::future::ready(()).await;
     Ok(())
 }
+
+pub async fn items_first_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = log;
+    Ok(())
+}
+
+pub async fn returns_at_the_end_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = log;
+    return Ok(());
+}
+
+pub async fn items_first_claimed(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = log;
+    Ok(())
+}
+
+pub async fn returns_at_the_end_claimed(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = log;
+    return Ok(());
+}
+
+pub async fn items_first_transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
+    use std::fmt::Write as _;
+    const GREETING: &str = "hello";
+    fn length(text: &str) -> usize {
+        text.len()
+    }
+    let mut text = String::new();
+    write!(text, "{GREETING} {event}").map_err(|error| Error::store("write", error))?;
+    std::future::ready(length(&text)).await;
+    let _ = (log, log.pool());
+    Ok(())
+}
+
+pub async fn returns_at_the_end_transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
+    std::future::ready(event.len()).await;
+    let _ = (log, log.pool());
+    return Ok(());
+}
