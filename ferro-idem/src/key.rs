@@ -1,5 +1,7 @@
 //! The key of a delivery, made from what the attribute names.
 
+#![expect(clippy::missing_errors_doc, reason = "only the expansion calls these")]
+
 use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 
 /// A valid key, or why the event has none.

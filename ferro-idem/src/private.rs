@@ -52,6 +52,7 @@ pub const fn checked_lease(lease: Duration) -> Duration {
 /// soon as the lease is lost.
 ///
 /// Not an `async fn`: that would hold each argument twice.
+#[allow(clippy::manual_async_fn)]
 pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,
     body: Pin<Box<F>>,
@@ -79,6 +80,9 @@ pub fn run_claimed<F: Future<Output = R>, R>(
 }
 
 /// Runs the body within the delivery's span, and drops it.
+///
+/// Not an `async fn`, as [`run_claimed`].
+#[allow(clippy::manual_async_fn)]
 pub fn run_in_transaction<F: Future>(
     delivery: &Delivery,
     mut body: Pin<Box<F>>,

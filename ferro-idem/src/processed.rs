@@ -13,6 +13,8 @@
 //!
 //! The other methods have names that no user code has.
 
+#![expect(clippy::unused_self, reason = "the type of `self` chooses the method")]
+
 use crate::reply::{Outcome, Settle};
 
 /// What the method lookup starts from.
@@ -84,7 +86,6 @@ impl Whole {
 
 impl Layers<3> {
     #[inline]
-    #[expect(clippy::type_complexity, reason = "three layers")]
     pub fn __ferro_idem_held<'r, R: Layer<Inner: Layer<Inner: Layer>>>(
         &self,
         reply: &'r mut R,

@@ -79,7 +79,7 @@ impl Store {
     }
 
     pub(super) fn withdraw(&mut self, rules: Rules, held: Ownership) -> bool {
-        self.step(rules, held, |row, held| row.withdraw(held))
+        self.step(rules, held, Row::withdraw)
     }
 
     fn step(

@@ -109,7 +109,9 @@ impl<R, A> Batch<R, A> {
     pub(super) fn take_failed(&mut self, failed: &RequestFailed) -> Vec<Follower<R, A>> {
         let mut followers = self.take();
         if failed.may_be_carried_out() {
-            followers.iter_mut().for_each(|follower| follower.sent = Sent::InDoubt);
+            for follower in &mut followers {
+                follower.sent = Sent::InDoubt;
+            }
         }
         followers
     }

@@ -182,7 +182,8 @@ impl<R, A> Group<R, A> {
     fn wake_a_caller(&self) {
         let queue = self.queue();
         if queue.needs_leader() {
-            let _woken = queue.waiting().iter().flat_map(|follower| &follower.callers).any(|one| one.wake());
+            let _woken =
+                queue.waiting().iter().flat_map(|follower| &follower.callers).any(slot::Caller::wake);
         }
     }
 }

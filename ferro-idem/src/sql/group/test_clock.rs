@@ -52,6 +52,7 @@ pub(super) async fn pause(_: Duration) {
     shuttle::future::yield_now().await;
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a caller can be outside of a runtime")]
 pub(super) fn current_runtime() -> Option<RuntimeId> {
     Some(thread_rng().gen_range(0..2))
 }
