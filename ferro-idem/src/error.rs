@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::claim::MIN_LEASE;
@@ -97,17 +98,17 @@ pub enum Error {
     ///
     /// The inner handler could never run: the outer one already holds the event. The log is not asked.
     #[error(
-        "`{inner}` was called by `{outer}` for the same event and log, so it would never run: give one of them \
-         a `scope`, or call a function without `#[idempotent_webhook]`"
+        "the handler at {inner} was called by the one at {outer} for the same event and log, so it would never \
+         run: give one of them a `scope`, or call a function without `#[idempotent_webhook]`"
     )]
     #[non_exhaustive]
     Nested {
         /// The key.
         event_id: String,
-        /// The path of the handler that holds the event.
-        outer: &'static str,
-        /// The path of the handler that was refused.
-        inner: &'static str,
+        /// Where the handler that holds the event names its log, or has its attribute.
+        outer: &'static Location<'static>,
+        /// The same of the handler that was refused.
+        inner: &'static Location<'static>,
     },
 
     /// The id cannot be a key in every store, so no store is asked.
@@ -216,6 +217,21 @@ impl Error {
     }
 }
 
+#[cfg(feature = "tracing")]
+impl Error {
+    /// The message, and those of its causes after it.
+    pub(crate) fn with_sources(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
@@ -234,7 +250,8 @@ mod tests {
     #[test]
     fn an_error_says_its_status_when_to_retry_and_whether_it_helps() {
         let invalid = || Error::from(InvalidEventId::Empty);
-        let nested = Error::Nested { event_id: "evt_1".into(), outer: "app::a", inner: "app::b" };
+        let nested =
+            Error::Nested { event_id: "evt_1".into(), outer: Location::caller(), inner: Location::caller() };
         let minute = Duration::from_mins(1);
         for (error, status, retry_after, is_retryable) in [
             (Error::in_progress("evt_1", minute), 409, Some(minute), true),

@@ -1,31 +1,39 @@
 //! The fence: an event is marked before the body, which runs at most once.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::event::InvalidEventId;
 use crate::key::Key;
 use crate::log::{Marking, ProcessedEventLog};
+use crate::nesting::{EventPrint, Frame};
 use crate::trace::Delivery;
 
 /// Marks the event. Nothing happens until the returned future is polled.
 #[inline]
+#[track_caller]
 pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
-    let delivery = Delivery::new("fence", key.ok());
-    match key {
-        Ok(event) => Fence::Marking(log.try_mark_event(event), delivery),
-        Err(reason) => Fence::Invalid(reason, delivery),
+    let handler = Location::caller();
+    let delivery = Delivery::new("fence", handler, key.ok());
+    let frame = key.map_err(Error::from).and_then(|event| {
+        let frame = Frame::new(log.store_id(), event.id(), handler)?;
+        Ok((event, frame.event))
+    });
+    match frame {
+        Ok((event, print)) => Fence::Marking(log.try_mark_event(event), print, delivery),
+        Err(error) => Fence::Refused(Some(Box::new(error)), delivery),
     }
 }
 
 /// A future in place of an `async fn`: it adds two words to the handler's own future.
 #[must_use = "the event is marked when this is awaited"]
 pub enum Fence<'a> {
-    Marking(Marking<'a>, Delivery),
-    Invalid(InvalidEventId, Delivery),
+    Marking(Marking<'a>, EventPrint, Delivery),
+    /// Nobody asks the log.
+    Refused(Option<Box<Error>>, Delivery),
 }
 
 impl Future for Fence<'_> {
@@ -34,14 +42,14 @@ impl Future for Fence<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Entry<()>> {
         match self.get_mut() {
-            Self::Marking(marking, delivery) => {
+            Self::Marking(marking, event, delivery) => {
                 delivery.enter(|| marking.as_mut().poll(context)).map(|marked| match marked {
                     Ok(true) => {
-                        delivery.first(1);
+                        delivery.first(1, *event);
                         Entry::Run(())
                     }
                     Ok(false) => {
-                        delivery.duplicate();
+                        delivery.duplicate(*event);
                         Entry::Duplicate
                     }
                     Err(error) => {
@@ -50,11 +58,13 @@ impl Future for Fence<'_> {
                     }
                 })
             }
-            Self::Invalid(reason, delivery) => {
-                let error = Error::from(*reason);
-                delivery.failed(&error);
-                Poll::Ready(Entry::Failed(error))
-            }
+            Self::Refused(error, delivery) => match error.take() {
+                Some(error) => {
+                    delivery.failed(&error);
+                    Poll::Ready(Entry::Failed(*error))
+                }
+                None => Poll::Pending,
+            },
         }
     }
 }

@@ -101,14 +101,19 @@ mod fence;
 #[allow(missing_docs, missing_debug_implementations)]
 mod key;
 mod log;
+mod nesting;
 mod owner;
 #[allow(missing_docs, missing_debug_implementations)]
 mod processed;
 mod reply;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod retry;
+#[allow(missing_debug_implementations)]
+mod running;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 mod server_clock;
+#[cfg(feature = "tracing")]
+mod shared_keys;
 #[allow(missing_debug_implementations)]
 mod trace;
 mod transaction;

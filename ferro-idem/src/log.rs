@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 
 /// How long an event has to be remembered: 35 days.
 ///
@@ -86,6 +87,12 @@ pub trait ProcessedEventLog: Send + Sync {
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
         self.try_mark_processed(event.id()).await
     }
+
+    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    #[doc(hidden)]
+    fn store_id(&self) -> StoreId {
+        StoreId::of(self)
+    }
 }
 
 /// What `#[async_trait]` makes of an `async fn` that answers for a mark.
@@ -114,6 +121,10 @@ macro_rules! forward_to_target {
                 Self: 'f,
             {
                 (**self).try_mark_event(event)
+            }
+
+            fn store_id(&self) -> StoreId {
+                (**self).store_id()
             }
         }
     )*};

@@ -20,7 +20,7 @@ pub use crate::fence::fence;
 pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
 pub use crate::processed::{Probe, is_processed_by, rules};
 use crate::reply::{DuplicateReply, FromFenceError};
-use crate::trace::Delivery;
+use crate::running::Running;
 pub use crate::transaction::{Open, begin};
 
 #[inline]
@@ -84,10 +84,10 @@ pub fn run_claimed<F: Future<Output = R>, R>(
 /// Not an `async fn`, as [`run_claimed`].
 #[allow(clippy::manual_async_fn)]
 pub fn run_in_transaction<F: Future>(
-    delivery: &Delivery,
+    running: &Running,
     mut body: Pin<Box<F>>,
 ) -> impl Future<Output = F::Output> {
-    async move { delivery.run(body.as_mut()).await }
+    async move { running.run(body.as_mut()).await }
 }
 
 /// Commits or rolls back by the reply of the body.

@@ -1,18 +1,29 @@
-//! What a delivery tells `tracing`: one span, and an event for each thing that happens to it. With
-//! the feature off, nothing. Never the payload.
-
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+//! What a delivery tells `tracing`: one span, and an event for each thing that happens to it. Without the
+//! feature, nothing. Never the payload. `docs/tracing.md` lists names, levels, fields and units.
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use self::off::Delivery;
 #[cfg(feature = "tracing")]
 pub(crate) use self::on::Delivery;
 
-impl Delivery {
-    /// Runs the body within the delivery's span.
-    pub async fn run<F: Future>(&self, mut body: Pin<&mut F>) -> F::Output {
-        poll_fn(|context| self.enter(|| body.as_mut().poll(context))).await
+/// Why a body ended without a reply.
+#[derive(Clone, Copy)]
+pub(crate) enum Interruption {
+    Panic,
+    HangUp,
+}
+
+impl Interruption {
+    /// Of the future that is being dropped.
+    pub(crate) fn of_this_drop() -> Self {
+        if std::thread::panicking() { Self::Panic } else { Self::HangUp }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Panic => "the handler panicked",
+            Self::HangUp => "the handler was dropped: the client hung up, or the server is stopping",
+        }
     }
 }
 
@@ -24,61 +35,123 @@ mod on {
 
     use crate::error::Error;
     use crate::event::EventRef;
+    use crate::nesting::{EventPrint, Handler};
+    use crate::shared_keys;
 
-    pub struct Delivery {
+    /// The target of the span and of all events.
+    const TARGET: &str = "ferro_idem";
+
+    /// On the heap, so that a handler's future does not grow with the feature.
+    pub struct Delivery(Box<Facts>);
+
+    struct Facts {
         span: Span,
+        /// In the events at WARN as well: a filter may leave the span out.
+        event_id: Box<str>,
+        guarantee: &'static str,
+        handler: Handler,
         started: Instant,
     }
 
     impl Delivery {
-        pub(crate) fn new(guarantee: &'static str, event: Option<EventRef<'_>>) -> Self {
+        pub(crate) fn new(guarantee: &'static str, handler: Handler, event: Option<EventRef<'_>>) -> Self {
             let span = info_span!(
+                target: TARGET,
                 "delivery",
                 event_id = event.map(|event| event.id()),
                 event_type = event.and_then(|event| event.recorded_type()).as_deref(),
                 guarantee,
+                handler = %handler,
                 attempt = field::Empty,
             );
-            Self { span, started: Instant::now() }
+            let event_id = event.map(|event| event.id()).unwrap_or_default().into();
+            Self(Box::new(Facts { span, event_id, guarantee, handler, started: Instant::now() }))
         }
 
         pub(crate) fn enter<T>(&self, within: impl FnOnce() -> T) -> T {
-            self.span.in_scope(within)
+            self.0.span.in_scope(within)
         }
 
-        pub(crate) fn first(&self, attempt: u64) {
-            self.span.record("attempt", attempt);
+        fn duration_us(&self) -> u64 {
+            u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+        }
+
+        pub(crate) fn first(&self, attempt: u64, event: EventPrint) {
+            self.0.span.record("attempt", attempt);
+            shared_keys::remember(event, self.0.handler);
             self.enter(|| {
                 if attempt > 1 {
-                    info!(attempt, "taken over");
+                    info!(target: TARGET, attempt, "retry");
                 } else {
-                    debug!("first");
+                    debug!(target: TARGET, attempt, "first");
                 }
             });
         }
 
-        pub(crate) fn duplicate(&self) {
-            self.enter(|| info!(duration = ?self.started.elapsed(), "duplicate"));
+        pub(crate) fn duplicate(&self, event: EventPrint) {
+            self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "duplicate"));
+            self.warn_if_shared(event);
         }
 
-        pub(crate) fn in_progress(&self, retry_after: Duration) {
-            self.enter(|| info!(?retry_after, duration = ?self.started.elapsed(), "in progress"));
+        pub(crate) fn in_progress(&self, retry_after: Duration, event: EventPrint) {
+            let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+            let duration_us = self.duration_us();
+            self.enter(|| info!(target: TARGET, retry_after_ms, duration_us, "in progress"));
+            self.warn_if_shared(event);
+        }
+
+        fn warn_if_shared(&self, event: EventPrint) {
+            if let Some(other) = shared_keys::other_handler(event, self.0.handler) {
+                let Facts { event_id, handler, .. } = &*self.0;
+                self.enter(|| {
+                    warn!(
+                        target: TARGET,
+                        %event_id,
+                        %handler,
+                        other_handler = %other,
+                        "two handlers share their events on one log, so one of them does not run: give them a \
+                         `scope` each"
+                    );
+                });
+            }
         }
 
         pub(crate) fn completed(&self) {
-            self.enter(|| info!(duration = ?self.started.elapsed(), "processed"));
+            self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "processed"));
         }
 
-        pub(crate) fn released(&self, reason: &'static str) {
-            self.enter(|| warn!(reason, duration = ?self.started.elapsed(), "released"));
+        /// The claim or the transaction is given back, and the next delivery runs.
+        pub(crate) fn released(&self, reason: &'static str, error: Option<&str>) {
+            let Facts { event_id, guarantee, handler, .. } = &*self.0;
+            let duration_us = self.duration_us();
+            self.enter(|| {
+                warn!(target: TARGET, %event_id, guarantee, %handler, reason, error, duration_us, "released");
+            });
         }
 
-        pub(crate) fn lease_lost(&self) {
-            self.enter(|| warn!(duration = ?self.started.elapsed(), "lease lost"));
+        /// Nothing ran under the claim.
+        pub(crate) fn withdrawn(&self) {
+            self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "withdrawn"));
         }
 
+        pub(crate) fn lease_lost(&self, reason: &'static str, error: Option<&Error>) {
+            let Facts { event_id, guarantee, handler, .. } = &*self.0;
+            let duration_us = self.duration_us();
+            let error = error.map(Error::with_sources);
+            let error = error.as_deref();
+            self.enter(|| {
+                warn!(target: TARGET, %event_id, guarantee, %handler, reason, error, duration_us, "lease lost");
+            });
+        }
+
+        /// The delivery is answered with this error.
         pub(crate) fn failed(&self, error: &Error) {
-            self.enter(|| warn!(%error, duration = ?self.started.elapsed(), "failed"));
+            let Facts { event_id, guarantee, handler, .. } = &*self.0;
+            let duration_us = self.duration_us();
+            let error = error.with_sources();
+            self.enter(
+                || warn!(target: TARGET, %event_id, guarantee, %handler, error, duration_us, "failed"),
+            );
         }
     }
 }
@@ -89,13 +162,14 @@ mod off {
 
     use crate::error::Error;
     use crate::event::EventRef;
+    use crate::nesting::{EventPrint, Handler};
 
     pub struct Delivery;
 
     #[allow(clippy::unused_self)]
     impl Delivery {
         #[inline]
-        pub(crate) fn new(_: &'static str, _: Option<EventRef<'_>>) -> Self {
+        pub(crate) fn new(_: &'static str, _: Handler, _: Option<EventRef<'_>>) -> Self {
             Self
         }
         #[inline]
@@ -103,17 +177,19 @@ mod off {
             within()
         }
         #[inline]
-        pub(crate) fn first(&self, _: u64) {}
+        pub(crate) fn first(&self, _: u64, _: EventPrint) {}
         #[inline]
-        pub(crate) fn duplicate(&self) {}
+        pub(crate) fn duplicate(&self, _: EventPrint) {}
         #[inline]
-        pub(crate) fn in_progress(&self, _: Duration) {}
+        pub(crate) fn in_progress(&self, _: Duration, _: EventPrint) {}
         #[inline]
         pub(crate) fn completed(&self) {}
         #[inline]
-        pub(crate) fn released(&self, _: &'static str) {}
+        pub(crate) fn released(&self, _: &'static str, _: Option<&str>) {}
         #[inline]
-        pub(crate) fn lease_lost(&self) {}
+        pub(crate) fn withdrawn(&self) {}
+        #[inline]
+        pub(crate) fn lease_lost(&self, _: &'static str, _: Option<&Error>) {}
         #[inline]
         pub(crate) fn failed(&self, _: &Error) {}
     }

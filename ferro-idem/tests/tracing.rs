@@ -17,9 +17,13 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     fn record(&self) -> DefaultGuard {
+        self.record_from(tracing::Level::DEBUG)
+    }
+
+    fn record_from(&self, level: tracing::Level) -> DefaultGuard {
         let lines = self.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
+            .with_max_level(level)
             .with_ansi(false)
             .without_time()
             .with_writer(move || lines.clone())
@@ -107,25 +111,28 @@ async fn each_delivery_is_a_span_with_an_event_for_what_happened_to_it() {
     let who = ["delivery{", "event_id=\"evt_1\"", "event_type=\"invoice.paid\"", "guarantee=\"fence\""];
     let first = lines.take();
     assert_tells(&first, &who);
-    assert_tells(&first, &["first", "attempt=1"]);
+    assert_tells(&first, &["DEBUG", "first", "attempt=1", "handler="]);
     fenced(&log, paid("evt_1")).await.unwrap();
-    assert_tells(&lines.take(), &["duplicate", "duration="]);
+    assert_tells(&lines.take(), &["duplicate", "duration_us="]);
     assert!(fenced(&log, paid("")).await.is_err());
     assert_tells(&lines.take(), &["failed", "it has no id"]);
 
     assert!(claimed(&log, paid("evt_2"), "fail").await.is_err());
     let failed = lines.take();
-    assert_tells(&failed, &["guarantee=\"claim\"", "in the body", "released", "was not a success"]);
+    assert_tells(
+        &failed,
+        &["WARN", "guarantee=\"claim\"", "in the body", "released", "was not a success", "event_id=evt_2"],
+    );
     assert!(claimed(&log, paid("evt_2"), "").await.is_ok());
-    assert_tells(&lines.take(), &["taken over", "attempt=2", "processed"]);
+    assert_tells(&lines.take(), &["retry", "attempt=2", "processed"]);
     let panics = AssertUnwindSafe(claimed(&log, paid("evt_3"), "panic"));
     assert!(futures_util::FutureExt::catch_unwind(panics).await.is_err());
-    assert_tells(&lines.take(), &["released", "panicked or was dropped"]);
+    assert_tells(&lines.take(), &["released", "the handler panicked"]);
 
     let owner = Owner::random().unwrap();
     log.claim(EventRef::new("evt_4").unwrap(), owner, Duration::from_secs(9)).await.unwrap();
     assert!(claimed(&log, paid("evt_4"), "").await.is_err());
-    assert_tells(&lines.take(), &["in progress", "retry_after=9s"]);
+    assert_tells(&lines.take(), &["in progress", "retry_after_ms=9000"]);
 }
 
 #[tokio::test]
@@ -151,7 +158,7 @@ async fn a_lost_lease_is_told() {
     assert!(futures_util::poll!(stalled.as_mut()).is_pending());
     tokio::time::advance(Duration::from_secs(31)).await;
     assert!(matches!(stalled.await, Err(Error::LeaseLost { .. })));
-    assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", "attempt=1"]);
+    assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", "attempt=1", "not renewed in time"]);
 }
 
 /// Each event is first, in transactions that hold nothing.
@@ -205,5 +212,37 @@ async fn how_a_transaction_ends_is_told_once() {
     let mut hung_up = Box::pin(transacted(&AllFirst, paid("evt_3"), "hang"));
     assert!(futures_util::poll!(&mut hung_up).is_pending());
     drop(hung_up);
-    assert_tells(&lines.take(), &["released", "panicked or was dropped"]);
+    assert_tells(&lines.take(), &["released", "the client hung up"]);
+}
+
+#[idempotent_webhook]
+async fn ship(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+#[idempotent_webhook(claim)]
+async fn send_mail(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_handlers_without_a_scope_on_one_log_are_reported_once() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record_from(tracing::Level::WARN);
+    for event in ["evt_1", "evt_2"] {
+        ship(&log, event).await.unwrap();
+        ship(&log, event).await.unwrap();
+        assert_eq!(lines.take(), "", "a duplicate of its own is nothing to report");
+        send_mail(&log.clone(), event).await.unwrap();
+        let told = lines.take();
+        if event == "evt_1" {
+            assert_tells(&told, &["WARN", " handler=", "other_handler=", "tracing.rs:", "`scope`"]);
+        } else {
+            assert_eq!(told, "", "once");
+        }
+    }
+    let other = MemoryProcessedLog::new();
+    ship(&other, "evt_3").await.unwrap();
+    send_mail(&log, "evt_3").await.unwrap();
+    assert_eq!(lines.take(), "", "another log is another key space");
 }

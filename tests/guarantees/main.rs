@@ -8,5 +8,6 @@ mod claim_handle;
 mod killed;
 mod lease;
 mod mixed;
+mod nested;
 mod stores;
 mod transaction;

@@ -1,6 +1,7 @@
 //! From the claim to its settlement, whatever happens in between.
 
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -17,8 +18,10 @@ use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
+use crate::nesting::Frame;
 use crate::owner::Owner;
-use crate::trace::Delivery;
+use crate::running::Running;
+use crate::trace::{Delivery, Interruption};
 
 /// A claim that is settled once: by [`settle`](Self::settle), or when it is dropped.
 ///
@@ -39,46 +42,50 @@ enum Stage {
 
 /// Claims the event. Borrows nothing, and is seen through when it is dropped: the claim that it then
 /// gets is released.
+#[track_caller]
 pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     length: Duration,
 ) -> DetachOnDrop<Entry<Guard>> {
-    let log = log.handle();
+    let handler = Location::caller();
     let length = length.min(MAX_LEASE);
-    let delivery = Delivery::new("claim", key.ok());
-    let key = key.map(|event| (event.id().to_owned(), event.event_type().map(str::to_owned)));
+    let delivery = Delivery::new("claim", handler, key.ok());
+    let key = key.map_err(Error::from).and_then(|event| {
+        let frame = Frame::new(log.store_id(), event.id(), handler)?;
+        Ok((event.id().to_owned(), event.event_type().map(str::to_owned), frame))
+    });
+    let log = log.handle();
     DetachOnDrop::new(async move {
         let acquired = async {
-            let (id, event_type) = key?;
+            let (id, event_type, frame) = key?;
             if length < MIN_LEASE {
                 return Err(Error::LeaseTooShort { lease: length });
             }
             let owner = Owner::random()?;
             let event = EventRef::new(&id)?.with_type(event_type.as_deref());
             let (outcome, asked_at) = claim_in_time(&*log, event, owner, length).await?;
-            Ok((id, owner, outcome, asked_at))
+            Ok((id, frame, owner, outcome, asked_at))
         };
         match acquired.await {
-            Ok((event_id, owner, ClaimOutcome::Acquired { token }, asked_at)) => {
-                delivery.first(token);
+            Ok((event_id, frame, owner, ClaimOutcome::Acquired { token }, asked_at)) => {
                 let lease = Arc::new(Lease {
                     log,
                     event_id,
                     held: Ownership { owner, token },
                     length,
-                    delivery,
+                    running: Running { frame, delivery },
                     start: asked_at,
                     holds_for: AtomicU64::new(millis(length)),
                 });
                 Entry::Run(Guard { lease, stage: Stage::Undelivered, loss: None })
             }
-            Ok((_, _, ClaimOutcome::Processed, _)) => {
-                delivery.duplicate();
+            Ok((_, frame, _, ClaimOutcome::Processed, _)) => {
+                delivery.duplicate(frame.event);
                 Entry::Duplicate
             }
-            Ok((event_id, _, ClaimOutcome::InProgress { retry_after }, _)) => {
-                delivery.in_progress(retry_after);
+            Ok((event_id, frame, _, ClaimOutcome::InProgress { retry_after }, _)) => {
+                delivery.in_progress(retry_after, frame.event);
                 Entry::Failed(Error::InProgress { event_id, retry_after })
             }
             Err(error) => {
@@ -118,6 +125,10 @@ async fn claim_in_time(
 }
 
 impl Guard {
+    fn delivery(&self) -> &Delivery {
+        &self.lease.running.delivery
+    }
+
     /// What the body sees.
     pub fn claim(&self) -> Claim {
         Claim::new(Arc::clone(&self.lease))
@@ -129,6 +140,8 @@ impl Guard {
     pub async fn run<F: Future>(&mut self, mut body: Pin<&mut F>) -> Option<F::Output> {
         self.stage = Stage::Running;
         let lease = &self.lease;
+        let running = &lease.running;
+        running.delivery.first(lease.held.token, running.frame.event);
         let loss = &mut self.loss;
         let mut renewal = Handle::try_current()
             .ok()
@@ -144,7 +157,7 @@ impl Guard {
                     return Poll::Ready(None);
                 }
             }
-            if let Poll::Ready(output) = lease.delivery.enter(|| body.as_mut().poll(context)) {
+            if let Poll::Ready(output) = running.enter(|| body.as_mut().poll(context)) {
                 return Poll::Ready(Some(output));
             }
             if renewal.is_none()
@@ -167,7 +180,7 @@ impl Guard {
         if processed {
             match DetachOnDrop::new(async move { lease.complete().await }).await {
                 Ok(true) => {
-                    self.lease.delivery.completed();
+                    self.delivery().completed();
                     Ok(())
                 }
                 Ok(false) => {
@@ -175,12 +188,12 @@ impl Guard {
                     Err(self.lost())
                 }
                 Err(error) => {
-                    self.lease.delivery.failed(&error);
+                    self.delivery().failed(&error);
                     Err(error)
                 }
             }
         } else {
-            self.lease.delivery.released("the handler's reply was not a success");
+            self.delivery().released("the handler's reply was not a success", None);
             // If the release fails, the lease runs out. The reply is a failure in either case.
             drop(DetachOnDrop::new(async move { lease.release().await }).await);
             Ok(())
@@ -190,11 +203,15 @@ impl Guard {
     /// Nothing is left to settle, because another delivery may have the event.
     pub fn lost(mut self) -> Error {
         self.stage = Stage::Settled;
-        self.lease.delivery.lease_lost();
-        let source = match self.loss.take() {
-            Some(Loss::NotRenewed(Some(error))) => Some(error.into()),
-            Some(Loss::TakenOver | Loss::NotRenewed(None)) | None => None,
+        let (reason, cause) = match self.loss.take() {
+            Some(Loss::NotRenewed(Some(error))) => ("the store did not renew the lease in time", Some(error)),
+            Some(Loss::TakenOver) => ("taken over by another delivery", None),
+            Some(Loss::NotRenewed(None)) | None => {
+                ("not renewed in time: the thread was blocked, or the process did not run", None)
+            }
         };
+        self.delivery().lease_lost(reason, cause.as_ref());
+        let source = cause.map(Into::into);
         Error::LeaseLost { event_id: self.lease.event_id.clone(), source }
     }
 }
@@ -206,7 +223,11 @@ impl Drop for Guard {
             Stage::Running => false,
             Stage::Settled => return,
         };
-        self.lease.delivery.released("the handler panicked or was dropped");
+        if undelivered {
+            self.delivery().withdrawn();
+        } else {
+            self.delivery().released(Interruption::of_this_drop().as_str(), None);
+        }
         if let Ok(runtime) = Handle::try_current() {
             let lease = Arc::clone(&self.lease);
             runtime.spawn(async move {

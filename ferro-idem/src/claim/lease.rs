@@ -1,6 +1,7 @@
 //! The claim as the body sees it.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,9 @@ use tokio::time::Instant;
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::Frame;
 use crate::owner::Owner;
+use crate::running::Running;
 use crate::trace::Delivery;
 
 /// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
@@ -52,7 +55,7 @@ pub(super) struct Lease {
     pub(super) event_id: String,
     pub(super) held: Ownership,
     pub(super) length: Duration,
-    pub(super) delivery: Delivery,
+    pub(super) running: Running,
     /// The claim's start on this machine's clock: before the request was sent.
     pub(super) start: Instant,
     /// Until when the claim surely holds, in milliseconds from `start`: counted from before the
@@ -125,14 +128,15 @@ impl Claim {
     }
 
     fn of_nothing(event_id: String, token: u64) -> Self {
-        let delivery = Delivery::new("claim", None);
+        let running =
+            Running { frame: Frame::outside(), delivery: Delivery::new("claim", Location::caller(), None) };
         let held = Ownership { owner: Owner::from_bytes([0; 16]), token };
         Self::new(Arc::new(Lease {
             log: Arc::new(NoLog),
             event_id,
             held,
             length: DEFAULT_LEASE,
-            delivery,
+            running,
             start: Instant::now(),
             holds_for: AtomicU64::new(millis(DEFAULT_LEASE)),
         }))

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 
 pub use self::guard::Guard;
@@ -129,6 +130,12 @@ pub trait ClaimLog: Send + Sync {
     /// A handle on the same store that borrows nothing: what was begun for a delivery is finished
     /// through it when the delivery's own future has been dropped.
     fn handle(&self) -> Arc<dyn ClaimLog>;
+
+    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    #[doc(hidden)]
+    fn store_id(&self) -> StoreId {
+        StoreId::of(self)
+    }
 }
 
 /// What a claim came to.
@@ -224,6 +231,10 @@ macro_rules! forward_to_target {
 
             fn handle(&self) -> Arc<dyn ClaimLog> {
                 (**self).handle()
+            }
+
+            fn store_id(&self) -> StoreId {
+                (**self).store_id()
             }
         }
     )*};

@@ -22,6 +22,7 @@ use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 
 /// A log in memory: for tests, development, and services of one process that may forget on restart.
@@ -140,6 +141,10 @@ impl ProcessedEventLog for MemoryProcessedLog {
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
         Ok(self.memory.mark(event))
     }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.memory)
+    }
 }
 
 #[async_trait]
@@ -174,6 +179,10 @@ impl ClaimLog for MemoryProcessedLog {
 
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.memory)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{RedisLog, millis, script};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::Attempts;
 
@@ -98,5 +99,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
 
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.shared)
     }
 }

@@ -20,6 +20,7 @@ use self::undelivered::{Made, Undelivered};
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::{ProcessedEventLog, RETENTION};
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::Attempts;
 use crate::server_clock::ServerClock;
@@ -214,6 +215,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ProcessedEventLog for Re
 
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
         self.mark(event).await
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.shared)
     }
 }
 

@@ -15,6 +15,7 @@ use super::session::{RequestFailed, Session};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempt, Attempts};
 
@@ -115,6 +116,10 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
 
     fn handle(&self) -> Arc<dyn ClaimLog> {
         Arc::new(self.clone())
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.core)
     }
 }
 

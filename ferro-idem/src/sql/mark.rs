@@ -14,6 +14,7 @@ use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::ProcessedEventLog;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempt, Attempts};
 
@@ -48,5 +49,9 @@ impl<D: SqlDatabase> ProcessedEventLog for SqlLog<D> {
 
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, Error> {
         self.mark(event).await
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.core)
     }
 }

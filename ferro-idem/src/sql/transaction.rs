@@ -18,6 +18,7 @@ use super::pooled_transaction::{PooledTransaction, answer_or_abandon};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempts, DEADLINE, FaultKind};
 use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
@@ -217,5 +218,9 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
 
     fn rollback(transaction: SqlTransaction<D>) -> Detached<()> {
         Box::pin(transaction.roll_back())
+    }
+
+    fn store_id(&self) -> StoreId {
+        StoreId::of(&*self.core)
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::nesting::StoreId;
 
 pub use self::open::Open;
 pub use self::open::begin;
@@ -101,6 +102,12 @@ pub trait TransactionalLog: Send + Sync {
 
     /// Takes mark and effects back.
     fn rollback(transaction: Self::Transaction) -> Detached<()>;
+
+    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    #[doc(hidden)]
+    fn store_id(&self) -> StoreId {
+        StoreId::of(self)
+    }
 }
 
 /// What a mark inside a transaction came to.
@@ -143,6 +150,10 @@ macro_rules! forward_to_target {
 
             fn rollback(transaction: Self::Transaction) -> Detached<()> {
                 L::rollback(transaction)
+            }
+
+            fn store_id(&self) -> StoreId {
+                (**self).store_id()
             }
         }
     )*};

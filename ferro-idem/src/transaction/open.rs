@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::ops::DerefMut;
+use std::panic::Location;
 use std::pin::Pin;
 
 use super::{Detached, MarkOutcome, TransactionalLog};
@@ -9,7 +10,9 @@ use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
-use crate::trace::Delivery;
+use crate::nesting::{Frame, Handler};
+use crate::running::Running;
+use crate::trace::{Delivery, Interruption};
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
@@ -28,14 +31,14 @@ struct Parts<T> {
 
 /// Tells the trace that a transaction was dropped: `Open` itself has to come apart to be settled.
 struct Settling {
-    delivery: Delivery,
+    running: Running,
     settled: bool,
 }
 
 impl Drop for Settling {
     fn drop(&mut self) {
         if !self.settled {
-            self.delivery.released("the handler panicked or was dropped");
+            self.running.delivery.released(Interruption::of_this_drop().as_str(), None);
         }
     }
 }
@@ -44,6 +47,7 @@ impl Drop for Settling {
 ///
 /// The begin is seen through when it is dropped: a pool must not get a connection back whose begin
 /// is still on the way.
+#[track_caller]
 pub fn begin<'a, L, T>(
     log: &'a L,
     key: Result<EventRef<'a>, InvalidEventId>,
@@ -52,38 +56,40 @@ where
     L: TransactionalLog<Transaction = T>,
     T: Send + 'a,
 {
-    Box::pin(begin_marked(log, key))
+    Box::pin(begin_marked(log, key, Location::caller()))
 }
 
 async fn begin_marked<L: TransactionalLog>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
+    handler: Handler,
 ) -> Entry<Open<L::Transaction>> {
-    let delivery = Delivery::new("transaction", key.ok());
+    let delivery = Delivery::new("transaction", handler, key.ok());
     let marked = async {
         let event = key?;
+        let frame = Frame::new(log.store_id(), event.id(), handler)?;
         let mut transaction = DetachOnDrop::new(log.begin()).await?;
         let outcome = log.try_mark_in(&mut transaction, event).await?;
         if outcome != MarkOutcome::First {
             // What was found stands, and what cannot be rolled back is never committed.
             drop(DetachOnDrop::new(L::rollback(transaction)).await);
-            return Ok((None, outcome, event));
+            return Ok((None, outcome, event, frame));
         }
-        Ok((Some(transaction), outcome, event))
+        Ok((Some(transaction), outcome, event, frame))
     };
     match marked.await {
-        Ok((Some(transaction), ..)) => {
-            delivery.first(1);
-            let settling = Settling { delivery, settled: false };
+        Ok((Some(transaction), _, _, frame)) => {
+            delivery.first(1, frame.event);
+            let settling = Settling { running: Running { frame, delivery }, settled: false };
             let (commit, rollback) = (L::commit, L::rollback);
             Entry::Run(Open(Box::new(Parts { transaction, commit, rollback, settling })))
         }
-        Ok((None, MarkOutcome::InProgress { retry_after }, event)) => {
-            delivery.in_progress(retry_after);
+        Ok((None, MarkOutcome::InProgress { retry_after }, event, frame)) => {
+            delivery.in_progress(retry_after, frame.event);
             Entry::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
         }
-        Ok((None, ..)) => {
-            delivery.duplicate();
+        Ok((None, _, _, frame)) => {
+            delivery.duplicate(frame.event);
             Entry::Duplicate
         }
         Err(error) => {
@@ -96,8 +102,8 @@ async fn begin_marked<L: TransactionalLog>(
 impl<T: DerefMut + Send + 'static> Open<T> {
     /// What the body works on (not the transaction, so that it can neither commit nor roll back),
     /// and what runs it.
-    pub fn parts(&mut self) -> (&mut T::Target, &Delivery) {
-        (&mut self.0.transaction, &self.0.settling.delivery)
+    pub fn parts(&mut self) -> (&mut T::Target, &Running) {
+        (&mut self.0.transaction, &self.0.settling.running)
     }
 
     /// Commits, or rolls back.
@@ -109,12 +115,12 @@ impl<T: DerefMut + Send + 'static> Open<T> {
         if processed {
             let committed = DetachOnDrop::new(commit(transaction)).await;
             match &committed {
-                Ok(()) => settling.delivery.completed(),
-                Err(error) => settling.delivery.failed(error),
+                Ok(()) => settling.running.delivery.completed(),
+                Err(error) => settling.running.delivery.failed(error),
             }
             committed
         } else {
-            settling.delivery.released("the handler's reply was not a success");
+            settling.running.delivery.released("the handler's reply was not a success", None);
             // The reply is a failure as it is, and what cannot be rolled back is never committed.
             drop(DetachOnDrop::new(rollback(transaction)).await);
             Ok(())

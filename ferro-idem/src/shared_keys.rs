@@ -1,0 +1,50 @@
+//! Finds handlers that share a key space without knowing it: one of them runs, and the other one's deliveries are
+//! duplicates.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::nesting::{EventPrint, Handler};
+
+/// How many events are remembered. Two handlers of one event get it within a short time of each other.
+const MAX_EVENTS: usize = 1_024;
+
+#[derive(Default)]
+struct Recent {
+    /// Which handler ran for an event.
+    handlers: HashMap<EventPrint, Handler>,
+    oldest_first: VecDeque<EventPrint>,
+    reported: HashSet<(Handler, Handler)>,
+}
+
+static RECENT: Mutex<Option<Recent>> = Mutex::new(None);
+
+fn recent() -> MutexGuard<'static, Option<Recent>> {
+    RECENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The handler runs for this event.
+pub(crate) fn remember(event: EventPrint, handler: Handler) {
+    if !event.is_known() {
+        return;
+    }
+    let mut recent = recent();
+    let recent = recent.get_or_insert_default();
+    if recent.handlers.insert(event, handler).is_none() {
+        recent.oldest_first.push_back(event);
+        if recent.oldest_first.len() > MAX_EVENTS
+            && let Some(oldest) = recent.oldest_first.pop_front()
+        {
+            recent.handlers.remove(&oldest);
+        }
+    }
+}
+
+/// The other handler that ran for this event, if there is one. Each pair is reported once.
+pub(crate) fn other_handler(event: EventPrint, handler: Handler) -> Option<Handler> {
+    let mut recent = recent();
+    let recent = recent.get_or_insert_default();
+    let other = *recent.handlers.get(&event)?;
+    let pair = (other.min(handler), other.max(handler));
+    (other != handler && recent.reported.insert(pair)).then_some(other)
+}
