@@ -29,7 +29,7 @@ async fn shopify(
         match __ferro_idem_entry {
             ::renamed::__private::Entry::Run(()) => {}
             ::renamed::__private::Entry::Duplicate => {
-                #[allow(unreachable_code)]
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return match () {
                     () => Ok(StatusCode::OK),
                 };

@@ -20,7 +20,7 @@ async fn invoice_paid(
     let __ferro_idem_settled = match __ferro_idem_entry {
         ::ferro_idem::__private::Entry::Run(mut __ferro_idem_open) => {
             let __ferro_idem_reply = {
-                let (__ferro_idem_connection, __ferro_idem_delivery) = ::ferro_idem::__private::Open::parts(
+                let (__ferro_idem_connection, __ferro_idem_delivery) = ::ferro_idem::__private::OpenTransaction::parts(
                     &mut __ferro_idem_open,
                 );
                 let __ferro_idem_body = async move {
@@ -29,6 +29,7 @@ async fn invoice_paid(
                     > {
                         return __ferro_idem_reply;
                     }
+                    #[allow(clippy::no_effect_underscore_binding)]
                     let tx = __ferro_idem_connection;
                     sqlx::query("UPDATE accounts SET balance = 0")
                         .execute(&mut *tx)

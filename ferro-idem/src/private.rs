@@ -21,7 +21,7 @@ pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
 pub use crate::processed::{Probe, is_processed_by, rules};
 use crate::reply::{DuplicateReply, FromFenceError};
 use crate::running::Running;
-pub use crate::transaction::{Open, begin};
+pub use crate::transaction::{OpenTransaction, begin};
 
 #[inline]
 pub fn duplicate_reply<R: DuplicateReply>() -> R {
@@ -92,7 +92,7 @@ pub fn run_in_transaction<F: Future>(
 
 /// Commits or rolls back by the reply of the body.
 pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
-    open: Open<T>,
+    open: OpenTransaction<T>,
     mut reply: R,
     is_processed: impl FnOnce(&mut R) -> bool,
 ) -> impl Future<Output = Result<R, Error>> {

@@ -8,7 +8,8 @@
     non_camel_case_types,
     dead_code,
     clippy::wildcard_imports,
-    clippy::enum_glob_use
+    clippy::enum_glob_use,
+    clippy::wrong_self_convention
 )]
 
 use ferro_idem::{Error, MemoryProcessedLog, Outcome, SqliteLog, idempotent_webhook};

@@ -1,5 +1,7 @@
 //! What `event_id` takes: text, bytes that are text, and what may hold one of them.
 
+#![allow(clippy::ref_option)]
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -23,13 +23,13 @@ type Handled = Result<Outcome<()>, Error>;
 
 #[idempotent_webhook(only_if = matches!(event.event_type(), Some("paid" | "refunded")))]
 async fn fenced(log: &MemoryProcessedLog, event: Typed) -> Handled {
-    drop(event);
+    let Typed(..) = event;
     Ok(Outcome::Processed(()))
 }
 
 #[idempotent_webhook(scope = "claimed", claim, only_if = event.event_type() == Some("paid"))]
 async fn claimed(log: &MemoryProcessedLog, event: Typed) -> Handled {
-    drop(event);
+    let Typed(..) = event;
     Ok(Outcome::Processed(()))
 }
 

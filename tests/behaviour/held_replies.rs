@@ -1,5 +1,7 @@
 //! What a `Result` holds decides whether the event is processed: never a silent success.
 
+#![allow(clippy::trivially_copy_pass_by_ref, clippy::unused_self)]
+
 use std::cell::Cell;
 
 use axum::Json;

@@ -34,7 +34,7 @@ type Handled = Result<Outcome<String>, Error>;
 /// The body locks again, and moves what the expression borrowed.
 async fn renamed(app: App, name: &str) -> String {
     let mut session = app.session.write().await;
-    session.id = name.to_owned();
+    name.clone_into(&mut session.id);
     session.id.clone()
 }
 
@@ -66,7 +66,7 @@ async fn every_expression_locks(app: App) -> Handled {
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("nothing is locked")
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("nothing is locked")
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::{env, iter};
 
 use report::{goal, median};
 
-const HANDLERS: usize = 500;
+const HANDLERS: u32 = 500;
 const ROUNDS: usize = 9;
 
 struct Variant {
@@ -133,7 +133,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
 
     println!("seconds of `cargo check` for {HANDLERS} handlers\n");
     print!("round ");
-    VARIANTS.iter().for_each(|variant| print!(" {:>11}", variant.package));
+    for variant in &VARIANTS {
+        print!(" {:>11}", variant.package);
+    }
     println!();
     let mut seconds: [Vec<f64>; VARIANTS.len()] = Default::default();
     for round in 1..=ROUNDS {
@@ -146,7 +148,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
     print_row("median", medians);
 
     let plain = medians[0];
-    let of_each = medians.map(|seconds| (seconds - plain) * 1e3 / HANDLERS as f64);
+    let of_each = medians.map(|seconds| (seconds - plain) * 1e3 / f64::from(HANDLERS));
     println!("\nmilliseconds that each handler adds to plain");
     print_row("", of_each);
     println!();
@@ -159,7 +161,9 @@ fn main() -> Result<(), Box<dyn StdError>> {
 
 fn print_row(name: &str, columns: [f64; VARIANTS.len()]) {
     print!("{name:<6}");
-    columns.iter().for_each(|column| print!(" {column:>11.3}"));
+    for column in columns {
+        print!(" {column:>11.3}");
+    }
     println!();
 }
 

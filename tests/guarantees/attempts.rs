@@ -17,19 +17,17 @@ async fn handle<L: ClaimLog>(log: &L, event: &str, fails: bool) -> Result<Outcom
 async fn hang_ups_while_claiming_are_not_attempts() {
     let store = sqlite().await;
     let [log, other] = &store.handles;
-    let mut claimed_then_dropped = 0;
-    for _ in 0..5 {
+    for hang_ups in 1..=5 {
         let mut delivery = Box::pin(handle(log, "evt_1", false));
         assert!(poll!(&mut delivery).is_pending(), "the claim is on its way");
         drop(delivery);
         // Its claim is carried out and taken back in the background, in this order.
-        claimed_then_dropped += 1;
         let owner = Owner::random().unwrap();
         let event = EventRef::new("evt_1").unwrap();
         let probe = redeliver(|| async {
             match other.claim(event, owner, Duration::from_mins(1)).await? {
                 ferro_idem::ClaimOutcome::Acquired { token } => {
-                    assert_eq!(token, 1, "after {claimed_then_dropped} hang-ups");
+                    assert_eq!(token, 1, "after {hang_ups} hang-ups");
                     other.withdraw("evt_1", ferro_idem::Ownership { owner, token }).await
                 }
                 _ => Err(Error::in_progress("evt_1", Duration::from_millis(1))),

@@ -68,10 +68,7 @@ async fn a_call_fails_at_its_deadline_and_not_earlier() {
     let start = Instant::now();
     assert!(log.try_mark_processed("evt_1").await.is_err());
     let took = start.elapsed();
-    assert!(
-        (DEADLINE - Duration::from_secs(1)..DEADLINE + Duration::from_secs(2)).contains(&took),
-        "{took:?}"
-    );
+    assert!((DEADLINE.mul_f32(0.9)..DEADLINE.mul_f32(1.2)).contains(&took), "{took:?}");
 }
 
 #[tokio::test]

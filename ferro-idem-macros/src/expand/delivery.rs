@@ -29,7 +29,7 @@ impl Delivery {
     pub(super) fn new(
         runtime: &Runtime,
         only_if: Option<Expr>,
-        to_ignored: &TokenStream,
+        ignored: &TokenStream,
         key: Key,
         scope: Option<String>,
         log: Expr,
@@ -44,7 +44,7 @@ impl Delivery {
             (quote_spanned!(Span::mixed_site()=> let #name = #log;), name.into_token_stream())
         };
         Self {
-            filter: filter(runtime, only_if, to_ignored),
+            filter: filter(runtime, only_if, ignored),
             key: key_statements(runtime, key, scope),
             log,
             bind_log,
@@ -54,14 +54,14 @@ impl Delivery {
     }
 }
 
-fn filter(runtime: &Runtime, only_if: Option<Expr>, to_ignored: &TokenStream) -> TokenStream {
+fn filter(runtime: &Runtime, only_if: Option<Expr>, ignored: &TokenStream) -> TokenStream {
     let Some(only_if) = only_if else { return TokenStream::new() };
     let bool = runtime.call("bool", Span::mixed_site());
     let only_if = value(only_if);
     quote_spanned! {Span::mixed_site()=>
         let __ferro_idem_is_for_this_handler: #bool = #only_if;
         if !__ferro_idem_is_for_this_handler {
-            #to_ignored
+            #ignored
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::handler::Body;
 pub(super) fn expand(
     runtime: &Runtime,
     Delivery { filter, key, bind_log, bound_log, log_span, .. }: &Delivery,
-    Replies { to_duplicate, to_error, .. }: &Replies,
+    Replies { duplicate, error, .. }: &Replies,
     Body { items, statements, .. }: &Body,
 ) -> TokenStream {
     let here = Span::mixed_site();
@@ -51,8 +51,8 @@ pub(super) fn expand(
             };
             match __ferro_idem_entry {
                 #entry::Run(()) => {}
-                #entry::Duplicate => { #to_duplicate }
-                #entry::Failed(__ferro_idem_error) => { #to_error }
+                #entry::Duplicate => { #duplicate }
+                #entry::Failed(__ferro_idem_error) => { #error }
             }
         }
         #statements

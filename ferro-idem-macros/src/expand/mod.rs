@@ -44,7 +44,7 @@ pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     let runtime = &Runtime(krate);
     let return_span = return_span(&handler);
     let replies = Replies::new(runtime, return_span, on_duplicate, on_ignored, on_error);
-    let delivery = Delivery::new(runtime, only_if, &replies.to_ignored, key, scope, log);
+    let delivery = Delivery::new(runtime, only_if, &replies.ignored, key, scope, log);
     let return_type = handler.return_type();
     handler.with_body(|body| {
         let settling =

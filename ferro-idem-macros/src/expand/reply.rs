@@ -9,11 +9,11 @@ use super::{Runtime, hygienic_at, value};
 
 /// Statements that return from the handler, one for each case.
 pub(super) struct Replies {
-    pub(super) to_duplicate: TokenStream,
+    pub(super) duplicate: TokenStream,
     /// If the delivery is not for this handler.
-    pub(super) to_ignored: TokenStream,
+    pub(super) ignored: TokenStream,
     /// Of a `__ferro_idem_error`.
-    pub(super) to_error: TokenStream,
+    pub(super) error: TokenStream,
 }
 
 impl Replies {
@@ -29,10 +29,10 @@ impl Replies {
             let duplicate_reply = runtime.call("duplicate_reply", return_type);
             quote_spanned!(at_return_type=> return #duplicate_reply();)
         };
-        let to_error = if let Some(reply) = on_error {
+        let error = if let Some(reply) = on_error {
             let error_reply_by = runtime.call("error_reply_by", reply.span());
             if diverges(&reply) {
-                quote_spanned!(Span::mixed_site()=> #reply;)
+                as_written(&reply)
             } else {
                 returned(
                     reply,
@@ -44,26 +44,34 @@ impl Replies {
             quote_spanned!(at_return_type=> return #error_reply(__ferro_idem_error);)
         };
         Self {
-            to_duplicate: on_duplicate.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
-            to_ignored: on_ignored.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
-            to_error,
+            duplicate: on_duplicate.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
+            ignored: on_ignored.map_or_else(duplicate_reply, |reply| returned(reply, |reply| reply)),
+            error,
         }
     }
 }
 
 /// `return EXPR;`, which is unreachable code if the expression returns or panics by itself.
 fn returned(written: Expr, reply: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
+    if diverges(&written) {
+        return as_written(&written);
+    }
     let here = Span::mixed_site();
     let may_diverge = !surely_returns(&written);
     let reply = reply(value(written));
     if may_diverge {
-        quote_spanned!(here=> #[allow(unreachable_code)] return #reply;)
+        quote_spanned!(here=> #[allow(unreachable_code, clippy::diverging_sub_expression)] return #reply;)
     } else {
         quote_spanned!(here=> return #reply;)
     }
 }
 
-/// In place of a function: `return Err(..)`, `panic!(..)`, and blocks that end with one.
+/// An expression that leaves the handler by itself. Its `return` is needed where the user wrote it.
+fn as_written(written: &Expr) -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> #[allow(clippy::needless_return)] { #written; })
+}
+
+/// In place of a reply: `return Err(..)`, `panic!(..)`, and blocks that end with one.
 fn diverges(written: &Expr) -> bool {
     const MACROS: &[&str] = &["bail", "panic", "todo", "unimplemented", "unreachable"];
     match written {

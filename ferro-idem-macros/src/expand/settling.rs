@@ -100,8 +100,11 @@ pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) 
         let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key).await;
         __ferro_idem_entry
     };
-    let bind_connection = quote_spanned!(here=> let #binding = __ferro_idem_connection;);
-    let (open, pinned) = (runtime.call("Open", here), runtime.call("Box", here));
+    let bind_connection = quote_spanned! {here=>
+        #[allow(clippy::no_effect_underscore_binding)]
+        let #binding = __ferro_idem_connection;
+    };
+    let (open, pinned) = (runtime.call("OpenTransaction", here), runtime.call("Box", here));
     let (run, settle) = (runtime.call("run_in_transaction", here), runtime.call("settle_transaction", here));
     settling.expand(body, &entry, Some(&bind_connection), |body, is_processed| {
         let run = quote_spanned! {here=>
@@ -128,7 +131,7 @@ impl Settling<'_> {
     ) -> TokenStream {
         let here = Span::mixed_site();
         let Self { runtime, delivery, replies, return_type, return_span, processed } = self;
-        let Replies { to_duplicate, to_error, .. } = replies;
+        let Replies { duplicate, error, .. } = replies;
         let filter = delivery.filter;
         let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
         let variants = runtime.call("Entry", here);
@@ -139,12 +142,12 @@ impl Settling<'_> {
             let __ferro_idem_entry = { #entry };
             let __ferro_idem_settled = match __ferro_idem_entry {
                 #variants::Run(#pattern) => { #settled }
-                #variants::Duplicate => { #to_duplicate }
+                #variants::Duplicate => { #duplicate }
                 #variants::Failed(__ferro_idem_error) => #err(__ferro_idem_error),
             };
             match __ferro_idem_settled {
                 #ok(__ferro_idem_reply) => { return __ferro_idem_reply; }
-                #err(__ferro_idem_error) => { #to_error }
+                #err(__ferro_idem_error) => { #error }
             }
         }
     }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::lease::{Claim, Lease, Loss, MAX_LEASE, MIN_LEASE, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
@@ -40,7 +40,7 @@ enum Stage {
     Settled,
 }
 
-/// Claims the event. Borrows nothing, and is seen through when it is dropped: the claim that it then
+/// Claims the event. Borrows nothing, and finishes in the background when it is dropped: the claim that it then
 /// gets is released.
 #[track_caller]
 pub fn claim<L: ClaimLog + ?Sized>(
@@ -151,8 +151,9 @@ impl Guard {
         poll_fn(|context| {
             // A body that is late is not polled again before its lease was looked at.
             if !std::mem::take(&mut is_first_poll) {
-                let lost = renewal.as_ref().and_then(|renewal| renewal.loss(context.waker()));
-                *loss = lost.or_else(|| (Instant::now() >= lease.until()).then_some(Loss::NotRenewed(None)));
+                let by_renewal = renewal.as_ref().and_then(|renewal| renewal.loss(context.waker()));
+                *loss = by_renewal
+                    .or_else(|| (Instant::now() >= lease.until()).then_some(Loss::NotRenewed(None)));
                 if loss.is_some() {
                     return Poll::Ready(None);
                 }
@@ -174,6 +175,10 @@ impl Guard {
     /// Completes the event, or releases it.
     ///
     /// Finishes in the background when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LeaseLost`] if the event is another delivery's, [`Error::Store`] if it could not be completed.
     pub async fn settle(mut self, processed: bool) -> Result<(), Error> {
         self.stage = Stage::Settled;
         let lease = Arc::clone(&self.lease);
@@ -230,10 +235,20 @@ impl Drop for Guard {
         }
         if let Ok(runtime) = Handle::try_current() {
             let lease = Arc::clone(&self.lease);
-            runtime.spawn(async move {
-                // If this fails, the lease runs out.
-                drop(if undelivered { lease.withdraw().await } else { lease.release().await });
-            });
+            runtime.spawn(give_back(lease, undelivered));
         }
+    }
+}
+
+/// Gives an event back whose caller is gone. A store that cannot be reached is tried again until the lease
+/// ends, because the event is free from then on.
+async fn give_back(lease: Arc<Lease>, undelivered: bool) {
+    loop {
+        let given_back = if undelivered { lease.withdraw().await } else { lease.release().await };
+        let next = Instant::now() + lease.length / 10;
+        if given_back.is_ok() || next >= lease.until() {
+            return;
+        }
+        sleep_until(next).await;
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::nesting::StoreId;
 
-pub use self::open::Open;
+pub use self::open::OpenTransaction;
 pub use self::open::begin;
 
 /// A future that borrows nothing, so that it can be finished when its caller has gone.

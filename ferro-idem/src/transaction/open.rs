@@ -20,22 +20,23 @@ use crate::trace::{Delivery, Interruption};
 /// On the heap, because it stays in the handler's own future while the body runs. Over the
 /// transaction and not over its log, so that a log without transactions is one error, where
 /// it is asked for one.
-pub struct Open<T>(Box<Parts<T>>);
+pub struct OpenTransaction<T>(Box<Parts<T>>);
 
 struct Parts<T> {
     transaction: T,
     commit: fn(T) -> Detached<()>,
     rollback: fn(T) -> Detached<()>,
-    settling: Settling,
+    end: TracedEnd,
 }
 
-/// Tells the trace that a transaction was dropped: `Open` itself has to come apart to be settled.
-struct Settling {
+/// Tells the trace if a transaction is dropped. A type of its own, because `OpenTransaction` is taken apart when it
+/// is settled.
+struct TracedEnd {
     running: Running,
     settled: bool,
 }
 
-impl Drop for Settling {
+impl Drop for TracedEnd {
     fn drop(&mut self) {
         if !self.settled {
             self.running.delivery.released(Interruption::of_this_drop().as_str(), None);
@@ -45,13 +46,13 @@ impl Drop for Settling {
 
 /// Begins, and marks the event inside.
 ///
-/// The begin is seen through when it is dropped: a pool must not get a connection back whose begin
+/// The begin finishes in the background when it is dropped: a pool must not get a connection back whose begin
 /// is still on the way.
 #[track_caller]
 pub fn begin<'a, L, T>(
     log: &'a L,
     key: Result<EventRef<'a>, InvalidEventId>,
-) -> Pin<Box<dyn Future<Output = Entry<Open<T>>> + Send + 'a>>
+) -> Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'a>>
 where
     L: TransactionalLog<Transaction = T>,
     T: Send + 'a,
@@ -63,7 +64,7 @@ async fn begin_marked<L: TransactionalLog>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     handler: Handler,
-) -> Entry<Open<L::Transaction>> {
+) -> Entry<OpenTransaction<L::Transaction>> {
     let delivery = Delivery::new("transaction", handler, key.ok());
     let marked = async {
         let event = key?;
@@ -80,9 +81,9 @@ async fn begin_marked<L: TransactionalLog>(
     match marked.await {
         Ok((Some(transaction), _, _, frame)) => {
             delivery.first(1, frame.event);
-            let settling = Settling { running: Running { frame, delivery }, settled: false };
+            let end = TracedEnd { running: Running { frame, delivery }, settled: false };
             let (commit, rollback) = (L::commit, L::rollback);
-            Entry::Run(Open(Box::new(Parts { transaction, commit, rollback, settling })))
+            Entry::Run(OpenTransaction(Box::new(Parts { transaction, commit, rollback, end })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event, frame)) => {
             delivery.in_progress(retry_after, frame.event);
@@ -99,28 +100,32 @@ async fn begin_marked<L: TransactionalLog>(
     }
 }
 
-impl<T: DerefMut + Send + 'static> Open<T> {
+impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
     /// What the body works on (not the transaction, so that it can neither commit nor roll back),
     /// and what runs it.
     pub fn parts(&mut self) -> (&mut T::Target, &Running) {
-        (&mut self.0.transaction, &self.0.settling.running)
+        (&mut self.0.transaction, &self.0.end.running)
     }
 
     /// Commits, or rolls back.
     ///
-    /// Both are seen through when they are dropped.
+    /// Both finish in the background when the caller is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if nothing was committed, or if that is unknown.
     pub async fn settle(self, processed: bool) -> Result<(), Error> {
-        let Parts { transaction, commit, rollback, mut settling } = *self.0;
-        settling.settled = true;
+        let Parts { transaction, commit, rollback, mut end } = *self.0;
+        end.settled = true;
         if processed {
             let committed = DetachOnDrop::new(commit(transaction)).await;
             match &committed {
-                Ok(()) => settling.running.delivery.completed(),
-                Err(error) => settling.running.delivery.failed(error),
+                Ok(()) => end.running.delivery.completed(),
+                Err(error) => end.running.delivery.failed(error),
             }
             committed
         } else {
-            settling.running.delivery.released("the handler's reply was not a success", None);
+            end.running.delivery.released("the handler's reply was not a success", None);
             // The reply is a failure as it is, and what cannot be rolled back is never committed.
             drop(DetachOnDrop::new(rollback(transaction)).await);
             Ok(())
