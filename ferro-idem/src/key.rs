@@ -14,7 +14,7 @@ pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
 }
 
 /// The key of `event_id = EXPR`, whose type the attribute cannot see: `(&&&&&&IdProbe(&EXPR)).__ferro_idem_key()`
-/// takes the first trait of [`rules`] that fits. The method lookup takes one `&` off after the other, and every
+/// takes the first trait of `rules` that fits. The method lookup takes one `&` off after the other, and every
 /// trait is implemented for one less.
 pub struct IdProbe<'a, T: ?Sized>(pub &'a T);
 

@@ -182,17 +182,19 @@ mod tests {
         ] {
             assert_eq!(answered(parse_quote!(#reply)), quote!(return #reply;).to_string());
         }
+        for reply in [quote!(never()), quote!(Ok(never())), quote!(app.never())] {
+            let expected =
+                quote!(#[allow(unreachable_code, clippy::diverging_sub_expression)] return #reply;);
+            assert_eq!(answered(parse_quote!(#reply)), expected.to_string());
+        }
         for reply in [
             quote!(return Ok(())),
             quote!(panic!("twice")),
             quote!(anyhow::bail!("twice")),
-            quote!(never()),
-            quote!(Ok(never())),
-            quote!(app.never()),
             quote!(if x { return 1 } else { return 2 }),
         ] {
-            let expected = quote!(#[allow(unreachable_code)] return #reply;).to_string();
-            assert_eq!(answered(parse_quote!(#reply)), expected);
+            let expected = quote!(#[allow(clippy::needless_return)] { #reply; });
+            assert_eq!(answered(parse_quote!(#reply)), expected.to_string());
         }
     }
 
@@ -224,7 +226,7 @@ mod tests {
     fn a_block_is_not_the_operand_of_return() {
         let answered = returned(parse_quote!({ Ok(()) }), |reply| reply).to_string();
         let expected = quote! {
-            #[allow(unreachable_code)]
+            #[allow(unreachable_code, clippy::diverging_sub_expression)]
             return match () { () => { Ok(()) } };
         };
         assert_eq!(answered, expected.to_string());
