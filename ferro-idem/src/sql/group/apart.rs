@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::batch::{Batch, Follower, Sent, never_sent, wanted};
 use super::clock::{in_background, now, pause};
 use super::queue::Driver;
-use super::slot::{Answered, Caller};
+use super::searched::{Searched, ids, not_apart};
+use super::slot::Answered;
 use super::{BatchRequest, BatchSession, Group, leader};
 use crate::sql::session::RequestFailed;
 
@@ -38,12 +39,14 @@ struct Event<R, A> {
     waiting: VecDeque<Follower<R, A>>,
     /// A task sends it.
     is_running: bool,
+    /// So many searches have not decided yet whether it is in the way.
+    searches: usize,
     until: Instant,
 }
 
 /// Whether a follower joined an event that is apart.
 pub(super) enum Joined<R, A> {
-    /// It did, and a task sends it.
+    /// It did, and a task sends it, or the search that goes on ends its wait.
     Runs,
     /// It did, and no task sends it.
     Waits,
@@ -57,6 +60,29 @@ impl<R, A> Default for Apart<R, A> {
 }
 
 impl<R, A> Apart<R, A> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn begin_search(&mut self, ids: &[Arc<str>], now: Instant) {
+        for id in ids {
+            self.events.entry(Arc::clone(id)).or_insert_with(|| Event::new(now)).searches += 1;
+        }
+    }
+
+    /// The followers that may join the queue again.
+    pub(super) fn end_search(&mut self, ids: &[Arc<str>], now: Instant) -> Vec<Follower<R, A>> {
+        let mut released = Vec::new();
+        for id in ids {
+            let Some(event) = self.events.get_mut(id) else { continue };
+            event.searches = event.searches.saturating_sub(1);
+            if !event.is_kept(now) && event.searches == 0 {
+                released.extend(self.events.remove(id).into_iter().flat_map(|event| event.waiting));
+            }
+        }
+        released
+    }
+
     pub(super) fn join(&mut self, id: &Arc<str>, follower: Follower<R, A>, now: Instant) -> Joined<R, A> {
         let Some(event) = self.events.get_mut(id) else { return Joined::NotApart(follower) };
         if event.is_over(now) {
@@ -64,7 +90,7 @@ impl<R, A> Apart<R, A> {
             return Joined::NotApart(follower);
         }
         event.waiting.push_back(follower);
-        if event.is_running { Joined::Runs } else { Joined::Waits }
+        if event.is_running || event.searches > 0 { Joined::Runs } else { Joined::Waits }
     }
 
     /// Keeps an event apart. Hands the followers back if there are too many such events.
@@ -76,22 +102,22 @@ impl<R, A> Apart<R, A> {
     ) -> Result<(), Vec<Follower<R, A>>> {
         if self.events.len() >= MAX_EVENTS {
             self.events.retain(|_, event| !event.is_over(now));
+            let is_kept = self.events.get(id).is_some_and(|event| event.is_kept(now));
+            let kept = self.events.values().filter(|event| event.is_kept(now)).count();
+            if !is_kept && kept >= MAX_EVENTS {
+                return Err(followers);
+            }
         }
-        if self.events.len() >= MAX_EVENTS && !self.events.contains_key(id) {
-            return Err(followers);
-        }
-        let event = self.events.entry(Arc::clone(id)).or_insert_with(|| Event {
-            waiting: VecDeque::new(),
-            is_running: false,
-            until: now,
-        });
+        let event = self.events.entry(Arc::clone(id)).or_insert_with(|| Event::new(now));
         event.until = now + KEEP_APART;
         followers.into_iter().rev().for_each(|follower| event.waiting.push_front(follower));
         Ok(())
     }
 
     pub(super) fn needs_run(&self, id: &str) -> bool {
-        self.events.get(id).is_some_and(|event| !event.is_running && !event.waiting.is_empty())
+        self.events
+            .get(id)
+            .is_some_and(|event| !event.is_running && event.searches == 0 && !event.waiting.is_empty())
     }
 
     fn begin_run(&mut self, id: &str) -> bool {
@@ -114,7 +140,7 @@ impl<R, A> Apart<R, A> {
         let taken: Vec<_> = event.waiting.drain(..).collect();
         if taken.is_empty() {
             event.is_running = false;
-            if has_gone_through {
+            if has_gone_through && event.searches == 0 {
                 self.events.remove(id);
             }
         }
@@ -129,23 +155,34 @@ impl<R, A> Apart<R, A> {
         never_sent::take(&mut self.events.get_mut(id)?.waiting, answered)
     }
 
-    pub(super) fn take_caller(&mut self, id: &str) -> Option<Caller<A>> {
-        never_sent::take_caller(&mut self.events.get_mut(id)?.waiting, |_| true)
+    pub(super) fn take_with_callers(&mut self, id: &str) -> Option<Follower<R, A>> {
+        never_sent::take_with_callers(&mut self.events.get_mut(id)?.waiting, |_| true)
     }
 }
 
 impl<R, A> Event<R, A> {
+    fn new(now: Instant) -> Self {
+        Self { waiting: VecDeque::new(), is_running: false, searches: 0, until: now }
+    }
+
+    /// Whether it is apart because it failed alone.
+    fn is_kept(&self, now: Instant) -> bool {
+        self.is_running || self.until > now
+    }
+
     fn is_over(&self, now: Instant) -> bool {
-        !self.is_running && self.waiting.is_empty() && self.until <= now
+        !self.is_kept(now) && self.searches == 0 && self.waiting.is_empty()
     }
 }
 
-/// Finds the event that failed a batch, in the background: the leader goes on.
+/// Finds the event that failed a batch, in the background: the leader goes on. `searched`: the batch's events, if
+/// they are apart already.
 pub(super) fn search<S, R>(
     session: &S,
     group: &Arc<Group<R, R::Answer>>,
     followers: Vec<Follower<R, R::Answer>>,
     failed: RequestFailed,
+    searched: Option<Searched<R, R::Answer>>,
 ) where
     S: BatchSession,
     R: BatchRequest<S>,
@@ -153,10 +190,26 @@ pub(super) fn search<S, R>(
     if followers.len() > 1 {
         split(&Arc::new(Sessions(Mutex::new(vec![session.another()]))), group, followers);
     } else {
-        let followers = keep_apart(session, group, followers, failed);
-        for id in followers {
-            run(group, session.another(), &id);
-        }
+        found(session, group, followers, failed, searched);
+    }
+}
+
+/// Keeps the event that fails alone apart, and sends it from time to time.
+fn found<S, R>(
+    session: &S,
+    group: &Arc<Group<R, R::Answer>>,
+    followers: Vec<Follower<R, R::Answer>>,
+    failed: RequestFailed,
+    searched: Option<Searched<R, R::Answer>>,
+) where
+    S: BatchSession,
+    R: BatchRequest<S>,
+{
+    let ids = keep_apart(session, group, followers, failed);
+    // Its other deliveries stay with it, because it is kept.
+    drop(searched);
+    for id in ids {
+        run(group, session.another(), &id);
     }
 }
 
@@ -186,13 +239,17 @@ fn split<S, R>(
     let size = followers.len().div_ceil(PARTS).max(1);
     while !followers.is_empty() {
         let part = followers.split_off(followers.len().saturating_sub(size));
+        let searched = Searched::begin(group, ids::<S, R>(&part));
         let batch = Batch::new(group, part);
-        in_background(send_part(Arc::clone(sessions), batch));
+        in_background(send_part(Arc::clone(sessions), batch, searched));
     }
 }
 
-async fn send_part<S, R>(sessions: Arc<Sessions<S>>, mut batch: Batch<R, R::Answer>)
-where
+async fn send_part<S, R>(
+    sessions: Arc<Sessions<S>>,
+    mut batch: Batch<R, R::Answer>,
+    searched: Searched<R, R::Answer>,
+) where
     S: BatchSession,
     R: BatchRequest<S>,
 {
@@ -206,18 +263,22 @@ where
     }
     let left = R::send_batch(&mut session, batch).await;
     drop(statement);
-    if !left.waiting.is_empty() {
-        group.queue().put_back(left.waiting);
-        leader::appoint(&group, || session.another(), Driver::Task);
-    }
+    let another = session.another();
     match left.troubled {
         Some((followers, _)) if followers.len() > 1 => {
             sessions.put_back(session);
             split(&sessions, &group, followers);
+            drop(searched);
         }
-        Some((followers, failed)) => search(&session, &group, followers, failed),
-        None => sessions.put_back(session),
+        Some((followers, failed)) => found(&session, &group, followers, failed, Some(searched)),
+        None => {
+            sessions.put_back(session);
+            drop(searched);
+        }
     }
+    let waiting = not_apart(&another, &group, left.waiting);
+    group.queue().put_back(waiting);
+    leader::appoint(&group, || another, Driver::Task);
 }
 
 /// Keeps these events apart, and answers their callers if it makes no sense to repeat them. Returns the ids

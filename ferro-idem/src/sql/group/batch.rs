@@ -157,7 +157,7 @@ pub(super) mod never_sent {
     use std::collections::VecDeque;
 
     use super::{Follower, Sent};
-    use crate::sql::group::slot::{Answered, Caller};
+    use crate::sql::group::slot::Answered;
 
     /// Takes out the follower of this caller.
     pub(in crate::sql::group) fn take<R, A>(
@@ -171,16 +171,15 @@ pub(super) mod never_sent {
         waiting.remove(position)
     }
 
-    /// Takes out the first caller that is still there, of a matching follower.
-    pub(in crate::sql::group) fn take_caller<R, A>(
+    /// Takes out the first matching follower with a caller that is still there.
+    pub(in crate::sql::group) fn take_with_callers<R, A>(
         waiting: &mut VecDeque<Follower<R, A>>,
         matches: impl Fn(&R) -> bool,
-    ) -> Option<Caller<A>> {
+    ) -> Option<Follower<R, A>> {
         let is_there = |follower: &Follower<R, A>| {
             follower.sent == Sent::Never && matches(&follower.request) && follower.has_callers()
         };
         let position = waiting.iter().position(is_there)?;
-        let follower = waiting.remove(position)?;
-        follower.callers.into_iter().find(|caller| !caller.is_gone())
+        waiting.remove(position)
     }
 }

@@ -125,7 +125,8 @@ where
         let is_mine = |follower: &Follower<R, A>| {
             follower.sent == Sent::Never && follower.callers.iter().any(|one| one.is_of(&self.answered))
         };
-        self.group.queue().waiting().iter().any(is_mine) || self.group.apart().waiting(&self.id).any(is_mine)
+        let is_in_queue = self.group.queue().waiting().iter().any(is_mine);
+        is_in_queue || self.group.apart().waiting(&self.id).any(is_mine)
     }
 }
 

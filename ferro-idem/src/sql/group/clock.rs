@@ -18,6 +18,11 @@ pub(super) async fn pause(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
+/// The output, if it comes in this time.
+pub(super) async fn in_time<F: Future + Unpin>(time: Duration, work: &mut F) -> Option<F::Output> {
+    tokio::time::timeout(time, work).await.ok()
+}
+
 pub(super) fn current_runtime() -> Option<RuntimeId> {
     Handle::try_current().ok().map(|runtime| runtime.id())
 }

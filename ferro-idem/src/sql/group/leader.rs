@@ -19,15 +19,18 @@
 //!
 //! If callers wait while there is no leader, one of them is woken, and every one of them looks once in a while.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 
-use super::batch::{Batch, Follower, wanted};
-use super::clock::{current_runtime, in_background, is_driven_by_callers, now};
+use super::batch::{Batch, Follower, Leftover, wanted};
+use super::clock::{current_runtime, in_background, in_time, is_driven_by_callers, now};
 use super::queue::{Driver, LeaderWake, Turn};
+use super::searched::{Searched, ids, not_apart};
 use super::{BatchRequest, BatchSession, Group, MAX_BATCH, apart};
 
 /// Appoints a leader, if callers wait without one. A lone caller polls it with the turn that is returned.
@@ -146,15 +149,45 @@ where
     async fn send_next_batch(&mut self) -> usize {
         let taken = self.group.queue().take(MAX_BATCH);
         let size = taken.len();
-        let batch = Batch::new(&self.group, wanted(&self.session, &self.group, taken));
-        if batch.followers.is_empty() {
+        // They may have queued before their event was found to be in the way.
+        let taken = not_apart(&self.session, &self.group, wanted(&self.session, &self.group, taken));
+        if taken.is_empty() {
             return size;
         }
-        let left = R::send_batch(&mut self.session, batch).await;
+        let ids = if may_leave_slow_batches::<S, R>() { ids::<S, R>(&taken) } else { Vec::new() };
+        let batch = Batch::new(&self.group, taken);
+        let another = self.session.another();
+        let mut session = std::mem::replace(&mut self.session, another);
+        let mut sending = Box::pin(async move {
+            let left = R::send_batch(&mut session, batch).await;
+            (session, left)
+        });
+        let (session, left) = if ids.is_empty() {
+            sending.await
+        } else {
+            loop {
+                if let Some(sent) = in_time(SLOW_AFTER, &mut sending).await {
+                    break sent;
+                }
+                let others_wait = !self.group.queue().waiting().is_empty();
+                let slow = if others_wait {
+                    Arc::clone(&self.group.slow_batches).try_acquire_owned().ok()
+                } else {
+                    None
+                };
+                if let Some(slow) = slow {
+                    let searched = Searched::begin(&self.group, ids);
+                    in_background(finish_slow(Arc::clone(&self.group), sending, searched, slow));
+                    return size;
+                }
+            }
+        };
+        self.session = session;
         if let Some((followers, failed)) = left.troubled {
-            apart::search(&self.session, &self.group, followers, failed);
+            apart::search(&self.session, &self.group, followers, failed, None);
         }
-        self.group.queue().put_back(left.waiting);
+        let waiting = not_apart(&self.session, &self.group, left.waiting);
+        self.group.queue().put_back(waiting);
         size
     }
 
@@ -184,6 +217,37 @@ where
         self.group.wake_a_caller();
         true
     }
+}
+
+/// How long a batch may keep the next one waiting. One that waits for a lock takes longer, and keeps only its own
+/// events.
+const SLOW_AFTER: Duration = Duration::from_millis(50);
+
+/// A store that answers one statement after the other gains nothing by a second one. A runtime that is driven by
+/// its callers may stop, and nobody would take a statement over that no leader has.
+fn may_leave_slow_batches<S, R: BatchRequest<S>>() -> bool {
+    R::max_unpolled().is_some() && !is_driven_by_callers()
+}
+
+/// Goes on with a batch that the leader left, because it is slow.
+async fn finish_slow<S, R>(
+    group: Arc<Group<R, R::Answer>>,
+    sending: impl Future<Output = (S, Leftover<R, R::Answer>)> + Send,
+    searched: Searched<R, R::Answer>,
+    slow: OwnedSemaphorePermit,
+) where
+    S: BatchSession,
+    R: BatchRequest<S>,
+{
+    let (session, left) = sending.await;
+    match left.troubled {
+        Some((followers, failed)) => apart::search(&session, &group, followers, failed, Some(searched)),
+        None => drop(searched),
+    }
+    let waiting = not_apart(&session, &group, left.waiting);
+    group.queue().put_back(waiting);
+    appoint(&group, || session, Driver::Task);
+    drop(slow);
 }
 
 impl<S, R: BatchRequest<S>> Drop for Leader<S, R> {

@@ -5,8 +5,10 @@
 //!
 //! Invariants:
 //!
-//! 1. Of each kind (marks, claims, each step of a claim) at most one batch of the queue is at the database.
-//!    Events that failed a batch are sent apart, at most [`MAX_APART`] statements at a time ([`apart`]).
+//! 1. Of each kind (marks, claims, each step of a claim) the leader has at most one batch at the database. One
+//!    that is slow, as by a lock, is left to a task as soon as others wait, at most [`MAX_SLOW`] at a time. Events
+//!    that failed a batch are sent apart, at most [`MAX_APART`] statements at a time ([`apart`]). An event in such
+//!    a statement is apart from the queue ([`searched`]): it does not block a second batch.
 //! 2. Every caller is answered within its own deadline, however many wait and whatever its leader does. If a
 //!    leader is dropped, or its runtime is not driven, its batch goes back into the queue with the owners that
 //!    it used, and another caller leads.
@@ -29,6 +31,7 @@ mod interleavings;
 mod leader;
 mod marks;
 mod queue;
+mod searched;
 mod slot;
 mod take_back;
 mod undelivered_mark;
@@ -49,6 +52,7 @@ use self::batch::{Batch, Follower, Leftover};
 pub(super) use self::caller::send_in_batch;
 pub(super) use self::claim_updates::ClaimUpdate;
 use self::queue::Queue;
+use self::slot::Caller;
 pub(super) use self::undelivered_mark::UndeliveredMark;
 use super::dialect::Dialect;
 use super::event_state::{ClaimStep, Mark, NewClaim};
@@ -65,6 +69,9 @@ const MAX_QUEUED: usize = if cfg!(test) { 3 } else { 4096 };
 
 /// The statements that one group has at the database for events that are sent apart.
 const MAX_APART: usize = 4;
+
+/// The batches of one group that its leader left at the database, because they are slow.
+const MAX_SLOW: usize = 4;
 
 /// A request that can share a statement with others of its kind, sent through a session `S`.
 pub(super) trait BatchRequest<S>: Send + Sync + Sized + 'static {
@@ -154,6 +161,7 @@ pub(super) struct Group<R, A> {
     apart: Mutex<Apart<R, A>>,
     room: Arc<Semaphore>,
     statements_apart: Semaphore,
+    slow_batches: Arc<Semaphore>,
 }
 
 impl<R, A> Default for Group<R, A> {
@@ -163,6 +171,7 @@ impl<R, A> Default for Group<R, A> {
             apart: Mutex::new(Apart::default()),
             room: Arc::new(Semaphore::new(MAX_QUEUED)),
             statements_apart: Semaphore::new(MAX_APART),
+            slow_batches: Arc::new(Semaphore::new(MAX_SLOW)),
         }
     }
 }
@@ -180,10 +189,16 @@ impl<R, A> Group<R, A> {
 
     /// Lets a caller look around, if callers wait without a leader.
     fn wake_a_caller(&self) {
-        let queue = self.queue();
-        if queue.needs_leader() {
-            let _woken =
-                queue.waiting().iter().flat_map(|follower| &follower.callers).any(slot::Caller::wake);
+        let waker = {
+            let queue = self.queue();
+            if !queue.needs_leader() {
+                return;
+            }
+            queue.waiting().iter().flat_map(|follower| &follower.callers).find_map(Caller::take_waker)
+        };
+        // Outside of the locks, because what it wakes may run at once.
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }

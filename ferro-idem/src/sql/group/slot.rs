@@ -59,16 +59,12 @@ impl<A> Caller<A> {
         Ok(())
     }
 
-    /// Lets the caller look around. `false`: it is gone.
-    pub(super) fn wake(&self) -> bool {
-        let waker = match &mut *locked(&self.slot) {
-            Slot::Waiting(waker) => waker.take(),
-            _ => return false,
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+    /// What wakes the caller; it does nothing if the caller is awake. `None`: it is gone.
+    pub(super) fn take_waker(&self) -> Option<Waker> {
+        match &mut *locked(&self.slot) {
+            Slot::Waiting(waker) => Some(waker.take().unwrap_or_else(|| Waker::noop().clone())),
+            _ => None,
         }
-        true
     }
 
     /// Whether the caller waits in this runtime.
@@ -101,7 +97,9 @@ impl<A> Answered<A> {
         let mut slot = locked(&self.slot);
         match &mut *slot {
             Slot::Waiting(waker) => {
-                *waker = Some(context.waker().clone());
+                let before = waker.replace(context.waker().clone());
+                drop(slot);
+                drop(before);
                 Poll::Pending
             }
             _ => match std::mem::replace(&mut *slot, Slot::Closed) {

@@ -52,6 +52,12 @@ pub(super) async fn pause(_: Duration) {
     shuttle::future::yield_now().await;
 }
 
+/// Any work may be slow.
+pub(super) async fn in_time<F: Future + Unpin>(_: Duration, work: &mut F) -> Option<F::Output> {
+    let polls = thread_rng().gen_range(2..8);
+    drop_after(polls, work).await
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "a caller can be outside of a runtime")]
 pub(super) fn current_runtime() -> Option<RuntimeId> {
     Some(thread_rng().gen_range(0..2))

@@ -123,7 +123,9 @@ impl<D: Dialect> MadeMark<D> {
     /// The first caller that queues for the event.
     fn next(&self) -> Option<Caller<UndeliveredMark<D>>> {
         let is_same = |queued: &Mark| queued.id == self.mark.id;
-        let queued = never_sent::take_caller(self.group.queue().waiting_mut(), is_same);
-        queued.or_else(|| self.group.apart().take_caller(&self.mark.id))
+        let queued = never_sent::take_with_callers(self.group.queue().waiting_mut(), is_same);
+        let follower = queued.or_else(|| self.group.apart().take_with_callers(&self.mark.id))?;
+        // Its other callers are dropped here, outside of the locks.
+        follower.callers.into_iter().find(|caller| !caller.is_gone())
     }
 }
