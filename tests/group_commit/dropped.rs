@@ -166,6 +166,24 @@ async fn who_queues_behind_a_caller_who_goes_is_first() {
     assert!(stays.await.unwrap(), "nobody else ran");
 }
 
+#[tokio::test]
+async fn a_dropped_mark_does_not_go_to_another_event() {
+    let folder = TempDir::new().unwrap();
+    let log = open_sqlite(folder.path(), 3).await;
+    assert!(log.try_mark_processed("before").await.unwrap());
+    let mut holder = locked(&log).await;
+    let mut goes = Box::pin(log.try_mark_processed("evt_1"));
+    assert!(poll!(goes.as_mut()).is_pending());
+    is_under_way(&log).await;
+    let mut other = Box::pin(log.try_mark_processed("evt_2"));
+    assert!(poll!(other.as_mut()).is_pending());
+    drop(goes);
+    sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
+    assert!(other.await.unwrap(), "it is the first delivery of its event");
+    assert!(!log.try_mark_processed("evt_2").await.unwrap(), "the other event has a mark of its own");
+    is_first_in_the_end(&log, "evt_1").await;
+}
+
 /// As if all clients hung up while the first statement runs. The mark must not go from caller to caller by a
 /// stack frame for each of them.
 #[test]
