@@ -90,6 +90,14 @@ impl World {
         }
     }
 
+    /// The mark of a caller that is gone goes to the next delivery that queues, or is taken back.
+    fn hand_on(&mut self, rules: Rules, owner: Owner) {
+        match self.callers.iter_mut().find(|caller| **caller == Caller::Queued) {
+            Some(next) if rules != Rules::NoHandOver => *next = Caller::Told { is_first: true },
+            _ => self.take_back(rules, owner),
+        }
+    }
+
     fn is_quiet(&self) -> bool {
         let waits = |caller: &Caller| {
             matches!(
@@ -151,7 +159,7 @@ impl Model for Marks {
             Action::Deliver(i) => world.callers[i] = Caller::Queued,
             Action::HangUp(i) => {
                 if before.callers[i] == (Caller::Told { is_first: true }) {
-                    world.take_back(self.rules, before.row?);
+                    world.hand_on(self.rules, before.row?);
                 }
                 world.callers[i] = match before.callers[i] {
                     Caller::InStatement => Caller::GoneInStatement,
@@ -219,7 +227,7 @@ impl Model for Marks {
                     }
                 }
                 if undelivered {
-                    world.take_back(self.rules, owner);
+                    world.hand_on(self.rules, owner);
                 }
                 (world.statement, world.is_first) = (None, None);
             }
@@ -302,7 +310,7 @@ fn without_taking_back_what_is_given_up_a_mark_stays_whose_caller_had_an_error()
 }
 
 #[test]
-fn taken_back_once_a_mark_stays_that_is_made_behind_it() {
+fn taken_back_once_a_mark_stays_that_is_made_after_it() {
     breaks(Rules::TakenBackOnce, "a mark that nobody heard of is taken back");
 }
 
@@ -312,7 +320,7 @@ fn taking_back_by_event_takes_another_delivery_s_mark() {
 }
 
 #[test]
-fn a_statement_sent_again_with_new_nonces_meets_its_own_mark() {
+fn a_statement_sent_again_with_new_owners_meets_its_own_mark() {
     breaks(Rules::NewOwnerAgain, "a mark that nobody heard of is taken back");
 }
 
