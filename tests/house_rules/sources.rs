@@ -31,7 +31,6 @@ fn no_file_is_too_long_to_read_at_once() {
 }
 
 #[test]
-#[ignore = "the sources are being rewritten to it"]
 fn statements_read_as_sql() {
     const KEYWORDS: [&str; 7] =
         ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", " WHERE ", " VALUES ", "ON CONFLICT "];

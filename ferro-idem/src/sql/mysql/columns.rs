@@ -15,15 +15,16 @@ UPDATE stripe_processed_events SET event_id = TRIM(TRAILING x'00' FROM event_id)
 ///
 /// An insert into a table without a key goes through each time, so the keys are looked at here. So is the
 /// engine: one without transactions takes a rollback with no more than a warning.
-const LOOK: &str = "SELECT CAST(column_name AS CHAR), \
-     CAST((data_type = 'varbinary' OR data_type LIKE '%blob') AND character_maximum_length >= 255 AS SIGNED), \
-     CAST(column_name IN (SELECT MIN(column_name) FROM information_schema.statistics \
-     WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0 \
-     GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED), \
-     CAST(EXISTS (SELECT 1 FROM information_schema.tables AS t \
-     JOIN information_schema.engines AS e ON e.engine = t.engine AND e.transactions = 'YES' \
-     WHERE t.table_schema = DATABASE() AND t.table_name = ?) AS SIGNED) \
-     FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
+const LOOK: &str = "\
+SELECT CAST(column_name AS CHAR),
+CAST((data_type = 'varbinary' OR data_type LIKE '%blob') AND character_maximum_length >= 255 AS SIGNED),
+CAST(column_name IN (SELECT MIN(column_name) FROM information_schema.statistics
+WHERE table_schema = DATABASE() AND table_name = ? AND non_unique = 0
+GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED),
+CAST(EXISTS (SELECT 1 FROM information_schema.tables AS t
+JOIN information_schema.engines AS e ON e.engine = t.engine AND e.transactions = 'YES'
+WHERE t.table_schema = DATABASE() AND t.table_name = ?) AS SIGNED)
+FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
 
 pub(super) async fn of(
     connection: &mut MySqlConnection,

@@ -14,14 +14,14 @@ use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    VARBINARY(255) NOT NULL PRIMARY KEY,
-  event_type  VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
-  received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state       TINYINT NOT NULL DEFAULT 1,
-  owner       BINARY(16),
-  fencing_token       BIGINT NOT NULL DEFAULT 0,
-  lease_until DATETIME(6),
-  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+  event_id      VARBINARY(255) NOT NULL PRIMARY KEY,
+  event_type    VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
+  received_at   DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  state         TINYINT NOT NULL DEFAULT 1,
+  owner         BINARY(16),
+  fencing_token BIGINT NOT NULL DEFAULT 0,
+  lease_until   DATETIME(6),
+  updated_at    DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB;";
 
 pub(super) const UPGRADE: &str = "\
@@ -211,15 +211,18 @@ SELECT CAST(data_type AS CHAR)
 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = '{table}' AND column_name = 'received_at'";
 
-const PAGE_END: &str = "SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events \
-     WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
+const PAGE_END: &str = "\
+SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events
+WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
 
-const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND \
-     AND (state <> 0 OR lease_until <= UTC_TIMESTAMP(6))";
+const DELETE_PAGE: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND
+AND (state <> 0 OR lease_until <= UTC_TIMESTAMP(6))";
 
-const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND";
+const DELETE_PAGE_PLAIN: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND";
 
 /// Written out for one table.
 #[derive(Debug)]

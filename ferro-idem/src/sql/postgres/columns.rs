@@ -12,15 +12,16 @@ pub(super) const COMPARE_BYTES: &str =
 /// but spaces at its end are cut off. CHAR, CITEXT and NAME are other types
 /// (<https://www.postgresql.org/docs/current/datatype-character.html>). A domain is what it is made of; 4 of
 /// a modifier are its header.
-const LOOK: &str = "WITH RECURSIVE found (name, is_deterministic, type, modifier) AS (\
-     SELECT attname::text, COALESCE(collisdeterministic, true), atttypid, atttypmod FROM pg_attribute \
-     LEFT JOIN pg_collation ON pg_collation.oid = attcollation \
-     WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped \
-     UNION ALL SELECT name, is_deterministic, typbasetype, typtypmod FROM found \
-     JOIN pg_type ON pg_type.oid = type AND typtype = 'd') \
-     SELECT name, is_deterministic AND (type = 'text'::regtype \
-     OR type = 'varchar'::regtype AND (modifier = -1 OR modifier >= 4 + 255)) \
-     FROM found JOIN pg_type ON pg_type.oid = type AND typtype <> 'd'";
+const LOOK: &str = "\
+WITH RECURSIVE found (name, is_deterministic, type, modifier) AS (
+SELECT attname::text, COALESCE(collisdeterministic, true), atttypid, atttypmod FROM pg_attribute
+LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+UNION ALL SELECT name, is_deterministic, typbasetype, typtypmod FROM found
+JOIN pg_type ON pg_type.oid = type AND typtype = 'd')
+SELECT name, is_deterministic AND (type = 'text'::regtype
+OR type = 'varchar'::regtype AND (modifier = -1 OR modifier >= 4 + 255))
+FROM found JOIN pg_type ON pg_type.oid = type AND typtype <> 'd'";
 
 pub(super) async fn of(
     connection: &mut PgConnection,

@@ -11,12 +11,13 @@ use crate::sql::table::TableName;
 /// (<https://www.sqlite.org/datatype3.html#determination_of_column_affinity>): any other reads `1e3` and
 /// `1000` as one number. And no unique index compares otherwise than by bytes: an insert gives way to
 /// whichever it meets.
-const LOOK: &str = "SELECT name, \
-     instr(upper(type), 'INT') = 0 AND (type = '' OR instr(upper(type), 'CHAR') > 0 \
-     OR instr(upper(type), 'CLOB') > 0 OR instr(upper(type), 'TEXT') > 0 OR instr(upper(type), 'BLOB') > 0) \
-     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS x \
-     WHERE i.\"unique\" AND NOT i.partial AND x.key AND x.name = c.name AND x.coll <> 'BINARY') \
-     FROM pragma_table_info(?1) AS c";
+const LOOK: &str = "\
+SELECT name,
+instr(upper(type), 'INT') = 0 AND (type = '' OR instr(upper(type), 'CHAR') > 0
+OR instr(upper(type), 'CLOB') > 0 OR instr(upper(type), 'TEXT') > 0 OR instr(upper(type), 'BLOB') > 0)
+AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS x
+WHERE i.\"unique\" AND NOT i.partial AND x.key AND x.name = c.name AND x.coll <> 'BINARY')
+FROM pragma_table_info(?1) AS c";
 
 pub(super) async fn of(
     connection: &mut SqliteConnection,
@@ -36,12 +37,13 @@ pub(super) fn moved_to_schema(found: &[FoundColumn]) -> String {
     let of_schema = SCHEMA.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let columns = of_schema.filter(is_found).collect::<Vec<_>>().join(", ");
     format!(
-        "BEGIN IMMEDIATE;\n\
-         ALTER TABLE stripe_processed_events RENAME TO ids_taken_for_one;\n\
-         {SCHEMA}\n\
-         INSERT INTO stripe_processed_events ({columns}) SELECT {columns} FROM ids_taken_for_one;\n\
-         DROP TABLE ids_taken_for_one;\n\
-         COMMIT;"
+        "\
+BEGIN IMMEDIATE;\n
+ALTER TABLE stripe_processed_events RENAME TO ids_taken_for_one;\n
+{SCHEMA}\n
+INSERT INTO stripe_processed_events ({columns}) SELECT {columns} FROM ids_taken_for_one;\n
+DROP TABLE ids_taken_for_one;\n
+COMMIT;"
     )
 }
 

@@ -13,14 +13,14 @@ use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    TEXT NOT NULL PRIMARY KEY,
-  event_type  TEXT NOT NULL,
-  received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state       INTEGER NOT NULL DEFAULT 1,
-  owner       BLOB,
-  fencing_token       INTEGER NOT NULL DEFAULT 0,
-  lease_until INTEGER,
-  updated_at  TEXT
+  event_id      TEXT NOT NULL PRIMARY KEY,
+  event_type    TEXT NOT NULL,
+  received_at   TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  state         INTEGER NOT NULL DEFAULT 1,
+  owner         BLOB,
+  fencing_token INTEGER NOT NULL DEFAULT 0,
+  lease_until   INTEGER,
+  updated_at    TEXT
 ) STRICT, WITHOUT ROWID;";
 
 pub(super) const UPGRADE: &str = "\
@@ -39,8 +39,9 @@ const MARK: Many = Many {
 
 /// A row that an earlier attempt made, by its owner, is returned as well.
 const MARK_AGAIN: Many = Many {
-    tail: " ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = excluded.owner \
-         RETURNING event_id",
+    tail: "
+ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = excluded.owner
+RETURNING event_id",
     ..MARK
 };
 
@@ -51,21 +52,24 @@ const MARK_PLAIN: Many = Many {
 };
 
 const CLAIM: Many = Many {
-    head: "INSERT INTO stripe_processed_events AS e \
-         (event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
+    head: "\
+INSERT INTO stripe_processed_events AS e
+(event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
     row: "(?, ?, 0, ?, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?)",
     between: ", ",
-    tail: " ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = excluded.owner, \
-         fencing_token = e.fencing_token + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until, \
-         updated_at = CURRENT_TIMESTAMP \
-         WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2 \
-         OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-         RETURNING event_id, fencing_token",
+    tail: "
+ON CONFLICT (event_id) DO UPDATE SET state = 0, owner = excluded.owner,
+fencing_token = e.fencing_token + (e.owner IS NOT excluded.owner), lease_until = excluded.lease_until,
+updated_at = CURRENT_TIMESTAMP
+WHERE e.state <> 1 AND (e.owner = excluded.owner OR e.state = 2
+OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))
+RETURNING event_id, fencing_token",
 };
 
 const LOOK: Many = Many {
-    head: "SELECT event_id, state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER) \
-         FROM stripe_processed_events WHERE event_id IN (",
+    head: "\
+SELECT event_id, state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER)
+FROM stripe_processed_events WHERE event_id IN (",
     row: "?",
     between: ", ",
     tail: ")",
@@ -83,48 +87,54 @@ const SETTLE: Many = Many {
 };
 
 const RENEW: Many = Many {
-    tail: ") UPDATE stripe_processed_events AS e \
-         SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.lease FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
-         RETURNING event_id",
+    tail: "\
+) UPDATE stripe_processed_events AS e
+SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.lease FROM b
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
+RETURNING event_id",
     ..SETTLE
 };
 
 const COMPLETE: Many = Many {
-    tail: ") UPDATE stripe_processed_events AS e \
-         SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) \
-         RETURNING event_id",
+    tail: "\
+) UPDATE stripe_processed_events AS e
+SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
+RETURNING event_id",
     ..SETTLE
 };
 
 const RELEASE: Many = Many {
-    tail: ") UPDATE stripe_processed_events AS e \
-         SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) \
-         RETURNING event_id",
+    tail: "\
+) UPDATE stripe_processed_events AS e
+SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)
+RETURNING event_id",
     ..SETTLE
 };
 
 const WITHDRAW: Many = Many {
-    tail: ") UPDATE stripe_processed_events AS e \
-         SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b \
-         WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 \
-         RETURNING event_id",
+    tail: "\
+) UPDATE stripe_processed_events AS e
+SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
+RETURNING event_id",
     ..SETTLE
 };
 
-const TAKE_OVER: &str = "UPDATE stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1, \
-     lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1 \
-     AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+const TAKE_OVER: &str = "\
+UPDATE stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1,
+lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1
+AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
 /// Only rows that a mark made. Claims and transactions have another state or token.
 const UNMARK: Many = Many {
     head: "WITH b (id, owner) AS (VALUES ",
     row: "(?, ?)",
     between: ", ",
-    tail: ") DELETE FROM stripe_processed_events \
-         WHERE (event_id, owner) IN (SELECT id, owner FROM b) AND state = 1 AND fencing_token = 0",
+    tail: "\
+) DELETE FROM stripe_processed_events
+WHERE (event_id, owner) IN (SELECT id, owner FROM b) AND state = 1 AND fencing_token = 0",
 };
 
 /// No row if the event has none.
@@ -136,8 +146,9 @@ const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1";
 
-const PAGE_END: &str = "SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events \
-     WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
+const PAGE_END: &str = "\
+SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events
+WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
 
 /// When the event was received, in seconds since 1970, however the application's own table keeps it: text, or a
 /// number of seconds, milliseconds, microseconds or nanoseconds, or a Julian day (they are told apart by their size,
@@ -153,12 +164,14 @@ CASE
   ELSE CAST(received_at AS REAL) / 1e9
 END";
 
-const DELETE_PAGE: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3 \
-     AND (state <> 0 OR lease_until <= unixepoch('subsec') * 1000)";
+const DELETE_PAGE: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3
+AND (state <> 0 OR lease_until <= unixepoch('subsec') * 1000)";
 
-const DELETE_PAGE_PLAIN: &str = "DELETE FROM stripe_processed_events \
-     WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3";
+const DELETE_PAGE_PLAIN: &str = "\
+DELETE FROM stripe_processed_events
+WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3";
 
 /// Written out for one table.
 #[derive(Debug)]
