@@ -52,7 +52,7 @@ const CHECK: &str = "check the table of processed events";
 /// One statement for each right that a log needs. They change nothing. Only claims need the last one.
 const RIGHTS: [&str; 4] = [
     "SELECT event_id FROM stripe_processed_events WHERE 1 = 0",
-    "INSERT INTO stripe_processed_events (event_id, event_type) \
+    "INSERT INTO stripe_processed_events (event_id, event_type)
      SELECT event_id, event_type FROM stripe_processed_events WHERE 1 = 0",
     "DELETE FROM stripe_processed_events WHERE 1 = 0",
     "UPDATE stripe_processed_events SET event_type = event_type WHERE 1 = 0",

@@ -14,14 +14,14 @@ use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id      VARBINARY(255) NOT NULL PRIMARY KEY,
-  event_type    VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
-  received_at   DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state         TINYINT NOT NULL DEFAULT 1,
-  owner         BINARY(16),
+  event_id    VARBINARY(255) NOT NULL PRIMARY KEY,
+  event_type  VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
+  received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  state       TINYINT NOT NULL DEFAULT 1,
+  owner       BINARY(16),
   fencing_token BIGINT NOT NULL DEFAULT 0,
-  lease_until   DATETIME(6),
-  updated_at    DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+  lease_until DATETIME(6),
+  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE=InnoDB;";
 
 pub(super) const UPGRADE: &str = "\

@@ -45,8 +45,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         }
         "3D000" => Fault::permanent("there is no such database: create it, or name another one in the URL"),
         "42501" => Fault::permanent(format!(
-            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it, and if the table has \
-             row-level security, CREATE POLICY for it as well"
+            "the database user may not use the table (if it has row-level security, CREATE POLICY for the user as \
+             well): GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
         // No unique constraint for the conflict.
         "42P10" => Fault::of_table(table, SCHEMA),

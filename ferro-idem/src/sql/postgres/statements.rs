@@ -12,14 +12,14 @@ use crate::sql::table::TableName;
 
 pub(super) const SCHEMA: &str = "\
 CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id      TEXT COLLATE \"C\" PRIMARY KEY,
-  event_type    TEXT NOT NULL,
-  received_at   TIMESTAMPTZ NOT NULL DEFAULT now(),
-  state         SMALLINT NOT NULL DEFAULT 1,
-  owner         UUID,
+  event_id    TEXT COLLATE \"C\" PRIMARY KEY,
+  event_type  TEXT NOT NULL,
+  received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  state       SMALLINT NOT NULL DEFAULT 1,
+  owner       UUID,
   fencing_token BIGINT NOT NULL DEFAULT 0,
-  lease_until   TIMESTAMPTZ,
-  updated_at    TIMESTAMPTZ NOT NULL DEFAULT now()
+  lease_until TIMESTAMPTZ,
+  updated_at  TIMESTAMPTZ NOT NULL DEFAULT now()
 );";
 
 /// The defaults are constants for the statement, so that no row is rewritten
