@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::claim::MIN_LEASE;
 use crate::event::InvalidEventId;
+use crate::lease_length::MIN_LEASE;
 
 /// Why a delivery was not processed. Answer the sender with an error, so that it delivers the event again.
 ///

@@ -100,6 +100,7 @@ mod event;
 mod fence;
 #[allow(missing_docs, missing_debug_implementations)]
 mod key;
+mod lease_length;
 mod log;
 mod nesting;
 mod owner;
@@ -140,9 +141,10 @@ pub mod __private;
 pub use async_trait::async_trait;
 pub use ferro_idem_macros::idempotent_webhook;
 
-pub use crate::claim::{Claim, ClaimLog, ClaimOutcome, DEFAULT_LEASE, MIN_LEASE, Ownership};
+pub use crate::claim::{Claim, ClaimLog, ClaimOutcome, Ownership};
 pub use crate::error::Error;
 pub use crate::event::{EventRef, InvalidEventId, WebhookEvent};
+pub use crate::lease_length::{DEFAULT_LEASE, MIN_LEASE};
 pub use crate::log::{ProcessedEventLog, RETENTION};
 pub use crate::owner::Owner;
 pub use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};

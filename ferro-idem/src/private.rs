@@ -12,12 +12,13 @@ pub use std::result::Result::{Err, Ok};
 pub use std::string::String;
 
 pub use crate::claim::Guard;
-use crate::claim::MIN_LEASE;
-pub use crate::claim::{DEFAULT_LEASE, claim};
+pub use crate::claim::claim;
 pub use crate::entry::Entry;
 use crate::error::Error;
 pub use crate::fence::fence;
 pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
+pub use crate::lease_length::DEFAULT_LEASE;
+use crate::lease_length::MIN_LEASE;
 pub use crate::processed::{Probe, is_processed_by, rules};
 use crate::reply::{DuplicateReply, FromFenceError};
 use crate::running::Running;

@@ -25,9 +25,6 @@ use self::settling::Settling;
 use crate::handler::Handler;
 use crate::validate::{Guarantee, Protection};
 
-/// The ident that only an expansion has, by which a second attribute knows the first.
-pub(crate) const MARKER: &str = "__ferro_idem_entry";
-
 pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     let Protection {
         guarantee,

@@ -16,7 +16,9 @@ use syn::{Attribute, Error, FnArg, GenericParam, ReturnType, Signature, Token, V
 use self::items::leading_items;
 use self::return_type::{output_of_future, with_inferred_impls};
 use crate::errors::error_at;
-use crate::expand::MARKER;
+
+/// The ident that only an expansion has, by which a second attribute knows the first.
+const MARKER: &str = "__ferro_idem_entry";
 
 /// An async function, in parts that put together again are what was written.
 pub(crate) struct Handler {

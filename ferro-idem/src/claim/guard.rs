@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use super::lease::{Claim, Lease, Loss, MAX_LEASE, MIN_LEASE, millis};
+use super::lease::{Claim, Lease, Loss, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
+use crate::lease_length::{MAX_LEASE, MIN_LEASE};
 use crate::nesting::Frame;
 use crate::owner::Owner;
 use crate::running::Running;

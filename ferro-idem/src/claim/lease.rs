@@ -12,19 +12,11 @@ use tokio::time::Instant;
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::lease_length::DEFAULT_LEASE;
 use crate::nesting::Frame;
 use crate::owner::Owner;
 use crate::running::Running;
 use crate::trace::Delivery;
-
-/// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
-pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
-
-/// A lease is renewed three times in its length, and a renewal needs its time on the wire.
-pub const MIN_LEASE: Duration = Duration::from_millis(500);
-
-/// Longer ones are cut to this, so that no sum of times overflows.
-pub(super) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
 
 /// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///

@@ -24,7 +24,7 @@ use crate::owner::Owner;
 
 pub use self::guard::Guard;
 pub use self::guard::claim;
-pub use self::lease::{Claim, DEFAULT_LEASE, MIN_LEASE};
+pub use self::lease::Claim;
 
 /// A log that can lend an event to one delivery at a time.
 ///
