@@ -7,12 +7,16 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Pool};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::dialect::Dialect;
 
 /// How long an answer is waited for, until the connection counts as dead.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a connection that was replaced stays open for its answer. A statement whose last message was lost is not
+/// committed, and keeps its row locked until the server sees that the connection is closed.
+const MAX_OPEN: Duration = Duration::from_millis(500);
 
 /// Counts statements that the server still works on, or waits for a lock with, after their callers gave up.
 ///
@@ -28,7 +32,8 @@ impl Abandoned {
         Self(Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// Closes the connection after its server has answered. The answer belongs to no request.
+    /// Closes the connection. If it is replaced, its statement counts until the server has answered, or surely has
+    /// given the statement up. The answer belongs to no request.
     pub(super) fn add<D: Dialect>(&self, mut connection: PoolConnection<D>) {
         connection.close_on_drop();
         let Ok(runtime) = Handle::try_current() else { return };
@@ -36,8 +41,12 @@ impl Abandoned {
             Ok(permit) => {
                 let mut connection = connection.detach();
                 runtime.spawn(async move {
-                    drop(timeout(MAX_WAIT, connection.ping()).await);
-                    drop((connection, permit));
+                    let is_answered = timeout(MAX_OPEN, connection.ping()).await.is_ok();
+                    drop(connection);
+                    if !is_answered {
+                        sleep(MAX_WAIT).await;
+                    }
+                    drop(permit);
                 });
             }
             Err(_) => {
