@@ -1,4 +1,4 @@
-//! Keeping a lease while the body runs, in a task of its own.
+//! Renews a lease in the background while the body runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
