@@ -134,12 +134,21 @@ impl<R, A> Drop for Batch<R, A> {
 }
 
 /// The followers that have callers, or are sent without. A request that may have been carried out, and whose
-/// callers are gone, is given up.
+/// callers are gone, serves the other callers of its event if it can, and is given up if it cannot.
 pub(super) fn wanted<S, R: BatchRequest<S>>(
     session: &S,
     group: &Arc<Group<R, R::Answer>>,
     followers: Vec<Follower<R, R::Answer>>,
 ) -> Vec<Follower<R, R::Answer>> {
+    let is_left =
+        |follower: &Follower<R, R::Answer>| follower.sent == Sent::InDoubt && !follower.has_callers();
+    let followers = if followers.iter().any(is_left) {
+        let mut batch = Batch::new(group, followers);
+        let others = batch.keep_one_of_each(R::id, R::merge);
+        batch.take().into_iter().chain(others).collect()
+    } else {
+        followers
+    };
     let is_wanted = |follower: &Follower<R, R::Answer>| {
         follower.has_callers() || follower.request.is_sent_without_callers()
     };
@@ -152,7 +161,7 @@ pub(super) fn wanted<S, R: BatchRequest<S>>(
     wanted
 }
 
-/// Followers that only queue.
+/// Followers that wait, and whose request is not in doubt.
 pub(super) mod never_sent {
     use std::collections::VecDeque;
 
@@ -177,7 +186,7 @@ pub(super) mod never_sent {
         matches: impl Fn(&R) -> bool,
     ) -> Option<Follower<R, A>> {
         let is_there = |follower: &Follower<R, A>| {
-            follower.sent == Sent::Never && matches(&follower.request) && follower.has_callers()
+            follower.sent != Sent::InDoubt && matches(&follower.request) && follower.has_callers()
         };
         let position = waiting.iter().position(is_there)?;
         waiting.remove(position)

@@ -34,13 +34,27 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
         take_back(session.core(), self, true);
     }
 
+    /// Several deliveries of one event are marked once, by the owner of the first. The mark that may exist goes
+    /// first, and its callers come first as well. Two that may exist stay apart.
+    fn merge(first: &mut MarkFollower<D>, other: MarkFollower<D>) -> Option<MarkFollower<D>> {
+        match (first.sent, other.sent) {
+            (Sent::InDoubt, Sent::InDoubt) => return Some(other),
+            (_, Sent::InDoubt) => {
+                let later = std::mem::replace(first, other);
+                first.callers.extend(later.callers);
+            }
+            _ => first.callers.extend(other.callers),
+        }
+        None
+    }
+
     /// Sorted by id, so that two statements never wait for each other. Of several deliveries of one event,
     /// the first that is still there is first.
     async fn send_batch(
         session: &mut Session<D>,
         mut batch: Batch<Self, UndeliveredMark<D>>,
     ) -> Leftover<Self, UndeliveredMark<D>> {
-        let waiting = batch.keep_one_of_each(|mark| &mark.id, merge);
+        let waiting = batch.keep_one_of_each(|mark| &mark.id, <Self as BatchRequest<Session<D>>>::merge);
         if let Err(failed) = check_room(session.core()) {
             fail(session, &mut batch, failed);
             return Leftover::waiting(waiting);
@@ -72,21 +86,6 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
             }
         }
     }
-}
-
-/// Several deliveries of one event are marked once, by the owner of the first. One that was sent before by
-/// another owner stays apart: its mark may exist.
-fn merge<D: Dialect>(first: &mut MarkFollower<D>, other: MarkFollower<D>) -> Option<MarkFollower<D>> {
-    match (first.sent, other.sent) {
-        (_, Sent::Never) => first.callers.extend(other.callers),
-        (Sent::Never, _) => {
-            // The mark that may exist goes first; its callers come first as well.
-            let later = std::mem::replace(first, other);
-            first.callers.extend(later.callers);
-        }
-        _ => return Some(other),
-    }
-    None
 }
 
 fn fail<D: Dialect>(

@@ -92,6 +92,15 @@ pub(super) trait BatchRequest<S>: Send + Sync + Sized + 'static {
         batch: Batch<Self, Self::Answer>,
     ) -> impl Future<Output = Leftover<Self, Self::Answer>> + Send;
 
+    /// Moves the callers of the second follower of one event into the first, if one request can serve both.
+    /// Returns what it does not move.
+    fn merge(
+        _first: &mut Follower<Self, Self::Answer>,
+        other: Follower<Self, Self::Answer>,
+    ) -> Option<Follower<Self, Self::Answer>> {
+        Some(other)
+    }
+
     /// Whether it is sent although no caller is left.
     fn is_sent_without_callers(&self) -> bool {
         false
