@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::rig::{OnMariaDb, OnPostgres, Rig};
 
-/// Longer than a call asks its store.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call asks its store.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// sqlx's pool waits for an answer on each connection that comes back, for as long as the operating system
 /// does: until then a pool of a few connections has none for the next delivery.
@@ -46,7 +46,7 @@ where
             events.push(event);
         }
         for event in &events {
-            let marked = timeout(PATIENCE, log.try_mark_processed(event)).await.expect("an answer");
+            let marked = timeout(DEADLINE, log.try_mark_processed(event)).await.expect("an answer");
             assert!(marked.unwrap(), "{end}: {event} was rolled back");
         }
         until("both connections are given up", || async { R::is_at_rest(&log) }).await;

@@ -38,7 +38,7 @@ async fn no_connection_waits_for_another_deliverys_transaction() {
     assert!(matches!(outcome, MarkOutcome::InProgress { .. }), "{outcome:?}");
     PostgresLog::rollback(second).await.unwrap();
     assert!(log.try_mark_processed("evt_2").await.unwrap(), "another event goes on meanwhile");
-    assert!(start.elapsed() < Duration::from_secs(5), "it waits for nothing: {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(1), "at once: {:?}", start.elapsed());
     PostgresLog::commit(first).await.unwrap();
 }
 
