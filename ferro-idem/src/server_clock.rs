@@ -21,7 +21,7 @@ pub(crate) struct ServerClock(Mutex<Option<Reading>>);
 const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+pub(crate) struct Reading {
     /// Milliseconds since 1970.
     shown: u64,
     read_at: Instant,
@@ -29,9 +29,10 @@ struct Reading {
 
 impl ServerClock {
     /// Keeps a reading that has just arrived.
-    pub(crate) fn set(&self, shown: u64) {
+    pub(crate) fn set(&self, shown: u64) -> Reading {
         let reading = Reading { shown, read_at: Instant::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+        reading
     }
 
     /// Has the clock read again before the next request.
@@ -44,10 +45,15 @@ impl ServerClock {
     /// to a call that has not failed yet. `None`: the clock has to be read first.
     pub(crate) fn at(&self, moment: Instant) -> Option<u64> {
         let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Reading { shown, read_at } =
-            reading.filter(|reading| reading.read_at.elapsed() < READ_AGAIN_AFTER)?;
-        let later = moment.saturating_duration_since(read_at);
-        Some(shown.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)).min(NEVER))
+        let reading = reading.filter(|reading| reading.read_at.elapsed() < READ_AGAIN_AFTER)?;
+        Some(reading.after(moment.saturating_duration_since(reading.read_at)))
+    }
+}
+
+impl Reading {
+    /// What the clock shows so long after it was read.
+    pub(crate) fn after(self, later: Duration) -> u64 {
+        self.shown.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)).min(NEVER)
     }
 }
 

@@ -10,6 +10,8 @@ mod claim;
 mod columns;
 mod connection;
 mod core;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod deadline;
 mod dialect;
 mod event_state;
 mod fault;
