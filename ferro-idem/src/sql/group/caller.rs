@@ -145,7 +145,8 @@ where
         if !self.stays {
             self.leave_queue();
         }
-        // This caller may have been the one that was woken to lead.
+        // This caller may have been the one that was woken to lead. From here on it is not woken again.
+        self.answered.close();
         self.group.wake_a_caller();
     }
 }

@@ -110,10 +110,17 @@ impl<A> Answered<A> {
     }
 }
 
-impl<A> Drop for Answered<A> {
-    fn drop(&mut self) {
+impl<A> Answered<A> {
+    /// The caller is gone: nobody wakes it any more, and its answer is dropped.
+    pub(super) fn close(&self) {
         // Dropping an answer can lead to other slots: not under this one's lock.
         let left = std::mem::replace(&mut *locked(&self.slot), Slot::Closed);
         drop(left);
+    }
+}
+
+impl<A> Drop for Answered<A> {
+    fn drop(&mut self) {
+        self.close();
     }
 }
