@@ -1,34 +1,23 @@
-//! Events that are sent apart from the batches, because a batch failed, perhaps by one of them.
+//! The events that are sent apart from the batches.
 //!
-//! A failed batch is split, and its parts are sent again, until the event that fails is alone. The others go
-//! through. An event that failed alone stays apart for a while, so that it does not fail the next batch as
-//! well: if another transaction has locked its row, it is repeated until its callers' deadlines.
+//! An event is apart in two cases: it failed alone not long ago ([`repeat`](super::repeat)), or it is in a
+//! statement that is slow or failed, and it is not known yet which event of the statement causes that
+//! ([`searched`](super::searched)). Its new deliveries wait here instead of in the queue.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::{Batch, Follower, Sent, never_sent, wanted};
-use super::clock::{in_background, now, pause};
-use super::queue::Driver;
-use super::searched::{Searched, ids, not_apart};
+use super::batch::{Follower, never_sent};
 use super::slot::Answered;
-use super::{BatchRequest, BatchSession, Group, leader};
-use crate::sql::session::RequestFailed;
 
 /// How long an event stays apart after its last failure.
 const KEEP_APART: Duration = Duration::from_secs(10);
 
 /// The events of one group that are apart.
 const MAX_EVENTS: usize = 1024;
-
-/// A failed batch is split into so many parts.
-const PARTS: usize = 4;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The events that are apart, by id.
 pub(super) struct Apart<R, A> {
@@ -94,7 +83,7 @@ impl<R, A> Apart<R, A> {
     }
 
     /// Keeps an event apart. Hands the followers back if there are too many such events.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         id: &Arc<str>,
         followers: Vec<Follower<R, A>>,
@@ -120,7 +109,7 @@ impl<R, A> Apart<R, A> {
             .is_some_and(|event| !event.is_running && event.searches == 0 && !event.waiting.is_empty())
     }
 
-    fn begin_run(&mut self, id: &str) -> bool {
+    pub(super) fn begin_run(&mut self, id: &str) -> bool {
         let needs_run = self.needs_run(id);
         if let Some(event) = self.events.get_mut(id) {
             event.is_running |= needs_run;
@@ -128,14 +117,14 @@ impl<R, A> Apart<R, A> {
         needs_run
     }
 
-    fn end_run(&mut self, id: &str) {
+    pub(super) fn end_run(&mut self, id: &str) {
         if let Some(event) = self.events.get_mut(id) {
             event.is_running = false;
         }
     }
 
     /// The followers to send now. Empty: the run has ended.
-    fn take_or_end_run(&mut self, id: &str, has_gone_through: bool) -> Vec<Follower<R, A>> {
+    pub(super) fn take_or_end_run(&mut self, id: &str, has_gone_through: bool) -> Vec<Follower<R, A>> {
         let Some(event) = self.events.get_mut(id) else { return Vec::new() };
         let taken: Vec<_> = event.waiting.drain(..).collect();
         if taken.is_empty() {
@@ -172,225 +161,5 @@ impl<R, A> Event<R, A> {
 
     fn is_over(&self, now: Instant) -> bool {
         !self.is_kept(now) && self.searches == 0 && self.waiting.is_empty()
-    }
-}
-
-/// Finds the event that failed a batch, in the background: the leader goes on. `searched`: the batch's events, if
-/// they are apart already.
-pub(super) fn search<S, R>(
-    session: &S,
-    group: &Arc<Group<R, R::Answer>>,
-    followers: Vec<Follower<R, R::Answer>>,
-    failed: RequestFailed,
-    searched: Option<Searched<R, R::Answer>>,
-) where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    if followers.len() > 1 {
-        split(&Arc::new(Sessions(Mutex::new(vec![session.another()]))), group, followers);
-    } else {
-        found(session, group, followers, failed, searched);
-    }
-}
-
-/// Keeps the event that fails alone apart, and sends it from time to time.
-fn found<S, R>(
-    session: &S,
-    group: &Arc<Group<R, R::Answer>>,
-    followers: Vec<Follower<R, R::Answer>>,
-    failed: RequestFailed,
-    searched: Option<Searched<R, R::Answer>>,
-) where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let ids = keep_apart(session, group, followers, failed);
-    // Its other deliveries stay with it, because it is kept.
-    drop(searched);
-    for id in ids {
-        run(group, session.another(), &id);
-    }
-}
-
-/// The sessions of one search. They keep their connections from part to part.
-struct Sessions<S>(Mutex<Vec<S>>);
-
-impl<S: BatchSession> Sessions<S> {
-    /// The last one stays, to make others of.
-    fn take(&self) -> Option<S> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() > 1 { sessions.pop() } else { sessions.first().map(S::another) }
-    }
-
-    fn put_back(&self, session: S) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-    }
-}
-
-fn split<S, R>(
-    sessions: &Arc<Sessions<S>>,
-    group: &Arc<Group<R, R::Answer>>,
-    mut followers: Vec<Follower<R, R::Answer>>,
-) where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let size = followers.len().div_ceil(PARTS).max(1);
-    while !followers.is_empty() {
-        let part = followers.split_off(followers.len().saturating_sub(size));
-        let searched = Searched::begin(group, ids::<S, R>(&part));
-        let batch = Batch::new(group, part);
-        in_background(send_part(Arc::clone(sessions), batch, searched));
-    }
-}
-
-async fn send_part<S, R>(
-    sessions: Arc<Sessions<S>>,
-    mut batch: Batch<R, R::Answer>,
-    searched: Searched<R, R::Answer>,
-) where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let group = Arc::clone(&batch.group);
-    let Ok(statement) = group.statements_apart.acquire().await else { return };
-    let Some(mut session) = sessions.take() else { return };
-    // Callers may have left meanwhile.
-    batch.followers = wanted(&session, &group, batch.take());
-    if batch.followers.is_empty() {
-        return;
-    }
-    let left = R::send_batch(&mut session, batch).await;
-    drop(statement);
-    let another = session.another();
-    match left.troubled {
-        Some((followers, _)) if followers.len() > 1 => {
-            sessions.put_back(session);
-            split(&sessions, &group, followers);
-            drop(searched);
-        }
-        Some((followers, failed)) => found(&session, &group, followers, failed, Some(searched)),
-        None => {
-            sessions.put_back(session);
-            drop(searched);
-        }
-    }
-    let waiting = not_apart(&another, &group, left.waiting);
-    group.queue().put_back(waiting);
-    leader::appoint(&group, || another, Driver::Task);
-}
-
-/// Keeps these events apart, and answers their callers if it makes no sense to repeat them. Returns the ids
-/// that wait.
-fn keep_apart<S, R>(
-    session: &S,
-    group: &Arc<Group<R, R::Answer>>,
-    followers: Vec<Follower<R, R::Answer>>,
-    failed: RequestFailed,
-) -> Vec<Arc<str>>
-where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let is_permanent = failed.is_permanent();
-    let error_for_each = failed.into_errors();
-    let mut ids = Vec::new();
-    for follower in followers {
-        let id = Arc::clone(follower.request.id());
-        let (waiting, refused) =
-            if is_permanent { (Vec::new(), vec![follower]) } else { (vec![follower], Vec::new()) };
-        let kept = group.apart().keep(&id, waiting, now());
-        for follower in kept.err().into_iter().flatten().chain(refused) {
-            answer_with_error(session, group, follower, &error_for_each);
-        }
-        ids.push(id);
-    }
-    ids
-}
-
-pub(super) fn answer_with_error<S, R>(
-    session: &S,
-    group: &Arc<Group<R, R::Answer>>,
-    mut follower: Follower<R, R::Answer>,
-    error: impl Fn() -> crate::error::Error,
-) where
-    R: BatchRequest<S>,
-{
-    let callers = std::mem::take(&mut follower.callers);
-    if follower.sent == Sent::InDoubt {
-        follower.request.give_up(session, group);
-    }
-    for caller in callers {
-        drop(caller.tell(super::BatchAnswer::Failed(error())));
-    }
-}
-
-/// Sends an event that is apart, in the background, until no caller waits for it.
-pub(super) fn run<S, R>(group: &Arc<Group<R, R::Answer>>, session: S, id: &Arc<str>)
-where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    if group.apart().begin_run(id) {
-        let run = Run { group: Arc::clone(group), id: Arc::clone(id), has_ended: false };
-        in_background(send_apart(session, run));
-    }
-}
-
-/// A task that sends one event. If it is dropped, another one may run.
-struct Run<R, A> {
-    group: Arc<Group<R, A>>,
-    id: Arc<str>,
-    has_ended: bool,
-}
-
-impl<R, A> Drop for Run<R, A> {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.group.apart().end_run(&self.id);
-        }
-    }
-}
-
-async fn send_apart<S, R>(mut session: S, mut run: Run<R, R::Answer>)
-where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let group = &Arc::clone(&run.group);
-    let mut next_pause = FIRST_PAUSE;
-    let mut has_gone_through = false;
-    loop {
-        let followers = group.apart().take_or_end_run(&run.id, has_gone_through);
-        if followers.is_empty() {
-            run.has_ended = true;
-            return;
-        }
-        let mut batch = Batch::new(group, wanted(&session, group, followers));
-        // The statement of a repeated request does not wait long for a lock.
-        for follower in &mut batch.followers {
-            if follower.sent == Sent::Never {
-                follower.sent = Sent::InVain;
-            }
-        }
-        if batch.followers.is_empty() {
-            continue;
-        }
-        let Ok(statement) = group.statements_apart.acquire().await else { return };
-        let left = R::send_batch(&mut session, batch).await;
-        drop(statement);
-        has_gone_through = left.troubled.is_none();
-        if !left.waiting.is_empty() {
-            let refused = group.apart().keep(&run.id, left.waiting, now());
-            drop(refused);
-        }
-        if let Some((followers, failed)) = left.troubled {
-            let _kept = keep_apart(&session, group, followers, failed);
-            // Its connection is for others meanwhile.
-            session = session.another();
-            pause(next_pause).await;
-            next_pause = (next_pause * 2).min(MAX_PAUSE);
-        }
     }
 }

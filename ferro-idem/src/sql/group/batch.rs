@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::slot::Caller;
 use super::{BatchAnswer, BatchRequest, Group};
+use crate::error::Error;
 use crate::retry::Attempts;
 use crate::sql::session::RequestFailed;
 
@@ -159,6 +160,24 @@ pub(super) fn wanted<S, R: BatchRequest<S>>(
         }
     }
     wanted
+}
+
+/// Answers a follower's callers with an error, and gives a request up that may have been carried out.
+pub(super) fn answer_with_error<S, R>(
+    session: &S,
+    group: &Arc<Group<R, R::Answer>>,
+    mut follower: Follower<R, R::Answer>,
+    error: impl Fn() -> Error,
+) where
+    R: BatchRequest<S>,
+{
+    let callers = std::mem::take(&mut follower.callers);
+    if follower.sent == Sent::InDoubt {
+        follower.request.give_up(session, group);
+    }
+    for caller in callers {
+        drop(caller.tell(BatchAnswer::Failed(error())));
+    }
 }
 
 /// Followers that wait, and whose request is not in doubt.

@@ -9,7 +9,7 @@ use super::batch::{Follower, Sent, never_sent};
 use super::clock::{Ticks, now};
 use super::queue::{Driver, Joined, Turn};
 use super::slot::{Answered, slot};
-use super::{BatchAnswer, BatchRequest, BatchSession, Group, apart, leader};
+use super::{BatchAnswer, BatchRequest, BatchSession, Group, apart, leader, repeat};
 use crate::detach_on_drop::is_detached;
 use crate::retry::{Attempt, DEADLINE, NoAnswerInTime};
 use crate::sql::fault::Fault;
@@ -53,7 +53,7 @@ where
     let joined = group.apart().join(&place.id, follower, now());
     match joined {
         apart::Joined::Runs => {}
-        apart::Joined::Waits => apart::run(group, new_session(), &place.id),
+        apart::Joined::Waits => repeat::run(group, new_session(), &place.id),
         apart::Joined::NotApart(follower) => {
             let joined = group.queue().join(follower);
             match joined {
@@ -78,7 +78,7 @@ where
             let stuck = group.queue().take_stuck(now(), LOOK_EVERY, R::max_unpolled());
             drop(stuck);
             if group.apart().needs_run(&place.id) {
-                apart::run(group, new_session(), &place.id);
+                repeat::run(group, new_session(), &place.id);
             }
         }
         leader::appoint(group, &new_session, Driver::Task);

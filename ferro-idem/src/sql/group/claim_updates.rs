@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Follower, Leftover};
-use super::{BatchAnswer, BatchRequest, apart, max_unpolled};
+use super::batch::{Batch, Follower, Leftover, answer_with_error};
+use super::{BatchAnswer, BatchRequest, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{ClaimStep, HeldClaim};
 use crate::sql::request::UpdateClaims;
@@ -65,7 +65,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
                 let followers = batch.take_failed(&failed);
                 let error_for_each = failed.into_errors();
                 for follower in followers {
-                    apart::answer_with_error(session, &batch.group, follower, &error_for_each);
+                    answer_with_error(session, &batch.group, follower, &error_for_each);
                 }
                 Leftover::waiting(waiting)
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Follower, Leftover};
-use super::{BatchAnswer, BatchRequest, apart, max_unpolled};
+use super::batch::{Batch, Follower, Leftover, answer_with_error};
+use super::{BatchAnswer, BatchRequest, max_unpolled};
 use crate::claim::ClaimOutcome;
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{Claimed, EventState, NewClaim};
@@ -110,7 +110,7 @@ fn fail_or_search<D: Dialect>(
     }
     let error_for_each = failed.into_errors();
     for follower in followers.into_iter().chain(others) {
-        apart::answer_with_error(session, &batch.group, follower, &error_for_each);
+        answer_with_error(session, &batch.group, follower, &error_for_each);
     }
     Leftover::waiting(Vec::new())
 }

@@ -30,8 +30,10 @@ use tokio::task::yield_now;
 use super::batch::{Batch, Follower, Leftover, wanted};
 use super::clock::{current_runtime, in_background, in_time, is_driven_by_callers, now};
 use super::queue::{Driver, LeaderWake, Turn};
-use super::searched::{Searched, ids, not_apart};
-use super::{BatchRequest, BatchSession, Group, MAX_BATCH, apart};
+use super::repeat::not_apart;
+use super::search::{Part, search};
+use super::searched::{Searched, ids};
+use super::{BatchRequest, BatchSession, Group, MAX_BATCH};
 
 /// Appoints a leader, if callers wait without one. A lone caller polls it with the turn that is returned.
 /// [`Driver::Task`]: a task polls it.
@@ -184,7 +186,7 @@ where
         };
         self.session = session;
         if let Some((followers, failed)) = left.troubled {
-            apart::search(&self.session, &self.group, followers, failed, None);
+            send_parts(&self.group, search(&self.session, &self.group, followers, failed, None));
         }
         let waiting = not_apart(&self.session, &self.group, left.waiting);
         self.group.queue().put_back(waiting);
@@ -241,13 +243,37 @@ async fn finish_slow<S, R>(
 {
     let (session, left) = sending.await;
     match left.troubled {
-        Some((followers, failed)) => apart::search(&session, &group, followers, failed, Some(searched)),
+        Some((followers, failed)) => {
+            send_parts(&group, search(&session, &group, followers, failed, Some(searched)));
+        }
         None => drop(searched),
     }
     let waiting = not_apart(&session, &group, left.waiting);
     group.queue().put_back(waiting);
     appoint(&group, || session, Driver::Task);
     drop(slow);
+}
+
+/// Sends the parts of a failed batch in the background: the leader goes on.
+fn send_parts<S, R>(group: &Arc<Group<R, R::Answer>>, parts: Vec<Part<S, R>>)
+where
+    S: BatchSession,
+    R: BatchRequest<S>,
+{
+    for part in parts {
+        in_background(send_part(Arc::clone(group), part));
+    }
+}
+
+async fn send_part<S, R>(group: Arc<Group<R, R::Answer>>, part: Part<S, R>)
+where
+    S: BatchSession,
+    R: BatchRequest<S>,
+{
+    let Some(sent) = part.send().await else { return };
+    send_parts(&group, sent.parts);
+    group.queue().put_back(sent.waiting);
+    appoint(&group, || sent.session, Driver::Task);
 }
 
 impl<S, R: BatchRequest<S>> Drop for Leader<S, R> {

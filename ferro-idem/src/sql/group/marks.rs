@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Follower, Leftover, Sent};
+use super::batch::{Batch, Follower, Leftover, Sent, answer_with_error};
 use super::slot::Caller;
 use super::take_back::take_back;
 use super::undelivered_mark::check_room;
-use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, apart, max_unpolled};
+use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::MarkEvents;
@@ -97,7 +97,7 @@ fn fail<D: Dialect>(
     let followers = batch.take_failed(&failed);
     let error_for_each = failed.into_errors();
     for follower in followers {
-        apart::answer_with_error(session, &group, follower, &error_for_each);
+        answer_with_error(session, &group, follower, &error_for_each);
     }
 }
 

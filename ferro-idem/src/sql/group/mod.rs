@@ -7,8 +7,8 @@
 //!
 //! 1. Of each kind (marks, claims, each step of a claim) the leader has at most one batch at the database. One
 //!    that is slow, as by a lock, is left to a task as soon as others wait, at most [`MAX_SLOW`] at a time. Events
-//!    that failed a batch are sent apart, at most [`MAX_APART`] statements at a time ([`apart`]). An event in such
-//!    a statement is apart from the queue ([`searched`]): it does not block a second batch.
+//!    that failed a batch are sent apart, at most [`MAX_APART`] statements at a time ([`search`], [`repeat`]). An
+//!    event in such a statement is apart from the queue ([`apart`]): it does not block a second batch.
 //! 2. Every caller is answered within its own deadline, however many wait and whatever its leader does. If a
 //!    leader is dropped, or its runtime is not driven, its batch goes back into the queue with the owners that
 //!    it used, and another caller leads.
@@ -31,6 +31,8 @@ mod interleavings;
 mod leader;
 mod marks;
 mod queue;
+mod repeat;
+mod search;
 mod searched;
 mod slot;
 mod take_back;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::batch::Follower;
 use super::clock::now;
-use super::{BatchRequest, BatchSession, Group, apart};
+use super::{BatchRequest, Group};
 
 /// These events are apart until it is dropped.
 pub(super) struct Searched<R, A> {
@@ -35,36 +35,4 @@ impl<R, A> Drop for Searched<R, A> {
 /// The events of these followers.
 pub(super) fn ids<S, R: BatchRequest<S>>(followers: &[Follower<R, R::Answer>]) -> Vec<Arc<str>> {
     followers.iter().map(|follower| Arc::clone(follower.request.id())).collect()
-}
-
-/// Lets the followers whose event is apart join it, and returns the others.
-pub(super) fn not_apart<S, R>(
-    session: &S,
-    group: &Arc<Group<R, R::Answer>>,
-    followers: Vec<Follower<R, R::Answer>>,
-) -> Vec<Follower<R, R::Answer>>
-where
-    S: BatchSession,
-    R: BatchRequest<S>,
-{
-    let mut others = Vec::with_capacity(followers.len());
-    let mut idle = Vec::new();
-    {
-        let mut apart = group.apart();
-        if apart.is_empty() {
-            return followers;
-        }
-        for follower in followers {
-            let id = Arc::clone(follower.request.id());
-            match apart.join(&id, follower, now()) {
-                apart::Joined::Runs => {}
-                apart::Joined::Waits => idle.push(id),
-                apart::Joined::NotApart(follower) => others.push(follower),
-            }
-        }
-    }
-    for id in idle {
-        apart::run(group, session.another(), &id);
-    }
-    others
 }
