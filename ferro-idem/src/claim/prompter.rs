@@ -17,16 +17,22 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::renewal::Shared;
-
 /// The thread ends after so long without a lease.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A lease is prompted so often in its length, once a third of it is over.
-const PROMPTS: u32 = 10;
-
-/// When a renewal is prompted next. The number tells apart what is due at the same moment.
+/// When a renewal is prompted next. The number distinguishes renewals that are due at the same moment.
 pub(super) type Due = (Instant, u64);
+
+/// What the thread prompts, again and again.
+pub(super) trait Prompted: Send + Sync {
+    fn prompt(self: Arc<Self>);
+
+    /// The time between two prompts.
+    fn interval(&self) -> Duration;
+
+    /// The key of its entry in the schedule. Changed only under the schedule's lock.
+    fn due(&self) -> MutexGuard<'_, Option<Due>>;
+}
 
 pub(super) static PROMPTER: Prompter = Prompter {
     schedule: Mutex::new(Schedule { renewals: BTreeMap::new(), last_number: 0, wakes_at: None }),
@@ -39,16 +45,17 @@ pub(super) struct Prompter {
 }
 
 struct Schedule {
-    /// Invariant: each renewal knows the key that it is here under.
-    renewals: BTreeMap<Due, Arc<Shared>>,
+    /// Invariant: each renewal knows the key of its entry.
+    renewals: BTreeMap<Due, Arc<dyn Prompted>>,
     last_number: u64,
     /// `None`: there is no thread.
     wakes_at: Option<Instant>,
 }
 
 impl Prompter {
-    /// Prompts this renewal from that moment on, until it is forgotten. `false`: there is no thread to be had.
-    pub(super) fn prompt_from(&'static self, first: Instant, renewal: &Arc<Shared>) -> bool {
+    /// Prompts this renewal from that moment on, until it is forgotten. Returns `false` if no thread can be
+    /// started.
+    pub(super) fn prompt_from(&'static self, first: Instant, renewal: Arc<dyn Prompted>) -> bool {
         let mut schedule = self.lock();
         match schedule.wakes_at {
             Some(wakes_at) if wakes_at <= first => {}
@@ -61,11 +68,11 @@ impl Prompter {
                 schedule.wakes_at = Some(first);
             }
         }
-        schedule.insert(first, Arc::clone(renewal));
+        schedule.insert(first, renewal);
         true
     }
 
-    pub(super) fn forget(&self, renewal: &Shared) {
+    pub(super) fn forget(&self, renewal: &dyn Prompted) {
         let mut schedule = self.lock();
         if let Some(due) = renewal.due().take() {
             schedule.renewals.remove(&due);
@@ -79,10 +86,9 @@ impl Prompter {
             let due = schedule.take_due(now);
             if !due.is_empty() {
                 drop(schedule);
-                for renewal in &due {
+                for renewal in due {
                     renewal.prompt();
                 }
-                drop(due);
                 schedule = self.lock();
                 continue;
             }
@@ -107,15 +113,15 @@ impl Prompter {
 }
 
 impl Schedule {
-    fn insert(&mut self, next: Instant, renewal: Arc<Shared>) {
+    fn insert(&mut self, next: Instant, renewal: Arc<dyn Prompted>) {
         self.last_number += 1;
         let due = (next, self.last_number);
         *renewal.due() = Some(due);
         self.renewals.insert(due, renewal);
     }
 
-    /// What is due, each put back for its next time.
-    fn take_due(&mut self, now: Instant) -> Vec<Arc<Shared>> {
+    /// Takes the renewals that are due, and schedules each one again.
+    fn take_due(&mut self, now: Instant) -> Vec<Arc<dyn Prompted>> {
         let mut taken = Vec::new();
         while let Some(entry) = self.renewals.first_entry()
             && entry.key().0 <= now
@@ -123,7 +129,7 @@ impl Schedule {
             taken.push(entry.remove());
         }
         for renewal in &taken {
-            self.insert(now + renewal.lease().length / PROMPTS, Arc::clone(renewal));
+            self.insert(now + renewal.interval(), Arc::clone(renewal));
         }
         taken
     }

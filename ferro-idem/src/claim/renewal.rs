@@ -2,14 +2,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::lease::{Lease, Loss};
-use super::prompter::{Due, PROMPTER};
+use super::prompter::{Due, PROMPTER, Prompted};
 use crate::error::Error;
+
+/// So often in its length a lease is prompted, after the first third.
+const PROMPTS: u32 = 10;
 
 /// Renews a lease until it is dropped.
 ///
@@ -17,7 +21,7 @@ use crate::error::Error;
 /// that is polled with it. See [`prompter`](super::prompter) for why a task alone is not enough either.
 pub(super) struct Renewal(Arc<Shared>);
 
-pub(super) struct Shared {
+struct Shared {
     lease: Arc<Lease>,
     runtime: Handle,
     state: Mutex<State>,
@@ -50,8 +54,8 @@ impl Renewal {
         let state = Mutex::new(State { stage: Stage::Waiting, waker: None, loss: None });
         let shared = Arc::new(Shared { lease: Arc::clone(lease), runtime, state, due: Mutex::new(None) });
         let first = (lease.start + lease.length / 3).into_std();
-        if !(has_workers && PROMPTER.prompt_from(first, &shared)) {
-            shared.prompt();
+        if !(has_workers && PROMPTER.prompt_from(first, Arc::clone(&shared) as _)) {
+            Arc::clone(&shared).prompt();
         }
         Self(shared)
     }
@@ -72,7 +76,7 @@ impl Drop for Renewal {
         // Once it is in the schedule, it is there until it is forgotten.
         let is_scheduled = self.0.due().is_some();
         if is_scheduled {
-            PROMPTER.forget(&self.0);
+            PROMPTER.forget(&*self.0);
         }
         let stage = std::mem::replace(&mut self.0.lock().stage, Stage::Ended);
         if let Stage::Renewing(task) = stage {
@@ -86,27 +90,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn due(&self) -> MutexGuard<'_, Option<Due>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn lease(&self) -> &Lease {
-        &self.lease
-    }
-
-    /// Starts the task that renews, or makes a worker look at the timers and sockets that this task waits for.
-    pub(super) fn prompt(self: &Arc<Self>) {
-        let mut state = self.lock();
-        match state.stage {
-            Stage::Waiting => {
-                let task = self.runtime.spawn(Arc::clone(self).renew());
-                state.stage = Stage::Renewing(task.abort_handle());
-            }
-            Stage::Renewing(_) => drop(self.runtime.spawn(async {})),
-            Stage::Ended => {}
-        }
-    }
-
     async fn renew(self: Arc<Self>) {
         let loss = keep(&self.lease).await;
         let waker = {
@@ -117,6 +100,29 @@ impl Shared {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl Prompted for Shared {
+    /// Starts the task that renews, or makes a worker look at the timers and sockets that this task waits for.
+    fn prompt(self: Arc<Self>) {
+        let mut state = self.lock();
+        match state.stage {
+            Stage::Waiting => {
+                let task = self.runtime.spawn(Arc::clone(&self).renew());
+                state.stage = Stage::Renewing(task.abort_handle());
+            }
+            Stage::Renewing(_) => drop(self.runtime.spawn(async {})),
+            Stage::Ended => {}
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        self.lease.length / PROMPTS
+    }
+
+    fn due(&self) -> MutexGuard<'_, Option<Due>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
