@@ -4,15 +4,15 @@ use super::dialect::{Dialect, QueryFuture};
 use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim};
 use crate::retry::Attempt;
 
-/// A request that is sent until it is answered. Invariant: carrying it out twice changes no more than
-/// carrying it out once.
+/// A request that is sent until it is answered. Invariant: carrying it out twice has the same effect as carrying
+/// it out once.
 pub(super) trait Request<D: Dialect>: Sync {
     /// For error messages, to be read after "could not".
     fn operation(&self) -> &'static str;
 
     type Answer: Send;
 
-    /// Whether it can be repeated in a plain table, whose rows do not tell who made them.
+    /// Whether it can be repeated over a plain table, whose rows have no owner.
     const NEEDS_NO_OWNER: bool = false;
 
     /// The number of events in the request.
@@ -27,78 +27,74 @@ pub(super) trait Request<D: Dialect>: Sync {
     ) -> impl QueryFuture<Self::Answer>;
 }
 
-#[derive(Debug)]
-pub(super) struct MarkEvents<'a>(pub(super) &'a [&'a Mark]);
+/// A request for several events that one method of [`Dialect`] carries out.
+macro_rules! request_for_events {
+    (
+        $(#[$doc:meta])*
+        $request:ident($event:ty) -> $answer:ty,
+        operation: $operation:literal,
+        needs_no_owner: $needs_no_owner:literal,
+        send: |$connection:ident, $statements:ident, $events:ident, $attempt:tt| $send:expr,
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(super) struct $request<'a>(pub(super) &'a [&'a $event]);
 
-impl<D: Dialect> Request<D> for MarkEvents<'_> {
-    type Answer = Vec<bool>;
+        impl<D: Dialect> Request<D> for $request<'_> {
+            const NEEDS_NO_OWNER: bool = $needs_no_owner;
+            type Answer = $answer;
 
-    fn operation(&self) -> &'static str {
-        "mark the event as processed"
-    }
+            fn operation(&self) -> &'static str {
+                $operation
+            }
 
-    fn events(&self) -> usize {
-        self.0.len()
-    }
+            fn events(&self) -> usize {
+                self.0.len()
+            }
 
-    fn send(
-        &self,
-        connection: &mut D::Connection,
-        statements: &D::Statements,
-        attempt: Attempt,
-    ) -> impl QueryFuture<Vec<bool>> {
-        D::mark(connection, statements, self.0, attempt)
-    }
+            fn send(
+                &self,
+                $connection: &mut D::Connection,
+                $statements: &D::Statements,
+                $attempt: Attempt,
+            ) -> impl QueryFuture<$answer> {
+                let $events = self.0;
+                $send
+            }
+        }
+    };
 }
 
-#[derive(Debug)]
-pub(super) struct ClaimEvents<'a>(pub(super) &'a [&'a NewClaim]);
-
-impl<D: Dialect> Request<D> for ClaimEvents<'_> {
-    type Answer = Vec<Claimed>;
-
-    fn operation(&self) -> &'static str {
-        "claim the event"
-    }
-
-    fn events(&self) -> usize {
-        self.0.len()
-    }
-
-    fn send(
-        &self,
-        connection: &mut D::Connection,
-        statements: &D::Statements,
-        attempt: Attempt,
-    ) -> impl QueryFuture<Vec<Claimed>> {
-        D::claim(connection, statements, self.0, attempt)
-    }
+request_for_events! {
+    /// Marks events as processed. Answers whether the mark is the request's own.
+    MarkEvents(Mark) -> Vec<bool>,
+    operation: "mark the event as processed",
+    needs_no_owner: false,
+    send: |connection, statements, marks, attempt| D::mark(connection, statements, marks, attempt),
 }
 
-/// Reads the states of events.
-#[derive(Debug)]
-pub(super) struct LookAtEvents<'a>(pub(super) &'a [&'a str]);
+request_for_events! {
+    /// Claims events.
+    ClaimEvents(NewClaim) -> Vec<Claimed>,
+    operation: "claim the event",
+    needs_no_owner: false,
+    send: |connection, statements, claims, attempt| D::claim(connection, statements, claims, attempt),
+}
 
-impl<D: Dialect> Request<D> for LookAtEvents<'_> {
-    const NEEDS_NO_OWNER: bool = true;
-    type Answer = Vec<EventState>;
+request_for_events! {
+    /// Reads the states of events.
+    LookAtEvents(str) -> Vec<EventState>,
+    operation: "look at the event",
+    needs_no_owner: true,
+    send: |connection, statements, ids, _| D::look(connection, statements, ids),
+}
 
-    fn operation(&self) -> &'static str {
-        "look at the event"
-    }
-
-    fn events(&self) -> usize {
-        self.0.len()
-    }
-
-    fn send(
-        &self,
-        connection: &mut D::Connection,
-        statements: &D::Statements,
-        _: Attempt,
-    ) -> impl QueryFuture<Vec<EventState>> {
-        D::look(connection, statements, self.0)
-    }
+request_for_events! {
+    /// Takes back marks whose caller was gone before the answer.
+    UnmarkEvents(Mark) -> (),
+    operation: "take the mark back",
+    needs_no_owner: true,
+    send: |connection, statements, marks, _| D::unmark(connection, statements, marks),
 }
 
 /// Renews, completes or releases claims.
@@ -126,31 +122,5 @@ impl<D: Dialect> Request<D> for UpdateClaims<'_> {
         attempt: Attempt,
     ) -> impl QueryFuture<Vec<bool>> {
         D::update_claims(connection, statements, self.step, self.held, attempt)
-    }
-}
-
-/// Takes back marks that no caller heard of.
-#[derive(Debug)]
-pub(super) struct UnmarkEvents<'a>(pub(super) &'a [&'a Mark]);
-
-impl<D: Dialect> Request<D> for UnmarkEvents<'_> {
-    const NEEDS_NO_OWNER: bool = true;
-    type Answer = ();
-
-    fn operation(&self) -> &'static str {
-        "take the mark back"
-    }
-
-    fn events(&self) -> usize {
-        self.0.len()
-    }
-
-    fn send(
-        &self,
-        connection: &mut D::Connection,
-        statements: &D::Statements,
-        _: Attempt,
-    ) -> impl QueryFuture<()> {
-        D::unmark(connection, statements, self.0)
     }
 }
