@@ -147,11 +147,11 @@ async fn the_group_goes_on(echo: &Echo) {
         yield_now().await;
     }
     assert!(matches!(send(echo.clone(), 9).await, BatchAnswer::Answer(9)));
-    while !is_at_rest(echo) {
+    // A slow batch of a caller that is gone may still be at the database. Shuttle fails if its place is never free.
+    while !is_at_rest(echo) || echo.group.room.available_permits() < MAX_QUEUED {
         yield_now().await;
     }
     assert_eq!(echo.group.queue().len(), 0);
-    assert_eq!(echo.group.room.available_permits(), MAX_QUEUED);
 }
 
 fn in_many_orders<W: Future<Output = ()> + 'static>(
