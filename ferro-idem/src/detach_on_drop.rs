@@ -1,4 +1,4 @@
-//! Futures that are finished although they are dropped.
+//! Futures that finish in the background if they are dropped.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 
-/// A future that is finished once it was begun. If it is dropped half-way, it continues in the background,
-/// and its output is dropped there.
+/// A future that always runs to its end after its first poll. If it is dropped before, it continues in the
+/// background, and its output is dropped there.
 ///
-/// hyper drops a handler when the client hangs up. A claim or a commit that is on its way to the store must
-/// not be left in doubt by that. Costs nothing unless it is dropped. Outside of a tokio runtime nothing can
-/// run in the background, so dropping it there ends it.
+/// hyper drops a handler if the client hangs up, which must not leave a claim or a commit in doubt. The
+/// wrapper costs nothing unless it is dropped. Outside a tokio runtime nothing can run in the background, so
+/// dropping it there ends it.
 pub struct DetachOnDrop<T: Send + 'static> {
     future: Pin<Box<dyn Future<Output = T> + Send>>,
     phase: Phase,
@@ -22,14 +22,14 @@ thread_local! {
     static IS_DETACHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the future that is being polled was dropped by its caller. A request that has not reached the store
-/// need not be sent then: nobody waits for it, and an outage must not collect such requests.
+/// Whether the future that is being polled was dropped by its caller. A request that has not been sent yet is
+/// not sent then, because no caller waits for it. Otherwise such requests would pile up during an outage.
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) fn is_detached() -> bool {
     IS_DETACHED.get()
 }
 
-/// The time of one poll of a detached future.
+/// Marks the thread as polling a detached future, for one poll.
 struct Detached {
     before: bool,
 }

@@ -1,15 +1,15 @@
-//! What a guarantee decided about a delivery, before the body.
+//! The decision of a guarantee about a delivery, before the body runs.
 
 use crate::error::Error;
 
-/// The decision of a guarantee. `G` is what the body runs under: nothing for a fence, a guard for a
-/// claim, an open transaction.
+/// The decision of a guarantee. `G` is what the body runs under: `()` for a fence, a guard for a claim, an
+/// open transaction.
 #[derive(Debug)]
 pub enum Entry<G> {
     /// Run the body.
     Run(G),
     /// Answer as a duplicate.
     Duplicate,
-    /// The guarantee cannot be given now: the body must not run.
+    /// The guarantee cannot be given, so the body must not run.
     Failed(Error),
 }

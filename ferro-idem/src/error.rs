@@ -47,18 +47,17 @@ pub enum Error {
     ///
     /// It is unknown whether the event was marked. Answer the sender with an error, so that it delivers again.
     ///
-    /// A fence promises at most once. Its mark may exist although nothing ran. The logs for SQL databases and for
-    /// Redis take such a mark back, so that the next delivery runs. If that fails too, because the store stays
-    /// away, the process ends, or a log of your own cannot tell whose the mark is, the event counts as seen and
-    /// is lost.
+    /// Under a fence, the mark may exist although no body has run. The logs for SQL databases and for Redis
+    /// take such a mark back, so that the next delivery runs. The event is lost if that fails as well: if the
+    /// store stays away, if the process ends, or if a log of your own does not store owners.
     #[error("could not {operation}: {advice}")]
     #[non_exhaustive]
     Store {
-        /// What was attempted. It completes the sentence "could not ..".
+        /// The operation. It completes the sentence "could not ..".
         operation: Cow<'static, str>,
-        /// What to do about it.
+        /// How to fix it.
         advice: Cow<'static, str>,
-        /// What the store's driver said.
+        /// The error of the store's driver.
         source: Box<dyn StdError + Send + Sync>,
     },
 
@@ -96,7 +95,8 @@ pub enum Error {
 
     /// A handler called another annotated handler for the same event, over the same log and without a `scope`.
     ///
-    /// The inner handler could never run: the outer one already holds the event. The log is not asked.
+    /// The inner handler could never run, because the outer handler already holds the event. The log is not
+    /// called.
     #[error(
         "the handler at {inner} was called by the one at {outer} for the same event and log, so it would never \
          run: give one of them a `scope`, or call a function without `#[idempotent_webhook]`"
@@ -105,13 +105,13 @@ pub enum Error {
     Nested {
         /// The key.
         event_id: String,
-        /// Where the handler that holds the event names its log, or has its attribute.
+        /// The source location of the log or of the attribute of the handler that holds the event.
         outer: &'static Location<'static>,
-        /// The same of the handler that was refused.
+        /// The same location of the handler that was refused.
         inner: &'static Location<'static>,
     },
 
-    /// The id cannot be a key in every store, so no store is asked.
+    /// The id cannot be a key in every store, so the log is not called.
     #[error("the event cannot be fenced: {reason}")]
     #[non_exhaustive]
     InvalidEventId {
@@ -171,7 +171,7 @@ impl Error {
 
     /// The HTTP status to answer with, by the table in [`Error`].
     ///
-    /// No status is a 2xx, so every sender delivers again.
+    /// The status is never a 2xx, so that the sender delivers again.
     ///
     /// ```
     /// # use ferro_idem::Error;

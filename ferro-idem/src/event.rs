@@ -1,4 +1,4 @@
-//! An event's id and its type.
+//! The id and the type of an event.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -58,7 +58,8 @@ pub trait WebhookEvent {
     /// The sender's id of the event, the same in every delivery. `""` if it has none.
     fn event_id(&self) -> &str;
 
-    /// The sender's name for the kind of event, if there is one. Logs record it; nothing is decided by it.
+    /// The sender's name for the kind of event, if there is one. Logs record it, and no decision depends on
+    /// it.
     fn event_type(&self) -> Option<&str> {
         None
     }
@@ -235,17 +236,17 @@ pub enum InvalidEventId {
     /// There is no id. Every other event without one would look like a duplicate of it.
     #[error("it has no id (empty, or no string where the id should be)")]
     Empty,
-    /// NUL ends a text in some databases, so that two ids could become one.
+    /// NUL ends a text in some databases, so two ids could become one.
     #[error("its id holds a NUL byte")]
     HoldsNul,
-    /// The id is bytes, as a header value is, and they are not UTF-8.
+    /// The id is given as bytes, for example as a header value, and is not UTF-8.
     #[error("its id is not text (UTF-8)")]
     NotText,
     /// The key is longer than [`EventRef::MAX_ID_BYTES`], and some databases would cut it off.
     #[error("its key is {bytes} bytes long, more than {}", EventRef::MAX_ID_BYTES)]
     #[non_exhaustive]
     TooLong {
-        /// How long it is, the scope included.
+        /// Its length in bytes, the scope included.
         bytes: usize,
     },
 }

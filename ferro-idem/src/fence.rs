@@ -12,7 +12,7 @@ use crate::log::{Marking, ProcessedEventLog};
 use crate::nesting::{EventPrint, Frame};
 use crate::trace::Delivery;
 
-/// Marks the event. Nothing happens until the returned future is polled.
+/// Marks the event. Does nothing until the returned future is polled.
 #[inline]
 #[track_caller]
 pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fence<'a> {
@@ -28,11 +28,11 @@ pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>) -> Fen
     }
 }
 
-/// A future in place of an `async fn`: it adds two words to the handler's own future.
+/// A hand-written future adds two words to the handler's future, and an `async fn` would add more.
 #[must_use = "the event is marked when this is awaited"]
 pub enum Fence<'a> {
     Marking(Marking<'a>, EventPrint, Delivery),
-    /// Nobody asks the log.
+    /// The log is not called.
     Refused(Option<Box<Error>>, Delivery),
 }
 

@@ -4,7 +4,7 @@
 
 use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 
-/// A valid key, or why the event has none.
+/// A valid key, or the reason why the event has none.
 pub(crate) type Key<'a> = Result<EventRef<'a>, InvalidEventId>;
 
 /// The key of `event = EXPR`.
@@ -13,12 +13,13 @@ pub fn event<E: WebhookEvent + ?Sized>(event: &E) -> Key<'_> {
     EventRef::of(event)
 }
 
-/// The key of `event_id = EXPR`, whose type the attribute cannot see: `(&&&&&&IdProbe(&EXPR)).__ferro_idem_key()`
-/// takes the first trait of `rules` that fits. The method lookup takes one `&` off after the other, and every
-/// trait is implemented for one less.
+/// The key of `event_id = EXPR`. The attribute cannot see the type of `EXPR`, so the compiler chooses: the
+/// expansion calls `(&&&&&&IdProbe(&EXPR)).__ferro_idem_key()`. The method lookup removes one `&` after the
+/// other, and each trait in `rules` is implemented for one `&` less than the trait before it. So the first
+/// trait that fits is called.
 pub struct IdProbe<'a, T: ?Sized>(pub &'a T);
 
-/// An id that may be missing, or not be text.
+/// An id that may be missing or may not be text.
 pub trait Maybe {
     type Id;
 
@@ -53,7 +54,8 @@ impl<T: Maybe + ?Sized> Maybe for &T {
     }
 }
 
-/// Bytes that are text if they are UTF-8. Not every `AsRef<[u8]>`: the bytes of a UUID are not its text.
+/// Bytes that are an id if they are UTF-8. This is not implemented for every `AsRef<[u8]>`, because the bytes
+/// of a UUID are not its text.
 pub trait IdBytes {
     fn id_bytes(&self) -> &[u8];
 }
@@ -79,7 +81,7 @@ impl<T: IdBytes + ?Sized> IdBytes for &T {
     }
 }
 
-/// Nothing has this: an error of its own for what is no id.
+/// No type implements this. It gives types that are no id a compile error of their own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event id",
     label = "not text",
@@ -96,7 +98,7 @@ fn utf8(bytes: &[u8]) -> Key<'_> {
     EventRef::new(std::str::from_utf8(bytes).map_err(|_| InvalidEventId::NotText)?)
 }
 
-/// For the expansion to import all of.
+/// The traits that the expansion imports.
 pub mod ids {
     pub use super::rules::{
         OfBytes as _, OfMaybeBytes as _, OfMaybeMaybeText as _, OfMaybeText as _, OfOther as _, OfText as _,
@@ -180,7 +182,7 @@ pub(crate) mod rules {
     }
 }
 
-/// Puts `scope:` before the id. The caller lends the buffer, so that an unscoped key costs nothing.
+/// Prefixes the id with `scope:`. The caller lends the buffer, so that a key without a scope costs nothing.
 #[inline]
 pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> {
     let event = key?;
@@ -191,7 +193,7 @@ pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> 
     Ok(EventRef::new(buffer)?.with_type(event.event_type()))
 }
 
-/// A key that borrows nothing, so that what its expression locked is free again.
+/// A key that borrows nothing, so that a lock taken in its expression is released before the next await.
 pub struct OwnedKey {
     id: Result<String, InvalidEventId>,
     event_type: Option<String>,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// The lease of `claim` without `lease = ..`: how long an event waits after a crash.
+/// The lease of `claim` without `lease = ..`. An event waits for this long after a crash.
 pub const DEFAULT_LEASE: Duration = Duration::from_mins(1);
 
-/// A lease is renewed three times in its length, and a renewal needs its time on the wire.
+/// The shortest lease. A lease is renewed three times in its length, and a renewal takes time on the network.
 pub const MIN_LEASE: Duration = Duration::from_millis(500);
 
-/// Longer ones are cut to this, so that no sum of times overflows.
+/// Longer leases are shortened to this, so that no sum of times overflows.
 pub(crate) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);

@@ -1,8 +1,8 @@
 //! Idempotent webhook handlers with one attribute.
 //!
-//! Every webhook sender delivers at least once: again after a timeout, again by hand weeks later,
-//! sometimes twice at the same moment. `#[idempotent_webhook]` on an async handler records each event
-//! in a log, with the guarantee that is chosen there.
+//! Every webhook sender delivers an event at least once: again after a timeout, again by hand weeks later,
+//! and sometimes twice at the same moment. `#[idempotent_webhook]` on an async handler records each event in
+//! a log, with the guarantee that you choose.
 //!
 //! ```
 //! use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, idempotent_webhook};
@@ -45,11 +45,11 @@
 //! | after the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
 //! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
 //!
-//! Under claim and transaction, a 2xx means that the event is processed; under the fence, that it was
-//! seen: an event whose body failed is answered as a duplicate from then on.
+//! Under a claim or a transaction, a 2xx means that the event is processed. Under the fence it means that the
+//! event was seen: an event whose body failed is answered as a duplicate from then on.
 //!
-//! The table assumes that the store itself survives. Each log says which of its marks survive a crash or a failover of
-//! the store, and which settings of the server that depends on.
+//! The table assumes that the store itself survives. Each log documents which of its marks survive a crash or
+//! a failover of the store, and on which settings of the server that depends.
 //!
 //! # Features
 //!
@@ -69,7 +69,7 @@
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
-// docs.rs shows on each item which feature brings it.
+// docs.rs shows on each item which feature enables it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(
@@ -137,7 +137,7 @@ mod sql;
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod __private;
 
-/// For implementing [`ProcessedEventLog`] over a store of your own.
+/// Needed to implement [`ProcessedEventLog`] over a store of your own.
 pub use async_trait::async_trait;
 pub use ferro_idem_macros::idempotent_webhook;
 

@@ -13,9 +13,8 @@ use crate::nesting::StoreId;
 
 /// How long an event has to be remembered: 35 days.
 ///
-/// Stripe resends an event by hand for up to 30 days
-/// (<https://docs.stripe.com/webhooks#automatic-retries>); a mark that is forgotten before that
-/// lets it run again.
+/// An event can be resent by hand at Stripe for up to 30 days
+/// (<https://docs.stripe.com/webhooks#automatic-retries>). If its mark is deleted before that, it runs again.
 pub const RETENTION: Duration = Duration::from_hours(35 * 24);
 
 /// Remembers which events were seen, so that each is processed at most once.
@@ -27,14 +26,13 @@ pub const RETENTION: Duration = Duration::from_hours(35 * 24);
 ///
 /// # Cancel safety
 ///
-/// Dropping the returned future leaves the store consistent and harms no other caller. The mark
-/// may have been made all the same: the event then counts as seen, and under a plain fence it
-/// does not run again.
+/// Dropping the returned future leaves the store consistent and affects no other caller. The mark may have
+/// been made nevertheless. The event then counts as seen, and under a plain fence it does not run again.
 ///
 /// # A log of your own
 ///
-/// One method is enough. Let the database decide, in one statement: a `SELECT` followed by an
-/// `INSERT` lets two deliveries through. The feature `conformance` has the tests that prove it.
+/// One method is enough. Let the database decide in one statement, because a `SELECT` followed by an `INSERT`
+/// lets two deliveries through. The feature `conformance` has tests that check your log.
 ///
 /// ```
 /// use ferro_idem::{Error, ProcessedEventLog, async_trait};
@@ -67,17 +65,17 @@ pub const RETENTION: Duration = Duration::from_hours(35 * 24);
 pub trait ProcessedEventLog: Send + Sync {
     /// Records the id.
     ///
-    /// `Ok(true)`: this call is the first to record the id, run the side effects.
-    /// `Ok(false)`: already present, this is a retry, skip them.
+    /// Returns `Ok(true)` if this call is the first to record the id: run the side effects. Returns
+    /// `Ok(false)` if the id is already present: this is a retry, so skip them.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store cannot be asked: the side effects must not run, and the
-    /// sender must be told to deliver again. [`Error::InvalidEventId`] when the id is empty, holds
-    /// NUL or is longer than [`EventRef::MAX_ID_BYTES`].
+    /// [`Error::Store`] if the store does not answer: the side effects must not run, and the sender has to
+    /// deliver again. [`Error::InvalidEventId`] if the id is empty, holds NUL or is longer than
+    /// [`EventRef::MAX_ID_BYTES`].
     async fn try_mark_processed(&self, event_id: &str) -> Result<bool, Error>;
 
-    /// The same, told the event's type as well. This is what `#[idempotent_webhook]` calls.
+    /// Records the id together with the event's type. `#[idempotent_webhook]` calls this method.
     ///
     /// Override it to record the type.
     ///
@@ -88,17 +86,18 @@ pub trait ProcessedEventLog: Send + Sync {
         self.try_mark_processed(event.id()).await
     }
 
-    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    /// Not part of the contract. It identifies the store, so that a handler that calls another handler for
+    /// the same event gets [`Error::Nested`].
     #[doc(hidden)]
     fn store_id(&self) -> StoreId {
         StoreId::of(self)
     }
 }
 
-/// What `#[async_trait]` makes of an `async fn` that answers for a mark.
+/// The return type that `#[async_trait]` gives to an `async fn` that marks.
 pub(crate) type Marking<'f> = Pin<Box<dyn Future<Output = Result<bool, Error>> + Send + 'f>>;
 
-/// Hands on the target's own boxed future: written as `async fn`, each pointer would box again.
+/// Returns the target's own boxed future. An `async fn` here would box it again.
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
         impl<T: ProcessedEventLog + ?Sized> ProcessedEventLog for $pointer
@@ -136,7 +135,7 @@ forward_to_target!(&T, &mut T, Box<T>, Arc<T>);
 mod tests {
     use super::*;
 
-    /// Every event is new but one.
+    /// A log in which all events are new except one.
     struct SeenOne;
 
     #[async_trait]

@@ -1,8 +1,8 @@
-//! Handlers that are called by handlers, for the same event and log.
+//! Refuses a handler that is called by another handler for the same event and log.
 //!
-//! The inner one can never run: the outer one holds the event. Its fence would be a silent duplicate, its claim
-//! "in progress" at every delivery, and a mark beside the outer one's transaction may wait for that transaction. So it
-//! is an error, before the log is asked.
+//! The inner handler can never run, because the outer handler holds the event. The fence of the inner handler
+//! would silently answer as a duplicate, its claim would be in progress at every delivery, and its mark could
+//! wait for the transaction of the outer handler. So it gets an error before the log is called.
 
 use std::cell::RefCell;
 use std::num::NonZeroU64;
@@ -10,30 +10,30 @@ use std::panic::Location;
 
 use crate::error::Error;
 
-/// Which store a log writes to, as far as this process can tell. Clones of a log have the same one.
+/// Identifies the store of a log within this process. Clones of a log have the same id.
 ///
-/// Only used to say what is wrong. It is not part of a log's promise.
+/// It is only used for diagnostics, and is not part of a log's promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreId(Option<usize>);
 
 impl StoreId {
-    /// By the address of what the clones of a log share.
+    /// Uses the address of a value that the clones of a log share.
     pub fn of<T: ?Sized>(shared: &T) -> Self {
-        // Values without a size share their addresses.
+        // Zero-sized values share their addresses.
         let has_address = size_of_val(shared) > 0;
         Self(has_address.then(|| std::ptr::from_ref(shared).cast::<()>() as usize))
     }
 }
 
-/// Where the handler's attribute, or the log that it names, is written.
+/// The source location of a handler's attribute, or of the log that it names.
 pub(crate) type Handler = &'static Location<'static>;
 
-/// Of a store and a key.
+/// A hash of a store and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventPrint(NonZeroU64);
 
 impl EventPrint {
-    /// The store cannot be told from others.
+    /// The store cannot be distinguished from others.
     const UNKNOWN: Self = Self(NonZeroU64::MIN);
 
     pub(crate) fn is_known(self) -> bool {
@@ -54,7 +54,7 @@ thread_local! {
 }
 
 impl Frame {
-    /// Whether the handler may ask for this event.
+    /// Refuses the event if a handler around this call holds it.
     pub(crate) fn new(store: StoreId, key: &str, handler: Handler) -> Result<Self, Error> {
         let event = store.0.map_or(EventPrint::UNKNOWN, |store| fingerprint(store, key));
         let outer = POLLED.with_borrow(|polled| {
@@ -68,7 +68,7 @@ impl Frame {
         }
     }
 
-    /// Of no handler.
+    /// The frame of a claim that was made for a test.
     #[track_caller]
     pub(crate) fn outside() -> Self {
         Self { event: EventPrint::UNKNOWN, handler: Location::caller() }
@@ -82,20 +82,20 @@ impl Frame {
         })
     }
 
-    /// From here on, until the [`leave_after`] around this call, the handler is being polled.
+    /// Marks the handler as being polled, until the [`leave_after`] around this call returns.
     pub(crate) fn begin(self) {
         POLLED.with_borrow_mut(|polled| polled.push(self));
     }
 }
 
-/// Polls, and forgets which handlers began meanwhile, in a panic too.
+/// Polls, and afterwards forgets the handlers that began meanwhile, also after a panic.
 #[inline]
 pub(crate) fn leave_after<T>(poll: impl FnOnce() -> T) -> T {
     let _leave = Leave::default();
     poll()
 }
 
-/// Forgets the handlers that began since it was made, when it is dropped.
+/// When it is dropped, forgets the handlers that began after it was made.
 pub(crate) struct Leave(usize);
 
 impl Default for Leave {
@@ -112,7 +112,8 @@ impl Drop for Leave {
     }
 }
 
-/// Two events that share one would be taken for one event, with a probability of 2^-64.
+/// Two events share a fingerprint with a probability of 2^-64. The inner of two nested handlers would then be
+/// refused.
 fn fingerprint(store: usize, key: &str) -> EventPrint {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);

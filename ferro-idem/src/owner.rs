@@ -1,28 +1,28 @@
-//! Who made a mark or a claim.
+//! The random value that says which call made a mark or a claim.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use crate::error::Error;
 
-/// A random owner, made once for a call and the same in every retry of it.
+/// A random value that is made once per call and is the same in every retry of the call.
 ///
-/// "The row is there, with my owner" means that this call made it: a reply that was lost on the
-/// way must not turn the first delivery into a duplicate.
+/// If a retry finds a row with its own owner, an earlier attempt of the same call has made the row. So a lost
+/// reply does not turn the first delivery into a duplicate.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner([u8; 16]);
 
 impl Owner {
-    /// A new one, from the operating system's randomness.
+    /// Draws an owner from the operating system's random numbers.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] where the operating system has none to give.
+    /// [`Error::Store`] if the operating system fails to provide random numbers.
     pub fn random() -> Result<Self, Error> {
         DRAWN.with_borrow_mut(Drawn::next).map(Self)
     }
 
-    /// The same owner from its bytes, as a store keeps them.
+    /// Restores an owner from the bytes that a store keeps.
     pub const fn from_bytes(owner: [u8; 16]) -> Self {
         Self(owner)
     }
@@ -37,10 +37,11 @@ thread_local! {
     static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { owners: [[0; 16]; DRAWN_AT_ONCE], left: 0 }) };
 }
 
-/// To ask the operating system takes as long as all else that a mark does on this side.
+/// A call to the operating system takes as long as everything else that a mark does in this process, so each
+/// call draws several owners.
 const DRAWN_AT_ONCE: usize = 32;
 
-/// Nonces that were drawn and not used yet. Each is given out once.
+/// Random values that were drawn and are not used yet. Each is used once.
 struct Drawn {
     owners: [[u8; 16]; DRAWN_AT_ONCE],
     left: usize,

@@ -1,4 +1,4 @@
-//! What the attribute expands to calls of. Not for users: it changes without notice.
+//! The functions that the attribute's expansion calls. They are not for users, and change without notice.
 
 use std::future::Future;
 use std::ops::DerefMut;
@@ -34,13 +34,13 @@ pub fn error_reply<R: FromFenceError>(error: Error) -> R {
     R::from_fence_error(error)
 }
 
-/// Calls `on_error`. The bound is what lets a closure leave its argument's type out.
+/// Calls `on_error`. Because of the bound, a closure need not name its argument's type.
 #[inline]
 pub fn error_reply_by<R, F: FnOnce(Error) -> R>(on_error: F, error: Error) -> R {
     on_error(error)
 }
 
-/// Whether a lease can be renewed, for leases that are known at compile time.
+/// Checks at compile time whether a constant lease is long enough to be renewed.
 pub const fn checked_lease(lease: Duration) -> Duration {
     assert!(
         lease.as_nanos() >= MIN_LEASE.as_nanos(),
@@ -49,10 +49,10 @@ pub const fn checked_lease(lease: Duration) -> Duration {
     lease
 }
 
-/// Runs the body under its claim, and settles by its reply. The body is dropped before that, and as
-/// soon as the lease is lost.
+/// Runs the body under its claim, and settles by the reply. The body is dropped before the claim is settled,
+/// and as soon as the lease is lost.
 ///
-/// Not an `async fn`: that would hold each argument twice.
+/// An `async fn` would store each argument twice.
 #[allow(clippy::manual_async_fn)]
 pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,
@@ -60,10 +60,10 @@ pub fn run_claimed<F: Future<Output = R>, R>(
     is_processed: impl FnOnce(&mut R) -> bool,
 ) -> impl Future<Output = Result<R, Error>> {
     async move {
-        // Dropped half-way, the body goes before the claim is released.
+        // If this future is dropped, the body is dropped before the claim is released.
         let mut guard = guard;
         let mut body = body;
-        // Whatever of the reply is alive across the next `await` is in the future once more.
+        // A part of the reply that lives across the next `await` would be stored in the future a second time.
         let (mut outcome, guard) = {
             let replied = guard.run(body.as_mut()).await;
             drop(body);
@@ -82,7 +82,7 @@ pub fn run_claimed<F: Future<Output = R>, R>(
 
 /// Runs the body within the delivery's span, and drops it.
 ///
-/// Not an `async fn`, as [`run_claimed`].
+/// Not an `async fn`, for the same reason as [`run_claimed`].
 #[allow(clippy::manual_async_fn)]
 pub fn run_in_transaction<F: Future>(
     running: &Running,
@@ -91,7 +91,7 @@ pub fn run_in_transaction<F: Future>(
     async move { running.run(body.as_mut()).await }
 }
 
-/// Commits or rolls back by the reply of the body.
+/// Commits or rolls back, depending on the body's reply.
 pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
     open: OpenTransaction<T>,
     mut reply: R,

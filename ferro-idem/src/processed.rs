@@ -1,30 +1,30 @@
-//! Whether the reply of a body means that its event is processed.
+//! Decides whether a body's reply means that its event is processed.
 //!
-//! The attribute asks about a reply whose type it cannot see, so the compiler answers, in two steps of
-//! method lookup. Each step tries traits in the order of the `&`s in front of a [`Probe`]: the lookup
-//! takes one off after the other, and every trait is implemented for one less.
+//! The attribute cannot see the type of the reply, so the compiler decides, by two method lookups. Each
+//! lookup tries traits in the order of the `&`s before a [`Probe`]: it removes one `&` after the other, and
+//! each trait is implemented for one `&` less than the trait before it.
 //!
-//! 1. [`shapes`]: a reply with [`Settle`] is judged by it. Of any other, the layers are taken off
-//!    (`Result`, `Outcome`, `Option`, `Box`), and what they hold is looked at.
-//! 2. [`kinds`]: what they hold is a plain value, or a response, which does not compile.
+//! 1. [`shapes`]: a reply that implements [`Settle`] decides by it. For any other reply, the layers
+//!    (`Result`, `Outcome`, `Option`, `Box`) are removed, and the second lookup decides by the value inside.
+//! 2. [`kinds`]: a plain value is a success. A response without [`Settle`] does not compile.
 //!
-//! A plain value may still be the response of a framework that this crate does not know. Those have a
-//! method `status()`, whose result has `is_success()`; [`statuses`] looks for both.
+//! A value may be the response of a framework that this crate does not know. Such types have a method
+//! `status()` whose result has `is_success()`. [`statuses`] looks for both.
 //!
-//! The other methods have names that no user code has.
+//! The other methods have names that user code does not use.
 
 #![expect(clippy::unused_self, reason = "the type of `self` chooses the method")]
 
 use crate::reply::{Outcome, Settle};
 
-/// What the method lookup starts from.
+/// The receiver of the method lookup.
 pub struct Probe<'a, T>(pub &'a T);
 
-/// A type that holds the reply, or has decided without one.
+/// Either a value inside the reply, or a decision if there is no value.
 pub trait Layer {
     type Inner;
 
-    /// What it holds, or what it means if it holds nothing.
+    /// The value inside, or the decision if there is none.
     fn inner(&mut self) -> Result<&mut Self::Inner, bool>;
 }
 
@@ -67,13 +67,13 @@ impl<T> Layer for Box<T> {
     }
 }
 
-/// The reply as a whole has `Settle`.
+/// The reply as a whole implements `Settle`.
 pub struct Whole;
 
-/// The reply does not have `Settle`, and is `N` layers around something.
+/// The reply does not implement `Settle`, and has `N` layers around a value.
 pub struct Layers<const N: usize>;
 
-/// Stands for what a reply holds that is judged as a whole.
+/// Stands for the value inside a reply that decides as a whole.
 #[derive(Debug)]
 pub struct Judged;
 
@@ -112,14 +112,14 @@ impl Layers<1> {
 }
 
 impl Layers<0> {
-    /// Without a layer around it, nothing says that the reply is a success: it needs `Settle`.
+    /// A reply without a layer has to implement `Settle`, because nothing else says whether it is a success.
     #[inline]
     pub fn __ferro_idem_held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
         Err(reply.is_processed())
     }
 }
 
-/// A trait with one method, which says which trait of its module was found first.
+/// A trait with one method, whose result says which trait of its module was found first.
 macro_rules! rule {
     ($name:ident, $method:ident, $answer:ty, $value:expr) => {
         pub trait $name {
@@ -150,16 +150,16 @@ pub(crate) mod shapes {
 /// A response of a known framework.
 pub struct Response;
 
-/// More layers than are taken off.
+/// A value inside more layers than are removed.
 pub struct TooDeep;
 
 /// Any other value.
 pub struct Plain;
 
-/// A type that can carry a status.
+/// A type that can be a response with a status.
 pub trait CarriesStatus {}
 
-/// `Settle`, with a message for what is held in a `Result`.
+/// `Settle`, with a compile error for the value inside a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is a response that does not say whether the event is processed",
     label = "a response may carry a failure, in `Ok` too",
@@ -172,7 +172,7 @@ pub trait ResponseWithSettle: Settle {}
 #[diagnostic::do_not_recommend]
 impl<T: Settle> ResponseWithSettle for T {}
 
-/// Nothing has this.
+/// No type implements this.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is in too many layers of `Result`, `Outcome`, `Option` or `Box`",
     label = "at most three are looked into",
@@ -213,10 +213,11 @@ pub(crate) mod kinds {
     impl<T> OfPlain for Probe<'_, T> {}
 }
 
-/// What a method that does not exist returns.
+/// The return type of the method that stands for a missing `status()`.
 pub struct Absent;
 
-/// `(&held).status()` finds a method of `held` that takes `&self`, or else this, which takes `&mut &held`.
+/// `(&held).status()` finds a method of `held` that takes `&self`. If there is none, it finds this method,
+/// which takes `&mut &held`.
 pub(crate) mod statuses {
     use super::{Absent, Probe};
 
@@ -258,14 +259,14 @@ pub(crate) mod statuses {
     impl<T> OfOther for Probe<'_, T> {}
 }
 
-/// For the expansion to import all of.
+/// The traits that the expansion imports.
 pub mod rules {
     pub use super::kinds::{OfLayer as _, OfPlain as _, OfResponse as _};
     pub use super::shapes::{Bare as _, OneLayer as _, ThreeLayers as _, TwoLayers as _, WithSettle as _};
     pub use super::statuses::{NoStatus as _, NoSuccess as _, OfBool as _, OfOther as _};
 }
 
-/// `processed = |reply| EXPR`. The bound lets a closure leave its argument's type out.
+/// `processed = |reply| EXPR`. Because of the bound, the closure need not name its argument's type.
 #[inline]
 pub fn is_processed_by<R, F: FnOnce(&R) -> bool>(is_processed: F, reply: &R) -> bool {
     is_processed(reply)

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep, timeout};
 /// How long one call may take, all attempts together.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long one attempt over a network waits for its answer. A reply that was lost on the way never comes.
+/// How long one attempt over a network waits for its answer. A lost reply never arrives, so waiting longer
+/// does not help.
 #[cfg(any(test, feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -20,12 +21,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(640);
 
-/// What an error says about its request.
+/// What an error of the store says about its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
     /// The request may have been carried out: repeat it with the same owner.
     Unanswered,
-    /// The request was not carried out, and may go through the next time: a deadlock, a starting server.
+    /// The request was not carried out and may succeed later, for example after a deadlock or while a server
+    /// starts.
     Passing,
     /// The request fails however often it is repeated.
     Permanent,
@@ -51,7 +53,7 @@ pub(crate) struct Attempts {
     unanswered: bool,
 }
 
-/// Waits for one answer. `None`: for as long as it takes.
+/// Waits for one answer. Without a limit, it waits for as long as that takes.
 pub(crate) async fn answer_within<T>(
     limit: Option<Duration>,
     request: impl Future<Output = T>,
@@ -93,14 +95,14 @@ impl Attempts {
         Self { max: 1, ..Self::new() }
     }
 
-    /// Begins with a first attempt, or goes on after one that may have been carried out.
+    /// Starts with a first attempt, or continues after an attempt that may have been carried out.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn starting_with(attempt: Attempt) -> Self {
         let is_retry = attempt == Attempt::Retry;
         Self { made: u32::from(is_retry), unanswered: is_retry, ..Self::new() }
     }
 
-    /// Goes on after an attempt that failed.
+    /// Continues after an attempt that failed.
     #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn after_failed(may_have_been_carried_out: bool) -> Self {
         Self { made: 1, unanswered: may_have_been_carried_out, ..Self::new() }
@@ -113,25 +115,26 @@ impl Attempts {
     }
 
     /// Whether an earlier attempt may have been carried out, now or later.
-    // Redis does not need it: its scripts look at the owner every time.
+    // Redis does not need this, because its scripts check the owner every time.
     #[cfg_attr(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) fn may_have_been_carried_out(&self) -> bool {
         self.unanswered
     }
 
-    /// When the call fails.
+    /// The moment at which the call fails.
     #[cfg(feature = "redis")]
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// This limit, cut at the deadline.
+    /// The limit, shortened to the deadline.
     pub(crate) fn within(&self, limit: Option<Duration>) -> Option<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         limit.map(|limit| limit.min(left))
     }
 
-    /// Runs one step of an attempt within this limit and the deadline. `None`: for as long as it takes.
+    /// Runs one step of an attempt within this limit and the deadline. Without a limit, the step takes as
+    /// long as it needs.
     pub(crate) async fn attempt<T>(
         &self,
         limit: Option<Duration>,
@@ -146,7 +149,7 @@ impl Attempts {
         self.unanswered |= kind == FaultKind::Unanswered;
     }
 
-    /// Counts an attempt that failed, and waits before the next one. `false`: there is no next one.
+    /// Counts an attempt that failed, and waits before the next one. Returns `false` if there is no next one.
     pub(crate) async fn again_after(&mut self, kind: FaultKind) -> bool {
         self.count(kind);
         let pause =
@@ -165,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// Attempts that take so long and fail like that: how many there are, and how long they take.
+    /// Makes attempts that each take so long and fail in this way. Returns their number and their duration.
     async fn fail(attempts: &mut Attempts, each: Duration, kind: FaultKind) -> (u32, Duration) {
         let start = Instant::now();
         let mut made = 0;

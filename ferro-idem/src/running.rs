@@ -1,4 +1,4 @@
-//! A delivery whose body runs: where it is in the stack of handlers, and what it tells `tracing`.
+//! A delivery whose body runs: its place in the stack of handlers, and its span.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use crate::nesting::Frame;
 use crate::trace::Delivery;
 
-/// What there is to say about a body that has begun.
+/// The frame and the span of a body that has begun.
 pub struct Running {
     pub(crate) frame: Frame,
     pub(crate) delivery: Delivery,

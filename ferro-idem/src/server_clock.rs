@@ -1,4 +1,4 @@
-//! The clock of a log's server, as far as its answers tell.
+//! The clock of a log's server, as read from its answers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,14 +10,14 @@ pub(crate) const NEVER: u64 = (1 << 53) - 1;
 
 /// What the server's clock showed in its last answer.
 ///
-/// Requests carry a deadline on the server's clock. A server that stood still, or a statement that waited for a lock,
-/// is then not carried out after its caller was answered with an error. The reading may be of another server, after a
-/// failover or in a cluster: a request that arrives "too late" by the clock of its own server is sent again, after
-/// that clock was read.
+/// Requests carry a deadline on the server's clock. If the server was stopped, or if a statement waited for a
+/// lock, the request is not carried out after its caller got an error. After a failover, or in a cluster, the
+/// reading may be from another server. If a request is refused as too late, the clock is read again, and the
+/// request is sent again.
 #[derive(Debug, Default)]
 pub(crate) struct ServerClock(Mutex<Option<Reading>>);
 
-/// How long a reading counts: clocks are set, and servers fail over.
+/// How long a reading is used. Clocks are adjusted, and servers fail over.
 const READ_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +28,21 @@ pub(crate) struct Reading {
 }
 
 impl ServerClock {
-    /// Keeps a reading that has just arrived.
+    /// Stores a reading that has just arrived.
     pub(crate) fn set(&self, shown: u64) -> Reading {
         let reading = Reading { shown, read_at: Instant::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
         reading
     }
 
-    /// Has the clock read again before the next request.
+    /// Forces a new reading before the next request.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// What the server's clock shows at this moment, at the earliest. A request that is carried out before that belongs
-    /// to a call that has not failed yet. `None`: the clock has to be read first.
+    /// The earliest time that the server's clock can show at this moment. If a request is carried out before
+    /// that time, its call has not failed yet. Returns `None` if the clock has to be read first.
     pub(crate) fn at(&self, moment: Instant) -> Option<u64> {
         let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let reading = reading.filter(|reading| reading.read_at.elapsed() < READ_AGAIN_AFTER)?;
@@ -51,7 +51,7 @@ impl ServerClock {
 }
 
 impl Reading {
-    /// What the clock shows so long after it was read.
+    /// The time that the clock shows so long after it was read.
     pub(crate) fn after(self, later: Duration) -> u64 {
         self.shown.saturating_add(u64::try_from(later.as_millis()).unwrap_or(u64::MAX)).min(NEVER)
     }

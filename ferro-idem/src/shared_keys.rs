@@ -1,17 +1,17 @@
-//! Finds handlers that share a key space without knowing it: one of them runs, and the other one's deliveries are
-//! duplicates.
+//! Finds handlers that share keys by mistake: one of them runs, and the deliveries of the other are answered
+//! as duplicates.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::nesting::{EventPrint, Handler};
 
-/// How many events are remembered. Two handlers of one event get it within a short time of each other.
+/// How many events are remembered. If two handlers get the same event, they get it within a short time.
 const MAX_EVENTS: usize = 1_024;
 
 #[derive(Default)]
 struct Recent {
-    /// Which handler ran for an event.
+    /// The handler that ran for an event.
     handlers: HashMap<EventPrint, Handler>,
     oldest_first: VecDeque<EventPrint>,
     reported: HashSet<(Handler, Handler)>,
@@ -23,7 +23,7 @@ fn recent() -> MutexGuard<'static, Option<Recent>> {
     RECENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The handler runs for this event.
+/// Records that the handler runs for this event.
 pub(crate) fn remember(event: EventPrint, handler: Handler) {
     if !event.is_known() {
         return;

@@ -1,5 +1,5 @@
-//! What a delivery tells `tracing`: one span, and an event for each thing that happens to it. Without the
-//! feature, nothing. Never the payload. `docs/tracing.md` lists names, levels, fields and units.
+//! The span of a delivery, and its events. Without the feature `tracing` all of this does nothing. No payload
+//! is recorded. `docs/tracing.md` lists names, levels, fields and units.
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use self::off::Delivery;
@@ -14,7 +14,7 @@ pub(crate) enum Interruption {
 }
 
 impl Interruption {
-    /// Of the future that is being dropped.
+    /// The reason why the future that is being dropped ends.
     pub(crate) fn of_this_drop() -> Self {
         if std::thread::panicking() { Self::Panic } else { Self::HangUp }
     }
@@ -41,12 +41,12 @@ mod on {
     /// The target of the span and of all events.
     const TARGET: &str = "ferro_idem";
 
-    /// On the heap, so that a handler's future does not grow with the feature.
+    /// It is on the heap, so that a handler's future does not grow with the feature.
     pub struct Delivery(Box<Facts>);
 
     struct Facts {
         span: Span,
-        /// In the events at WARN as well: a filter may leave the span out.
+        /// Events at WARN repeat these fields, because a filter may drop the span.
         event_id: Box<str>,
         guarantee: &'static str,
         handler: Handler,
@@ -120,7 +120,7 @@ mod on {
             self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "processed"));
         }
 
-        /// The claim or the transaction is given back, and the next delivery runs.
+        /// The claim is released or the transaction rolled back, and the next delivery runs.
         pub(crate) fn released(&self, reason: &'static str, error: Option<&str>) {
             let Facts { event_id, guarantee, handler, .. } = &*self.0;
             let duration_us = self.duration_us();
@@ -129,7 +129,7 @@ mod on {
             });
         }
 
-        /// Nothing ran under the claim.
+        /// The claim was taken back before a body ran.
         pub(crate) fn withdrawn(&self) {
             self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "withdrawn"));
         }

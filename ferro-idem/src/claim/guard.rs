@@ -1,4 +1,4 @@
-//! From the claim to its settlement, whatever happens in between.
+//! Claims an event, runs the body under the lease, and completes or releases the event afterwards.
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;
@@ -24,10 +24,11 @@ use crate::owner::Owner;
 use crate::running::Running;
 use crate::trace::{Delivery, Interruption};
 
-/// A claim that is settled once: by [`settle`](Self::settle), or when it is dropped.
+/// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///
-/// If it is dropped before that (a panic, a hang-up), it gives the event back in the background, so that the next
-/// delivery need not wait for the lease. Without a runtime, the lease runs out.
+/// If it is dropped before [`settle`](Self::settle), by a panic or a hang-up, the event is released in the
+/// background, so that the next delivery does not wait for the lease to end. Without a runtime, the lease
+/// ends by itself.
 pub struct Guard {
     lease: Arc<Lease>,
     stage: Stage,
@@ -41,8 +42,8 @@ enum Stage {
     Settled,
 }
 
-/// Claims the event. Borrows nothing, and finishes in the background when it is dropped: the claim that it then
-/// gets is released.
+/// Claims the event. The future borrows nothing. If it is dropped, it finishes in the background and
+/// withdraws the claim that it gets.
 #[track_caller]
 pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
@@ -97,10 +98,10 @@ pub fn claim<L: ClaimLog + ?Sized>(
     })
 }
 
-/// Claims, and knows since when at the latest.
+/// Claims, and returns the moment from which the lease is counted on this machine's clock.
 ///
-/// A store that answered late may have given a lease that is over, as far as this machine can tell: no body
-/// must begin with it. The same owner again is the same claim with a new lease; a store that is late twice
+/// If the store took half of the lease to answer, no body may begin, because the lease may end before it can
+/// be renewed. We claim once more as the same owner, which renews the claim. If the store is late again, it
 /// is too slow for this lease.
 async fn claim_in_time(
     log: &dyn ClaimLog,
@@ -119,7 +120,7 @@ async fn claim_in_time(
         late = Some(Ownership { owner, token });
     }
     if let Some(held) = late {
-        // If this fails, the lease runs out.
+        // If this fails, the lease ends by itself.
         drop(log.withdraw(event.id(), held).await);
     }
     Err(Error::lease_lost(event.id()))
@@ -130,14 +131,14 @@ impl Guard {
         &self.lease.running.delivery
     }
 
-    /// What the body sees.
+    /// The handle that the body gets.
     pub fn claim(&self) -> Claim {
         Claim::new(Arc::clone(&self.lease))
     }
 
     /// Runs the body, and renews the lease meanwhile.
     ///
-    /// Returns `None` once the lease is lost. The body is not polled after that, and its owner drops it.
+    /// Returns `None` if the lease is lost. The body is not polled after that, and the caller drops it.
     pub async fn run<F: Future>(&mut self, mut body: Pin<&mut F>) -> Option<F::Output> {
         self.stage = Stage::Running;
         let lease = &self.lease;
@@ -150,7 +151,7 @@ impl Guard {
             .map(|runtime| Renewal::start(lease, runtime));
         let mut is_first_poll = true;
         poll_fn(|context| {
-            // A body that is late is not polled again before its lease was looked at.
+            // Before each further poll we check the lease, because the task may not have run for a while.
             if !std::mem::take(&mut is_first_poll) {
                 let by_renewal = renewal.as_ref().and_then(|renewal| renewal.loss(context.waker()));
                 *loss = by_renewal
@@ -175,11 +176,12 @@ impl Guard {
 
     /// Completes the event, or releases it.
     ///
-    /// Finishes in the background when it is dropped.
+    /// If the future is dropped, it finishes in the background.
     ///
     /// # Errors
     ///
-    /// [`Error::LeaseLost`] if the event is another delivery's, [`Error::Store`] if it could not be completed.
+    /// [`Error::LeaseLost`] if another delivery has taken the event over, [`Error::Store`] if the event could
+    /// not be completed.
     pub async fn settle(mut self, processed: bool) -> Result<(), Error> {
         self.stage = Stage::Settled;
         let lease = Arc::clone(&self.lease);
@@ -200,13 +202,13 @@ impl Guard {
             }
         } else {
             self.delivery().released("the handler's reply was not a success", None);
-            // If the release fails, the lease runs out. The reply is a failure in either case.
+            // If the release fails, the lease ends by itself. The reply is a failure in either case.
             drop(DetachOnDrop::new(async move { lease.release().await }).await);
             Ok(())
         }
     }
 
-    /// Nothing is left to settle, because another delivery may have the event.
+    /// Ends the claim without settling it, because another delivery may have the event.
     pub fn lost(mut self) -> Error {
         self.stage = Stage::Settled;
         let (reason, cause) = match self.loss.take() {
@@ -241,8 +243,8 @@ impl Drop for Guard {
     }
 }
 
-/// Gives an event back whose caller is gone. A store that cannot be reached is tried again until the lease
-/// ends, because the event is free from then on.
+/// Gives back an event whose delivery was dropped. If the store cannot be reached, we try again until the
+/// lease ends. After that the event is free anyway.
 async fn give_back(lease: Arc<Lease>, undelivered: bool) {
     loop {
         let given_back = if undelivered { lease.withdraw().await } else { lease.release().await };

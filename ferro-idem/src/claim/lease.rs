@@ -18,9 +18,10 @@ use crate::owner::Owner;
 use crate::running::Running;
 use crate::trace::Delivery;
 
-/// A claimed event, in the hands of the body: `#[idempotent_webhook(claim(c))]` binds it to `c`.
+/// A claimed event, as the body sees it: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///
-/// Clones are of the same claim. It can be read, not settled: the body's reply settles it.
+/// Clones refer to the same claim. The body can read it but not settle it: the body's reply decides whether
+/// the event is completed or released.
 ///
 /// ```
 /// use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
@@ -48,19 +49,19 @@ pub(super) struct Lease {
     pub(super) held: Ownership,
     pub(super) length: Duration,
     pub(super) running: Running,
-    /// The claim's start on this machine's clock: before the request was sent.
+    /// The claim's start on this machine's clock, read before the request was sent.
     pub(super) start: Instant,
-    /// Until when the claim surely holds, in milliseconds from `start`: counted from before the
-    /// request was sent, so it is never later than the store's own idea.
+    /// The end of the lease, in milliseconds after `start`. It is counted from before the request was sent,
+    /// so it is never later than the end on the store's clock.
     pub(super) holds_for: AtomicU64,
 }
 
 /// Why a lease is over.
 pub(super) enum Loss {
-    /// The store says that the claim is no longer this one's.
+    /// The store says that another delivery has taken the event over.
     TakenOver,
-    /// The store did not renew it in time. Without an error, nobody asked: the thread was blocked or the process
-    /// did not run.
+    /// The store did not renew the lease in time. `None` if no request was sent, because the thread was
+    /// blocked or the process did not run.
     NotRenewed(Option<Error>),
 }
 
@@ -95,7 +96,7 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Claims for unit tests of code that takes one.
+/// Claims for unit tests of code that takes a claim.
 ///
 /// ```
 /// use ferro_idem::Claim;
@@ -108,12 +109,12 @@ pub(super) fn millis(duration: Duration) -> u64 {
 /// assert_eq!(refund_request(&first), refund_request(&second));
 /// ```
 impl Claim {
-    /// A first attempt for this event, with a lease of [`DEFAULT_LEASE`]. No log knows of it.
+    /// The first attempt of this event, with a lease of [`DEFAULT_LEASE`]. It is in no log.
     pub fn for_test(event_id: impl Into<String>) -> Self {
         Self::of_nothing(event_id.into(), 1)
     }
 
-    /// The same event's claim at another attempt, under a fencing token that fits.
+    /// The claim of the same event at another attempt, with the fencing token of that attempt.
     #[must_use]
     pub fn with_attempt(self, attempt: u64) -> Self {
         Self::of_nothing(self.lease.event_id.clone(), attempt)
@@ -135,7 +136,7 @@ impl Claim {
     }
 }
 
-/// The log of a claim that was made for a test: nothing settles such a claim.
+/// The log of a claim that was made for a test. Such a claim is never settled.
 struct NoLog;
 
 #[async_trait]
@@ -166,35 +167,36 @@ impl Claim {
         Self { lease }
     }
 
-    /// The claimed key: the event's id, behind the handler's scope where it has one.
+    /// The claimed key: the event's id, prefixed with `scope:` if the handler has a scope.
     pub fn event_id(&self) -> &str {
         &self.lease.event_id
     }
 
     /// A number that grows with every takeover of this event.
     ///
-    /// Write it beside the effect, or let the other system refuse a lower one than it has seen: that
-    /// stops a delivery that was paused past its lease and does not know it yet.
+    /// Store it beside the effect, or pass it to a system that rejects a token lower than one that it has
+    /// seen. This stops a delivery that was paused for longer than its lease and has not noticed yet.
     pub fn fencing_token(&self) -> u64 {
         self.lease.held.token
     }
 
-    /// Which run of the body this is: 1 for the first, and one more for each that had to run it again.
+    /// Which run of the body this is: 1 for the first, and one more for each further run.
     ///
-    /// A delivery that was dropped while it claimed has run no body and is not counted. After a crash, or if the
-    /// store could not be reached, it is unknown whether a body had begun: such a claim counts as an attempt once
-    /// its lease has run out. So does every claim of a log of your own that does not implement
+    /// A delivery that was dropped while it claimed has run no body and is not counted. After a crash, or if
+    /// the store could not be reached, it is unknown whether a body had begun. Such a claim counts as an
+    /// attempt after its lease has ended. So does every claim of a log of your own that does not implement
     /// [`ClaimLog::withdraw`].
     pub fn attempt(&self) -> u64 {
         self.lease.held.token
     }
 
-    /// A key for another system's idempotency: the same on every attempt of this event and `name`,
-    /// different for any other.
+    /// An idempotency key for another system: the same on every attempt of this event and `name`, and
+    /// different for any other event or name.
     ///
-    /// Fit for Stripe's `Idempotency-Key` header, which takes up to 255 characters
-    /// (<https://docs.stripe.com/api/idempotent_requests>): 64 hex digits of a SHA-256, so it tells
-    /// nothing of the id. `name` tells the calls of one body apart: `c.idempotency_key("refund")`.
+    /// The key has 64 hex digits of a SHA-256, so it does not reveal the id. It fits Stripe's
+    /// `Idempotency-Key` header, which takes up to 255 characters
+    /// (<https://docs.stripe.com/api/idempotent_requests>). `name` distinguishes several calls of one body:
+    /// `c.idempotency_key("refund")`.
     pub fn idempotency_key(&self, name: &str) -> String {
         use sha2::{Digest, Sha256};
         // The length keeps ("ab", "c") apart from ("a", "bc").
@@ -207,8 +209,8 @@ impl Claim {
         hex::encode(digest)
     }
 
-    /// The time that the lease surely has left. It is renewed while the body runs, so this is for
-    /// deciding whether to start something that cannot be stopped.
+    /// The time that is left of the lease, at least. The lease is renewed while the body runs. Use this to
+    /// decide whether to start an operation that cannot be stopped.
     pub fn lease_remaining(&self) -> Duration {
         self.lease.until().saturating_duration_since(Instant::now())
     }

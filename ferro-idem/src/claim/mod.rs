@@ -28,23 +28,23 @@ pub use self::lease::Claim;
 
 /// A log that can lend an event to one delivery at a time.
 ///
-/// An event is *claimed* while a delivery works on it, *processed* when that delivery completed it,
-/// and *released* when it gave up. A claim that is neither renewed nor settled runs out with its
-/// lease, and the next delivery takes the event over: a crash loses nothing.
+/// An event is *claimed* while a delivery works on it, *processed* after that delivery has completed it, and
+/// *released* after it has given up. A claim that is neither renewed nor settled ends with its lease, and the
+/// next delivery takes the event over. No event is lost in a crash.
 ///
 /// # The promise
 ///
-/// - Of all calls of [`claim`](Self::claim), one is [`Acquired`](ClaimOutcome::Acquired) at a time.
-/// - Each takeover has a higher fencing token than all before. Settling takes the pair of owner and fencing token, so
-///   that a delivery that lost its lease changes nothing.
+/// - Of all calls of [`claim`](Self::claim) for one event, at most one holds it at a time.
+/// - Each takeover has a higher fencing token than every claim before. All other calls take the pair of owner
+///   and fencing token, so that a delivery that lost its lease changes nothing.
 /// - Leases are on the store's clock.
-/// - A mark of a plain fence ([`ProcessedEventLog`](crate::ProcessedEventLog)) over the same id counts
-///   as processed; under a plain fence, a claimed or released event counts as seen.
+/// - A mark of a plain fence ([`ProcessedEventLog`](crate::ProcessedEventLog)) of the same id counts as
+///   processed. To a plain fence, a claimed or released event counts as seen.
 ///
 /// # Cancel safety
 ///
-/// Dropping any of these futures leaves the store consistent: the change was made or it was not.
-/// `#[idempotent_webhook(claim)]` does not drop them: they finish in the background.
+/// Dropping any of these futures leaves the store consistent: the change was made, or it was not. If a
+/// delivery is dropped, `#[idempotent_webhook(claim)]` finishes them in the background.
 ///
 /// # What the attribute does with it
 ///
@@ -76,98 +76,102 @@ pub use self::lease::Claim;
 )]
 #[async_trait]
 pub trait ClaimLog: Send + Sync {
-    /// Takes the event for `lease`, unless another delivery has it or it is processed.
+    /// Claims the event for `lease`, unless another delivery has it or it is processed.
     ///
-    /// The same `owner` again is the same claim, renewed, with the same fencing token: repeat a call whose
-    /// reply was lost with the owner that it had.
+    /// A second call with the same `owner` renews the same claim, with the same fencing token. If the reply
+    /// to a call was lost, repeat it with the same owner.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store cannot be asked: the body must not run.
+    /// [`Error::Store`] if the store does not answer. The body must not run then.
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error>;
 
-    /// Makes the claim last for `lease` from now. `false`: it is no longer this one's.
+    /// Extends the claim to `lease` from now. Returns `false` if the claim has been taken over or settled.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: whether it was renewed is unknown.
+    /// [`Error::Store`] if it is unknown whether the claim was renewed.
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error>;
 
-    /// Records the event as processed, for ever. `false`: the claim is no longer this one's.
+    /// Records the event as processed, for good. Returns `false` if the claim has been taken over or
+    /// released.
     ///
-    /// To complete again what this claim completed is `true`.
+    /// Completing the same claim a second time returns `true`.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: whether it was recorded is unknown.
+    /// [`Error::Store`] if it is unknown whether the event was recorded.
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error>;
 
-    /// Gives the event back, so that the next delivery runs at once. `false`: the claim is no longer
-    /// this one's.
+    /// Gives the event back, so that the next delivery runs at once. Returns `false` if the claim has been
+    /// taken over or completed.
     ///
-    /// To release again what this claim released is `true`, until another delivery has the event.
+    /// Releasing the same claim a second time returns `true`, until another delivery claims the event.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: whether it was released is unknown; the lease will run out.
+    /// [`Error::Store`] if it is unknown whether the claim was released. Its lease ends by itself.
     async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error>;
 
-    /// Takes back a claim under which no body ran, so that [`Claim::attempt`] does not count it.
+    /// Takes back a claim under which no body has run, so that [`Claim::attempt`] does not count it.
     ///
-    /// `#[idempotent_webhook(claim)]` calls this if the delivery was dropped before its claim was answered. Nobody
-    /// has seen the fencing token then, so the next claim may have the same token again. It must have another
-    /// owner, and this claim's own steps must be refused from now on. `false`: the claim is no longer this one's.
+    /// `#[idempotent_webhook(claim)]` calls this if the delivery was dropped before its claim was answered.
+    /// The fencing token has not been used then, so the next claim may get the same token, with another
+    /// owner. From then on, calls for this claim must return `false`. Returns `false` if the claim has been
+    /// taken over or settled.
     ///
-    /// The default is [`release`](Self::release): the next claim then counts one attempt more.
+    /// The default calls [`release`](Self::release). The next claim then counts one attempt more.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: whether it was taken back is unknown; the lease will run out.
+    /// [`Error::Store`] if it is unknown whether the claim was taken back. Its lease ends by itself.
     async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
         self.release(event_id, held).await
     }
 
-    /// A handle on the same store that borrows nothing: what was begun for a delivery is finished
-    /// through it when the delivery's own future has been dropped.
+    /// A handle to the same store that borrows nothing. If a delivery is dropped, its calls are finished
+    /// through this handle in the background.
     fn handle(&self) -> Arc<dyn ClaimLog>;
 
-    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    /// Not part of the contract. It identifies the store, so that a handler that calls another handler for
+    /// the same event gets [`Error::Nested`].
     #[doc(hidden)]
     fn store_id(&self) -> StoreId {
         StoreId::of(self)
     }
 }
 
-/// What a claim came to.
+/// The result of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// The event is this owner's for the lease.
+    /// The owner holds the event for the length of the lease.
     Acquired {
         /// 1 for the first claim of an event, higher with each takeover.
         token: u64,
     },
-    /// Another delivery has it.
+    /// Another delivery holds the event.
     InProgress {
-        /// The time that its lease has left.
+        /// The time that is left of its lease.
         retry_after: Duration,
     },
     /// The event was processed before.
     Processed,
 }
 
-/// Proof of a claim. The fencing token alone could be another claim's after a purge.
+/// The proof of a claim. Both values are needed, because after a purge another claim may get the same fencing
+/// token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ownership {
-    /// Who claimed.
+    /// The random value of the call that claimed.
     pub owner: Owner,
-    /// Under which fence.
+    /// The fencing token that the claim got.
     pub token: u64,
 }
 
-/// What `#[async_trait]` makes of an `async fn` of a log.
+/// The return type that `#[async_trait]` gives to an `async fn` of a log.
 type Step<'f, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'f>>;
 
-/// Hands on the target's own boxed futures: written as `async fn`, each pointer would box again.
+/// Returns the target's own boxed futures. An `async fn` here would box them again.
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
         impl<T: ClaimLog + ?Sized> ClaimLog for $pointer

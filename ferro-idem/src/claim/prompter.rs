@@ -1,6 +1,6 @@
 //! The thread that prompts renewals on time.
 //!
-//! A renewal is a task, but on a runtime with several workers a task alone is not enough:
+//! A renewal is a task. On a runtime with several workers, a task alone is not enough:
 //!
 //! - A task that a worker spawns stays in that worker's slot for the next task. If the body then blocks the
 //!   worker, no other worker takes the task from there.
@@ -8,22 +8,22 @@
 //!   nobody looks at sockets and timers until something wakes another worker
 //!   (<https://github.com/tokio-rs/tokio/issues/4730>).
 //!
-//! A task that is spawned from outside the runtime wakes a worker that is idle, so a thread of the process does
-//! that: first for the task that renews, then, while the body goes on, for an empty one. A body that ends within a
-//! third of its lease costs an entry in a map and no task.
+//! A task that is spawned from outside the runtime wakes an idle worker. So one thread of the process spawns
+//! the task that renews, and then, while the body runs, an empty task from time to time. If a body ends
+//! within a third of its lease, it costs an entry in a map and no task.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The thread ends after so long without a lease.
+/// The thread ends if there is no lease for so long.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// When a renewal is prompted next. The number distinguishes renewals that are due at the same moment.
 pub(super) type Due = (Instant, u64);
 
-/// What the thread prompts, again and again.
+/// A renewal, as the thread sees it.
 pub(super) trait Prompted: Send + Sync {
     fn prompt(self: Arc<Self>);
 
@@ -48,7 +48,7 @@ struct Schedule {
     /// Invariant: each renewal knows the key of its entry.
     renewals: BTreeMap<Due, Arc<dyn Prompted>>,
     last_number: u64,
-    /// `None`: there is no thread.
+    /// `None` if no thread is running.
     wakes_at: Option<Instant>,
 }
 

@@ -12,26 +12,26 @@ use super::lease::{Lease, Loss};
 use super::prompter::{Due, PROMPTER, Prompted};
 use crate::error::Error;
 
-/// So often in its length a lease is prompted, after the first third.
+/// The number of prompts within the length of a lease, after its first third.
 const PROMPTS: u32 = 10;
 
 /// Renews a lease until it is dropped.
 ///
-/// The renewal must not depend on the body. A body that blocks its thread is not polled, and neither is anything
-/// that is polled with it. See [`prompter`](super::prompter) for why a task alone is not enough either.
+/// The renewal must not depend on the body: if the body blocks its thread, nothing that is polled in the same
+/// task can run. [`prompter`](super::prompter) says why a task alone is not enough either.
 pub(super) struct Renewal(Arc<Shared>);
 
 struct Shared {
     lease: Arc<Lease>,
     runtime: Handle,
     state: Mutex<State>,
-    /// Its place in the prompter's schedule, changed under the lock of that.
+    /// The key of its entry in the prompter's schedule. Changed only under the schedule's lock.
     due: Mutex<Option<Due>>,
 }
 
 struct State {
     stage: Stage,
-    /// The body's.
+    /// Wakes the task that polls the body.
     waker: Option<Waker>,
     loss: Option<Loss>,
 }
@@ -42,13 +42,13 @@ enum Stage {
     Ended,
 }
 
-/// Whether another worker can renew while the body blocks this one.
+/// Whether another worker can renew while the body blocks this worker.
 pub(super) fn outlives_a_blocked_thread(runtime: &Handle) -> bool {
     runtime.runtime_flavor() != RuntimeFlavor::CurrentThread
 }
 
 impl Renewal {
-    /// `runtime` is the one that polls the body.
+    /// `runtime` is the runtime that polls the body.
     pub(super) fn start(lease: &Arc<Lease>, runtime: Handle) -> Self {
         let has_workers = outlives_a_blocked_thread(&runtime);
         let state = Mutex::new(State { stage: Stage::Waiting, waker: None, loss: None });
@@ -60,7 +60,7 @@ impl Renewal {
         Self(shared)
     }
 
-    /// Why the lease is lost, if it is. Otherwise the waker is woken when it is.
+    /// Returns why the lease is lost, if it is. Otherwise wakes the waker as soon as it is lost.
     pub(super) fn loss(&self, waker: &Waker) -> Option<Loss> {
         let mut state = self.0.lock();
         match &mut state.waker {
@@ -73,7 +73,7 @@ impl Renewal {
 
 impl Drop for Renewal {
     fn drop(&mut self) {
-        // Once it is in the schedule, it is there until it is forgotten.
+        // This check needs no lock: a renewal that is in the schedule stays there until it is forgotten.
         let is_scheduled = self.0.due().is_some();
         if is_scheduled {
             PROMPTER.forget(&*self.0);
@@ -104,7 +104,8 @@ impl Shared {
 }
 
 impl Prompted for Shared {
-    /// Starts the task that renews, or makes a worker look at the timers and sockets that this task waits for.
+    /// Starts the task that renews. If it runs already, makes a worker check the timers and sockets that it
+    /// waits for.
     fn prompt(self: Arc<Self>) {
         let mut state = self.lock();
         match state.stage {

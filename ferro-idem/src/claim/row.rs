@@ -1,25 +1,25 @@
-//! What a claim, and what settling it, does to an event's row. Pure: time comes from outside, so
-//! that the same steps can be checked exhaustively.
+//! The steps of a claim on an event's row. They are pure functions of the row and the time, so that the model
+//! can check them exhaustively.
 
 use std::time::Duration;
 
 use super::{ClaimOutcome, Ownership};
 use crate::owner::Owner;
 
-/// Time on the store's clock, from any fixed moment.
+/// Time on the store's clock, counted from any fixed moment.
 pub(crate) type Time = Duration;
 
 /// An event that was claimed at least once.
 ///
-/// Invariants: the fence never falls, and grows when the owner changes; what is processed stays
-/// processed.
+/// Invariants: the fencing token never falls, and it grows with each takeover. An event that is processed
+/// stays processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub(crate) held: Ownership,
     pub(crate) state: State,
 }
 
-/// The owner of a row whose claim was taken back. No call has it.
+/// The owner of a row whose claim was taken back. No call has this owner.
 const NOBODY: Owner = Owner::from_bytes([0xff; 16]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +30,7 @@ pub(crate) enum State {
 }
 
 impl Row {
-    /// The row after `owner` asked for the event, and the answer.
+    /// The row after a claim by `owner`, and the answer.
     pub(crate) fn claim(
         before: Option<Self>,
         owner: Owner,
@@ -68,7 +68,8 @@ impl Row {
         completes
     }
 
-    /// Takes back a claim under which no body ran: nobody has seen its token, and nobody is its owner.
+    /// Takes back a claim under which no body has run. The next claim gets the same token, because no body
+    /// has seen it.
     pub(crate) fn withdraw(&mut self, held: Ownership) -> bool {
         let withdraws = self.held == held && matches!(self.state, State::Claimed { .. });
         if withdraws {

@@ -1,4 +1,4 @@
-//! Events that were claimed and are not only processed.
+//! The rows of claimed events. An event that is only marked has none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,17 +13,16 @@ use crate::claim::row::{Row, State, Time};
 use crate::claim::{ClaimOutcome, Ownership};
 use crate::owner::Owner;
 
-/// How long a processed row is kept beside the mark: a complete whose reply was lost is repeated
-/// within that.
+/// How long a processed row is kept beside its mark, so that a repeated `complete` finds it.
 const COMPLETED: Duration = Duration::from_mins(10);
 
-/// The rows that [`Row`]'s steps work on, on tokio's clock, which tests can pause.
+/// The rows, by event id. Time is tokio's, so that tests can pause it.
 pub(super) struct Claims {
-    /// Set before the first row is made: a plain fence need not look at an empty map.
+    /// Set before the first row is inserted, so that a plain fence does not search an empty map.
     used: AtomicBool,
     rows: DashMap<Key, Touched, RandomState>,
     budget: SweepBudget,
-    /// For how long the fence of an event that nobody works on is remembered.
+    /// How long the fencing token of an event without a live claim is kept.
     retention: Option<Duration>,
     start: Instant,
 }
@@ -44,7 +43,7 @@ impl Claims {
         }
     }
 
-    /// Before the lock that orders a claim against a mark of the same event is taken.
+    /// Called before a claim takes the lock that orders it against marks of the same event.
     pub(super) fn announce(&self) {
         self.used.store(true, Ordering::Release);
     }
@@ -55,7 +54,7 @@ impl Claims {
             && self.rows.get(&Key::new(id)).is_some_and(|touched| !self.is_forgotten(&touched, self.now()))
     }
 
-    /// For an event that is not marked.
+    /// Claims an event that is not marked.
     pub(super) fn claim(&self, id: &str, owner: Owner, lease: Duration) -> ClaimOutcome {
         let now = self.now();
         let (outcome, is_new) = match self.rows.entry(Key::new(id)) {
@@ -109,8 +108,8 @@ impl Claims {
         self.budget.refill(self.rows.len());
     }
 
-    /// Whether the row of an event without a mark still counts. A processed one has lost its mark to
-    /// the retention.
+    /// Whether the row of an event without a mark no longer counts. If a processed row has no mark, the
+    /// retention has removed it.
     fn is_forgotten(&self, touched: &Touched, now: Time) -> bool {
         match touched.row.state {
             State::Processed => true,
@@ -121,7 +120,7 @@ impl Claims {
         }
     }
 
-    /// Asked before a row is locked.
+    /// Called before a row is locked.
     fn now(&self) -> Time {
         #[cfg(test)]
         super::histories::dawdle();

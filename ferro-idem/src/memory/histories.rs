@@ -1,9 +1,8 @@
-//! Whether threads that mark and claim one event at once see it as if they came one after another.
+//! Checks that concurrent marks and claims of one event are linearizable.
 //!
-//! Neither loom nor shuttle: the locks are dashmap's own, which neither of them sees, and a map put in its place
-//! would be another program. So these are real threads over the real log, and stateright looks for an
-//! order of each history that the steps of [`Row`] explain, real time included. The threads dawdle before each
-//! lock, so that they meet between two.
+//! Neither loom nor shuttle can be used here, because they do not see the locks inside dashmap. So real
+//! threads use the real log, and stateright searches for an order of each history that the steps of [`Row`]
+//! explain. The threads yield at random before each lock, so that their calls overlap between two locks.
 
 use std::cell::Cell;
 use std::sync::{Barrier, Mutex};
@@ -24,11 +23,11 @@ const THREADS: usize = 3;
 const LONG: Duration = Duration::from_hours(1);
 
 thread_local! {
-    /// Zero: this thread does not dawdle.
+    /// Zero: this thread does not yield.
     static RANDOM: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Lets other threads go first, for a while.
+/// Lets other threads run first, a random number of times.
 pub(super) fn dawdle() {
     RANDOM.with(|random| {
         let mut next = random.get();
@@ -44,7 +43,7 @@ pub(super) fn dawdle() {
 #[derive(Clone, Copy, Debug)]
 enum Ask {
     Mark,
-    /// `long`: else the lease is over at once.
+    /// If not `long`, the lease ends at once.
     Claim {
         owner: Owner,
         long: bool,
@@ -79,7 +78,7 @@ impl From<ClaimOutcome> for Answer {
     }
 }
 
-/// One event, and one caller at a time.
+/// The specification: one event, and one call at a time.
 #[derive(Clone, Debug, Default)]
 struct OneByOne {
     marked: bool,
@@ -125,16 +124,16 @@ fn ask(log: &MemoryProcessedLog, ask: Ask) -> Answer {
     }
 }
 
-/// Nothing in memory waits.
+/// The memory log never waits, so its futures are ready at once.
 fn now<T>(answer: impl Future<Output = Result<T, crate::Error>>) -> T {
     answer.now_or_never().unwrap().unwrap()
 }
 
-/// What a thread does, round for round: it claims, and settles in one of three ways; or it marks.
+/// The calls of a thread in a round: it claims and settles in one of three ways, or it marks.
 fn asks(round: usize, thread: usize) -> Vec<Ask> {
     let choice = round / [1, 7, 49][thread] % 7;
     let owner = Owner::from_bytes([u8::try_from(thread).unwrap() + 1; 16]);
-    // Whichever fence it gets: the wrong guesses are a zombie's.
+    // The token is a guess. A wrong guess stands for a delivery that has lost its claim.
     let held = |token| Ownership { owner, token };
     let claim = |long| Ask::Claim { owner, long };
     match choice {

@@ -5,10 +5,10 @@ use std::hash::{Hash, Hasher};
 /// The longest id kept without an allocation. Stripe's `evt_...` have 28 bytes.
 const INLINE: usize = 30;
 
-/// An owned id. Two keys are equal when their bytes are.
+/// An owned id. Two keys are equal if their bytes are equal.
 ///
-/// A map of `String`s spends 24 bytes a key and an allocation beside it, and allocates to ask for
-/// a duplicate; this is one copy of 32 bytes for every id that fits.
+/// A map of `String`s needs 24 bytes and an allocation per key, and another allocation to look a duplicate
+/// up. An id that fits here is one copy of 32 bytes.
 pub(super) enum Key {
     Inline { len: u8, bytes: [u8; INLINE] },
     Heap(Box<[u8]>),

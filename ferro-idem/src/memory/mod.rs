@@ -1,4 +1,4 @@
-//! The log that lives in the process.
+//! The log in the memory of the process.
 
 mod claims;
 #[cfg(test)]
@@ -25,13 +25,12 @@ use crate::log::ProcessedEventLog;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 
-/// A log in memory: for tests, development, and services of one process that may forget on restart.
+/// A log in memory, for tests, development, and services of one process that may forget events at a restart.
 ///
-/// A restart forgets everything, and two processes know nothing of each other: what moves money
-/// belongs into a database. Clones share one memory.
+/// A restart forgets everything, and two processes do not see each other's marks. Use a log in a database if
+/// money depends on it. Clones share their events.
 ///
-/// Nothing waits and nothing fails: a mark is one locked look at a sharded map. An invalid id is
-/// the only error.
+/// No call waits. The only error is an invalid id.
 ///
 /// ```
 /// # use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog};
@@ -46,8 +45,8 @@ pub struct MemoryProcessedLog {
     memory: Arc<Memory>,
 }
 
-/// Invariant: an event's lock in `seen` is taken before its lock in `claims`, never the other way
-/// round, and what changes whether the event is processed holds both.
+/// Invariant: an event's lock in `seen` is taken before its lock in `claims`, never the other way round. A
+/// call that changes whether the event is processed holds both.
 struct Memory {
     seen: Seen,
     claims: Claims,
@@ -59,17 +58,17 @@ enum Seen {
 }
 
 impl MemoryProcessedLog {
-    /// A log that remembers every event as long as it lives, at 40 to 75 bytes each.
+    /// A log that keeps every event as long as the process runs, at 40 to 75 bytes each.
     pub fn new() -> Self {
         Self::from_parts(Seen::Forever(DashMap::default()), Claims::new(None))
     }
 
     /// A log that forgets each event `retention` after its first delivery.
     ///
-    /// An event that comes back later runs again: [`RETENTION`](crate::RETENTION) is longer than
-    /// any resend of Stripe's. There is no thread and no timer; new marks pay for the sweeping,
-    /// a constant share each. What is kept stays within about twice what is live. A claim is live
-    /// as long as its lease.
+    /// An event that arrives again after that runs again. [`RETENTION`](crate::RETENTION) is longer than any
+    /// resend of Stripe's. There is no thread and no timer: new marks pay for the sweeps, at a constant cost
+    /// each. The log keeps at most about twice as many events as are live. A claim is live until its lease
+    /// ends.
     pub fn with_retention(retention: Duration) -> Self {
         Self::from_parts(Seen::Retained(Retained::new(retention)), Claims::new(Some(retention)))
     }
@@ -78,7 +77,7 @@ impl MemoryProcessedLog {
         Self { memory: Arc::new(Memory { seen, claims }) }
     }
 
-    /// How many processed events are kept, those included that have expired and are not swept yet.
+    /// How many processed events are kept, including those that have expired but are not swept yet.
     pub fn len(&self) -> usize {
         match &self.memory.seen {
             Seen::Forever(seen) => seen.len(),
@@ -99,8 +98,8 @@ impl Default for MemoryProcessedLog {
 }
 
 impl Seen {
-    /// `None` where the event is processed; else what `decide` says, under the event's lock, and
-    /// whether it is processed now.
+    /// Calls `decide` under the event's lock, unless the event is processed. `decide` returns a value, and
+    /// whether the event is processed now. Returns `None` if it was processed before.
     #[inline]
     fn if_unseen<T>(&self, id: &str, decide: impl FnOnce() -> (bool, T)) -> Option<T> {
         #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A memory that forgets.
+//! Marks that are forgotten after a while.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use super::sweep::{self, SweepBudget};
 /// Remembers each mark for `retention`.
 ///
 /// Invariants:
-/// - A mark older than `retention` never answers "seen", swept or not: forgetting is exact in time.
-/// - A sweep visits every mark, and comes after as many new marks as the one before left behind:
-///   a mark pays for a constant share of it, and at most half of what is kept has expired unswept
-///   (plus [`sweep::SMALLEST`]).
+/// - A mark older than `retention` never answers "seen", whether it has been swept or not.
+/// - A sweep visits every mark, and happens after as many new marks as the last sweep left. So each mark pays
+///   a constant share of it, and at most half of the marks (plus [`sweep::SMALLEST`]) have expired and are
+///   not swept.
 pub(super) struct Retained {
     retention: Duration,
     marked_at: DashMap<Key, Instant, RandomState>,
@@ -26,7 +26,7 @@ impl Retained {
         Self { retention, marked_at: DashMap::default(), budget: SweepBudget::new() }
     }
 
-    /// As [`Seen::if_unseen`](super::Seen::if_unseen).
+    /// See [`Seen::if_unseen`](super::Seen::if_unseen).
     pub(super) fn if_unseen<T>(
         &self,
         id: &str,

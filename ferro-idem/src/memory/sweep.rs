@@ -1,12 +1,12 @@
-//! When to sweep.
+//! Decides when to sweep.
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-/// Below this many entries a sweep is not worth its locks.
+/// With fewer entries than this, a sweep is not worth its locks.
 pub(super) const SMALLEST: usize = 1024;
 
-/// New entries until the next sweep: as many as the last one left behind, so that each pays for a
-/// constant share of it.
+/// The number of new entries until the next sweep: as many as the last one left, so that each entry pays a
+/// constant share.
 pub(super) struct SweepBudget(AtomicIsize);
 
 impl SweepBudget {
@@ -14,7 +14,7 @@ impl SweepBudget {
         Self(AtomicIsize::new(after(0)))
     }
 
-    /// Pays for one new entry. `true` for exactly one caller, who has to sweep and to
+    /// Counts one new entry. Returns `true` for exactly one call, which has to sweep and to
     /// [`refill`](Self::refill).
     pub(super) fn spend(&self) -> bool {
         self.0.fetch_sub(1, Ordering::Relaxed) == 1

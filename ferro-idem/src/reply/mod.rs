@@ -1,4 +1,4 @@
-//! What a delivery is answered with when the body does not run, and what a reply means.
+//! The replies to deliveries whose body does not run, and the meaning of a body's reply.
 
 mod outcome;
 mod settle;
@@ -9,8 +9,8 @@ use crate::error::Error;
 
 /// A return type that can answer a duplicate delivery.
 ///
-/// The reply is a success, or the sender delivers the event again and again. It does not claim more
-/// than is known: there is no implementation over `Default`, because a silent `Ok(0)` would be a lie.
+/// The reply has to be a success, because otherwise the sender delivers the event again and again. There is
+/// no implementation over `Default`, because a silent `Ok(0)` could be wrong.
 ///
 /// Implemented for `()`, [`Outcome<T>`], and a `Result` of one of these; under the feature `axum` also
 /// for `StatusCode`, `NoContent` and `Response`. Any other return type says what a duplicate gets with
@@ -128,9 +128,9 @@ pub trait DuplicateReply {
 pub trait FromFenceError {
     /// The reply to a delivery that could not be fenced, claimed or committed.
     ///
-    /// Most errors come before the body. Two come after it has begun: [`Error::LeaseLost`], when the
-    /// body was stopped, and [`Error::Store`], when its claim could not be completed or its transaction
-    /// could not be committed. The table in [`Error`] says which is which.
+    /// Most errors come before the body. Two can come after it has begun: [`Error::LeaseLost`] if the body
+    /// was stopped, and [`Error::Store`] if its claim could not be completed or its transaction could not be
+    /// committed. See the table in [`Error`].
     fn from_fence_error(error: Error) -> Self;
 }
 
@@ -138,8 +138,7 @@ impl DuplicateReply for () {
     fn duplicate_reply() -> Self {}
 }
 
-// Without `do_not_recommend`, a missing reply is reported as a missing bound on `T`, which hides
-// the way out.
+// Without `do_not_recommend`, a missing reply is reported as a missing bound on `T`, which hides the fix.
 #[diagnostic::do_not_recommend]
 impl<T: DuplicateReply, E> DuplicateReply for Result<T, E> {
     fn duplicate_reply() -> Self {

@@ -1,8 +1,8 @@
-//! What a delivery came to.
+//! The outcome of a delivery.
 
 use super::{DuplicateReply, Settle};
 
-/// What a delivery came to, for handlers that return a value.
+/// The outcome of a delivery, for handlers that return a value.
 ///
 /// ```
 /// use ferro_idem::{Error, MemoryProcessedLog, Outcome, idempotent_webhook};
@@ -20,9 +20,9 @@ use super::{DuplicateReply, Settle};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<T> {
-    /// The body ran, and this is what it returned.
+    /// The body ran and returned this value.
     Processed(T),
-    /// The event was seen before: the body did not run.
+    /// The event was seen before, so the body did not run.
     Duplicate,
 }
 
@@ -92,7 +92,7 @@ impl<T> DuplicateReply for Outcome<T> {
     }
 }
 
-/// A duplicate is processed; what the body returned counts for itself.
+/// A duplicate is processed. A value of the body decides for itself.
 impl<T: Settle> Settle for Outcome<T> {
     fn is_processed(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What a reply means.
+//! The trait by which a reply says whether its event is processed.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -15,9 +15,9 @@ use crate::error::Error;
 /// http counts by its status (2xx, and nothing else), an `Err` at any depth is a failure, and a plain
 /// value inside an `Ok` is a success.**
 ///
-/// Claims and transactions are settled by it; the plain fence, which marks before the body, is not. A
-/// failure gives the event back, in an `Ok` too: `Ok(StatusCode::BAD_GATEWAY)` releases the claim, or
-/// rolls the transaction back, and the next delivery runs.
+/// The reply decides how a claim or a transaction ends. It has no effect on a plain fence, which marks before
+/// the body. A failure gives the event back, also inside an `Ok`: `Ok(StatusCode::BAD_GATEWAY)` releases the
+/// claim or rolls the transaction back, and the next delivery runs.
 ///
 /// | reply | processed if |
 /// |---|---|
@@ -32,8 +32,8 @@ use crate::error::Error;
 /// | `Json`, `Html`, `Form`, text, bytes, `Body`, headers, `NoContent` | always: axum answers 200 or 204 |
 /// | a rejection of axum's, [`Error`] | never |
 ///
-/// The types of axum and http need the feature `axum`. What axum adds after the handler (500 if a
-/// header or JSON cannot be encoded) is not part of the reply: the body has succeeded by then.
+/// The types of axum and http need the feature `axum`. If axum cannot encode a header or JSON after the
+/// handler, it answers 500. That is not part of the reply, because the body has succeeded by then.
 ///
 /// The application's own types implement the trait. For a foreign type, return axum's `Response`
 /// (`.into_response()`), or write `#[idempotent_webhook(processed = |reply| bool)]`.
@@ -107,7 +107,7 @@ impl Settle for Infallible {
     }
 }
 
-/// Never, inside an `Ok` neither.
+/// An error is never a success, not even inside an `Ok`.
 #[diagnostic::do_not_recommend]
 impl Settle for Error {
     fn is_processed(&self) -> bool {
@@ -121,7 +121,7 @@ impl<T: Settle, E> Settle for Result<T, E> {
     }
 }
 
-/// `None` reports no failure.
+/// `None` does not report a failure.
 #[diagnostic::do_not_recommend]
 impl<T: Settle> Settle for Option<T> {
     fn is_processed(&self) -> bool {
@@ -131,7 +131,7 @@ impl<T: Settle> Settle for Option<T> {
 
 macro_rules! settle_by_target {
     ($($pointer:ty),*) => {$(
-        /// By what it points to.
+        /// Decides by its target.
         #[diagnostic::do_not_recommend]
         impl<T: Settle + ?Sized> Settle for $pointer {
             fn is_processed(&self) -> bool {
@@ -143,7 +143,7 @@ macro_rules! settle_by_target {
 
 settle_by_target!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 
-/// By what it holds.
+/// Decides by its value.
 #[diagnostic::do_not_recommend]
 impl<T: Settle + ToOwned + ?Sized> Settle for Cow<'_, T> {
     fn is_processed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The transaction: effects written through it happen exactly once.
+//! The transaction: effects that are written through it happen exactly once.
 
 #[allow(missing_debug_implementations)]
 mod open;
@@ -16,24 +16,24 @@ use crate::nesting::StoreId;
 pub use self::open::OpenTransaction;
 pub use self::open::begin;
 
-/// A future that borrows nothing, so that it can be finished when its caller has gone.
+/// A future that borrows nothing, so that it can finish in the background after its caller is gone.
 pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A log in a transactional database: the mark and the body's effects are committed together.
 ///
 /// # The promise
 ///
-/// What the body writes through the transaction is there exactly once, whatever crashes: before the
-/// commit neither mark nor effects exist, after it both do. Effects elsewhere (mail, other
-/// databases, HTTP) are not part of it.
+/// What the body writes through the transaction happens exactly once, whatever crashes. Before the commit
+/// neither the mark nor the effects exist, and after it both do. Effects elsewhere (mail, other databases,
+/// HTTP) are not part of it.
 ///
 /// A commit that was applied and reported as failed leads to a duplicate at the next delivery, never
 /// to a second effect.
 ///
-/// A database can roll a transaction back by itself: a deadlock, a full disk, in PostgreSQL any
-/// statement that fails. If a body ignores that error and reports success, nothing of it is left to commit.
-/// [`commit`](Self::commit) therefore checks that the mark still exists, and is an error if it does not, so that the
-/// sender delivers again.
+/// A database can roll a transaction back by itself: after a deadlock, if the disk is full, and in PostgreSQL
+/// after any statement that fails. If a body ignores that error and reports success, there is nothing left to
+/// commit. Therefore [`commit`](Self::commit) checks that the mark still exists. If it does not, it returns
+/// an error, so that the sender delivers again.
 ///
 /// # Cancel safety
 ///
@@ -73,49 +73,51 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
     note = "where effects are in other systems, use `claim`; for at most once, leave the argument out"
 )]
 pub trait TransactionalLog: Send + Sync {
-    /// An open transaction. The body gets `&mut` what it derefs to, and can neither commit nor roll
-    /// back by accident. Dropping it rolls back.
+    /// An open transaction. The body gets `&mut` to its target, so that it can neither commit nor roll back
+    /// by accident. Dropping the transaction rolls it back.
     type Transaction: DerefMut + Send + 'static;
 
     /// Opens a transaction.
     fn begin(&self) -> Detached<Self::Transaction>;
 
-    /// Marks the event inside the transaction. Mark first: a log may begin the transaction again where its
-    /// database refuses the mark for a reason that passes, and what was written before is then gone.
+    /// Marks the event inside the transaction. Call this before any other statement: if the database refuses
+    /// the mark for a passing reason, a log may begin the transaction again, and what was written before is
+    /// lost.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store cannot be asked: the body must not run.
+    /// [`Error::Store`] if the store does not answer. The body must not run then.
     fn try_mark_in(
         &self,
         transaction: &mut Self::Transaction,
         event: EventRef<'_>,
     ) -> impl Future<Output = Result<MarkOutcome, Error>> + Send;
 
-    /// Commits mark and effects. An implementation must not report success where the mark is no longer
+    /// Commits the mark and the effects. An implementation must not report success if the mark is no longer
     /// in the transaction.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: nothing was committed, or whether it was is unknown.
+    /// [`Error::Store`] if nothing was committed, or if that is unknown.
     fn commit(transaction: Self::Transaction) -> Detached<()>;
 
-    /// Takes mark and effects back.
+    /// Rolls the mark and the effects back.
     fn rollback(transaction: Self::Transaction) -> Detached<()>;
 
-    /// Not part of the contract: by this, a handler inside a handler is told that the log is the same.
+    /// Not part of the contract. It identifies the store, so that a handler that calls another handler for
+    /// the same event gets [`Error::Nested`].
     #[doc(hidden)]
     fn store_id(&self) -> StoreId {
         StoreId::of(self)
     }
 }
 
-/// What a mark inside a transaction came to.
+/// The result of a mark inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkOutcome {
-    /// Run the effects in this transaction.
+    /// The event is new: run the effects in this transaction.
     First,
-    /// Another delivery has the event: its transaction is open, or it claimed it.
+    /// Another delivery has the event, in an open transaction or under a claim.
     InProgress {
         /// When to deliver again.
         retry_after: Duration,

@@ -1,4 +1,4 @@
-//! From the begin to the commit, whatever happens in between.
+//! Begins the transaction, marks the event, and commits or rolls back after the body.
 
 use std::future::Future;
 use std::ops::DerefMut;
@@ -17,9 +17,9 @@ use crate::trace::{Delivery, Interruption};
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
 ///
-/// On the heap, because it stays in the handler's own future while the body runs. Over the
-/// transaction and not over its log, so that a log without transactions is one error, where
-/// it is asked for one.
+/// It is on the heap, because it is part of the handler's future while the body runs. It is generic over the
+/// transaction and not over the log, so that a log without transactions leads to one compile error, at
+/// `begin`.
 pub struct OpenTransaction<T>(Box<Parts<T>>);
 
 struct Parts<T> {
@@ -29,8 +29,8 @@ struct Parts<T> {
     end: TracedEnd,
 }
 
-/// Tells the trace if a transaction is dropped. A type of its own, because `OpenTransaction` is taken apart when it
-/// is settled.
+/// Traces that a transaction was dropped. This is a separate type, because settling moves fields out of
+/// `OpenTransaction`.
 struct TracedEnd {
     running: Running,
     settled: bool,
@@ -46,8 +46,8 @@ impl Drop for TracedEnd {
 
 /// Begins, and marks the event inside.
 ///
-/// The begin finishes in the background when it is dropped: a pool must not get a connection back whose begin
-/// is still on the way.
+/// If the future is dropped, the begin finishes in the background: the pool must not get a connection back
+/// whose `BEGIN` is not answered yet.
 #[track_caller]
 pub fn begin<'a, L, T>(
     log: &'a L,
@@ -72,7 +72,7 @@ async fn begin_marked<L: TransactionalLog>(
         let mut transaction = DetachOnDrop::new(log.begin()).await?;
         let outcome = log.try_mark_in(&mut transaction, event).await?;
         if outcome != MarkOutcome::First {
-            // What was found stands, and what cannot be rolled back is never committed.
+            // If the rollback fails, the outcome is the same: the server never commits the transaction.
             drop(DetachOnDrop::new(L::rollback(transaction)).await);
             return Ok((None, outcome, event, frame));
         }
@@ -101,15 +101,15 @@ async fn begin_marked<L: TransactionalLog>(
 }
 
 impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
-    /// What the body works on (not the transaction, so that it can neither commit nor roll back),
-    /// and what runs it.
+    /// The target of the transaction for the body, and the handle that runs the body. The body does not get
+    /// the transaction itself, so that it can neither commit nor roll back.
     pub fn parts(&mut self) -> (&mut T::Target, &Running) {
         (&mut self.0.transaction, &self.0.end.running)
     }
 
     /// Commits, or rolls back.
     ///
-    /// Both finish in the background when the caller is dropped.
+    /// If the caller is dropped, either finishes in the background.
     ///
     /// # Errors
     ///
@@ -126,7 +126,8 @@ impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
             committed
         } else {
             end.running.delivery.released("the handler's reply was not a success", None);
-            // The reply is a failure as it is, and what cannot be rolled back is never committed.
+            // If the rollback fails, the reply is a failure in any case, and the server never commits the
+            // transaction.
             drop(DetachOnDrop::new(rollback(transaction)).await);
             Ok(())
         }

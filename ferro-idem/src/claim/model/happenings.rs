@@ -1,6 +1,7 @@
-//! What can happen to the deliveries of one event, in any order, and what is promised meanwhile.
+//! The actions that can happen to the deliveries of one event, and the promises that hold after each of them.
 //!
-//! Events share nothing, so one is enough. A pause is any order in which others go first.
+//! Events share nothing, so the model has one event. A pause of a delivery is an order in which others act
+//! first.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +12,16 @@ use super::store::{Rules, Store};
 use super::world::{Breach, Delivery, Hold, Late, Stage, Step, World, owner_of};
 use crate::owner::Owner;
 
-/// How often one delivery claims. More of them could take the event from each other for ever.
-const MOST_CLAIMS: u8 = 2;
+/// How often one delivery claims. Without a bound, deliveries could take the event from each other for ever.
+const MAX_CLAIMS: u8 = 2;
 
-/// How many deliveries are under way at once, and how many there are.
+/// The size of the model: how many deliveries run at once, and how many there are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claims {
     pub(super) rules: Rules,
     pub(super) workers: usize,
     pub(super) deliveries: usize,
-    /// Whether a request that was given up as lost can reach the store after all.
+    /// Whether a request can reach the store after its delivery has given it up as lost.
     pub(super) late: bool,
 }
 
@@ -30,15 +31,15 @@ pub(super) enum Reply {
     Lost,
 }
 
-/// Each is of the delivery that it names.
+/// The number is the delivery that acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Deliver(usize),
-    /// The store carries the claim out.
+    /// The store carries out the claim.
     Claim(usize),
-    /// The answer to it arrives, or never does.
+    /// The answer to the claim arrives, or it is lost.
     Answer(usize, Reply),
-    /// Group commit: another delivery's claim went into the statement in place of this one's.
+    /// Group commit: the statement claims the event for another delivery of the same batch.
     GoAlong(usize),
     Look(usize),
     GiveUpAsLost(usize),
@@ -47,22 +48,21 @@ pub(super) enum Action {
     Renew(usize),
     Complete(usize, Reply),
     Release(usize),
-    /// The caller has gone before the answer: no body runs.
+    /// The caller is gone before the answer, so no body runs.
     Withdraw(usize),
-    /// Or a hang-up whose release never reaches the store.
+    /// A crash, or a hang-up whose release never reaches the store.
     Crash(usize),
     Expire,
     Purge,
 }
 
 impl Claims {
-    /// Of a delivery that claimed so often.
+    /// The owner of a delivery that has claimed so often.
     fn owner_after(&self, claims: u8) -> u8 {
         if self.rules == Rules::RetryHasANewOwner { claims } else { 0 }
     }
 
-    /// From anywhere: once leases have run out, the next delivery finds the event processed, or can
-    /// process it.
+    /// Whether, after all leases have ended, the next delivery finds the event processed or can process it.
     fn can_finish(&self, world: &World) -> bool {
         let mut store = world.store;
         store.expire();
@@ -103,11 +103,11 @@ impl Model for Claims {
             }
             match delivery.stage {
                 Stage::Unsent | Stage::Ended => {}
-                Stage::Asking { again } => {
-                    if delivery.claims < MOST_CLAIMS {
+                Stage::Claiming { is_retry } => {
+                    if delivery.claims < MAX_CLAIMS {
                         actions.push(Action::Claim(i));
                     }
-                    if !again {
+                    if !is_retry {
                         actions.push(Action::GoAlong(i));
                     }
                     if self.late && delivery.late == Late::Never {
@@ -116,7 +116,7 @@ impl Model for Claims {
                 }
                 Stage::Looking => actions.push(Action::Look(i)),
                 Stage::Holding(Hold { step, .. }) => match step {
-                    Step::UndeliveredMark => {
+                    Step::Unanswered => {
                         actions.extend([Action::Answer(i, Reply::Heard), Action::Answer(i, Reply::Lost)]);
                         actions.push(Action::Withdraw(i));
                     }
@@ -129,7 +129,7 @@ impl Model for Claims {
                         Action::Complete(i, Reply::Lost),
                         Action::Release(i),
                     ]),
-                    // Again, and the wrong way round: a delivery that released must not complete.
+                    // A second release, and a completion after a release, which must be refused.
                     Step::GaveUp => {
                         actions.push(Action::Release(i));
                         if delivery.late != Late::Arrived {
@@ -150,7 +150,7 @@ impl Model for Claims {
     fn next_state(&self, before: &World, action: Action) -> Option<World> {
         let mut world = before.clone();
         match action {
-            Action::Deliver(i) => world.deliveries[i].stage = Stage::Asking { again: false },
+            Action::Deliver(i) => world.deliveries[i].stage = Stage::Claiming { is_retry: false },
             Action::Claim(i) => {
                 let owner = self.owner_after(before.deliveries[i].claims);
                 world.deliveries[i].claims += 1;
@@ -158,7 +158,7 @@ impl Model for Claims {
                     ClaimOutcome::Acquired { token } => Stage::Holding(Hold {
                         owner,
                         token,
-                        step: Step::UndeliveredMark,
+                        step: Step::Unanswered,
                         believes: true,
                         forgotten: false,
                     }),
@@ -171,14 +171,14 @@ impl Model for Claims {
                     Stage::Holding(Hold { step: Step::Working, ..before.hold_of(i)?.1 });
             }
             Action::Answer(i, Reply::Lost) => {
-                world.deliveries[i].stage = Stage::Asking { again: true };
+                world.deliveries[i].stage = Stage::Claiming { is_retry: true };
             }
             Action::Look(i) => match world.store.look() {
                 Some(outcome) => world.refuse(i, outcome),
-                None => world.deliveries[i].stage = Stage::Asking { again: false },
+                None => world.deliveries[i].stage = Stage::Claiming { is_retry: false },
             },
             Action::GiveUpAsLost(i) => {
-                world.deliveries[i].stage = Stage::Asking { again: true };
+                world.deliveries[i].stage = Stage::Claiming { is_retry: true };
                 world.deliveries[i].late = Late::OnItsWay;
             }
             Action::ArriveLate(i) => {
@@ -190,7 +190,7 @@ impl Model for Claims {
                 if !hold.forgotten {
                     let bit = 1 << hold.token;
                     if world.effects & bit != 0 {
-                        world.breaches.insert(Breach::SameFenceTwice);
+                        world.breaches.insert(Breach::SameTokenTwice);
                     }
                     world.effects |= bit;
                 }
@@ -221,7 +221,7 @@ impl Model for Claims {
             Action::Withdraw(i) => {
                 let (held, withdrawn) = before.hold_of(i)?;
                 if world.settle(held, |store| store.withdraw(self.rules, held)) {
-                    // The token is as before the claim. Nobody is its owner.
+                    // The token is as before the claim, and the row has no owner.
                     world.granted = world.store.0.map(|row| row.held);
                 }
                 world.deliveries[i].stage =
@@ -241,7 +241,7 @@ impl Model for Claims {
                 world.store = Store(None);
                 (world.granted, world.effects) = (None, 0);
                 for delivery in &mut world.deliveries {
-                    // A retention is longer than any request is on its way.
+                    // The retention is longer than any request takes.
                     delivery.late = Late::Never;
                     if let Stage::Holding(hold) = &mut delivery.stage {
                         hold.forgotten = true;
@@ -257,12 +257,15 @@ impl Model for Claims {
             Property::always("at most one delivery believes that it holds the event", |_, world: &World| {
                 world.beliefs().count() <= 1
             }),
-            Property::always("who believes that it holds the event holds it", |_, world: &World| {
-                world.beliefs().all(|held| {
-                    world.store.0.is_some_and(|row| row.held == held)
-                        && (world.store.is_live() || world.store.is_processed())
-                })
-            }),
+            Property::always(
+                "a delivery that believes that it holds the event holds it",
+                |_, world: &World| {
+                    world.beliefs().all(|held| {
+                        world.store.0.is_some_and(|row| row.held == held)
+                            && (world.store.is_live() || world.store.is_processed())
+                    })
+                },
+            ),
             Property::always("at most one delivery may act on the store", |model: &Self, world: &World| {
                 let may_act =
                     |(held, _): &(Ownership, Hold)| world.store.clone().complete(model.rules, *held);
@@ -279,16 +282,16 @@ impl Model for Claims {
             }),
             Property::always("no event is lost: it can always be finished", Self::can_finish),
             Property::always("a fencing token only grows", |_, world: &World| {
-                !world.breaches.contains(&Breach::FenceNotHigher)
+                !world.breaches.contains(&Breach::TokenNotHigher)
             }),
             Property::always(
                 "every second effect is under a fencing token of its own",
-                |_, world: &World| !world.breaches.contains(&Breach::SameFenceTwice),
+                |_, world: &World| !world.breaches.contains(&Breach::SameTokenTwice),
             ),
             Property::always("no delivery is in its own way", |_, world: &World| {
                 !world.breaches.contains(&Breach::InItsOwnWay)
             }),
-            // What would be left out if the model could not get there.
+            // Proves that the model reaches takeovers and completions at all.
             Property::sometimes("an event is processed after a takeover", |_, world: &World| {
                 world.store.0.is_some_and(|row| row.held.token > 1) && world.store.is_processed()
             }),

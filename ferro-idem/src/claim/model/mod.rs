@@ -1,10 +1,9 @@
-//! The claim protocol, checked exhaustively: every order of what can happen, up to a number of
-//! deliveries.
+//! Checks the claim protocol exhaustively: every order of actions, for a given number of deliveries.
 //!
-//! The steps at the store are [`Row`](super::row::Row)'s own, those that the memory log runs. What is
-//! modelled beside them: deliveries that crash, pause, hear an answer late or never and ask again with
-//! their owner; leases that run out at any moment; requests that arrive after they were given up as
-//! lost; purging; group commit, which asks how the event stands for all but one of a batch.
+//! The steps at the store are those of [`Row`](super::row::Row), which the memory log runs. The model adds
+//! deliveries that crash or pause, answers that are late or lost, retries as the same owner, leases that end
+//! at any moment, requests that arrive after their delivery has given them up, purges, and group commit,
+//! which claims for one delivery of a batch and reads the event's state for the others.
 
 mod happenings;
 mod store;
@@ -16,7 +15,7 @@ use self::happenings::Claims;
 use self::store::Rules;
 use self::world::representative;
 
-/// Holds everywhere, or the shortest way to where it does not.
+/// Checks all properties in every state.
 fn holds_everywhere(claims: Claims) {
     let checked = claims.checker().symmetry_fn(representative).threads(2).spawn_dfs().join();
     println!("{claims:?}: {} states, depth {}", checked.unique_state_count(), checked.max_depth());
@@ -47,12 +46,12 @@ fn every_promise_holds_for_three_workers_and_four_deliveries() {
     holds_everywhere(Claims { workers: 3, deliveries: 4, late: false, ..SMALL });
 }
 
-/// A protocol without one of its rules breaks these promises.
+/// Checks that the protocol breaks these promises if one of its rules is left out.
 fn breaks(rules: Rules, promises: &[&'static str]) {
     breaks_where(Claims { rules, deliveries: 3, late: false, ..SMALL }, promises);
 }
 
-/// Prints a shortest way to each.
+/// Prints a shortest sequence of actions that breaks each promise.
 fn breaks_where(claims: Claims, promises: &[&'static str]) {
     let rules = claims.rules;
     for promise in promises {
@@ -83,16 +82,16 @@ fn a_release_of_what_is_processed_runs_it_again() {
 #[test]
 fn a_fence_without_its_owner_lets_a_zombie_settle_what_was_claimed_after_a_purge() {
     breaks(
-        Rules::FenceIsTheToken,
+        Rules::TokenAloneIsProof,
         &["what a zombie settles changes nothing", "at most one delivery may act on the store"],
     );
 }
 
-/// A late request of its own got it once more, and nobody heard of that.
+/// A late request of the same delivery has claimed the event again, and its answer was never read.
 #[test]
 fn an_owner_without_its_fence_lets_a_zombie_settle_what_its_late_request_claimed() {
     breaks_where(
-        Claims { rules: Rules::OwnerIsTheToken, ..SMALL },
+        Claims { rules: Rules::OwnerAloneIsProof, ..SMALL },
         &["what a zombie settles changes nothing"],
     );
 }
@@ -100,7 +99,7 @@ fn an_owner_without_its_fence_lets_a_zombie_settle_what_its_late_request_claimed
 #[test]
 fn a_takeover_under_the_same_fence_has_two_effects_that_nobody_can_tell_apart() {
     breaks(
-        Rules::TakeoverKeepsTheFence,
+        Rules::TakeoverKeepsTheToken,
         &["a fencing token only grows", "every second effect is under a fencing token of its own"],
     );
 }
@@ -115,7 +114,7 @@ fn a_purge_of_a_live_claim_lets_a_second_delivery_in() {
     breaks(
         Rules::PurgeTakesLiveClaims,
         &[
-            "who believes that it holds the event holds it",
+            "a delivery that believes that it holds the event holds it",
             "at most one delivery believes that it holds the event",
         ],
     );
@@ -126,7 +125,7 @@ fn a_lease_on_the_clock_of_its_holder_lets_two_deliveries_believe_that_they_hold
     breaks(
         Rules::LeaseIsOnTheWorkersClock,
         &[
-            "who believes that it holds the event holds it",
+            "a delivery that believes that it holds the event holds it",
             "at most one delivery believes that it holds the event",
         ],
     );

@@ -1,22 +1,22 @@
-//! The store of the model: the steps that the memory log runs, whole or with one rule left out.
+//! The store of the model: the steps that the memory log runs, with all rules or with one rule left out.
 
 use super::super::row::{Row, State, Time};
 use super::super::{ClaimOutcome, Ownership};
 use crate::owner::Owner;
 
-/// The lease, and the only moment: a lease that runs out is one that ends now.
+/// Time does not pass in the model. A lease has ended if it ends now.
 const LEASE: Time = Time::from_secs(1);
 const NOW: Time = Time::ZERO;
 
-/// Which rule is left out. Each of them is a defect that a log can have.
+/// The rule that is left out. Each variant is a defect that a log can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rules {
     All,
     ReleaseDeletesTheRow,
     ReleaseTakesProcessed,
-    FenceIsTheToken,
-    OwnerIsTheToken,
-    TakeoverKeepsTheFence,
+    TokenAloneIsProof,
+    OwnerAloneIsProof,
+    TakeoverKeepsTheToken,
     RetryHasANewOwner,
     PurgeTakesLiveClaims,
     CompleteTakesReleased,
@@ -31,7 +31,7 @@ impl Store {
     pub(super) fn claim(&mut self, rules: Rules, owner: Owner) -> ClaimOutcome {
         let before = self.0;
         let (mut row, mut outcome) = Row::claim(before, owner, NOW, LEASE);
-        if let (Rules::TakeoverKeepsTheFence, Some(before), ClaimOutcome::Acquired { token }) =
+        if let (Rules::TakeoverKeepsTheToken, Some(before), ClaimOutcome::Acquired { token }) =
             (rules, before, &mut outcome)
         {
             (*token, row.held.token) = (before.held.token, before.held.token);
@@ -40,8 +40,8 @@ impl Store {
         outcome
     }
 
-    /// In a statement of its own, as SQL logs do after a claim that did not get the event. `None`: it can
-    /// be claimed.
+    /// Reads the state in a separate statement, as the SQL logs do after a claim that did not get the event.
+    /// `None` if the event can be claimed.
     pub(super) fn look(&self) -> Option<ClaimOutcome> {
         match self.0?.state {
             State::Processed => Some(ClaimOutcome::Processed),
@@ -90,8 +90,8 @@ impl Store {
     ) -> bool {
         let Some(row) = &mut self.0 else { return false };
         match rules {
-            Rules::FenceIsTheToken => held.owner = row.held.owner,
-            Rules::OwnerIsTheToken => held.token = row.held.token,
+            Rules::TokenAloneIsProof => held.owner = row.held.owner,
+            Rules::OwnerAloneIsProof => held.token = row.held.token,
             _ => {}
         }
         let before = *row;
@@ -110,7 +110,7 @@ impl Store {
         self.0.is_some_and(|row| row.state == State::Processed)
     }
 
-    /// The lease runs out.
+    /// Ends the lease.
     pub(super) fn expire(&mut self) {
         if self.is_live()
             && let Some(row) = &mut self.0

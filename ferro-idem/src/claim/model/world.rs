@@ -1,4 +1,4 @@
-//! The store and the deliveries of one event, between two things that happen.
+//! A state of the model: the store and the deliveries of one event.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use crate::owner::Owner;
 pub(super) struct World {
     pub(super) store: Store,
     pub(super) deliveries: Vec<Delivery>,
-    /// The claim that the store last granted, since the row was made.
+    /// The last claim that the store granted since the row was inserted.
     pub(super) granted: Option<Ownership>,
-    /// Under which fences the effect was had, since the row was made: a bit each.
+    /// The fencing tokens under which the effect took place since the row was inserted, one bit each.
     pub(super) effects: u16,
     pub(super) breaches: BTreeSet<Breach>,
 }
@@ -20,7 +20,7 @@ pub(super) struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Delivery {
     pub(super) stage: Stage,
-    /// How often the store carried its claim out.
+    /// How often the store carried out its claim.
     pub(super) claims: u8,
     pub(super) late: Late,
 }
@@ -36,11 +36,11 @@ pub(super) enum Late {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Stage {
     Unsent,
-    /// `again`: an attempt before may have been carried out.
-    Asking {
-        again: bool,
+    /// `is_retry`: an earlier attempt may have been carried out.
+    Claiming {
+        is_retry: bool,
     },
-    /// Somebody else got it: the next statement says how the event stands.
+    /// Another delivery got the event. The next statement reads the event's state.
     Looking,
     Holding(Hold),
     Ended,
@@ -51,34 +51,36 @@ pub(super) struct Hold {
     pub(super) owner: u8,
     pub(super) token: u64,
     pub(super) step: Step,
-    /// By its own clock, which ends the lease no later than the store's.
+    /// Whether the delivery believes, by its own clock, that it holds the event. Its clock ends the lease no
+    /// later than the store's.
     pub(super) believes: bool,
-    /// The row that it was of is purged.
+    /// The row of this claim has been purged.
     pub(super) forgotten: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
     /// The answer is on its way.
-    UndeliveredMark,
+    Unanswered,
     Working,
-    /// The effect was had.
+    /// The effect has taken place.
     Done,
     GaveUp,
 }
 
-/// Of a promise about a step: what can be seen in a state needs no record.
+/// A broken promise about a step. Promises about states need no record, because they are checked in each
+/// state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Breach {
     ZombieSettled,
     Unprocessed,
-    FenceNotHigher,
-    SameFenceTwice,
+    TokenNotHigher,
+    SameTokenTwice,
     AcknowledgedWithoutEffect,
     InItsOwnWay,
 }
 
-/// The owner that a delivery is, by one of its owners.
+/// The owner of a delivery, which may claim as several owners.
 pub(super) fn owner_of(delivery: usize, owner: u8) -> Owner {
     let mut bytes = [0; 16];
     bytes[..2].copy_from_slice(&[u8::try_from(delivery).unwrap(), owner]);
@@ -110,29 +112,29 @@ impl World {
     pub(super) fn is_under_way(delivery: &Delivery) -> bool {
         match delivery.stage {
             Stage::Unsent | Stage::Ended => false,
-            Stage::Asking { .. } | Stage::Looking => true,
+            Stage::Claiming { .. } | Stage::Looking => true,
             Stage::Holding(hold) => hold.step != Step::GaveUp,
         }
     }
 
-    /// What the store does for a claim. Nobody need be there to hear it.
+    /// Carries out a claim at the store, whether or not its delivery still waits for the answer.
     pub(super) fn claim(&mut self, rules: Rules, owner: Owner) -> ClaimOutcome {
         let outcome = self.store.claim(rules, owner);
         if let ClaimOutcome::Acquired { token } = outcome {
             let held = Ownership { owner, token };
             if self.granted.is_some_and(|before| before != held && before.token >= token) {
-                self.breaches.insert(Breach::FenceNotHigher);
+                self.breaches.insert(Breach::TokenNotHigher);
             }
             self.granted = Some(held);
         }
         outcome
     }
 
-    /// What a delivery does that did not get the event.
+    /// Ends a delivery that did not get the event.
     pub(super) fn refuse(&mut self, delivery: usize, outcome: ClaimOutcome) {
         let holder = self.store.0.map(|row| delivery_of(row.held.owner));
         let is_busy = matches!(outcome, ClaimOutcome::InProgress { .. });
-        // A late claim of its own may well be in its way: the lease ends.
+        // A late claim of the same delivery may block it. That is allowed, because its lease ends.
         if is_busy && holder == Some(delivery) && self.deliveries[delivery].late != Late::Arrived {
             self.breaches.insert(Breach::InItsOwnWay);
         }
@@ -142,7 +144,7 @@ impl World {
         self.deliveries[delivery].stage = Stage::Ended;
     }
 
-    /// One of the steps that a claim takes at the store.
+    /// Carries out a step of a claim at the store.
     pub(super) fn settle(&mut self, held: Ownership, step: impl FnOnce(&mut Store) -> bool) -> bool {
         let before = self.store;
         let settled = step(&mut self.store);
@@ -155,7 +157,7 @@ impl World {
         settled
     }
 
-    /// A lease is over, by the clock of its first holder.
+    /// Ends the belief of the delivery whose lease has ended.
     pub(super) fn stop_believing(&mut self, over: Ownership) {
         for (i, delivery) in self.deliveries.iter_mut().enumerate() {
             if let Stage::Holding(hold) = &mut delivery.stage
@@ -167,7 +169,7 @@ impl World {
     }
 }
 
-/// The same world for all that can still happen, but for its names and numbers.
+/// An equivalent state with the deliveries in a canonical order, so that symmetric states are checked once.
 pub(super) fn representative(world: &World) -> World {
     let mut same = world.clone();
     for delivery in &mut same.deliveries {
@@ -181,7 +183,7 @@ pub(super) fn representative(world: &World) -> World {
     order.sort_by_key(|&i| (same.deliveries[i], is_of(held, i), is_of(world.granted, i)));
     let rename = |held: &mut Ownership| {
         let [delivery, owner, ..] = *held.owner.as_bytes();
-        // A claim that was taken back is nobody's.
+        // A claim that was taken back has no owner.
         if let Some(place) = order.iter().position(|&i| i == usize::from(delivery)) {
             held.owner = owner_of(place, owner);
         }
@@ -189,7 +191,8 @@ pub(super) fn representative(world: &World) -> World {
     same.deliveries = order.iter().map(|&i| same.deliveries[i]).collect();
     same.store.0.iter_mut().for_each(|row| rename(&mut row.held));
     same.granted.iter_mut().for_each(rename);
-    // What counts: whether there was an effect, and one under a fence that somebody has or may get again.
+    // Only these effects matter: whether there was any, and those under a token that a delivery has or may
+    // get again.
     let tokens = world.holds().map(|(held, _)| held.token).chain(world.granted.map(|held| held.token));
     let counts = tokens.fold(0, |bits, token| bits | (1 << token));
     same.effects = (world.effects & counts) | u16::from(world.effects != 0);
