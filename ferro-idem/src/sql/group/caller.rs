@@ -48,7 +48,10 @@ where
     let (caller, answered) = slot(room);
     let id = Arc::clone(request.id());
     let follower = Follower { request, callers: vec![caller], sent: Sent::Never };
-    let mut place = Place { group, id, answered, turn: None, stays: is_kept };
+    let lead = || {
+        leader::appoint(group, &new_session, Driver::Task);
+    };
+    let mut place = Place { group, id, answered, turn: None, stays: is_kept, lead };
     // Not in the `match` itself, which would keep the lock.
     let joined = group.apart().join(&place.id, follower, now());
     match joined {
@@ -58,7 +61,7 @@ where
             let joined = group.queue().join(follower);
             match joined {
                 Joined::LeadsAlone => place.turn = leader::appoint(group, &new_session, Driver::Caller),
-                Joined::Leads => drop(leader::appoint(group, &new_session, Driver::Task)),
+                Joined::Leads => lead(),
                 Joined::Moves(turn) => leader::poll_in_task(group, turn),
                 Joined::Waits => {}
             }
@@ -81,7 +84,7 @@ where
                 repeat::run(group, new_session(), &place.id);
             }
         }
-        leader::appoint(group, &new_session, Driver::Task);
+        lead();
         let leaves = is_over() && (now() >= deadline || place.is_queued());
         if leaves { Poll::Ready(late(operation)) } else { Poll::Pending }
     })
@@ -93,10 +96,11 @@ fn late<A>(operation: &'static str) -> BatchAnswer<A> {
 }
 
 /// A caller's place in its group. Dropped, it is given up, unless the request is at the database.
-struct Place<'g, R, A>
+struct Place<'g, R, A, L>
 where
     R: Send + 'static,
     A: Send + 'static,
+    L: Fn(),
 {
     group: &'g Arc<Group<R, A>>,
     id: Arc<str>,
@@ -105,12 +109,15 @@ where
     turn: Option<Turn>,
     /// The request is not taken out of the queue: it is answered, or is sent without its caller.
     stays: bool,
+    /// Appoints a leader in a task, if callers wait without one.
+    lead: L,
 }
 
-impl<R, A> Place<'_, R, A>
+impl<R, A, L> Place<'_, R, A, L>
 where
     R: Send + 'static,
     A: Send + 'static,
+    L: Fn(),
 {
     fn leave_queue(&self) {
         // What is taken out is dropped outside of the locks.
@@ -130,10 +137,11 @@ where
     }
 }
 
-impl<R, A> Drop for Place<'_, R, A>
+impl<R, A, L> Drop for Place<'_, R, A, L>
 where
     R: Send + 'static,
     A: Send + 'static,
+    L: Fn(),
 {
     fn drop(&mut self) {
         if let Some(turn) = self.turn {
@@ -147,6 +155,9 @@ where
         }
         // This caller may have been the one that was woken to lead. From here on it is not woken again.
         self.answered.close();
-        self.group.wake_a_caller();
+        if !self.group.wake_a_caller() {
+            // What waits has no callers any more. It is sent or given up all the same.
+            (self.lead)();
+        }
     }
 }

@@ -205,6 +205,19 @@ fn callers_that_stay_are_answered_if_others_are_dropped() {
     });
 }
 
+/// Shuttle fails if a request stays in the queue for ever.
+#[test]
+fn nothing_is_left_in_the_queue_if_every_caller_leaves() {
+    in_many_orders(Runtimes::Run, || async {
+        let echo = Echo::default();
+        end((0..CALLERS).map(|caller| spawn(hang_up(echo.clone(), caller))).collect()).await;
+        while echo.group.queue().has_leader() || echo.group.room.available_permits() < MAX_QUEUED {
+            yield_now().await;
+        }
+        assert_eq!(echo.group.queue().len(), 0);
+    });
+}
+
 #[test]
 fn a_caller_that_is_not_polled_keeps_nobody_waiting() {
     in_many_orders(Runtimes::Run, || async {

@@ -27,13 +27,13 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 
-use super::batch::{Batch, Follower, Leftover, wanted};
+use super::batch::{Batch, Leftover, wanted};
 use super::clock::{current_runtime, in_background, in_time, is_driven_by_callers, now};
 use super::queue::{Driver, LeaderWake, Turn};
 use super::repeat::not_apart;
 use super::search::{Part, search};
 use super::searched::{Searched, ids};
-use super::{BatchRequest, BatchSession, Group, MAX_BATCH};
+use super::{BatchRequest, BatchSession, Group, MAX_BATCH, waker_of_a_caller};
 
 /// Appoints a leader, if callers wait without one. A lone caller polls it with the turn that is returned.
 /// [`Driver::Task`]: a task polls it.
@@ -208,15 +208,18 @@ where
     /// `true`: another caller leads, or none waits.
     fn hand_over(&mut self) -> bool {
         let mut queue = self.group.queue();
-        let has_callers = queue.waiting().iter().any(Follower::has_callers);
-        if !has_callers && !queue.waiting().is_empty() {
+        let next = waker_of_a_caller(queue.waiting());
+        if next.is_none() && !queue.waiting().is_empty() {
             // What is sent without callers has only this leader.
             return false;
         }
         queue.abdicate();
         drop(queue);
         self.has_left = true;
-        self.group.wake_a_caller();
+        // Outside of the lock. If it leaves instead, it wakes another caller.
+        if let Some(next) = next {
+            next.wake();
+        }
         true
     }
 }

@@ -38,10 +38,12 @@ mod slot;
 mod take_back;
 mod undelivered_mark;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
 #[cfg(not(test))]
 use std::sync::{Mutex, MutexGuard};
+use std::task::Waker;
 use std::time::Duration;
 
 /// Tests try the orders in which tasks can take the lock.
@@ -198,20 +200,22 @@ impl<R, A> Group<R, A> {
         self.apart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a caller look around, if callers wait without a leader.
-    fn wake_a_caller(&self) {
+    /// Lets a caller look around, if callers wait without a leader. `false`: none of them is left to lead.
+    fn wake_a_caller(&self) -> bool {
         let waker = {
             let queue = self.queue();
             if !queue.needs_leader() {
-                return;
+                return true;
             }
-            queue.waiting().iter().flat_map(|follower| &follower.callers).find_map(Caller::take_waker)
+            waker_of_a_caller(queue.waiting())
         };
         // Outside of the locks, because what it wakes may run at once.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.map(Waker::wake).is_some()
     }
+}
+
+fn waker_of_a_caller<R, A>(waiting: &VecDeque<Follower<R, A>>) -> Option<Waker> {
+    waiting.iter().flat_map(|follower| &follower.callers).find_map(Caller::take_waker)
 }
 
 /// What a caller in a batch is told.
