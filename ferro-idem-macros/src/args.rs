@@ -1,4 +1,4 @@
-//! `#[idempotent_webhook(key = value, ...)]`, as written.
+//! Parses the arguments of `#[idempotent_webhook(key = value, ...)]`.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -8,7 +8,7 @@ use syn::{Error, Expr, Path, Token, token};
 use crate::errors::{Found, error_at};
 use crate::suggest::nearest;
 
-/// What may be written, in the order of the documentation.
+/// The names of the arguments, in the order of the documentation.
 const KNOWN: &[&str] = &[
     "log",
     "event",
@@ -24,7 +24,7 @@ const KNOWN: &[&str] = &[
     "crate",
 ];
 
-/// Each argument, where it was written.
+/// The arguments, each with its span.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) log: Option<Expr>,
@@ -53,7 +53,7 @@ pub(crate) struct TransactionArgs {
     pub(crate) binding: Ident,
 }
 
-/// Reads all arguments. After a mistake it goes on at the next comma.
+/// Reads all arguments. After a mistake it continues at the next comma.
 pub(crate) fn parse(tokens: TokenStream, found: &mut Found) -> Args {
     let mut args = Args::default();
     let read = |input: ParseStream<'_>| {
@@ -164,7 +164,7 @@ fn parse_claim_arguments(content: ParseStream<'_>, claim: &mut ClaimArgs) -> syn
     Ok(())
 }
 
-/// What is left in parentheses after a mistake would be a second error.
+/// The rest of the parentheses after a mistake would lead to a second error.
 fn whole<T>(
     content: ParseStream<'_>,
     read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
@@ -227,7 +227,7 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-/// After a mistake the tokens mean nothing; the next argument may.
+/// After a mistake, skips to the next argument.
 fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
         if input.parse::<TokenTree>().is_err() {

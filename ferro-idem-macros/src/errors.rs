@@ -1,4 +1,4 @@
-//! Every mistake at once, each at its own token.
+//! Reports all mistakes at once, each at its own token.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ pub(crate) fn error_at(tokens: impl ToTokens, message: impl Display) -> Error {
     Error::new_spanned(tokens, message)
 }
 
-/// Collects errors while the work goes on.
+/// Collects errors without stopping at the first.
 #[derive(Default)]
 pub(crate) struct Found(Option<Error>);
 
@@ -22,7 +22,7 @@ impl Found {
         }
     }
 
-    /// Notes an error; the value goes on, if there is one.
+    /// Records an error, and returns the value if there is one.
     pub(crate) fn take<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }

@@ -1,7 +1,7 @@
 //! The attribute of ferro-idem. Use it through `ferro_idem::idempotent_webhook`.
 //!
-//! The stages are a file each: parse what was written (`args`, `handler`), `validate` it, `expand` it.
-//! `stages` goes through them. Everything that is logic at run time is in `ferro_idem::__private`.
+//! Each stage is a module: parse (`args`, `handler`), `validate`, `expand`. `stages` runs them in order. All
+//! logic at run time is in `ferro_idem::__private`.
 
 #![forbid(unsafe_code)]
 
@@ -20,15 +20,16 @@ mod snapshots;
 
 /// Makes an async webhook handler safe to deliver twice.
 ///
-/// It needs no framework: any `async fn` with a log and an event in reach will do, in an axum router, in
-/// another framework, or in the consumer of a queue.
+/// It needs no framework. It works on any `async fn` with a log and an event: in an axum router, in another
+/// framework, or in the consumer of a queue.
 ///
-/// - Without an argument, the **fence**: the event's id is recorded before the body, which runs at most
-///   once. The check stands in the untouched function, so `?`, `return`, drop order and compile errors
-///   are those of the function as written.
-/// - `claim(c)`: the event is claimed before the body and completed after it. If the body fails or
-///   dies, the next delivery runs: at least once, one at a time.
-/// - `transaction(tx)`: mark and effects are committed together after the body: exactly once.
+/// - Without an argument, the **fence**: the event's id is recorded before the body, which runs at most once.
+///   The check is inserted into the function, which stays as it is, so `?`, `return`, drop order and compile
+///   errors are those of the function as written.
+/// - `claim(c)`: the event is claimed before the body and completed after it. If the body fails or the
+///   process dies, the next delivery runs: at least once, one at a time.
+/// - `transaction(tx)`: the mark and the effects are committed together after the body, so the effects happen
+///   exactly once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,8 +100,9 @@ mod snapshots;
 /// `Result` of one of these: `event_id = headers.get("x-delivery-id")`. If there is none, or it is not text, the
 /// reply is `Error::InvalidEventId` (400).
 ///
-/// `only_if` comes first, then the event, then the log. What these expressions lock is free again before the log
-/// is asked; only a log that is itself behind a lock keeps it locked until the mark is made.
+/// `only_if` is evaluated first, then the event, then the log. Locks that these expressions take are released
+/// before the log is called. Only if the log itself is inside a lock is that lock held until the mark is
+/// made.
 ///
 /// ```
 /// use ferro_idem::{Error, MemoryProcessedLog, Outcome, WebhookEvent, idempotent_webhook};
@@ -140,39 +142,41 @@ mod snapshots;
 ///
 /// # Which replies mean "processed"
 ///
-/// Under `claim` and `transaction` the reply decides. A reply of a type with `Settle` counts by it: a 2xx is a
-/// success, every other status is not, in `Ok` too. Of other types, `Result`, `Outcome`, `Option` and `Box` are
-/// looked into, up to three deep. What they hold is
+/// Under `claim` and `transaction` the reply decides. If its type implements `Settle`, that decides: a 2xx is
+/// a success, and every other status is a failure, also inside an `Ok`. For other types, the attribute looks
+/// inside `Result`, `Outcome`, `Option` and `Box`, up to three deep. The value inside is one of these:
 ///
-/// - with the feature `axum`, any `IntoResponse` without `Settle`: it does not compile, because it may carry a
-///   failure. Implement `Settle`, or write `processed = |reply| ..`.
-/// - anything with a method `status()` whose result has `is_success()`, as the responses of other frameworks
-///   have: it counts by that.
-/// - any other value: an `Ok` of it is processed.
+/// - With the feature `axum`, an `IntoResponse` without `Settle`. This does not compile, because the value
+///   may be a failure. Implement `Settle`, or write `processed = |reply| ..`.
+/// - A value with a method `status()` whose result has `is_success()`, such as the responses of other
+///   frameworks. `is_success()` decides.
+/// - Any other value. An `Ok` of it means "processed".
 ///
 /// A panic, or a future that is dropped, is a failure.
 ///
 /// # Drop order
 ///
-/// Under the fence, that of the plain function. Under `claim` and `transaction` the body is an async
-/// block: its locals and the parameters that it uses are dropped at its end, before the event is
-/// settled; parameters that it does not use, at the function's end. `on_error` and `processed` are evaluated
-/// after the body: they cannot use a parameter that the body moved.
+/// Under the fence, the drop order is that of the plain function. Under `claim` and `transaction` the body is
+/// an async block. Its locals and the parameters that it uses are dropped at its end, before the event is
+/// settled. Parameters that it does not use are dropped at the function's end. `on_error` and `processed` are
+/// evaluated after the body, so they cannot use a parameter that the body has moved.
 ///
 /// # `Send`
 ///
-/// Under `claim` and `transaction` the reply is kept while the event is settled. For a future that has to be
-/// `Send`, as an axum handler's, the reply has to be `Send`, its error type included. The block of the body is
-/// on the heap, so that the handler's future holds each argument as often as the plain function's.
+/// Under `claim` and `transaction` the reply is kept while the event is settled. If the future has to be
+/// `Send`, as in an axum handler, the reply has to be `Send` as well, including its error type. The body's
+/// block is on the heap, so that the handler's future stores each argument as often as the plain function's
+/// future.
 ///
 /// # Where it goes
 ///
-/// On an `async fn`: free, method, or in a trait's implementation, also under `#[async_trait]`. Once on a
-/// function: a second one would take the first delivery for a duplicate, and does not compile.
+/// The attribute goes on an `async fn`: a free function, a method, or a method in a trait's implementation,
+/// also under `#[async_trait]`. It may be used once per function. A second attribute would treat the first
+/// delivery as a duplicate, so it does not compile.
 ///
-/// Above an attribute that rewrites the `async fn` (`#[tokio::main]`, `#[async_recursion]`), and above axum's
-/// `#[debug_handler]`: that one checks a copy of the function without its other attributes, where `c` and `tx` do
-/// not exist.
+/// Put it above an attribute that rewrites the `async fn` (`#[tokio::main]`, `#[async_recursion]`), and above
+/// axum's `#[debug_handler]`, which checks a copy of the function without its other attributes, where `c` and
+/// `tx` do not exist.
 #[proc_macro_attribute]
 pub fn idempotent_webhook(
     args: proc_macro::TokenStream,

@@ -1,6 +1,6 @@
-//! The message for each mistake: all of them at once, in order, each with what to write.
+//! Tests the message for each mistake: all are reported at once, in order, and each says what to write.
 //!
-//! Where the carets are is in the UI tests.
+//! The UI tests check where the carets are.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use syn::{File, Item, LitStr};
 
 const HANDLER: &str = "async fn f(log: &L, event: E) {}";
 
-/// The messages of the errors after the item, which is as it was written.
+/// The error messages after the item, which is unchanged.
 fn messages(arguments: &str, item: &str) -> Vec<String> {
     let item: TokenStream = item.parse().unwrap();
     let kept = quote!(#[allow(unused_variables)] #item).to_string();
@@ -185,7 +185,7 @@ fn a_broken_argument_is_not_missing_as_well() {
     );
 }
 
-/// A name in a pattern: not a path, not a field.
+/// A name in a pattern that is neither a path nor a field.
 #[test]
 fn log_and_event_are_found_where_a_pattern_binds_them() {
     for (pattern, is_bound) in [

@@ -1,6 +1,6 @@
-//! Each `expansions/NAME.in.rs` expands to `expansions/NAME.out.rs`.
+//! Tests that each `expansions/NAME.in.rs` expands to `expansions/NAME.out.rs`.
 //!
-//! `BLESS=1 cargo test -p ferro-idem-macros` writes the outputs anew: read the diff.
+//! `BLESS=1 cargo test -p ferro-idem-macros` rewrites the outputs. Read the diff.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Meta};
 
-/// An item under `#[idempotent_webhook(..)]`, in tokens: an item may be anything.
+/// An item under `#[idempotent_webhook(..)]`, as tokens, because any item is allowed.
 struct Case {
     args: TokenStream,
     item: TokenStream,
@@ -41,7 +41,7 @@ fn expand(source: &str) -> TokenStream {
     crate::stages::idempotent_webhook(args, &item)
 }
 
-/// Formatted where it is Rust that syn knows, else as tokens.
+/// Formats the expansion if syn can parse it. Otherwise prints its tokens.
 fn readable(tokens: &TokenStream) -> String {
     match syn::parse2(tokens.clone()) {
         Ok(file) => prettyplease::unparse(&file),

@@ -1,4 +1,4 @@
-//! The attribute over tokens of `proc_macro2`, which exist outside of a compiler too.
+//! The attribute as a function of `proc_macro2` tokens, which also work outside the compiler.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,9 +6,8 @@ use quote::quote;
 use crate::errors::Found;
 use crate::{args, expand, handler, validate};
 
-/// On a mistake the item stays as it was written, so that its callers still find it and an editor
-/// still completes in it; the errors, all of them, come after it. That its parameters are unused
-/// then is no news.
+/// On a mistake the item is emitted unchanged, so that its callers still find it and an editor still
+/// completes in it. All errors come after it. Warnings about its unused parameters are suppressed.
 pub(crate) fn idempotent_webhook(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut found = Found::default();
     let handler = found.take(handler::parse(item.clone()));

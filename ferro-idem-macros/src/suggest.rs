@@ -1,6 +1,6 @@
-//! "Did you mean".
+//! Finds the argument for "did you mean".
 
-/// The candidate that is a slip of the keyboard away from `written`.
+/// The candidate that differs from `written` by one typing mistake.
 pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let allowed = if written.chars().count() <= 4 { 1 } else { 2 };
     candidates
@@ -11,8 +11,8 @@ pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// How many characters to insert, delete, replace or swap with their neighbour (optimal string
-/// alignment).
+/// The number of characters to insert, delete, replace or swap with their neighbour (optimal string alignment
+/// distance).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

@@ -1,4 +1,5 @@
-//! From what was written to what is meant, or to every reason why not.
+//! Turns the parsed arguments and the handler into a protection, or reports every reason why that is
+//! impossible.
 
 use syn::{Expr, ExprLit, Ident, Lit, Path, parse_quote};
 
@@ -26,7 +27,7 @@ pub(crate) enum Guarantee {
     Transaction { binding: Ident },
 }
 
-/// Where the event's id comes from.
+/// The source of the event's id.
 pub(crate) enum Key {
     Event(Expr),
     EventId(Expr),
@@ -34,9 +35,9 @@ pub(crate) enum Key {
 
 const MAX_SCOPE: usize = 64;
 
-/// Notes every mistake in `found`; the protection is whole only if there is none.
+/// Records every mistake in `found`. The protection is complete only if there is none.
 pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found) -> Option<Protection> {
-    // It is unknown what a broken argument was to be: after one, nothing counts as missing.
+    // After a broken argument, no argument is reported as missing, because the broken one may be it.
     let complete = handler.filter(|_| found.is_empty());
     let log = found.take(args.log.map(unquoted("log")).transpose());
     let key = found.take(key(args.event, args.event_id));
@@ -148,7 +149,7 @@ fn scope(written: Expr) -> syn::Result<String> {
     }
 }
 
-/// Other attributes take expressions in quotes.
+/// Other attributes take expressions in quotes, so users may write them here as well.
 fn unquoted(name: &'static str) -> impl FnOnce(Expr) -> syn::Result<Expr> {
     move |written| match literal(&written) {
         Some(Lit::Str(text)) => {
@@ -161,7 +162,7 @@ fn unquoted(name: &'static str) -> impl FnOnce(Expr) -> syn::Result<Expr> {
     }
 }
 
-/// A `$x:literal` or `$x:expr` of a `macro_rules!` arrives in an invisible group.
+/// A `$x:literal` or `$x:expr` of a `macro_rules!` arrives inside an invisible group.
 fn literal(written: &Expr) -> Option<&Lit> {
     match written {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),

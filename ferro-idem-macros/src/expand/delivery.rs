@@ -1,4 +1,4 @@
-//! What the guarantee is called with: the key and the log.
+//! Generates the key and the log, with which the guarantee is called.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -12,16 +12,16 @@ use crate::validate::Key;
 pub(super) struct Delivery {
     /// Returns if the delivery is not for this handler.
     pub(super) filter: TokenStream,
-    /// Makes a `__ferro_idem_key`. What its expression locks is free again after it.
+    /// Binds `__ferro_idem_key`. A lock that its expression takes is released after the statement.
     pub(super) key: TokenStream,
-    /// The log by reference, which may lock something as long as its statement.
+    /// The log by reference. Its expression may hold a lock until the statement ends.
     pub(super) log: TokenStream,
-    /// Makes a `__ferro_idem_log`, if the log is no place. What making it locks is free again after it,
-    /// unless the log itself is behind the lock.
+    /// Binds `__ferro_idem_log`, if the log is not a place expression. A lock that its expression takes is
+    /// released after the statement, unless the log itself is inside the lock.
     pub(super) bind_log: TokenStream,
-    /// The log as it is after `bind_log`.
+    /// The log after `bind_log`.
     pub(super) bound_log: TokenStream,
-    /// Where the log was written.
+    /// The span of the log's expression.
     pub(super) log_span: Span,
 }
 
@@ -107,7 +107,7 @@ fn key_statements(runtime: &Runtime, key: Key, scope: Option<String>) -> TokenSt
     statements
 }
 
-/// `app.log`, `&event.id`, `(*event).id`: nothing is made on the way, so nothing is locked.
+/// `app.log`, `&event.id`, `(*event).id`: these create no temporary, so they hold no lock.
 fn is_place(written: &Expr) -> bool {
     match written {
         Expr::Path(_) => true,
@@ -120,7 +120,7 @@ fn is_place(written: &Expr) -> bool {
     }
 }
 
-/// `&event.id` lives as long as its statement, `event.id` as long as the event.
+/// `&event.id` lives until its statement ends, `event.id` as long as the event.
 fn without_reference(written: Expr) -> Expr {
     match written {
         Expr::Reference(ExprReference { mutability: None, expr, .. }) => without_reference(*expr),
@@ -130,8 +130,8 @@ fn without_reference(written: Expr) -> Expr {
     }
 }
 
-/// `&EXPR`, with parentheses if it needs them. The `&` counts as the user's, so that an error points at all
-/// of the expression and not at its first token.
+/// `&EXPR`, with parentheses if they are needed. The `&` has the user's span, so that an error points at the
+/// whole expression and not only at its first token.
 fn borrowed(expr: Expr) -> TokenStream {
     let and_token = Token![&](expr.span());
     ExprReference { attrs: Vec::new(), and_token, mutability: None, expr: Box::new(expr) }.into_token_stream()

@@ -1,4 +1,4 @@
-//! The fence: a block in front of the body.
+//! Generates the fence: a block before the body.
 //!
 //! ```text
 //! async fn on_event<L: ProcessedEventLog>(log: &L, event: StripeEvent) -> Result<(), AppError> {
@@ -18,9 +18,10 @@
 //! }
 //! ```
 //!
-//! Nothing of the block is alive in the body: drop order, borrows and the future's size are those of the
-//! plain function. What the log's expression locks is free again before a duplicate is answered. Each result
-//! has a name, because in edition 2021 the temporaries of a block's tail outlive its bindings.
+//! No value of the block lives into the body, so drop order, borrows and the future's size are those of the
+//! plain function. A lock that the log's expression takes is released before a duplicate is answered. Each
+//! result is bound to a name, because in edition 2021 the temporaries of a block's tail expression outlive
+//! its bindings.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;

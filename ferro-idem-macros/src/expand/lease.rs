@@ -1,4 +1,4 @@
-//! `lease = EXPR`.
+//! Generates the lease of `lease = EXPR`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -7,7 +7,7 @@ use syn::{Expr, ExprCall, ExprPath, Lit};
 
 use super::{Runtime, value};
 
-/// The value of `__ferro_idem_lease`; checked at compile time if it is known then.
+/// The value of `__ferro_idem_lease`. A constant lease is checked at compile time.
 pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
     match written {
         None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
@@ -17,7 +17,8 @@ pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
             if may_name_a_parameter(&lease) {
                 quote_spanned!(here=> const { #checked_lease(#lease) })
             } else {
-                // An item is evaluated by `cargo check`; a `const` block only where code is made of it.
+                // `cargo check` evaluates an item. It evaluates a `const` block only if code is generated for
+                // it.
                 quote_spanned! {here=>
                     {
                         const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked_lease(#lease);
@@ -30,7 +31,8 @@ pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
     }
 }
 
-/// `Duration::from_secs(120)`, `LEASE`: what is surely a constant. Others are checked at run time.
+/// Whether the expression is surely a constant, such as `Duration::from_secs(120)` or `LEASE`. Other
+/// expressions are checked at run time.
 fn is_constant(lease: &Expr) -> bool {
     let last = |path: &ExprPath| path.path.segments.last().map(|segment| segment.ident.to_string());
     match lease {
@@ -77,7 +79,7 @@ mod tests {
         syn::parse2(written.clone()).unwrap()
     }
 
-    /// As it is, in parentheses, and as a `macro_rules!` hands it on.
+    /// Removes parentheses, and the invisible group that a `macro_rules!` puts around an expression.
     fn wrapped(written: &TokenStream) -> [TokenStream; 3] {
         let invisible = Group::new(Delimiter::None, written.clone());
         [written.clone(), quote!((#written)), quote!(#invisible)]

@@ -1,12 +1,12 @@
-//! What stands around the body.
+//! Generates the code around the body.
 //!
-//! - `fence` puts a block in front of it, in the untouched function.
-//! - `settling` (claim and transaction) wraps it, because it settles after it.
+//! - `fence` puts a block before the body, in the unchanged function.
+//! - `settling` (claim and transaction) wraps the body, because it settles after the body.
 //!
-//! Everything that is logic is in `ferro_idem::__private`. Names and paths are hygienic
-//! (`mixed_site`) and located at the user's tokens, where a type error has to point. That hygiene does not
-//! tell a binding from a constant, a static or a unit variant of that name, and method lookup knows no
-//! hygiene at all: bindings begin with `__ferro_idem_`, and calls are written with paths.
+//! All logic is in `ferro_idem::__private`. Names and paths are hygienic (`mixed_site`) and have the span of
+//! the user's tokens, to which a type error has to point. This hygiene does not distinguish a binding from a
+//! constant, a static or a unit variant of the same name, and method lookup has no hygiene at all. Therefore
+//! bindings begin with `__ferro_idem_`, and calls are written as paths.
 
 mod delivery;
 mod fence;
@@ -58,12 +58,11 @@ pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     })
 }
 
-/// The runtime crate, by the path that the user's crate knows it by.
+/// The path of the runtime crate in the user's crate.
 struct Runtime(Path);
 
 impl Runtime {
-    /// `::ferro_idem::__private::NAME`, located at `span`: what is wrong with the call is reported
-    /// there.
+    /// `::ferro_idem::__private::NAME` with the span `span`, where an error about the call is reported.
     fn call(&self, name: &str, span: Span) -> TokenStream {
         let krate = &self.0;
         let name = Ident::new(name, Span::mixed_site());
@@ -77,12 +76,12 @@ impl Runtime {
     }
 }
 
-/// Hygiene of the macro, place of the user's token.
+/// A span with the macro's hygiene and the location of the user's token.
 fn hygienic_at(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
 
-/// The return type, where a reply that it cannot give is to be reported.
+/// The span of the return type, where a missing reply is reported.
 fn return_span(handler: &Handler) -> Span {
     match &handler.signature.output {
         ReturnType::Type(_, ty) => ty.span(),
@@ -90,8 +89,7 @@ fn return_span(handler: &Handler) -> Span {
     }
 }
 
-/// A block stands in a `match` arm: after `return`, or as an argument, rustc would call its braces
-/// unused.
+/// Removes the braces of a block. After `return` or as an argument, rustc would report them as unused.
 fn value(expr: Expr) -> TokenStream {
     match expr {
         Expr::Block(block) => quote_spanned!(Span::mixed_site()=> match () { () => #block }),

@@ -1,4 +1,4 @@
-//! What is answered if the body does not run to its end, and what its reply means.
+//! Generates the replies if the body does not run to its end, and the judgement of its reply.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -7,12 +7,12 @@ use syn::{Expr, ExprCall, ExprIf, ExprPath, Stmt};
 
 use super::{Runtime, hygienic_at, value};
 
-/// Statements that return from the handler, one for each case.
+/// Statements that return from the handler, one per case.
 pub(super) struct Replies {
     pub(super) duplicate: TokenStream,
-    /// If the delivery is not for this handler.
+    /// The reply if the delivery is not for this handler.
     pub(super) ignored: TokenStream,
-    /// Of a `__ferro_idem_error`.
+    /// The reply to an error, from `__ferro_idem_error`.
     pub(super) error: TokenStream,
 }
 
@@ -51,7 +51,7 @@ impl Replies {
     }
 }
 
-/// `return EXPR;`, which is unreachable code if the expression returns or panics by itself.
+/// `return EXPR;`. The `return` is unreachable if the expression returns or panics by itself.
 fn returned(written: Expr, reply: impl FnOnce(TokenStream) -> TokenStream) -> TokenStream {
     if diverges(&written) {
         return as_written(&written);
@@ -66,12 +66,13 @@ fn returned(written: Expr, reply: impl FnOnce(TokenStream) -> TokenStream) -> To
     }
 }
 
-/// An expression that leaves the handler by itself. Its `return` is needed where the user wrote it.
+/// An expression that leaves the handler by itself. The `return` that the user wrote has to stay.
 fn as_written(written: &Expr) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> #[allow(clippy::needless_return)] { #written; })
 }
 
-/// In place of a reply: `return Err(..)`, `panic!(..)`, and blocks that end with one.
+/// Whether the expression leaves the handler: `return Err(..)`, `panic!(..)`, and blocks that end with one of
+/// them.
 fn diverges(written: &Expr) -> bool {
     const MACROS: &[&str] = &["bail", "panic", "todo", "unimplemented", "unreachable"];
     match written {
@@ -93,7 +94,7 @@ fn diverges(written: &Expr) -> bool {
     }
 }
 
-/// `Ok(())`, `StatusCode::OK`, `|error| ..`: no more than what needs no look inside.
+/// Whether the expression surely does not leave the handler: `Ok(())`, `StatusCode::OK`, `|error| ..`.
 fn surely_returns(written: &Expr) -> bool {
     match written {
         Expr::Lit(_) | Expr::Path(_) | Expr::Closure(_) => true,
@@ -112,7 +113,7 @@ fn is_constructor(func: &Expr) -> bool {
         if path.segments.last().is_some_and(|last| last.ident.to_string().starts_with(char::is_uppercase)))
 }
 
-/// A closure that says whether a reply means "processed".
+/// A closure that returns whether a reply means "processed".
 ///
 /// ```text
 /// |reply| {
@@ -129,7 +130,7 @@ fn is_constructor(func: &Expr) -> bool {
 /// }
 /// ```
 ///
-/// The bindings have the span of the return type: what is wrong with the reply is reported there.
+/// The bindings have the span of the return type, where an error about the reply is reported.
 pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>) -> TokenStream {
     let here = Span::mixed_site();
     if let Some(written) = written {
@@ -221,7 +222,7 @@ mod tests {
         }
     }
 
-    /// rustc would call its braces unused.
+    /// rustc would report its braces as unused.
     #[test]
     fn a_block_is_not_the_operand_of_return() {
         let answered = returned(parse_quote!({ Ok(()) }), |reply| reply).to_string();

@@ -1,4 +1,4 @@
-//! Claim and transaction: the body in an async block, which is settled by its reply.
+//! Generates claims and transactions: the body runs in an async block, and its reply settles the event.
 //!
 //! ```text
 //! async fn refund(log: &SqliteLog, event: StripeEvent) -> Result<(), AppError> {
@@ -28,11 +28,11 @@
 //! }
 //! ```
 //!
-//! - `None::<R>` gives the block its type before the body is looked at: `?` knows what to convert to,
-//!   and a mismatch points into the body.
-//! - The body is on the heap: in place, the handler's future would hold each argument once more.
-//! - The user's tokens are in no other macro's call, where half-typed code would not parse.
-//! - `error_reply` is written once, so that a closure of the user's is not written twice.
+//! - `None::<R>` gives the block its type before the compiler checks the body, so that `?` knows the type to
+//!   convert to, and a mismatch points into the body.
+//! - The body is on the heap. Otherwise the handler's future would store each argument twice.
+//! - The user's tokens are not inside the call of another macro, where half-typed code would not parse.
+//! - `error_reply` is written once, so that a closure of the user is not duplicated.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -43,13 +43,13 @@ use super::reply::{Replies, is_processed};
 use super::{Runtime, lease};
 use crate::handler::Body;
 
-/// What both guarantees are made of.
+/// The parts that both guarantees share.
 pub(super) struct Settling<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) delivery: Delivery,
     pub(super) replies: Replies,
     pub(super) return_type: TokenStream,
-    /// Where the return type was written.
+    /// The span of the return type.
     pub(super) return_span: Span,
     pub(super) processed: Option<Expr>,
 }
@@ -120,8 +120,8 @@ pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) 
 }
 
 impl Settling<'_> {
-    /// `run` makes, of the body's block and of what judges its reply, the pattern of what the body runs under
-    /// and the code that settles it.
+    /// `run` gets the body's block and the closure that judges its reply. It returns the pattern for the
+    /// guard that the body runs under, and the code that settles the event.
     fn expand(
         self,
         body: &Body,
@@ -171,7 +171,7 @@ fn typed_block(
         #bind
         #statements
     };
-    // The user's braces: a missing tail and half-typed code are reported there.
+    // These are the user's braces, where a missing tail expression and half-typed code are reported.
     let mut block = Group::new(Delimiter::Brace, block);
     block.set_span(*span);
     quote_spanned!(here=> async move #block)

@@ -1,10 +1,10 @@
-//! The items that a body begins with.
+//! Finds the items at the start of a body.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Item, ItemMacro};
 
-/// How many of the tokens, from the first on, are items: `use`, `const`, `fn`, `struct`, ...
+/// The number of tokens at the start that belong to items: `use`, `const`, `fn`, `struct`, ...
 pub(super) fn leading_items(tokens: &[TokenTree]) -> usize {
     if !tokens.first().is_some_and(may_begin_item) {
         return 0;
@@ -16,10 +16,10 @@ pub(super) fn leading_items(tokens: &[TokenTree]) -> usize {
             let left = input.fork().parse::<TokenStream>()?.into_iter().count();
             count = tokens.len() - left;
         }
-        // What is left is the user's, and may not parse.
+        // The rest is the user's code and may not parse.
         input.parse::<TokenStream>().map(drop)
     };
-    // Half-typed items stay where they are.
+    // Half-typed items stay in the body.
     drop(read.parse2(tokens.iter().cloned().collect()));
     count
 }

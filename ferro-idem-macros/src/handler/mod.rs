@@ -1,6 +1,6 @@
 //! The function under the attribute.
 //!
-//! The body stays raw tokens: half-typed code still expands, and is not parsed twice.
+//! The body is kept as raw tokens, so that half-typed code still expands and no code is parsed twice.
 
 mod items;
 mod return_type;
@@ -17,10 +17,10 @@ use self::items::leading_items;
 use self::return_type::{output_of_future, with_inferred_impls};
 use crate::errors::error_at;
 
-/// The ident that only an expansion has, by which a second attribute knows the first.
+/// An identifier that only an expansion contains, so that a second attribute detects the first.
 const MARKER: &str = "__ferro_idem_entry";
 
-/// An async function, in parts that put together again are what was written.
+/// An async function in parts, which together are the function as it was written.
 pub(crate) struct Handler {
     /// Everything before the body.
     pub(crate) head: TokenStream,
@@ -29,16 +29,17 @@ pub(crate) struct Handler {
     form: Form,
 }
 
-/// What a body is made of, without its inner attributes.
+/// The content of a body, without its inner attributes.
 pub(crate) struct Body {
-    /// `use`, `const`, `fn` and other items at the start. They stay there: items after statements are a lint.
+    /// `use`, `const`, `fn` and other items at the start. They stay there, because clippy warns about items
+    /// after statements.
     pub(crate) items: TokenStream,
     pub(crate) statements: TokenStream,
     /// The user's braces.
     pub(crate) span: Span,
 }
 
-/// How it is async, which decides where the guarantee goes.
+/// How the function is async. This decides where the guarantee is inserted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// `async fn`: at the start of its block.
@@ -82,7 +83,8 @@ pub(crate) fn parse(item: TokenStream) -> syn::Result<Handler> {
             "there is no body to protect here: put #[idempotent_webhook] on the implementation",
         ));
     };
-    // Attributes expand from above: the other one stood between, or came by another name or `cfg_attr`.
+    // Attributes expand from the top. The other attribute is below another one, has another name, or comes
+    // from a `cfg_attr`.
     if names_any(body.stream(), &[MARKER]) {
         return Err(error_at(
             &signature.ident,
@@ -111,7 +113,7 @@ fn not_async(signature: &Signature, body: &Group) -> Error {
     error_at(signature.fn_token, message)
 }
 
-/// Whether one of these words is anywhere in the tokens.
+/// Whether one of these words occurs in the tokens.
 fn names_any(tokens: TokenStream, words: &[&str]) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Group(group) => names_any(group.stream(), words),
@@ -120,7 +122,7 @@ fn names_any(tokens: TokenStream, words: &[&str]) -> bool {
     })
 }
 
-/// A block, also as a `macro_rules!` hands on a `$body:block`.
+/// A block, also inside the invisible group that a `macro_rules!` puts around a `$body:block`.
 fn braces(token: &TokenTree) -> Option<Group> {
     let TokenTree::Group(group) = token else { return None };
     match group.delimiter() {
@@ -146,7 +148,7 @@ fn parse_signature(input: ParseStream<'_>) -> syn::Result<Signature> {
     Ok(signature)
 }
 
-/// Where an item that is no function says what it is: `struct`, `impl`, ...
+/// The keyword of an item that is not a function: `struct`, `impl`, ...
 fn keyword_span(head: &[TokenTree]) -> Span {
     let mut idents = head.iter().filter(|token| matches!(token, TokenTree::Ident(_)));
     let keyword = idents.find(|token| !is_ident(token, "pub"));
@@ -161,8 +163,8 @@ fn has_async_trait_lifetime(signature: &Signature) -> bool {
 }
 
 impl Handler {
-    /// The parameter binding with this name, as the user wrote it: its span is the parameter's,
-    /// its hygiene that of a `macro_rules!` that wrote the function.
+    /// The binding with this name in the parameters, as the user wrote it. It has the parameter's span, and
+    /// the hygiene of a `macro_rules!` that generates the function.
     pub(crate) fn binding(&self, name: &str) -> Option<Ident> {
         let parameters = self.signature.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(parameter) => binding_in(parameter.pat.to_token_stream(), name),
@@ -179,7 +181,7 @@ impl Handler {
         }
     }
 
-    /// The function with the user's block rewritten, all of it but its inner attributes.
+    /// The function with the user's block rewritten, except the block's inner attributes.
     pub(crate) fn with_body(self, rewrite: impl FnOnce(Body) -> TokenStream) -> TokenStream {
         let mut function = self.head;
         let body = match self.form {
@@ -194,7 +196,7 @@ impl Handler {
         function
     }
 
-    /// What the body returns, fit to be written in an expression.
+    /// The return type of the body, in a form that can be written in an expression.
     pub(crate) fn return_type(&self) -> TokenStream {
         match (&self.signature.output, self.form) {
             (ReturnType::Default, _) => quote!(()),
@@ -205,8 +207,8 @@ impl Handler {
         }
     }
 
-    /// The attribute's arguments as they have to be written in the body: `#[async_trait]` renamed
-    /// `self` there.
+    /// The attribute's arguments as they have to be written in the body, where `#[async_trait]` has renamed
+    /// `self`.
     pub(crate) fn in_body(&self, args: TokenStream) -> TokenStream {
         match self.form {
             Form::AsyncFn => args,
@@ -215,7 +217,8 @@ impl Handler {
     }
 }
 
-/// The receiver, not the module that begins `self::LOG`: `#[async_trait]` leaves that.
+/// Whether the token is the receiver, and not the module in `self::LOG`, which `#[async_trait]` leaves
+/// unchanged.
 fn with_renamed_self(tokens: TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut renamed: Vec<TokenTree> = Vec::new();
@@ -231,7 +234,7 @@ fn with_renamed_self(tokens: TokenStream) -> TokenStream {
     renamed.into_iter().collect()
 }
 
-/// A name in a pattern that is a binding: not a path, not a field's name before its pattern.
+/// Finds a name in a pattern that is a binding, not a path or a field's name before its pattern.
 fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
     let tokens: Vec<TokenTree> = pattern.into_iter().collect();
     tokens.iter().enumerate().find_map(|(index, token)| match token {
@@ -249,7 +252,7 @@ fn binding_in(pattern: TokenStream, name: &str) -> Option<Ident> {
     })
 }
 
-/// The same in the `let PATTERN = ..` that stand before the user's block, which has bindings of its own.
+/// The same for the `let PATTERN = ..` statements before the user's block. The block has bindings of its own.
 fn binding_in_lets(tokens: &TokenStream, name: &str) -> Option<Ident> {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     if let Some((users_block, _)) = users_block_at_this_depth(&tokens) {
@@ -270,9 +273,9 @@ fn binding_in_lets(tokens: &TokenStream, name: &str) -> Option<Ident> {
     })
 }
 
-/// Rebuilds what `#[async_trait]` made with the user's block, the one in
-/// `let __ret: R = { .. };` or `let _: () = { .. };`, replaced. Other attributes may have wrapped
-/// it further, so it is looked for at any depth, the outermost first.
+/// Replaces the user's block in the expansion of `#[async_trait]`: the block in `let __ret: R = { .. };` or
+/// `let _: () = { .. };`. Other attributes may have wrapped it, so it is searched at any depth, from the
+/// outside in.
 fn in_users_block(tokens: TokenStream, replace: impl FnOnce(Group) -> Group) -> Option<TokenStream> {
     let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
     if let Some((index, block)) = users_block_at_this_depth(&tokens) {

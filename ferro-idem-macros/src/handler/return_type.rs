@@ -1,10 +1,10 @@
-//! What the body returns, as a type that can be written in an expression.
+//! The return type of the body, in a form that can be written in an expression.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 
 use super::{is_ident, is_punct};
 
-/// `impl Bounds` up to the comma or bracket that ends it, as `_`: it cannot be named.
+/// Replaces `impl Bounds`, up to the comma or bracket that ends it, by `_`, because it cannot be named.
 pub(super) fn with_inferred_impls(tokens: TokenStream) -> TokenStream {
     let mut inferred: Vec<TokenTree> = Vec::new();
     let mut tokens = tokens.into_iter().peekable();

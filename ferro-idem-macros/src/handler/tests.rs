@@ -7,7 +7,7 @@ fn the_module_self_is_not_renamed() {
     assert_eq!(with_renamed_self(written).to_string(), renamed.to_string());
 }
 
-/// The function with a `check` in front of what the user wrote.
+/// The function with a `check` before the user's code.
 fn with_check(item: TokenStream) -> String {
     let handler = parse(item).unwrap();
     handler.with_body(|Body { items, statements, .. }| quote!(#items check; #statements)).to_string()
@@ -118,7 +118,7 @@ fn a_binding_of_async_trait_is_found_in_its_lets_alone() {
     assert!(!bound(quote!(let x = event;)));
 }
 
-/// As a `macro_rules!` hands on its `$body:block` and `$item:item`.
+/// In invisible groups, as a `macro_rules!` passes its `$body:block` and `$item:item`.
 #[test]
 fn invisible_groups_are_looked_into() {
     let invisible = |tokens: TokenStream| TokenTree::from(Group::new(Delimiter::None, tokens));

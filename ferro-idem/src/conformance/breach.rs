@@ -1,4 +1,4 @@
-//! How a broken promise is told.
+//! The report of a broken promise.
 
 use std::error::Error as StdError;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// What was seen that the promise does not allow.
+/// An observation that the promise does not allow.
 #[derive(Debug)]
 pub(super) struct Breach(pub(super) String);
 
@@ -18,17 +18,17 @@ pub(super) fn check(kept: bool, seen: impl FnOnce() -> String) -> Kept {
     if kept { Ok(()) } else { Err(Breach(seen())) }
 }
 
-/// For a case about something that this log does not promise.
+/// Passes a case about something that this log does not promise.
 #[expect(clippy::unnecessary_wraps, reason = "it is the last word of a case")]
 pub(super) fn not_promised(what: &str) -> Kept {
     println!("not promised by this log: {what}");
     Ok(())
 }
 
-/// No case waits for a lease or a body: a store that has not answered by then never will.
+/// No case waits for a lease or a body. If a store has not answered after this time, it never will.
 const DEADLINE: Duration = Duration::from_mins(5);
 
-/// Fails the test where the promise was broken.
+/// Fails the test if the promise was broken.
 pub(super) async fn hold(promise: &str, case: impl Future<Output = Kept>) {
     let kept = tokio::time::timeout(DEADLINE, case).await;
     let seen = match kept {
@@ -47,7 +47,7 @@ impl From<Error> for Breach {
         let mut seen = format!("the log failed: {error}");
         let mut source = StdError::source(&error);
         while let Some(cause) = source {
-            // Writing into a string does not fail.
+            // Writing into a string cannot fail.
             let _ = write!(seen, ": {cause}");
             source = cause.source();
         }
@@ -55,11 +55,11 @@ impl From<Error> for Breach {
     }
 }
 
-/// Runs one test on a runtime of its own, with more than one thread: races are real.
+/// Runs one test on a runtime of its own with several threads, so that calls really race.
 ///
 /// # Panics
 ///
-/// Where the promise is broken, or the operating system has no threads to give.
+/// Panics if the promise is broken, or if the operating system cannot start threads.
 #[expect(clippy::expect_used, reason = "without a runtime there is no test")]
 pub fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()

@@ -1,4 +1,5 @@
-//! How the cases deliver: at once from several handles, and again until nobody is in the way.
+//! Delivers events for the cases: concurrently over several handles, and again until no other delivery has
+//! the event.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,23 +15,23 @@ use crate::event::EventRef;
 use crate::owner::Owner;
 use crate::transaction::{MarkOutcome, TransactionalLog};
 
-/// No case outlives it.
+/// A lease that does not end during a case.
 pub(super) const LONG_LEASE: Duration = Duration::from_mins(10);
 
-/// Over as soon as it is waited for.
+/// A lease that ends within milliseconds.
 pub(super) const SHORT_LEASE: Duration = Duration::from_millis(5);
 
-/// For what has to come, however slow the store is.
+/// How long a case waits for an answer that has to come, however slow the store is.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Between two looks, so that a server has time for others.
+/// The pause between two tries, so that the server has time for other calls.
 const PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) const RACERS: usize = 32;
 pub(super) const ROUNDS: usize = 10;
 pub(super) const HANDLES: usize = 4;
 
-/// Several handles.
+/// Opens several handles.
 pub(super) async fn handles<S: Store>(store: &S) -> Vec<Arc<S::Log>> {
     let mut handles = Vec::new();
     for _ in 0..HANDLES {
@@ -39,7 +40,7 @@ pub(super) async fn handles<S: Store>(store: &S) -> Vec<Arc<S::Log>> {
     handles
 }
 
-/// Delivers [`RACERS`] times at once, over all handles.
+/// Makes [`RACERS`] concurrent deliveries over all handles.
 pub(super) async fn race<L, T, Delivery>(
     handles: &[Arc<L>],
     deliver: impl Fn(usize, Arc<L>) -> Delivery,
@@ -59,7 +60,7 @@ where
     Ok(outcomes)
 }
 
-/// Waits for what has to come.
+/// Waits for an answer that has to come.
 pub(super) struct Patience {
     what: &'static str,
     start: Instant,
@@ -70,7 +71,7 @@ impl Patience {
         Self { what, start: Instant::now() }
     }
 
-    /// Before the next look.
+    /// Waits before the next try.
     pub(super) async fn wait(&self) -> Kept {
         if self.start.elapsed() > PATIENCE {
             return Err(Breach(format!("the {} did not come within {PATIENCE:?}", self.what)));
@@ -89,7 +90,7 @@ pub(super) async fn claim<L: ClaimLog>(
     Ok(log.claim(event(id)?, owner, lease).await?)
 }
 
-/// A claim of a new owner that has to be acquired at once.
+/// Claims as a new owner. The claim has to be acquired at once.
 pub(super) async fn acquire<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> Kept<Ownership> {
     let owner = Owner::random()?;
     match claim(log, id, owner, lease).await? {
@@ -98,7 +99,7 @@ pub(super) async fn acquire<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> 
     }
 }
 
-/// Claims for a new owner until the lease of the one before is over.
+/// Claims as a new owner until the lease of the claim before has ended.
 pub(super) async fn take_over<L: ClaimLog>(log: &L, id: &str, lease: Duration) -> Kept<Ownership> {
     let owner = Owner::random()?;
     let token = take_over_as(log, id, owner, lease).await?;
@@ -120,7 +121,7 @@ pub(super) async fn take_over_as<L: ClaimLog>(log: &L, id: &str, owner: Owner, l
     }
 }
 
-/// Begins and marks. A store that refuses because another transaction is in the way is asked again.
+/// Begins and marks, and tries again while another transaction blocks it.
 pub(super) async fn mark_in<L: TransactionalLog>(log: &L, id: &str) -> Kept<(L::Transaction, MarkOutcome)> {
     let patience = Patience::for_the("mark in a transaction");
     loop {
@@ -141,8 +142,8 @@ pub(super) async fn try_mark_in<L: TransactionalLog>(
     Ok((transaction, outcome))
 }
 
-/// Marks until no other transaction has the event, and ends this one: by a commit where `commit`
-/// says so and the mark was the first, by a rollback otherwise.
+/// Marks until no other transaction has the event, and ends the transaction: by a commit if `commit` is set
+/// and the mark was the first, otherwise by a rollback.
 pub(super) async fn transact<L: TransactionalLog>(log: &L, id: &str, commit: bool) -> Kept<MarkOutcome> {
     let patience = Patience::for_the("end of the other transaction");
     loop {

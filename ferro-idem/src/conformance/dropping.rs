@@ -1,17 +1,17 @@
-//! A delivery whose client hangs up.
+//! Drops futures half-way, as a hang-up of the client does.
 
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-/// More than any log has awaits in one call.
+/// More than the number of awaits in one call of any log.
 pub(super) const MOST_POLLS: usize = 24;
 
-/// Polls `future` each time it wakes, `polls` times at most, and drops it there. One that never
-/// wakes is only to be polled once.
+/// Polls `future` each time it wakes, at most `polls` times, and then drops it. A future that never wakes may
+/// only be polled once.
 ///
-/// `Some` where it was ready before that. For a future with N awaits that were pending, 0 to N
-/// drops it at each of them.
+/// Returns `Some` if the future was ready before that. If a future has N pending awaits, calls with 0 to N
+/// polls drop it at each of them.
 pub async fn drop_after_polls<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;

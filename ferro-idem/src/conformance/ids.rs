@@ -1,8 +1,8 @@
-//! Ids that stores confuse, cut or refuse.
+//! Ids that stores may confuse, shorten or refuse.
 
 use crate::event::EventRef;
 
-/// Equal under some collation, some numeric affinity, some pattern or some normal form.
+/// Ids that are equal under some collation, numeric affinity, pattern or normal form.
 pub(super) const NEAR_EQUAL: [&str; 26] = [
     "evt_a",
     "EVT_A",
@@ -32,7 +32,7 @@ pub(super) const NEAR_EQUAL: [&str; 26] = [
     "*",
 ];
 
-/// As short and as long as ids may be. The last three are of full length and differ in the last byte.
+/// The shortest and the longest valid ids. The last three have the full length and differ in the last byte.
 pub(super) fn at_the_limits() -> Vec<String> {
     let most = EventRef::MAX_ID_BYTES;
     let wide = "\u{e9}".repeat(most / 2) + "x";
@@ -40,13 +40,13 @@ pub(super) fn at_the_limits() -> Vec<String> {
     vec!["x".into(), "x".repeat(30), "x".repeat(31), long("").clone(), wide, long("x"), long("y"), long(" ")]
 }
 
-/// What no log takes: nothing at all, NUL, and a byte too many.
+/// Ids that every log refuses: an empty id, ids with NUL, and an id that is a byte too long.
 pub(super) fn refused() -> [String; 5] {
     let over = EventRef::MAX_ID_BYTES + 1;
     [String::new(), "\0".into(), "evt\0".into(), "x".repeat(over), "\u{e9}".repeat(over / 2)]
 }
 
-/// Text that a statement, a script or a pattern could take for its own.
+/// Text that could be read as part of a statement, a script or a pattern.
 pub(super) const HOSTILE: [&str; 6] = [
     "'); DROP TABLE stripe_processed_events; --",
     "\"; DELETE FROM stripe_processed_events; \"",

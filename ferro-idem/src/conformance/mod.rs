@@ -1,7 +1,7 @@
-//! What every log promises, as tests for a log of your own.
+//! The promises of every log, as tests for a log of your own.
 //!
-//! A [`Store`] gives handles on one store, as several processes have them. [`tests!`] makes a test of each
-//! case, so that `cargo test` lists them; each test gets a store of its own, which has to be empty.
+//! A [`Store`] opens handles to one store, as several processes would. [`tests!`] turns each case into a
+//! test, so that `cargo test` lists them. Each test gets a store of its own, which has to be empty.
 //!
 //! ```
 //! use std::collections::HashSet;
@@ -47,24 +47,24 @@
 //! | [`fence_with_transactions`](fn@fence_with_transactions) | both | the same |
 //! | [`claims_with_transactions`](fn@claims_with_transactions) | both | the same |
 //!
-//! Each function names its cases, and runs them one after another on one empty store; it is what to
-//! call where `tests!` does not fit.
+//! Each function documents its cases, and runs them one after another on one empty store. Call it if `tests!`
+//! does not fit.
 //!
 //! # What the cases rely on
 //!
-//! Nothing has to be fast: a case never fails because a store is slow, only because an answer is wrong
-//! or does not come within minutes. Where a lease has to run out it is a few milliseconds long and the
-//! case asks until it did; where it must not, it is ten minutes long.
+//! A case does not fail because a store is slow. It fails if an answer is wrong or does not come within
+//! minutes. If a lease has to end, it is a few milliseconds long, and the case tries until it has ended. If
+//! it must not end, it is ten minutes long.
 //!
-//! Where a [`Store`] says how effects are written and counted, a log with transactions is tested with them.
+//! If a [`Store`] can write and count effects, transactions are tested with them.
 //!
-//! Several calls are under way on one handle: one of a [`TransactionalLog`](crate::TransactionalLog)
+//! Cases make concurrent calls on one handle, so a handle of a [`TransactionalLog`](crate::TransactionalLog)
 //! needs at least two connections.
 //!
-//! A case fails with the promise that was broken and with what was seen:
+//! If a case fails, its message has the broken promise and the observation:
 //!
 //! ```text
-//! the log broke its promise: of all deliveries of an event at once, exactly one is first.
+//! the log broke its promise: of all concurrent deliveries of an event, exactly one is first.
 //! What was seen: of 32 deliveries of "raced_0" at once, 2 were first
 //! ```
 
@@ -86,7 +86,7 @@ pub use self::suites::*;
 #[doc(inline)]
 pub use crate::__conformance_tests as tests;
 
-/// One test for each case of the suites that are named.
+/// Makes one test of each case of the suites that are named.
 ///
 /// ```
 /// # use ferro_idem::{Error, ProcessedEventLog, async_trait};
@@ -113,9 +113,10 @@ pub use crate::__conformance_tests as tests;
 /// }
 /// ```
 ///
-/// The tests are `my_log::fence::of_many_racers_one_is_first` and so on. Attributes before the suites
-/// go to every test. The expression is evaluated anew for each test, may await, and has to give
-/// an empty [`Store`](crate::conformance::Store); the constant `CASE` in it is the name of the case. The tests bring their own runtime.
+/// The tests are named `my_log::fence::of_many_racers_one_is_first` and so on. Attributes before the suites
+/// are put on every test. The expression is evaluated for each test, may await, and has to return an empty
+/// [`Store`](crate::conformance::Store). In it, the constant `CASE` is the name of the case. The tests have
+/// their own runtime.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
@@ -127,7 +128,7 @@ macro_rules! __conformance_tests {
     };
 }
 
-/// The tests of one suite, in a module of its name.
+/// Makes the tests of one suite, in a module with its name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_suite_tests {

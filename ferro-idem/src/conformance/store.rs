@@ -1,4 +1,4 @@
-//! What a log is tested on.
+//! The store that a log is tested on.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -6,35 +6,35 @@ use std::time::Duration;
 
 use crate::transaction::TransactionalLog;
 
-/// What a log's transaction lends to the body: a connection.
+/// The type that a log's transaction lends to the body: a connection.
 pub type Lent<L> = <<L as TransactionalLog>::Transaction as Deref>::Target;
 
-/// A store that holds nothing yet, and gives handles on it.
+/// An empty store that opens handles.
 ///
-/// Every closure that opens a log is one: `|| async { MyLog::connect(&url).await }`. Implement it for a
-/// type of your own where the log survives a restart, has a purge or has transactions.
+/// Every closure that opens a log implements it: `|| async { MyLog::connect(&url).await }`. Implement it for
+/// a type of your own if the log survives a restart, has a purge or has transactions.
 pub trait Store: Send + Sync {
-    /// The log that is tested.
+    /// The log under test.
     type Log: Send + Sync + 'static;
 
-    /// A handle that is independent of those before, as another process would have it: a pool of its
-    /// own, a connection of its own.
+    /// Opens a handle that is independent of earlier handles, as another process would: with a pool or a
+    /// connection of its own.
     fn open(&self) -> impl Future<Output = Self::Log> + Send;
 
-    /// Restarts what is behind the handles, which were all dropped. `false`, where the log does not say
-    /// that it survives that.
+    /// Restarts the store. All handles were dropped before. Returns `false` if the log does not promise to
+    /// survive a restart.
     fn restart(&self) -> impl Future<Output = bool> + Send {
         std::future::ready(false)
     }
 
-    /// Purges what is older than `older_than`, and says how many events that were. `None`, where the log
+    /// Purges events that are older than `older_than`, and returns their number. Returns `None` if the log
     /// has no purge.
     fn purge(&self, log: &Self::Log, older_than: Duration) -> impl Future<Output = Option<u64>> + Send {
         let _ = (log, older_than);
         std::future::ready(None)
     }
 
-    /// Writes an effect of the event as a body does, through what the transaction lends to it.
+    /// Writes an effect of the event through the transaction's connection, as a body does.
     fn write_effect(&self, lent: &mut Lent<Self::Log>, event_id: &str) -> impl Future<Output = ()> + Send
     where
         Self::Log: TransactionalLog,
@@ -43,15 +43,15 @@ pub trait Store: Send + Sync {
         std::future::ready(())
     }
 
-    /// How many effects of the event there are, for everybody. `None`, where
-    /// [`write_effect`](Self::write_effect) writes none.
+    /// The number of effects of the event that other connections see. `None` if
+    /// [`write_effect`](Self::write_effect) writes nothing.
     fn effects(&self, log: &Self::Log, event_id: &str) -> impl Future<Output = Option<u64>> + Send {
         let _ = (log, event_id);
         std::future::ready(None)
     }
 
-    /// Rolls the transaction back behind the log's back, as a database does by itself after a deadlock: in
-    /// SQL, `ROLLBACK`. `false`, where that cannot be.
+    /// Rolls the transaction back without the log, as a database does by itself after a deadlock. In SQL this
+    /// is `ROLLBACK`. Returns `false` if that is impossible.
     fn roll_back_from_within(&self, lent: &mut Lent<Self::Log>) -> impl Future<Output = bool> + Send
     where
         Self::Log: TransactionalLog,

@@ -1,4 +1,4 @@
-//! The list of cases, written once: the functions, the tests and the documentation are made of it.
+//! The list of cases. The functions, the tests and the documentation are generated from it.
 
 use super::{Store, breach, cases};
 use crate::claim::ClaimLog;
@@ -11,7 +11,7 @@ use crate::transaction::TransactionalLog;
 macro_rules! __conformance_cases {
     (fence $then:path, $passed:tt) => { $then! { $passed fence [ProcessedEventLog]
         of_many_racers_one_is_first
-            "of all deliveries of an event at once, exactly one is first",
+            "of all concurrent deliveries of an event, exactly one is first",
         near_equal_ids_are_different_events
             "ids are compared byte for byte",
         ids_at_the_limits_are_kept
@@ -19,37 +19,37 @@ macro_rules! __conformance_cases {
         bad_ids_are_refused
             "an id that is empty, holds NUL or is over 255 bytes long is refused as invalid",
         hostile_ids_are_only_text
-            "whatever an id or a type holds, it is only text",
+            "an id or a type is only text, whatever characters it holds",
         a_type_makes_no_other_event
-            "an event is the same with its type and without",
+            "an event with its type is the same event as without it",
         a_mark_dropped_at_any_await_harms_nobody
-            "a mark that is dropped at any await was made or was not, and harms no other call",
+            "a mark that is dropped at any await was made or not made, and affects no other call",
         marks_survive_a_restart
             "a mark survives a restart of the store",
         random_steps_follow_the_model
-            "whatever is marked in whatever order, the first mark of each event is first, and no other",
+            "in any order of marks, exactly the first mark of each event is first",
     } };
     (claims $then:path, $passed:tt) => { $then! { $passed claims [ClaimLog]
         of_many_racers_one_acquires
-            "of all claims of an event at once, exactly one is acquired",
+            "of all concurrent claims of an event, exactly one is acquired",
         near_equal_ids_are_different_events
             "ids are compared byte for byte",
         ids_at_the_limits_are_kept
             "an id of 1 to 255 bytes is kept whole",
         hostile_ids_are_only_text
-            "whatever an id or a type holds, it is only text",
+            "an id or a type is only text, whatever characters it holds",
         a_live_claim_is_in_progress
-            "while one delivery has an event, every other is told for how long",
+            "while one delivery holds an event, every other gets the time that is left of its lease",
         the_same_owner_again_is_the_same_claim
-            "a claim that is repeated with its owner is the same claim under the same fencing token",
+            "a claim that is repeated by its owner is the same claim with the same fencing token",
         owner_and_fence_together_are_the_claim
-            "only the pair of owner and fencing token renews, completes or releases",
+            "a claim is renewed, completed or released only by the pair of owner and fencing token",
         a_renewed_claim_lasts_for_the_new_lease
             "renewing makes a claim last for the new lease",
         a_lease_that_ran_out_is_taken_over_under_a_higher_fence
-            "an event whose lease ran out is the next delivery's, under a higher fencing token",
+            "after a lease has ended, the next delivery gets the event with a higher fencing token",
         racers_for_a_lease_that_ran_out_have_one_winner
-            "of all claims of an event whose lease ran out, exactly one is acquired",
+            "after a lease has ended, exactly one of all concurrent claims is acquired",
         a_zombie_completes_nothing
             "a delivery that lost its lease completes nothing",
         a_zombie_releases_nothing
@@ -57,107 +57,107 @@ macro_rules! __conformance_cases {
         a_zombie_renews_nothing
             "a delivery that lost its lease renews nothing",
         a_released_event_is_claimed_at_once
-            "a released event is the next delivery's at once, under a higher fencing token, and can be completed",
+            "after a release, the next delivery gets the event at once with a higher fencing token, and can \
+             complete it",
         what_is_released_cannot_be_renewed_or_completed
             "a claim that was released is neither renewed nor completed",
         to_release_again_is_no_failure
-            "to release again what this claim released is true, until another delivery has the event",
+            "a second release of the same claim is true, until another delivery has the event",
         a_withdrawn_claim_is_over
-            "a claim that was withdrawn settles nothing, and the event is the next delivery's at once, above \
-             every fencing token before it",
+            "after a withdrawal, the claim can settle nothing, and the next delivery gets the event at once with \
+             a fencing token above every one that a body has seen",
         to_complete_again_is_no_failure
-            "to complete again what this claim completed is true",
+            "a second completion of the same claim is true",
         what_is_processed_stays_processed
-            "what is processed is never claimed, renewed or released again",
+            "a processed event is never claimed, renewed or released again",
         an_unknown_event_is_nobodys
             "an event that was never claimed can be neither renewed nor completed nor released",
         a_handle_is_the_same_store
-            "what `handle` gives is the same store",
+            "`handle` returns a handle to the same store",
         a_call_dropped_at_any_await_harms_nobody
-            "a call that is dropped at any await was made or was not, and can be repeated",
+            "a call that is dropped at any await was carried out or not, and can be repeated",
         a_purge_spares_live_claims
             "a purge never touches a live claim",
         claims_survive_a_restart
             "a claim, a completion and a fencing token survive a restart of the store",
         random_steps_follow_the_model
-            "whatever several owners do in whatever order, each answer is what the contract says",
+            "in any order of calls by several owners, each answer is the one of the contract",
     } };
     (transactions $then:path, $passed:tt) => { $then! { $passed transactions [TransactionalLog]
         of_many_racers_one_is_first
-            "of all deliveries of an event at once, exactly one commits",
+            "of all concurrent deliveries of an event, exactly one commits",
         near_equal_ids_are_different_events
             "ids are compared byte for byte",
         ids_at_the_limits_are_kept
             "an id of 1 to 255 bytes is kept whole",
         hostile_ids_are_only_text
-            "whatever an id or a type holds, it is only text",
+            "an id or a type is only text, whatever characters it holds",
         a_commit_keeps_the_event
-            "what was committed is processed, for every handle",
+            "a committed event is processed for every handle",
         a_rollback_frees_the_event
-            "what was rolled back is the next delivery's",
+            "after a rollback, the next delivery gets the event",
         a_dropped_transaction_frees_the_event
             "a transaction that is dropped is rolled back",
         effects_are_there_where_the_event_was_committed
-            "what a body wrote through its transaction is there once it was committed, and only then",
+            "what a body writes through its transaction is visible after the commit, and not before",
         a_commit_without_its_mark_is_an_error
-            "where the store rolled a transaction back by itself, its commit is an error and the event the \
-             next delivery's",
+            "if the store has rolled a transaction back by itself, its commit is an error, and the next delivery \
+             gets the event",
         a_second_delivery_meanwhile_is_in_progress
-            "while a transaction is open, another delivery of its event is told to come again",
+            "while a transaction is open, another delivery of its event is in progress",
         another_event_is_not_disturbed
-            "an open transaction never stands in for another event's",
+            "an open transaction never blocks the transaction of another event",
         a_delivery_dropped_at_any_await_harms_nobody
-            "a delivery that is dropped at any await was committed or rolled back, and harms no other",
+            "a delivery that is dropped at any await was committed or rolled back, and affects no other",
         commits_survive_a_restart
-            "what was committed survives a restart of the store, and what was not does not",
+            "after a restart of the store, exactly the committed events are processed",
         random_steps_follow_the_model
-            "whatever is committed, rolled back or dropped in whatever order, each event is first until \
-             it is committed",
+            "in any order of commits, rollbacks and drops, each event is first until it is committed",
     } };
     (fence_with_claims $then:path, $passed:tt) => { $then! { $passed fence_with_claims
         [ProcessedEventLog + ClaimLog]
         a_mark_is_processed_for_a_claim
-            "what a plain fence marked is processed for a claim",
+            "an event that a plain fence has marked is processed for a claim",
         a_claimed_event_is_seen_by_a_fence
-            "a claimed event counts as seen under a plain fence, and is still the claim's to complete",
+            "a claimed event counts as seen under a plain fence, and the claim can still complete it",
         a_released_event_is_seen_by_a_fence
-            "a released event counts as seen under a plain fence, and is still the next claim's",
+            "a released event counts as seen under a plain fence, and the next claim still gets it",
         a_completed_event_is_seen_by_a_fence
             "a completed event counts as seen under a plain fence",
         of_marks_and_claims_at_once_one_has_the_event
-            "of all marks and claims of an event at once, exactly one has it",
+            "of all concurrent marks and claims of an event, exactly one gets it",
         random_steps_follow_the_model
-            "whatever fences and claims do in whatever order, each answer is what the contract says",
+            "in any order of marks and claims, each answer is the one of the contract",
     } };
     (fence_with_transactions $then:path, $passed:tt) => { $then! { $passed fence_with_transactions
         [ProcessedEventLog + TransactionalLog]
         a_mark_is_processed_for_a_transaction
-            "what a plain fence marked is processed for a transaction",
+            "an event that a plain fence has marked is processed for a transaction",
         a_commit_is_seen_by_a_fence
-            "what a transaction committed counts as seen under a plain fence",
+            "an event that a transaction has committed counts as seen under a plain fence",
         a_rollback_leaves_the_event_to_a_fence
-            "what a transaction rolled back is first under a plain fence",
+            "after a transaction was rolled back, the event is first under a plain fence",
     } };
     (claims_with_transactions $then:path, $passed:tt) => { $then! { $passed claims_with_transactions
         [ClaimLog + TransactionalLog]
         a_live_claim_is_in_progress_for_a_transaction
-            "a claimed event is in progress for a transaction, and is still the claim's to complete",
+            "a claimed event is in progress for a transaction, and the claim can still complete it",
         a_released_event_is_taken_over_by_a_transaction
-            "a released event is a transaction's, and its commit leaves the old claim nothing to settle",
+            "a transaction gets a released event, and after its commit the old claim can settle nothing",
         a_lease_that_ran_out_is_taken_over_by_a_transaction
-            "an event whose lease ran out is a transaction's, and the old claim can settle nothing",
+            "after a lease has ended, a transaction gets the event, and the old claim can settle nothing",
         a_rollback_leaves_a_released_event_to_the_next_claim
-            "a takeover that is rolled back leaves the event to the next claim",
+            "after a takeover was rolled back, the next claim gets the event",
         a_commit_is_processed_for_a_claim
-            "what a transaction committed is processed for a claim",
+            "an event that a transaction has committed is processed for a claim",
         a_completed_event_is_processed_for_a_transaction
-            "what a claim completed is processed for a transaction",
+            "an event that a claim has completed is processed for a transaction",
         random_steps_follow_the_model
-            "whatever claims and transactions do in whatever order, each answer is what the contract says",
+            "in any order of claims and transactions, each answer is the one of the contract",
     } };
 }
 
-/// The functions of a suite, from its list.
+/// Generates the function of a suite from its list.
 macro_rules! suite {
     ({} $suite:ident $bounds:tt $($case:ident $promise:literal,)+) => {
         suite! { @run $suite $bounds $($case $promise)+ }
@@ -177,7 +177,7 @@ macro_rules! suite {
         #[doc = "The store has to be empty.\n"]
         #[doc = "| case | the promise |\n|---|---|"]
         $(#[doc = concat!("| `", stringify!($case), "` | ", $promise, " |")])+
-        #[doc = "\n# Panics\n\nWhere a promise is broken."]
+        #[doc = "\n# Panics\n\nIf a promise is broken."]
         pub async fn $suite<S: Store>(store: &S)
         where
             S::Log: $($bound)*,

@@ -1,4 +1,4 @@
-//! One event under claims and in a transaction.
+//! Cases about one event under claims and in a transaction.
 
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::conformance::Store;
@@ -22,7 +22,7 @@ where
     check(log.complete("claimed", held).await?, || "the transaction took the claim away".into())
 }
 
-/// Neither completed nor released nor renewed.
+/// Checks that the old claim can neither complete nor release nor renew.
 async fn nothing_to_settle<L: ClaimLog>(log: &L, id: &str, held: Ownership) -> Kept {
     let settled = log.complete(id, held).await?
         || log.release(id, held).await?

@@ -1,4 +1,4 @@
-//! At most once.
+//! Cases about the fence: at most once.
 
 use crate::conformance::Store;
 use crate::conformance::breach::{Kept, check, not_promised};
@@ -25,7 +25,7 @@ where
     Ok(())
 }
 
-/// Marks all of them, and then all of them again.
+/// Marks all events, and then all of them again.
 async fn each_is_first_once<S: Store>(store: &S, ids: impl Iterator<Item = &str> + Clone) -> Kept
 where
     S::Log: ProcessedEventLog,

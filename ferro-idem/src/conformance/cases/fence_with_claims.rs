@@ -1,4 +1,4 @@
-//! One event under a plain fence and under claims.
+//! Cases about one event under a plain fence and under claims.
 
 use crate::claim::{ClaimLog, ClaimOutcome};
 use crate::conformance::Store;
@@ -65,7 +65,7 @@ where
         let verdicts = race(&handles, |racer, log| {
             let id = id.clone();
             async move {
-                // Every handle marks as well as claims.
+                // Each handle both marks and claims.
                 if (racer / HANDLES).is_multiple_of(2) {
                     return Ok(log.try_mark_processed(&id).await?);
                 }

@@ -1,4 +1,4 @@
-//! One event under a plain fence and in a transaction.
+//! Cases about one event under a plain fence and in a transaction.
 
 use crate::conformance::Store;
 use crate::conformance::breach::{Kept, check};

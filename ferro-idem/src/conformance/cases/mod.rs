@@ -1,4 +1,4 @@
-//! The cases, a module a suite. What each is for is said in [`suites`](super::suites).
+//! The cases, with a module for each suite. [`suites`](super::suites) has the promise of each case.
 
 pub(super) mod claims;
 pub(super) mod claims_with_transactions;

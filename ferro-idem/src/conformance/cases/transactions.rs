@@ -1,4 +1,4 @@
-//! Exactly once, with the effects.
+//! Cases about transactions: exactly once, together with the effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +34,13 @@ where
     Ok(())
 }
 
-/// The next delivery of `id` runs, and commits.
+/// Checks that the next delivery of `id` runs and commits.
 async fn is_first<L: TransactionalLog>(log: &L, id: &str, what: &str) -> Kept {
     let outcome = transact(log, id, true).await?;
     check(outcome == MarkOutcome::First, || format!("{id:?}, {what}, came to {outcome:?}"))
 }
 
-/// The next delivery of `id` is a duplicate.
+/// Checks that the next delivery of `id` is a duplicate.
 async fn is_processed<L: TransactionalLog>(log: &L, id: &str) -> Kept {
     let outcome = transact(log, id, true).await?;
     check(outcome == MarkOutcome::Processed, || format!("{id:?} was committed, and came to {outcome:?}"))
@@ -119,7 +119,7 @@ where
     is_first(&other, "dropped", "whose transaction was dropped").await
 }
 
-/// Opens the transaction of an event that nobody committed, when no other has it.
+/// Opens a transaction for an event that is not committed, as soon as no other transaction has it.
 async fn open_first<L: TransactionalLog>(log: &L, id: &str) -> Kept<L::Transaction> {
     let patience = Patience::for_the("end of the other transaction");
     loop {
@@ -204,10 +204,10 @@ where
     is_processed(&other, "meanwhile").await
 }
 
-/// For how long a delivery is taken to be slow, and not to be waiting for the transaction that is open.
+/// After this time without an answer, a delivery is assumed to wait for the open transaction.
 const ONLY_WRITER: Duration = Duration::from_secs(1);
 
-/// A store with one writer makes the other event wait: it does not refuse it.
+/// A store with a single writer makes the other event wait, but does not refuse it.
 pub(in crate::conformance) async fn another_event_is_not_disturbed<S: Store>(store: &S) -> Kept
 where
     S::Log: TransactionalLog,
@@ -223,7 +223,7 @@ where
         }
         Kept::Ok(outcome)
     });
-    // Answered while this one is open, unless it has to wait for the only writer.
+    // The other event is answered while this transaction is open, unless it waits for the only writer.
     let meanwhile = tokio::time::timeout(ONLY_WRITER, &mut beside).await;
     S::Log::commit(open).await?;
     let answered = match meanwhile {
@@ -238,7 +238,7 @@ where
     is_processed(&log, "beside").await
 }
 
-/// What `#[idempotent_webhook(transaction(tx))]` makes of a body that does nothing.
+/// The calls of `#[idempotent_webhook(transaction(tx))]` around a body that does nothing.
 async fn deliver<L: TransactionalLog>(log: &L, id: &str) -> Kept<MarkOutcome> {
     match begin(log, Ok(event(id)?)).await {
         Entry::Run(open) => {

@@ -1,5 +1,5 @@
-//! Steps in random order, each compared with the [`Model`]. The same ones every time: a test that fails,
-//! fails again.
+//! Runs steps in random order and compares each answer with the [`Model`]. The seed is fixed, so a failure
+//! can be repeated.
 
 mod model;
 
@@ -24,7 +24,7 @@ const EVENTS: u8 = 3;
 const OWNERS: u8 = 3;
 const HANDLES: usize = 2;
 
-/// Which steps a log knows.
+/// The steps that a log supports.
 #[derive(Clone, Copy)]
 pub(super) struct Kinds(u8);
 
@@ -40,7 +40,7 @@ impl BitOr for Kinds {
     }
 }
 
-/// One step, of one of few events by one of few owners.
+/// One step, for one of a few events and one of a few owners.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     event: u8,
@@ -55,7 +55,7 @@ enum Action {
         typed: bool,
     },
     Claim,
-    /// Claims when the lease of the one who has the event is over.
+    /// Claims after the lease of the current claim has ended.
     TakeOver,
     Renew,
     Complete,
@@ -70,7 +70,7 @@ pub(super) enum Ending {
     Drop,
 }
 
-/// A step as a log is asked for it.
+/// A step with the arguments of the log's method.
 pub(super) enum Call {
     Mark { id: String, typed: bool },
     Claim { id: String, owner: Owner },
@@ -116,7 +116,7 @@ fn steps(kinds: Kinds) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..=STEPS)
 }
 
-/// Runs the sequences, and where one breaks a promise, finds the shortest that does.
+/// Runs the sequences. If one breaks a promise, finds the shortest sequence that does.
 pub(super) async fn follow<S: Store>(
     store: &S,
     kinds: Kinds,
@@ -149,7 +149,7 @@ pub(super) async fn follow<S: Store>(
     Ok(())
 }
 
-/// On events of its own, so that every run begins with nothing.
+/// Uses events of its own, so that every run begins with free events.
 async fn run_once<L>(
     logs: &[L; HANDLES],
     run: usize,
@@ -212,10 +212,10 @@ pub(super) async fn transact<L: TransactionalLog>(log: &L, call: Call) -> Kept<A
     Ok(Answer::Marked(outcome))
 }
 
-/// Waits until the rollback of a dropped transaction has arrived. It may still be on its way, and hold its locks,
+/// Waits until the rollback of a dropped transaction has arrived. Before that it may still hold its locks,
 /// whatever the transaction found.
 async fn is_rolled_back<L: TransactionalLog>(log: &L, id: &str, dropped: MarkOutcome) -> Kept {
-    // A live claim has the event, and would be in the way for ever.
+    // A live claim has the event and would never give it back.
     if matches!(dropped, MarkOutcome::InProgress { .. }) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! A log in the plainest words, written against the contract and against no implementation of it.
+//! A simple model of a log, written from the contract and not from an implementation.
 
 use super::{Action, Answer, Call, EVENTS, Ending, OWNERS, Step};
 use crate::claim::{ClaimOutcome, Ownership};
@@ -14,9 +14,9 @@ pub(super) struct Model {
 
 struct Event {
     state: State,
-    /// The fence of the last claim; 0 where there was none.
+    /// The fencing token of the last claim, or 0 if there was none.
     token: u64,
-    /// The last fence under which each owner had the event; a forged one where it never had.
+    /// The last fencing token under which each owner held the event, or a forged token if it never did.
     tokens: Vec<u64>,
 }
 
@@ -35,7 +35,7 @@ impl Model {
         Ok(Self { owners, events: (0..EVENTS).map(|_| new()).collect() })
     }
 
-    /// What to ask the log for.
+    /// The step, with the arguments for the log.
     pub(super) fn call(&self, step: Step, id: String) -> Call {
         let owner = self.owner(step.owner);
         let held = self.held(step.event, step.owner);
@@ -55,7 +55,7 @@ impl Model {
         }
     }
 
-    /// Takes the step, or says what the answer should have been.
+    /// Takes the step, or returns the answer that was expected.
     pub(super) fn follow(&mut self, step: Step, answer: Answer) -> Result<(), String> {
         match step.action {
             Action::Mark { .. } => self.mark(step, answer),
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    /// A plain fence: whatever was there counts as seen.
+    /// To a plain fence, any row counts as seen.
     fn mark(&mut self, step: Step, answer: Answer) -> Result<(), String> {
         let event = self.event_mut(step.event);
         expect(answer, Answer::First(event.state == State::New))?;
@@ -120,7 +120,7 @@ impl Model {
         }
     }
 
-    /// True where `settled` gives the next state, for the last claim that the owner had.
+    /// Applies `settled` to the last claim of the owner. The answer is true if it returns a next state.
     fn settle(
         &mut self,
         step: Step,

@@ -1,4 +1,4 @@
-//! A lease that ran out, and the zombie that does not know.
+//! Cases about a delivery whose lease has ended and that does not know it yet, called the zombie.
 
 use super::{is_held, is_higher};
 use crate::claim::{ClaimLog, Ownership};
@@ -7,14 +7,14 @@ use crate::conformance::breach::{Kept, check};
 use crate::conformance::delivering::{LONG_LEASE, SHORT_LEASE, acquire, take_over};
 use crate::owner::Owner;
 
-/// A claim whose lease ran out, and the one that took the event over.
+/// A claim whose lease has ended, and the claim that took the event over.
 async fn taken_over<L: ClaimLog>(log: &L, other: &L, id: &str) -> Kept<(Ownership, Ownership)> {
     let zombie = acquire(log, id, SHORT_LEASE).await?;
     let next = take_over(other, id, LONG_LEASE).await?;
     Ok((zombie, next))
 }
 
-/// Whatever the zombie did, the event is the next one's.
+/// Checks that the event belongs to the next delivery, whatever the zombie did.
 async fn is_unharmed<L: ClaimLog>(log: &L, id: &str, next: Ownership) -> Kept {
     is_held(log, id).await?;
     check(log.renew(id, next, LONG_LEASE).await?, || "the zombie took the claim from the next one".into())?;

@@ -1,4 +1,4 @@
-//! At least once, one at a time.
+//! Cases about claims: at least once, one at a time.
 
 mod lost;
 mod racing;
@@ -16,7 +16,7 @@ pub(in crate::conformance) use self::racing::*;
 pub(in crate::conformance) use self::settled::*;
 pub(in crate::conformance) use self::store::*;
 
-/// The claim still holds: a stranger is turned away.
+/// Checks that the claim still holds, so that another owner gets "in progress".
 async fn is_held<L: ClaimLog>(log: &L, id: &str) -> Kept {
     let outcome = claim(log, id, Owner::random()?, LONG_LEASE).await?;
     check(matches!(outcome, ClaimOutcome::InProgress { .. }), || {
@@ -24,7 +24,7 @@ async fn is_held<L: ClaimLog>(log: &L, id: &str) -> Kept {
     })
 }
 
-/// Completed: a stranger is told that it is a duplicate.
+/// Checks that the event is completed, so that another owner gets "processed".
 async fn is_processed<L: ClaimLog>(log: &L, id: &str) -> Kept {
     let outcome = claim(log, id, Owner::random()?, LONG_LEASE).await?;
     check(outcome == ClaimOutcome::Processed, || {

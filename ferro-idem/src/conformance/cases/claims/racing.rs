@@ -1,4 +1,4 @@
-//! Claims at once.
+//! Cases about concurrent claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::conformance::delivering::{
 };
 use crate::owner::Owner;
 
-/// Who of the racers has the event.
+/// The racers that hold the event.
 async fn winners_of<L: ClaimLog + 'static>(handles: &[Arc<L>], id: &str) -> Kept<Vec<Ownership>> {
     let claims = race(handles, |_, log| {
         let id = id.to_owned();
@@ -89,7 +89,7 @@ where
         check(other.renew("renewed", held, lease).await?, || "a live claim was not renewed".into())?;
         outlasts(lease, claim(&log, "renewed", Owner::random()?, LONG_LEASE).await?)?;
     }
-    // A renewal to a short lease is one too: it ends when it says.
+    // Renewing to a shorter lease is allowed as well, and the claim then ends earlier.
     check(log.renew("renewed", held, SHORT_LEASE).await?, || "a live claim was not renewed".into())?;
     let next = take_over(&other, "renewed", LONG_LEASE).await?;
     is_higher(next, held)

@@ -1,4 +1,4 @@
-//! What is completed or released.
+//! Cases about completed and released events.
 
 use super::{is_higher, is_processed};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};

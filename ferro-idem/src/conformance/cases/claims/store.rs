@@ -1,4 +1,4 @@
-//! What happens around a claim: hang-ups, purges, restarts.
+//! Cases about hang-ups, purges and restarts during a claim.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ where
     is_processed(&log, "handed on").await
 }
 
-/// Each step is dropped on its way and then repeated, as after a reply that was lost.
+/// Each call is dropped before it is answered and then repeated, as after a lost reply.
 pub(in crate::conformance) async fn a_call_dropped_at_any_await_harms_nobody<S: Store>(store: &S) -> Kept
 where
     S::Log: ClaimLog,
@@ -48,7 +48,7 @@ where
         }
         is_held(&log, id).await?;
 
-        // An event of its own: what was dropped may still be on its way, and would claim it again.
+        // Uses an event of its own, because the dropped call may still arrive and claim the event again.
         let id = &format!("settled_{polls}");
         let held = acquire(&log, id, LONG_LEASE).await?;
         let repeated =
@@ -75,8 +75,8 @@ where
     let live = acquire(&log, "live at the purge", LONG_LEASE).await?;
     let done = acquire(&log, "done at the purge", LONG_LEASE).await?;
     check(log.complete("done at the purge", done).await?, || "a live claim was not completed".into())?;
-    // Both are as old as the store's clock can tell; when the one that is done goes, the other's age
-    // is over the limit too.
+    // Both rows have the same age on the store's clock. If the purge deletes the processed row, the live
+    // claim is old enough to be deleted as well.
     let patience = Patience::for_the("purge of a processed event");
     loop {
         match store.purge(&log, Duration::ZERO).await {
