@@ -24,7 +24,7 @@ thread_local! {
 
 /// Whether the future that is being polled was dropped by its caller. A request that has not been sent yet is
 /// not sent then, because no caller waits for it. Otherwise such requests would pile up during an outage.
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
 pub(crate) fn is_detached() -> bool {
     IS_DETACHED.get()
 }

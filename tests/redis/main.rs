@@ -5,6 +5,7 @@ mod durability;
 mod eviction;
 mod expiry;
 mod hash;
+mod hung_up;
 mod lost_replies;
 mod refusals;
 mod replica;

@@ -1,5 +1,6 @@
 //! Claims, each step one script.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::request::{Request, When};
 use super::undelivered::Made;
 use super::{RedisLog, millis, script};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::nesting::StoreId;
@@ -48,15 +50,21 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         let attempts = Attempts::until_deadline();
         self.refuse_eviction(&attempts).await?;
-        let event_type = event.recorded_type().unwrap_or_default();
-        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(lease), self.time_to_live(lease));
-        let request = Request {
-            operation: "claim the event",
-            script: &script::CLAIM,
-            event_id: event.id(),
-            when: When::TakenBack(owner, Made::Claim { lease }),
+        let log = self.clone();
+        let (event_id, event_type) = (event.id().to_owned(), event.recorded_type().map(Cow::into_owned));
+        let claiming = async move {
+            let event_type = event_type.as_deref().unwrap_or_default();
+            let time_to_live = log.time_to_live(lease);
+            let arguments = (owner.as_bytes().as_slice(), event_type, millis(lease), time_to_live);
+            let request = Request {
+                operation: "claim the event",
+                script: &script::CLAIM,
+                event_id: &event_id,
+                when: When::TakenBack(owner, Made::Claim { lease }),
+            };
+            log.send_undelivered(attempts, request, arguments).await
         };
-        let (outcome, number) = self.send(attempts, request, arguments).await?;
+        let (outcome, number) = DetachOnDrop::new(claiming).await?.deliver();
         Ok(match outcome {
             0 => ClaimOutcome::Acquired { token: number },
             1 => ClaimOutcome::InProgress { retry_after: Duration::from_millis(number) },

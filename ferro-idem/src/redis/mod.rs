@@ -3,10 +3,13 @@
 mod claim;
 mod eviction;
 mod fault;
+mod gate;
+mod in_doubt;
 mod request;
 mod script;
 mod undelivered;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +18,10 @@ use async_trait::async_trait;
 use redis::aio::{ConnectionLike, ConnectionManager};
 
 use self::eviction::PolicyCheck;
+use self::gate::Gate;
 use self::request::{Leaving, Request, When};
 use self::undelivered::{Made, Undelivered};
+use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::log::{ProcessedEventLog, RETENTION};
@@ -94,9 +99,15 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 /// Marks, claims and renewals carry that deadline on the server's own clock (`TIME`): a server that stood still does
 /// not carry them out afterwards. A mark or claim that may have been made before its call failed, or was dropped,
 /// is taken back in the background until it is known to be gone, so that the next delivery runs. One task a log does
-/// that, for up to 16,384 calls. If the process ends first, a mark stays, and a claim runs out with its lease.
+/// that. While 16,384 calls wait for it, new marks and claims are an [`Error::Store`] after 10 seconds, so that none is
+/// made that could not be taken back. If the process ends first, a mark stays, and a claim runs out with its lease.
 /// Completing and releasing have no deadline: carried out late, they are still true, and the fencing token keeps them
 /// from a later claim.
+///
+/// A server that does not answer is not sent more and more. After 64 requests without an answer, calls wait for one
+/// that changes nothing (`EXISTS`, every 250 ms), within their own deadline. On a cluster, this applies to the events
+/// of one sixteenth of the slots, so that a node that is away does not delay the events of the others. At most 512
+/// requests for each sixteenth are on their way at the same time.
 ///
 /// A server that is gone without a word (a pulled cable, a firewall that drops packets) makes every call an
 /// [`Error::Store`] until TCP gives the connection up, on Linux after a quarter of an hour by default: a
@@ -126,8 +137,8 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// # Cancel safety
 ///
-/// A dropped call leaves the event's hash consistent and the connection usable. The mark or claim that it may have
-/// made is taken back in the background.
+/// A dropped call leaves the event's hash consistent and the connection usable. A request that is on its way continues
+/// in the background, and the mark or claim that it makes, or may have made, is taken back.
 #[derive(Clone)]
 pub struct RedisLog<C = ConnectionManager> {
     connection: C,
@@ -137,10 +148,16 @@ pub struct RedisLog<C = ConnectionManager> {
     shared: Arc<Shared>,
 }
 
+/// What a log needs of its connection.
+trait Connection: ConnectionLike + Clone + Send + Sync + 'static {}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {}
+
 /// What all clones of a log know of the server.
 #[derive(Default)]
 struct Shared {
-    clock: Arc<ServerClock>,
+    clock: ServerClock,
+    gate: Gate,
     policy_check: PolicyCheck,
     leaving: Leaving,
     undelivered: Arc<Undelivered>,
@@ -152,14 +169,12 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 
     /// A log over the application's connection. Sends nothing yet.
     pub fn new(connection: C) -> Self {
-        let clock = Arc::<ServerClock>::default();
-        let undelivered = Arc::new(Undelivered::new(Arc::clone(&clock)));
         Self {
             connection,
             key_prefix: Self::DEFAULT_KEY_PREFIX.as_bytes().into(),
             retention: RETENTION,
             accepts_eviction: false,
-            shared: Arc::new(Shared { clock, undelivered, ..Shared::default() }),
+            shared: Arc::default(),
         }
     }
 
@@ -189,20 +204,28 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     pub fn with_eviction_accepted(self) -> Self {
         Self { accepts_eviction: true, ..self }
     }
+}
 
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let owner = Owner::random()?;
         let attempts = Attempts::until_deadline();
         self.refuse_eviction(&attempts).await?;
-        let event_type = event.recorded_type().unwrap_or_default();
-        let arguments = (owner.as_bytes().as_slice(), &*event_type, millis(self.retention));
-        let request = Request {
-            operation: "mark the event as processed",
-            script: &script::MARK,
-            event_id: event.id(),
-            when: When::TakenBack(owner, Made::Mark),
+        let log = self.clone();
+        let (event_id, event_type) = (event.id().to_owned(), event.recorded_type().map(Cow::into_owned));
+        let marking = async move {
+            let event_type = event_type.as_deref().unwrap_or_default();
+            let arguments = (owner.as_bytes().as_slice(), event_type, millis(log.retention));
+            let request = Request {
+                operation: "mark the event as processed",
+                script: &script::MARK,
+                event_id: &event_id,
+                when: When::TakenBack(owner, Made::Mark),
+            };
+            log.send_undelivered(attempts, request, arguments).await
         };
-        let (outcome, _) = self.send(attempts, request, arguments).await?;
+        // If the caller goes, the answer says whether there is anything to take back.
+        let (outcome, _) = DetachOnDrop::new(marking).await?.deliver();
         Ok(outcome == 1)
     }
 }

@@ -4,15 +4,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::gate::{Lane, Over, Turn};
+use super::in_doubt::{Copies, InDoubt, UndeliveredAnswer};
 use super::script::Script;
 use super::undelivered::{Made, TakeBack};
 use super::{RedisLog, fault};
+use crate::detach_on_drop::is_detached;
 use crate::error::Error;
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime};
+use crate::retry::{ANSWER_WITHIN, Attempts, DEADLINE, FaultKind, NoAnswerInTime};
 use crate::server_clock::NEVER;
 
 /// A script and what it is about.
@@ -35,82 +39,144 @@ pub(super) enum When {
     AtAnyTime,
 }
 
-/// What a script returned: its outcome, and a number that belongs to it.
-pub(super) type Answer = (i64, u64);
-
-/// A mark or a claim that its caller has not heard of. Dropped like that, it is taken back.
-struct InDoubt<'l, C: ConnectionLike + Clone + Send + Sync + 'static> {
-    log: &'l RedisLog<C>,
-    take_back: Option<TakeBack>,
-}
-
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> Drop for InDoubt<'_, C> {
-    fn drop(&mut self) {
-        // Before the server's clock is known, no script is carried out.
-        if let Some(take_back) = self.take_back.take().filter(|made| made.deadline > 0) {
-            self.log.shared.undelivered.take_back(&self.log.connection, take_back);
-        }
+impl When {
+    /// Nobody waits for the answer, so that no further attempt is sent.
+    fn is_over(self) -> bool {
+        matches!(self, Self::TakenBack(..)) && is_detached()
     }
 }
 
+/// A client may send a request once more by itself if its answer takes long, as redis-rs does on a cluster: after 500 ms
+/// by default.
+const RESENT_AFTER: Duration = Duration::from_millis(100);
+
+/// What a script returned: its outcome, and a number that belongs to it.
+pub(super) type Answer = (i64, u64);
+
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
+    /// A script of which nothing is to be taken back.
     pub(super) async fn send(
+        &self,
+        attempts: Attempts,
+        request: Request<'_>,
+        arguments: impl ToRedisArgs + Copy + Send,
+    ) -> Result<Answer, Error> {
+        Ok(self.send_undelivered(attempts, request, arguments).await?.deliver())
+    }
+
+    pub(super) async fn send_undelivered(
         &self,
         mut attempts: Attempts,
         request: Request<'_>,
         arguments: impl ToRedisArgs + Copy + Send,
-    ) -> Result<Answer, Error> {
+    ) -> Result<UndeliveredAnswer<C>, Error> {
         let Request { operation, script, event_id, when } = request;
         let key = [&*self.key_prefix, event_id.as_bytes()].concat();
-        let mut in_doubt = InDoubt {
-            log: self,
-            take_back: match when {
-                When::TakenBack(owner, made) => Some(TakeBack {
-                    key: key.clone(),
-                    owner,
-                    made,
-                    deadline: 0,
-                    passes_at: attempts.deadline(),
-                    remembered_for: self.retention,
-                }),
-                When::BeforeDeadline | When::AtAnyTime => None,
-            },
+        let lane = self.shared.gate.lane(&key);
+        let take_back = match when {
+            When::TakenBack(owner, made) => Some(TakeBack {
+                key: key.clone(),
+                owner,
+                made,
+                deadline: 0,
+                passes_at: attempts.deadline(),
+                remembered_for: self.retention,
+            }),
+            When::BeforeDeadline | When::AtAnyTime => None,
         };
+        let mut in_doubt = InDoubt::new(self, take_back);
         loop {
-            let known = match when {
-                When::AtAnyTime => Some(NEVER),
-                When::TakenBack(..) | When::BeforeDeadline => self.shared.clock.at(attempts.deadline()),
+            let entered = match when {
+                When::TakenBack(..) if !self.shared.undelivered.has_room(self) => Err(too_many_undelivered()),
+                _ => self.enter(lane, &key, &attempts, when).await,
             };
-            let deadline = known.unwrap_or(0);
-            if let Some(take_back) = &mut in_doubt.take_back {
-                take_back.deadline = take_back.deadline.max(deadline);
-            }
-            let run = script.run(self.connection.clone(), &key, (deadline, arguments));
-            let error = match flatten(attempts.attempt(Some(ANSWER_WITHIN), run).await) {
-                Ok((outcome, number, now)) => {
-                    self.shared.clock.set(now);
-                    if outcome >= 0 {
-                        in_doubt.take_back = None;
-                        return Ok((outcome, number));
+            let (error, kind) = match entered {
+                Err(not_sent) => (not_sent, FaultKind::Passing),
+                Ok(permit) => {
+                    let known = match when {
+                        When::AtAnyTime => Some(NEVER),
+                        When::TakenBack(..) | When::BeforeDeadline => {
+                            self.shared.clock.at(attempts.deadline())
+                        }
+                    };
+                    let deadline = known.unwrap_or(0);
+                    in_doubt.send_until(deadline);
+                    let sent_at = Instant::now();
+                    let run = script.run(self.connection.clone(), &key, (deadline, arguments));
+                    let answer = flatten(attempts.attempt(Some(ANSWER_WITHIN), run).await);
+                    drop(permit);
+                    let error = match answer {
+                        Ok((outcome, number, now)) => {
+                            lane.hear();
+                            self.shared.undelivered.hear();
+                            self.shared.clock.set(now);
+                            if outcome >= 0 {
+                                let copies = if attempts.may_have_been_carried_out() {
+                                    Copies::More
+                                } else if sent_at.elapsed() < RESENT_AFTER {
+                                    Copies::One
+                                } else {
+                                    Copies::MaybeMore
+                                };
+                                return Ok(in_doubt.answer((outcome, number), now, copies));
+                            }
+                            if known.is_none() {
+                                continue;
+                            }
+                            too_late()
+                        }
+                        Err(error) => error,
+                    };
+                    let kind = fault::kind_of(&error);
+                    if kind == FaultKind::Unanswered {
+                        lane.miss();
+                    } else {
+                        lane.hear();
                     }
-                    if known.is_none() {
-                        continue;
-                    }
-                    too_late()
+                    (error, kind)
                 }
-                Err(error) => error,
             };
             self.leave_replica(&error).await;
-            let kind = fault::kind_of(&error);
-            if !attempts.again_after(kind).await {
+            if !attempts.again_after(kind).await || when.is_over() {
                 if !attempts.may_have_been_carried_out() {
-                    in_doubt.take_back = None;
-                } else if kind != FaultKind::Permanent {
+                    in_doubt.is_not_made();
+                } else if kind != FaultKind::Permanent && !when.is_over() {
                     // After this, the server does not carry it out, so that the error is true when it is answered.
                     sleep_until(attempts.deadline()).await;
                 }
                 return Err(fault::explain(operation, error));
             }
+        }
+    }
+
+    /// Waits until a script may be sent. If that fails, nothing was sent that changes anything.
+    async fn enter<'l>(
+        &self,
+        lane: &'l Lane,
+        key: &[u8],
+        attempts: &Attempts,
+        when: When,
+    ) -> RedisResult<SemaphorePermit<'l>> {
+        let until_entered = async {
+            loop {
+                match lane.enter(|| when.is_over()).await {
+                    Ok(Turn::Request(permit)) => return Ok(permit),
+                    Ok(Turn::Probe) if self.answers(key).await => lane.hear(),
+                    Ok(Turn::Probe) => {}
+                    Err(Over) => return Err(not_sent("its caller is gone")),
+                }
+            }
+        };
+        flatten(attempts.attempt(Some(DEADLINE), until_entered).await)
+    }
+
+    async fn answers(&self, key: &[u8]) -> bool {
+        let mut connection = self.connection.clone();
+        let mut exists = redis::cmd("EXISTS");
+        match timeout(ANSWER_WITHIN, exists.arg(key).query_async::<Value>(&mut connection)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => fault::kind_of(&error) != FaultKind::Unanswered,
+            Err(_) => false,
         }
     }
 
@@ -136,7 +202,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     ///
     /// After a failover the name may lead elsewhere, but a connection that is open stays where it is. One that
     /// reconnects, such as a `ConnectionManager`, resolves the name again after this.
-    async fn leave_replica(&self, error: &RedisError) {
+    pub(super) async fn leave_replica(&self, error: &RedisError) {
         if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) && self.shared.leaving.is_due() {
             let mut connection = self.connection.clone();
             let quit = redis::cmd("QUIT");
@@ -170,6 +236,14 @@ fn flatten<T>(answer: Result<RedisResult<T>, NoAnswerInTime>) -> RedisResult<T> 
 fn too_late() -> RedisError {
     (ErrorKind::Server(ServerErrorKind::TryAgain), "the server ran the script after the call's deadline")
         .into()
+}
+
+fn too_many_undelivered() -> RedisError {
+    not_sent("too many marks and claims have to be taken back first")
+}
+
+fn not_sent(why: &'static str) -> RedisError {
+    (ErrorKind::Client, why).into()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::args::Guarantee;
 use crate::effects::Effect;
-use crate::sender::{Events, HELD, Known};
+use crate::sender::{ErrorReply, Events, HELD, Known};
 
 /// How many events of each breach are shown.
 const SHOWN: usize = 5;
@@ -24,6 +24,8 @@ pub(crate) struct Findings {
     pub(crate) unexplained: Vec<String>,
     /// Of the lost, those without an interruption, a delivery of which was answered with an error.
     pub(crate) lost_after_error: Vec<String>,
+    /// Of the lost, those without an interruption but that of a worker after it answered with an error.
+    pub(crate) lost_by_kill_after_error: Vec<String>,
     /// A second effect, under claim with a token that was seen before.
     pub(crate) doubled: Vec<String>,
     /// A second effect under a higher fencing token.
@@ -70,18 +72,23 @@ impl Findings {
 
     /// An interruption (a client that hung up, a worker that was killed or stopped) may have ended a body in its
     /// middle, which loses the event under the fence. An error reply explains nothing: the body did not run, so its
-    /// mark has to go.
+    /// mark has to go. It does if its worker was killed or stopped before it took the mark back, and before the sender
+    /// that heard the error came back: marks that are to be taken back are in the worker's memory.
     fn lose(&mut self, event: &str, known: &Known) {
         if event == HELD {
             self.arranged.push(event.to_owned());
             return;
         }
         self.lost.push(event.to_owned());
-        let list = match (known.interrupted + known.errors_of_interrupted, known.errors.is_empty()) {
+        let list = match (known.interrupted, known.errors_of_interrupted(), known.errors.is_empty()) {
             _ if known.ran => &mut self.unexplained,
-            (0, true) => &mut self.unexplained,
-            (0, false) => &mut self.lost_after_error,
-            (1.., _) => return,
+            (0, 0, true) => &mut self.unexplained,
+            (0, 0, false) => &mut self.lost_after_error,
+            (0, 1.., _) => {
+                self.lost_by_kill_after_error.push(format!("{event}: {}", steps(known)));
+                return;
+            }
+            (1.., ..) => return,
         };
         list.push(format!("{event}: {known:?}"));
     }
@@ -103,6 +110,11 @@ impl Findings {
         } else {
             highest.map(|_| &mut self.again)
         }
+    }
+
+    /// Losses that are explained by a kill after an error reply, for people.
+    pub(crate) fn killed_after_error(&self) -> &[String] {
+        self.lost_by_kill_after_error.get(..SHOWN).unwrap_or(&self.lost_by_kill_after_error)
     }
 
     pub(crate) fn breaches(&self, guarantee: Guarantee) -> Vec<String> {
@@ -142,6 +154,22 @@ fn overlaps(effect: &Effect, before: &[&Effect]) -> bool {
     before.iter().filter(|other| other.token > effect.token).any(|other| had(&other))
 }
 
+/// The errors of an event, in milliseconds after its first 2xx.
+fn steps(known: &Known) -> String {
+    let after = |at: u64| {
+        let nanoseconds = i128::from(at) - i128::from(known.acknowledged.unwrap_or_default());
+        format!("{:+} ms", nanoseconds / 1_000_000)
+    };
+    let told = |error: &ErrorReply| {
+        let ErrorReply { begun, answered, life, interrupted_before, .. } = error;
+        let came_back = interrupted_before.map_or("undisturbed".to_owned(), |at| {
+            format!("{life:?} ended before its sender's 2xx at {}", after(at))
+        });
+        format!("an attempt from {} to its error at {}, {came_back}", after(*begun), after(*answered))
+    };
+    known.errors.iter().map(told).collect::<Vec<_>>().join("; ")
+}
+
 /// One event's effects, for people.
 fn told(effects: &[&Effect], known: &Known) -> String {
     let told = |effect: &&Effect| {
@@ -154,7 +182,6 @@ fn told(effects: &[&Effect], known: &Known) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::Life;
 
     const MILLISECOND: u64 = 1_000_000;
 
@@ -176,6 +203,7 @@ mod tests {
                 ("lost", &self.lost),
                 ("unexplained", &self.unexplained),
                 ("lost after error", &self.lost_after_error),
+                ("lost by kill after error", &self.lost_by_kill_after_error),
                 ("doubled", &self.doubled),
                 ("again", &self.again),
                 ("late", &self.late),
@@ -220,7 +248,7 @@ mod tests {
             findings.arranged.push(HELD.to_owned());
             (names, findings.breaches(Guarantee::Fence).is_empty())
         };
-        let errors = || vec![Life::default()];
+        let errors = || vec![ErrorReply::default()];
         let interrupted = Known { interrupted: 1, ..known(Some(9)) };
         assert_eq!(lost(interrupted.clone()), (vec!["lost"], true));
         assert_eq!(lost(Known { errors: errors(), ..interrupted.clone() }), (vec!["lost"], true));
@@ -228,7 +256,9 @@ mod tests {
         assert_eq!(lost(known(Some(9))), (vec!["lost", "unexplained"], false));
         let error = Known { errors: errors(), ..known(Some(9)) };
         assert_eq!(lost(error.clone()), (vec!["lost", "lost after error"], false));
-        assert_eq!(lost(Known { errors_of_interrupted: 1, ..error }), (vec!["lost"], true));
+        let interrupted = ErrorReply { interrupted_before: Some(8), ..ErrorReply::default() };
+        let killed = Known { errors: vec![interrupted], ..error };
+        assert_eq!(lost(killed), (vec!["lost", "lost by kill after error"], true));
     }
 
     #[test]

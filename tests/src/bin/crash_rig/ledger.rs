@@ -23,6 +23,8 @@ pub(crate) struct Ledger {
     counts: Vec<Count>,
     /// What was broken, in words. Empty if the guarantee was kept.
     breaches: Vec<String>,
+    /// Events that were lost because a worker was killed after it answered with an error.
+    explained: Vec<String>,
 }
 
 impl Ledger {
@@ -64,6 +66,11 @@ impl Ledger {
             ("lost", "lost: acknowledged, no effect", of(&findings.lost)),
             ("unexplained", "  that no interruption explains", of(&findings.unexplained)),
             ("lost_after_error", "  after an error reply, uninterrupted", of(&findings.lost_after_error)),
+            (
+                "killed_after_error",
+                "  its worker killed after an error reply",
+                of(&findings.lost_by_kill_after_error),
+            ),
             ("doubled", "doubled, under the same fencing token", of(&findings.doubled)),
             ("again", "again, under a higher fencing token", of(&findings.again)),
             ("late", "late, under a lower fencing token", of(&findings.late)),
@@ -81,7 +88,8 @@ impl Ledger {
             ("read_only", "times that the server was read-only", befallen(Disaster::ReadOnly)),
             ("drops", "hundreds of deliveries dropped at once", number(&tally.dropped_at_once)),
         ];
-        Self { args, counts, breaches }
+        let explained = findings.killed_after_error().to_vec();
+        Self { args, counts, breaches, explained }
     }
 
     pub(crate) fn is_kept(&self) -> bool {
@@ -157,7 +165,8 @@ impl fmt::Display for Ledger {
             writeln!(formatter, "{words:<48}{count:>10}")?;
         }
         writeln!(formatter, "{}\nguarantee {}", "-".repeat(58), self.verdict())?;
-        self.breaches.iter().try_for_each(|breach| writeln!(formatter, "  {breach}"))
+        self.breaches.iter().try_for_each(|breach| writeln!(formatter, "  {breach}"))?;
+        self.explained.iter().try_for_each(|event| writeln!(formatter, "  explained: {event}"))
     }
 }
 

@@ -82,13 +82,44 @@ pub(crate) struct Known {
     pub(crate) acknowledged: Option<u64>,
     /// Whether its handler answered, and so had its effect.
     pub(crate) ran: bool,
-    /// Attempts begun before that first 2xx that may have ended in the handler's middle: hung up, or not answered.
+    /// Attempts that may have been the first, and that may have ended in the handler's middle: hung up, or not answered.
     pub(crate) interrupted: u32,
-    /// Attempts begun before that first 2xx that were answered with an error, by the life of the worker that did so.
-    pub(crate) errors: Vec<Life>,
-    /// Of the errors, those whose worker was killed or stopped before the last 2xx: it may not have come to taking its
-    /// mark back.
-    pub(crate) errors_of_interrupted: u32,
+    /// Attempts that may have been the first, and that were answered with an error.
+    pub(crate) errors: Vec<ErrorReply>,
+}
+
+/// An attempt that was answered with an error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ErrorReply {
+    pub(crate) sender: u64,
+    pub(crate) life: Life,
+    pub(crate) begun: u64,
+    pub(crate) answered: u64,
+    /// When the same sender came back and got its 2xx, if the worker had been killed or stopped by then: it may not have
+    /// come to taking its mark back.
+    pub(crate) interrupted_before: Option<u64>,
+}
+
+impl Known {
+    /// Whether an attempt that begins now may be the first one.
+    ///
+    /// Before the first 2xx, it may. After it, it may only if another attempt overlapped that 2xx and failed:
+    ///
+    /// 1. Attempt A marks the event. Its answer is late.
+    /// 2. Attempt B finds the mark, and its sender hears a 2xx.
+    /// 3. The log of A gives up at its deadline, A is answered with an error, and the mark is taken back.
+    /// 4. The sender of A comes back, and its attempt is the first one again.
+    ///
+    /// If the worker of A is killed after step 3 and before it takes the mark back, the attempt in step 4 is a
+    /// duplicate, and the event is lost.
+    fn may_be_first(&self) -> bool {
+        self.acknowledged.is_none() || !self.errors.is_empty()
+    }
+
+    /// Errors whose workers may not have come to taking their marks back.
+    pub(crate) fn errors_of_interrupted(&self) -> usize {
+        self.errors.iter().filter(|error| error.interrupted_before.is_some()).count()
+    }
 }
 
 /// Every event that was sent.
@@ -99,6 +130,7 @@ pub(crate) struct Sender {
     workers: Arc<Workers>,
     pub(crate) tally: Tally,
     events: Mutex<Events>,
+    senders: AtomicU64,
     /// Whether handlers fail. Under the fence, a handler that fails loses its event by design, so none does.
     has_failures: bool,
     /// The longest work of a handler before its effect, and after it. SQLite's only writer waits for it.
@@ -125,6 +157,7 @@ impl Sender {
             workers,
             tally: Tally::default(),
             events: Mutex::default(),
+            senders: AtomicU64::new(0),
             has_failures: args.guarantee != Guarantee::Fence,
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
             drops_at_once: args.disasters.contains(&Disaster::Drops),
@@ -185,8 +218,9 @@ impl Sender {
     /// Delivers one event until a 2xx.
     async fn deliver(&self, delivery: &Delivery, mut rng: StdRng, calm: Instant) {
         self.events().entry(delivery.id.clone()).or_default();
+        let sender = self.senders.fetch_add(1, Ordering::Relaxed);
         if self.drops_at_once && rng.random_ratio(1, DROPPED_ONE_IN) {
-            self.drop_at_once(delivery, &mut rng).await;
+            self.drop_at_once(sender, delivery, &mut rng).await;
         }
         for attempt in 0.. {
             let fails = self.has_failures && rng.random_bool(0.03);
@@ -194,7 +228,7 @@ impl Sender {
             let hangs_up = rng.random_bool(0.1).then(|| self.longest_work.mul_f64(2.0 * rng.random::<f64>()));
             let within = hangs_up.unwrap_or(if is_patient { PATIENT_TIMEOUT } else { TIMEOUT });
             let attempt_of = Delivery { fails, ..delivery.clone() };
-            match self.attempt(&attempt_of, within, hangs_up.is_some(), &mut rng).await {
+            match self.attempt(sender, &attempt_of, within, hangs_up.is_some(), &mut rng).await {
                 Answer::Acknowledged => return,
                 Answer::Unavailable => self.weather.to_come_back().await,
                 Answer::Other => {}
@@ -205,13 +239,13 @@ impl Sender {
     }
 
     /// Many deliveries of an event at once, each of which hangs up a moment later.
-    async fn drop_at_once(&self, delivery: &Delivery, rng: &mut StdRng) {
+    async fn drop_at_once(&self, sender: u64, delivery: &Delivery, rng: &mut StdRng) {
         count(&self.tally.dropped_at_once);
         let attempts = (0..DROPPED_AT_ONCE).map(|_| {
             let mut rng = StdRng::seed_from_u64(rng.random());
             async move {
                 let within = DROPPED_WITHIN.mul_f64(rng.random());
-                self.attempt(delivery, within, true, &mut rng).await
+                self.attempt(sender, delivery, within, true, &mut rng).await
             }
         });
         join_all(attempts.collect::<Vec<_>>()).await;
@@ -220,28 +254,35 @@ impl Sender {
     /// One delivery, whose client hangs up after so long.
     async fn attempt(
         &self,
+        sender: u64,
         delivery: &Delivery,
         within: Duration,
         hangs_up: bool,
         rng: &mut StdRng,
     ) -> Answer {
         let Some((port, life)) = self.workers.one_that_listens(rng) else { return Answer::Other };
+        let begun = now();
         // Interrupted until it is answered: it may never be.
-        let may_interrupt = self.know(delivery, |known| {
-            known.interrupted += u32::from(known.acknowledged.is_none());
-            known.acknowledged.is_none()
+        let may_be_first = self.know(delivery, |known| {
+            let may_be_first = known.may_be_first();
+            known.interrupted += u32::from(may_be_first);
+            may_be_first
         });
         let Some(status) = self.answer(port, delivery, within, hangs_up).await else { return Answer::Other };
         self.know(delivery, |known| {
             known.ran |= status == StatusCode::CREATED;
-            known.interrupted -= u32::from(may_interrupt);
-            if may_interrupt && status.is_server_error() {
-                known.errors.push(life);
+            known.interrupted -= u32::from(may_be_first);
+            if may_be_first && status.is_server_error() {
+                let answered = now();
+                known.errors.push(ErrorReply { sender, life, begun, answered, interrupted_before: None });
             }
             if status.is_success() {
                 known.acknowledged.get_or_insert_with(now);
-                let interrupted = known.errors.iter().filter(|life| !self.workers.is_undisturbed(**life));
-                known.errors_of_interrupted = u32::try_from(interrupted.count()).unwrap_or(u32::MAX);
+                for error in known.errors.iter_mut().filter(|error| error.sender == sender) {
+                    if !self.workers.is_undisturbed(error.life) {
+                        error.interrupted_before.get_or_insert_with(now);
+                    }
+                }
             }
         });
         match status {
