@@ -64,6 +64,8 @@
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `github` | [`GithubWebhook`](sender::github::GithubWebhook), [`GithubEvent`](sender::github::GithubEvent) |
 //! | `standard-webhooks`, `slack`, `shopify`, `square`, `paddle` | the same for these [senders](sender) |
+//! | `standard-webhooks-ed25519` | public keys (`whpk_`) of Standard Webhooks |
+//! | `hmac` | [`HmacWebhook`](sender::hmac::HmacWebhook), for any other sender that signs with an HMAC |
 //! | `sender` | [`sender::Sender`], for a sender of your own |
 //! | `axum` | replies, rejections and extractors for axum |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |

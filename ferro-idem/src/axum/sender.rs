@@ -168,6 +168,15 @@ extract_event!(
     crate::sender::github::GithubWebhook
 );
 
+#[cfg(feature = "hmac")]
+extract_event!(
+    /// A handler that takes an [`HmacEvent`](crate::sender::hmac::HmacEvent) runs on verified events only.
+    ///
+    /// The scheme and the secrets come from the router's state: `HmacWebhook: FromRef<S>`.
+    crate::sender::hmac::HmacEvent,
+    crate::sender::hmac::HmacWebhook
+);
+
 #[cfg(feature = "paddle")]
 extract_event!(
     /// A handler that takes a [`PaddleEvent`](crate::sender::paddle::PaddleEvent) runs on verified events only.

@@ -77,6 +77,12 @@ pub enum SignatureError {
     /// What was configured is not a signing secret, and no other secret has made the signature.
     #[error("what is configured is not the endpoint's signing secret: {0}")]
     InvalidSecret(#[from] InvalidSecret),
+    /// The endpoint was described in a way that verifies nothing.
+    #[error("the endpoint's scheme is invalid: {reason}")]
+    InvalidScheme {
+        /// What makes no sense.
+        reason: &'static str,
+    },
     /// The signature is right, and the body is not an event.
     #[error("the signature is right, but {0}")]
     Payload(#[from] PayloadError),
@@ -91,7 +97,7 @@ impl SignatureError {
     /// Whether this server is at fault and not the request: it has no secret to verify with.
     #[cfg(feature = "axum")]
     pub(crate) const fn is_own_fault(&self) -> bool {
-        matches!(self, Self::NoSecret | Self::InvalidSecret(_))
+        matches!(self, Self::NoSecret | Self::InvalidSecret(_) | Self::InvalidScheme { .. })
     }
 
     /// The rule that refused the delivery, as a name for logs and alerts.
@@ -106,6 +112,7 @@ impl SignatureError {
             Self::InFuture { .. } => "in_future",
             Self::NoSecret => "no_secret",
             Self::InvalidSecret(_) => "invalid_secret",
+            Self::InvalidScheme { .. } => "invalid_scheme",
             Self::Payload(_) => "payload",
         }
     }

@@ -48,7 +48,7 @@ const RULES: Rules = Rules {
     prefix: None,
     api_keys: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
     ids: &[],
-    others: &["whsec_", "pdl_ntfset_"],
+    own: &[],
     is_free_text: true,
     without: &[],
 };

@@ -64,10 +64,7 @@ impl Member<'_> {
         }
         lenient(self.last).ok_or_else(|| {
             let end = range_in(payload, self.last).map_or(payload.trim_end().len(), |range| range.end);
-            let before = payload.get(..end).unwrap_or(payload);
-            let line = 1 + before.matches('\n').count();
-            let column = before.rsplit('\n').next().unwrap_or_default().len();
-            PayloadError::no_event(Flaw::Shape { line, column })
+            PayloadError::no_event(Flaw::shape_at(payload, end))
         })
     }
 }
@@ -79,6 +76,37 @@ pub(super) fn within<'a, const N: usize>(
 ) -> [Option<&'a RawValue>; N] {
     let members = raw.and_then(|raw| raw_members(raw.get(), names).ok());
     members.map_or([None; N], |members| members.map(|member| member.last))
+}
+
+/// The string or the whole number at the end of a path of names, each of which has to be there exactly once.
+#[cfg(feature = "hmac")]
+pub(super) fn strict_at(text: &str, path: &[&'static str]) -> Result<String, PayloadError> {
+    let misplaced = |end: &str| {
+        let end = end.as_ptr().addr() + end.len() - text.as_ptr().addr();
+        PayloadError::no_event(Flaw::shape_at(text, end))
+    };
+    let mut value = text.trim_end();
+    for name in path {
+        let [member] = raw_members(value, [*name]).map_err(|_| misplaced(value))?;
+        if member.is_repeated {
+            return Err(PayloadError::no_event(Flaw::Repeats("a name on the way to its id")));
+        }
+        value = member.last.ok_or_else(|| misplaced(value))?.get();
+    }
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = || is_number.then(|| value.to_owned());
+    serde_json::from_str(value).ok().or_else(number).ok_or_else(|| misplaced(value))
+}
+
+/// The string at the end of a path of names, if it is there.
+#[cfg(feature = "hmac")]
+pub(super) fn lenient_at(text: &str, path: &[&'static str]) -> Option<String> {
+    let mut value = text;
+    for name in path {
+        let [member] = raw_members(value, [*name]).ok()?;
+        value = member.last?.get();
+    }
+    serde_json::from_str(value).ok()
 }
 
 fn raw_members<'a, const N: usize>(

@@ -6,24 +6,49 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+#[cfg(feature = "hmac")]
+use sha1::Sha1;
 use sha2::Sha256;
+#[cfg(feature = "hmac")]
+use sha2::Sha512;
 use subtle::ConstantTimeEq;
 
 use super::error::SignatureError;
 use super::secret::InvalidSecret;
 
-/// HMAC-SHA256 keys, each made once and cloned for each delivery.
+/// The hash function of a sender's signatures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[cfg_attr(not(feature = "hmac"), expect(unreachable_pub, reason = "only `hmac` exports it"))]
+pub enum Hash {
+    /// HMAC-SHA1, of older senders.
+    #[cfg(feature = "hmac")]
+    Sha1,
+    /// HMAC-SHA256, of most senders.
+    #[default]
+    Sha256,
+    /// HMAC-SHA512.
+    #[cfg(feature = "hmac")]
+    Sha512,
+}
+
+/// HMAC keys, each made once and cloned for each delivery.
 #[derive(Clone, Default)]
 pub(super) struct Keys {
-    keys: Vec<Arc<Hmac<Sha256>>>,
+    list: Vec<Arc<Key>>,
+    hash: Hash,
     /// What was configured as a secret and cannot be one.
     flaw: Option<InvalidSecret>,
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy)]
-pub(super) enum Encoding {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[cfg_attr(not(feature = "hmac"), expect(unreachable_pub, reason = "only `hmac` exports it"))]
+pub enum Encoding {
+    /// Hex in lower case.
     LowerHex,
+    /// Base64 in the standard alphabet, with padding.
     Base64,
 }
 
@@ -37,6 +62,12 @@ impl Encoding {
 }
 
 impl Keys {
+    /// Keys for another hash function than SHA-256.
+    #[cfg(feature = "hmac")]
+    pub(super) fn of(hash: Hash) -> Self {
+        Self { hash, ..Self::default() }
+    }
+
     /// One more key. An empty secret is ignored, so that it can come from a variable that is set during a rotation
     /// only; any other text that cannot be a secret is remembered.
     pub(super) fn add(&mut self, secret: Result<&[u8], InvalidSecret>) {
@@ -47,23 +78,30 @@ impl Keys {
     }
 
     pub(super) fn try_add(&mut self, secret: Result<&[u8], InvalidSecret>) -> Result<(), InvalidSecret> {
-        // HMAC takes a key of any length.
-        let key = Hmac::new_from_slice(secret?).map_err(|_| InvalidSecret::Characters)?;
-        self.keys.push(Arc::new(key));
+        self.list.push(Arc::new(Key::new(self.hash, secret?)?));
         Ok(())
+    }
+
+    /// Remembers what was configured as a secret and cannot be one.
+    #[cfg(feature = "standard-webhooks")]
+    pub(super) fn note(&mut self, flaw: InvalidSecret) {
+        self.flaw = Some(flaw);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// That there is a key at all.
     pub(super) fn check(&self) -> Result<(), SignatureError> {
-        if self.keys.is_empty() {
+        if self.list.is_empty() {
             Err(self.flaw.map_or(SignatureError::NoSecret, Into::into))
         } else {
             Ok(())
         }
     }
 
-    /// That one of the `given` signatures was made with one of the keys. They are compared as text, in constant time,
-    /// so that only the encoding that the sender writes is accepted.
+    /// That one of the `given` signatures was made with one of the keys.
     pub(super) fn verify<'s>(
         &self,
         signed: &[&[u8]],
@@ -71,32 +109,79 @@ impl Keys {
         given: &(impl Iterator<Item = &'s str> + Clone),
     ) -> Result<(), SignatureError> {
         self.check()?;
-        let matches = self.keys.iter().any(|key| {
-            let expected = signature(key, signed, encoding);
+        if self.matches(signed, encoding, given) { Ok(()) } else { Err(self.mismatch()) }
+    }
+
+    /// Signatures are compared as text, in constant time, so that only the encoding that the sender writes is accepted.
+    pub(super) fn matches<'s>(
+        &self,
+        signed: &[&[u8]],
+        encoding: Encoding,
+        given: &(impl Iterator<Item = &'s str> + Clone),
+    ) -> bool {
+        self.list.iter().any(|key| {
+            let expected = encoding.encode(&key.tag(signed));
             given.clone().any(|given| expected.as_bytes().ct_eq(given.as_bytes()).into())
-        });
-        if matches { Ok(()) } else { Err(self.flaw.map_or(SignatureError::Mismatch, Into::into)) }
+        })
+    }
+
+    /// Why no signature matches.
+    pub(super) fn mismatch(&self) -> SignatureError {
+        self.flaw.map_or(SignatureError::Mismatch, Into::into)
     }
 
     /// Signs with the newest key.
     pub(super) fn sign(&self, signed: &[&[u8]], encoding: Encoding) -> Result<String, SignatureError> {
         self.check()?;
-        Ok(self.keys.last().map(|key| signature(key, signed, encoding)).unwrap_or_default())
+        Ok(self.list.last().map(|key| encoding.encode(&key.tag(signed))).unwrap_or_default())
     }
 
     /// For the `Debug` of an endpoint: the number of secrets, and what is wrong with one.
     pub(super) fn show(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
-        shown.field("secrets", &self.keys.len());
+        shown.field("secrets", &self.list.len());
         if let Some(flaw) = &self.flaw {
             shown.field("invalid_secret", flaw);
         }
     }
 }
 
-fn signature(key: &Hmac<Sha256>, signed: &[&[u8]], encoding: Encoding) -> String {
+/// One key, under the hash function of its sender.
+enum Key {
+    #[cfg(feature = "hmac")]
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    #[cfg(feature = "hmac")]
+    Sha512(Hmac<Sha512>),
+}
+
+impl Key {
+    fn new(hash: Hash, secret: &[u8]) -> Result<Self, InvalidSecret> {
+        let key = match hash {
+            #[cfg(feature = "hmac")]
+            Hash::Sha1 => Hmac::new_from_slice(secret).map(Self::Sha1),
+            Hash::Sha256 => Hmac::new_from_slice(secret).map(Self::Sha256),
+            #[cfg(feature = "hmac")]
+            Hash::Sha512 => Hmac::new_from_slice(secret).map(Self::Sha512),
+        };
+        // HMAC takes a key of any length.
+        key.map_err(|_| InvalidSecret::Characters)
+    }
+
+    fn tag(&self, signed: &[&[u8]]) -> Vec<u8> {
+        match self {
+            #[cfg(feature = "hmac")]
+            Self::Sha1(key) => tag(key, signed),
+            Self::Sha256(key) => tag(key, signed),
+            #[cfg(feature = "hmac")]
+            Self::Sha512(key) => tag(key, signed),
+        }
+    }
+}
+
+fn tag(key: &(impl Mac + Clone), signed: &[&[u8]]) -> Vec<u8> {
     let mut mac = key.clone();
     for part in signed {
         mac.update(part);
     }
-    encoding.encode(&mac.finalize().into_bytes())
+    mac.finalize().into_bytes().to_vec()
 }

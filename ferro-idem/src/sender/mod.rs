@@ -14,6 +14,7 @@
 //! | [`ShopifyWebhook`](shopify::ShopifyWebhook) | `shopify` | `X-Shopify-Webhook-Id` | **no** | 5 s | 8 times over 4 hours |
 //! | [`SquareWebhook`](square::SquareWebhook) | `square` | body `event_id` | yes | as soon as possible | for 24 hours |
 //! | [`PaddleWebhook`](paddle::PaddleWebhook) | `paddle` | body `event_id` | yes | 5 s | 60 times over 3 days |
+//! | [`HmacWebhook`](hmac::HmacWebhook), for everybody else | `hmac` | as you say | as you say | | |
 //!
 //! All of them hold several secrets at once for a rotation, compare in constant time, and refuse headers that are
 //! repeated or over 4096 bytes long. Where the scheme signs a timestamp, it may differ from this machine's clock by
@@ -83,6 +84,8 @@ mod timed;
 
 #[cfg(feature = "github")]
 pub mod github;
+#[cfg(feature = "hmac")]
+pub mod hmac;
 #[cfg(feature = "paddle")]
 pub mod paddle;
 #[cfg(feature = "shopify")]
@@ -119,8 +122,20 @@ pub trait Sender: Send + Sync + 'static {
     /// Whether the signature covers the event's id.
     const ID: IdCoverage;
 
-    /// The headers that [`decode`](Self::decode) reads. Keep them with the body if you store a delivery.
+    /// The headers that [`decode`](Self::decode) reads.
     const HEADERS: &'static [&'static str] = &[];
+
+    /// [`ID`](Self::ID), for a sender for which it depends on how it is configured.
+    fn id_coverage(&self) -> IdCoverage {
+        Self::ID
+    }
+
+    /// The headers that [`decode`](Self::decode) reads. Keep them with the body if you store a delivery.
+    ///
+    /// It is [`HEADERS`](Self::HEADERS), but for a sender for which it depends on how it is configured.
+    fn headers(&self) -> Vec<&'static str> {
+        Self::HEADERS.to_vec()
+    }
 
     /// Reads the event, if the delivery is signed by this sender.
     ///

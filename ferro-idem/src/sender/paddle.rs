@@ -59,7 +59,7 @@ const RULES: Rules = Rules {
     prefix: Some("pdl_ntfset_"),
     api_keys: &["pdl_live_apikey_", "pdl_sdbx_apikey_"],
     ids: &["ntfset_"],
-    others: &["whsec_"],
+    own: &["pdl_ntfset_"],
     is_free_text: false,
     without: &['\\', ','],
 };

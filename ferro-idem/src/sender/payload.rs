@@ -34,6 +34,16 @@ pub(super) enum Flaw {
     Repeats(&'static str),
 }
 
+impl Flaw {
+    /// A field whose value, or whose lack, ends at this byte.
+    pub(super) fn shape_at(payload: &str, end: usize) -> Self {
+        let before = payload.get(..end).unwrap_or(payload);
+        let line = 1 + before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().len();
+        Self::Shape { line, column }
+    }
+}
+
 impl PayloadError {
     pub(super) const fn no_event(flaw: Flaw) -> Self {
         Self { expected: "an event", flaw }

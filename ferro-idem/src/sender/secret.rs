@@ -51,7 +51,23 @@ pub enum InvalidSecret {
     /// Not base64, and the key is what the base64 stands for.
     #[error("it is not base64")]
     NotBase64,
+    /// A key for Ed25519 (`whpk_` or `whsk_`) that is not one: of another length, not a point of the curve, or of small
+    /// order, so that anybody can sign for it.
+    #[error("it is not a valid Ed25519 key")]
+    NotEd25519,
+    /// A key for Ed25519, which needs a feature of this crate.
+    #[error("it is an Ed25519 key, and the feature `{feature}` is off")]
+    FeatureOff {
+        /// The feature.
+        feature: &'static str,
+    },
+    /// A public key: it verifies, and cannot sign.
+    #[error("it is a public key, which cannot sign")]
+    PublicKey,
 }
+
+/// What the secrets of senders begin with that give them a prefix.
+pub(super) const PREFIXES: &[&str] = &["whsec_", "whpk_", "whsk_", "pdl_ntfset_", "shpss_"];
 
 /// What is known of a sender's secrets.
 #[derive(Clone, Copy)]
@@ -62,8 +78,8 @@ pub(super) struct Rules {
     pub(super) api_keys: &'static [&'static str],
     /// What its ids begin with.
     pub(super) ids: &'static [&'static str],
-    /// What the secrets of other senders begin with.
-    pub(super) others: &'static [&'static str],
+    /// Which of the [`PREFIXES`] the sender's own secrets have.
+    pub(super) own: &'static [&'static str],
     /// Whether people choose the secret, so that it may hold any character but control characters.
     pub(super) is_free_text: bool,
     /// Characters of ASCII that no secret has.
@@ -91,7 +107,7 @@ impl Rules {
             Err(InvalidSecret::ApiKey)
         } else if begins_with(self.ids) {
             Err(InvalidSecret::EndpointId)
-        } else if begins_with(self.others) {
+        } else if begins_with(PREFIXES) && !begins_with(self.own) {
             Err(InvalidSecret::OtherSender)
         } else if let Some(prefix) = self.prefix.filter(|prefix| secret == *prefix) {
             Err(InvalidSecret::PrefixOnly { prefix })
@@ -129,7 +145,7 @@ mod tests {
         prefix: Some(PREFIX),
         api_keys: &["sk_", "rk_", "pk_"],
         ids: &["we_", "ed_"],
-        others: &[],
+        own: &[PREFIX],
         is_free_text: false,
         without: &['\\', ','],
     };
@@ -145,7 +161,7 @@ mod tests {
     #[test]
     fn what_is_no_signing_secret_is_told_apart() {
         use InvalidSecret::{
-            ApiKey, Characters, Empty, EndpointId, NoPrefix, NotAtStart, PrefixOnly, Quoted,
+            ApiKey, Characters, Empty, EndpointId, NoPrefix, NotAtStart, OtherSender, PrefixOnly, Quoted,
         };
         let prefix = PREFIX;
         let (only, not_at_start) = (PrefixOnly { prefix }, NotAtStart { prefix });
@@ -156,6 +172,9 @@ mod tests {
             ("sk_test_1\n", ApiKey),
             ("rk_live_1", ApiKey),
             ("pk_live_1", ApiKey),
+            ("pdl_ntfset_1", OtherSender),
+            ("shpss_1", OtherSender),
+            ("whpk_1", OtherSender),
             ("we_1", EndpointId),
             ("ed_test_1", EndpointId),
             ("\"whsec_1\"", Quoted),

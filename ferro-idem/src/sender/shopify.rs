@@ -68,7 +68,7 @@ const RULES: Rules = Rules {
     prefix: None,
     api_keys: &["shpat_", "shpca_", "shppa_", "shpua_"],
     ids: &[],
-    others: &["whsec_", "pdl_ntfset_"],
+    own: &["shpss_"],
     is_free_text: false,
     without: &['\\', ','],
 };

@@ -57,7 +57,7 @@ const RULES: Rules = Rules {
     prefix: None,
     api_keys: &["xoxb-", "xoxp-", "xoxa-", "xoxe", "xoxs-", "xapp-"],
     ids: &[],
-    others: &["whsec_", "pdl_ntfset_"],
+    own: &[],
     is_free_text: false,
     without: &['\\', ','],
 };

@@ -41,7 +41,7 @@ const RULES: Rules = Rules {
     prefix: None,
     api_keys: &["EAAA", "sq0atp-", "sq0csp-"],
     ids: &["sq0idp-", "wbhk_"],
-    others: &["whsec_", "pdl_ntfset_"],
+    own: &[],
     is_free_text: false,
     without: &['\\', ','],
 };

@@ -129,7 +129,6 @@ fn a_secret_that_is_none_is_named() {
     for (secret, flaw) in [
         ("", InvalidSecret::Empty),
         ("whsec_", InvalidSecret::PrefixOnly { prefix }),
-        ("whpk_1", InvalidSecret::OtherSender),
         ("pdl_ntfset_1", InvalidSecret::OtherSender),
         ("'whsec_b3RoZXI='", InvalidSecret::Quoted),
         ("whsec_b3RoZXI*", InvalidSecret::NotBase64),

@@ -20,7 +20,7 @@ const RULES: Rules = Rules {
     prefix: Some("whsec_"),
     api_keys: &["sk_", "rk_", "pk_"],
     ids: &["we_", "ed_"],
-    others: &[],
+    own: &["whsec_"],
     is_free_text: false,
     without: &['\\', ','],
 };
