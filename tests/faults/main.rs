@@ -1,8 +1,10 @@
 //! Faults of the server, and between a log and its server: none of them loses an event or runs one twice.
 
+mod deleted;
 mod killed;
 mod late;
 mod lost_replies;
+mod messages;
 mod naive;
 mod rig;
 mod silent;

@@ -77,7 +77,9 @@ impl<D: SqlDatabase> SqlLog<D> {
                 return Ok(outcome);
             }
         }
-        Err(Fault::swallowed().of("claim the event", "the event is free, and cannot be claimed"))
+        let verifies = self.core.full().is_none_or(|sql| sql.verifies);
+        let fault = if verifies { Fault::swallowed() } else { Fault::deleted_meanwhile() };
+        Err(fault.of("claim the event", "the event is free, and cannot be claimed"))
     }
 }
 

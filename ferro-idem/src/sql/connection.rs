@@ -40,6 +40,14 @@ impl<D: Dialect> PooledConnection<D> {
         }
     }
 
+    /// Closes the connection without a word to its server, which does not answer. This frees its place in the pool
+    /// at once. It must not be used after that.
+    pub(super) fn close_now(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+
     pub(super) fn into_inner(mut self) -> Option<PoolConnection<D>> {
         self.0.take()
     }

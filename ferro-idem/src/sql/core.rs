@@ -1,11 +1,14 @@
 //! What everything over one table shares: the pool, the table's name, its statements, and what errors mean.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::OnceLock;
+use std::task::Poll;
 use std::time::Duration;
 
 use sqlx::Pool;
 use sqlx::error::BoxDynError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::abandoned::Abandoned;
@@ -16,6 +19,7 @@ use super::fault::Fault;
 use super::table::TableName;
 use super::table_check;
 use super::unmark_queue::UnmarkQueue;
+use crate::detach_on_drop::is_detached;
 use crate::error::Error;
 use crate::retry::{Attempts, FaultKind};
 
@@ -39,11 +43,15 @@ pub(super) struct Core<D: Dialect> {
     /// When a plain table was looked at. Locked during a look, so that calls share it.
     last_look: Mutex<Option<Instant>>,
     unmark_queue: UnmarkQueue,
+    /// The callers that are gone, and whose requests wait for a connection.
+    waiting_detached: Semaphore,
 }
 
 /// The statements for one table at one schema level.
 pub(super) struct CompiledSql<D: Dialect> {
     pub(super) level: SchemaLevel,
+    /// See [`Traps`].
+    pub(super) verifies: bool,
     pub(super) statements: D::Statements,
 }
 
@@ -63,8 +71,10 @@ pub(super) type Failed = (Fault, BoxDynError);
 
 impl<D: Dialect> Core<D> {
     pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
+        let places = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         Self {
             abandoned: Abandoned::new(&pool),
+            waiting_detached: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
             pool,
             table,
             plain: OnceLock::new(),
@@ -165,6 +175,7 @@ impl<D: Dialect> Core<D> {
         table_check::refuse_traps(traps)?;
         Ok(self.slot(level).get_or_init(|| CompiledSql {
             level,
+            verifies: traps.verifies,
             statements: D::statements(&self.pool, &self.table, level, traps.verifies),
         }))
     }
@@ -179,7 +190,7 @@ impl<D: Dialect> Core<D> {
     pub(super) async fn look_at_table(&self) -> Result<(Vec<FoundColumn>, Traps), Error> {
         let mut attempts = Attempts::new();
         loop {
-            let (fault, source) = match self.connect(&attempts).await {
+            let (fault, source) = match self.connect(&attempts, false).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
                     let look = async {
@@ -216,7 +227,8 @@ impl<D: Dialect> Core<D> {
         }
         problems.extend(traps.refusals);
         for statement in rights {
-            let mut connection = self.pool.acquire().await.map_err(|error| self.explained(CHECK, error))?;
+            let mut connection =
+                connection::acquire(&self.pool).await.map_err(|error| self.explained(CHECK, error))?;
             let statement = self.table.in_statement(statement);
             if let Err(error) = D::run(&mut connection, statement).await {
                 let advice = self.fault_of(&error).advice.into_owned();
@@ -231,7 +243,8 @@ impl<D: Dialect> Core<D> {
     /// Creates the table if it is missing.
     pub(super) async fn create_table(&self) -> Result<(), Error> {
         const OPERATION: &str = "create the table";
-        let mut connection = self.pool.acquire().await.map_err(|error| self.explained(OPERATION, error))?;
+        let mut connection =
+            connection::acquire(&self.pool).await.map_err(|error| self.explained(OPERATION, error))?;
         let Err(error) = D::run(&mut connection, self.table.in_statement(D::SCHEMA)).await else {
             return Ok(());
         };
@@ -244,17 +257,37 @@ impl<D: Dialect> Core<D> {
         }
     }
 
-    /// A connection from the pool.
-    pub(super) async fn connect(&self, attempts: &Attempts) -> Result<PooledConnection<D>, Failed> {
-        match attempts.attempt(D::ANSWERS_WITHIN, connection::acquire(&self.pool)).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => {
+    /// A connection from the pool. A caller that is gone gives up while it waits for one, unless it is kept: an
+    /// outage must not collect such callers. As many as the pool has places wait all the same, because sqlx
+    /// closes the connection that it tests when the waiting is given up.
+    pub(super) async fn connect(
+        &self,
+        attempts: &Attempts,
+        is_kept: bool,
+    ) -> Result<PooledConnection<D>, Failed> {
+        let mut acquiring = pin!(connection::acquire(&self.pool));
+        let mut place = None;
+        let acquiring = poll_fn(|context| match acquiring.as_mut().poll(context) {
+            Poll::Ready(acquired) => Poll::Ready(Some(acquired)),
+            Poll::Pending if is_kept || !is_detached() => Poll::Pending,
+            Poll::Pending => {
+                place = place.take().or_else(|| self.waiting_detached.try_acquire().ok());
+                if place.is_some() { Poll::Pending } else { Poll::Ready(None) }
+            }
+        });
+        match attempts.attempt(D::ANSWERS_WITHIN, acquiring).await {
+            Ok(Some(Ok(connection))) => Ok(connection),
+            Ok(Some(Err(error))) => {
                 let (mut fault, source) = self.failed(error);
                 // Nothing was sent.
                 if fault.kind == FaultKind::Unanswered {
                     fault.kind = FaultKind::Passing;
                 }
                 Err((fault, source))
+            }
+            Ok(None) => {
+                let fault = Fault { kind: FaultKind::Permanent, ..Fault::no_connection() };
+                Err((fault, "the caller is gone".into()))
             }
             Err(late) => Err((Fault::no_connection(), late.into())),
         }

@@ -59,6 +59,12 @@ impl ClaimStep {
             ClaimStep::Withdraw => "take the claim back",
         }
     }
+
+    /// A completion or release is sent without its caller, so that its lease does not stay. A renewal is not,
+    /// because no body works under the new lease.
+    pub(super) fn is_sent_without_callers(self) -> bool {
+        self != Self::Renew
+    }
 }
 
 /// The answer to a claim.

@@ -79,6 +79,13 @@ impl Fault {
         Self { is_about_one_event: true, ..Self::permanent(advice) }
     }
 
+    /// The event's row was there, and then it was not, several times in a row. Nothing in the table keeps it out.
+    pub(super) fn deleted_meanwhile() -> Self {
+        let advice = "the event's row is deleted again and again while it is being read: see what deletes from the \
+                      table, and keep events for longer than their sender delivers them again";
+        Self { is_about_one_event: true, ..Self::passing(advice) }
+    }
+
     /// The table refuses the values of one event.
     pub(super) fn refused_values() -> Self {
         let advice = "the table does not take the event: see to its columns' types and constraints";
@@ -161,8 +168,9 @@ impl Fault {
                 Self::permanent("no connection can be made: see to the pool's options")
             }
             sqlx::Error::TypeNotFound { .. } => Self::unreadable_time(),
-            // What the dialects answer with if a row is not where its statement said.
+            // What the dialects answer with if a row is not what its statement said.
             sqlx::Error::RowNotFound => Self::swallowed(),
+            sqlx::Error::Decode(source) if source.is::<RowChanged>() => Self::swallowed(),
             _ => Self::unknown(database),
         }
     }
@@ -192,6 +200,18 @@ impl Fault {
              sender delivers again"
         );
         Self { is_about_one_event: true, ..Self::permanent(advice) }
+    }
+}
+
+/// An insert went through, and the row belongs to another owner: a trigger or a rule changed it. Another insert would
+/// take the row for a duplicate.
+#[derive(Debug, thiserror::Error)]
+#[error("the row that was inserted has another owner")]
+pub(super) struct RowChanged;
+
+impl From<RowChanged> for sqlx::Error {
+    fn from(changed: RowChanged) -> Self {
+        Self::Decode(changed.into())
     }
 }
 

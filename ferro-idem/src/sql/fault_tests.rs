@@ -74,6 +74,7 @@ fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
     }
     // What is not known may be one event's.
     means::<sqlx::Sqlite>(&sqlx::Error::RowNotFound, Permanent, true, "does not keep the event's row");
+    means::<sqlx::Sqlite>(&RowChanged.into(), Permanent, true, "does not keep the event's row");
 }
 
 #[cfg(feature = "postgres")]

@@ -1,39 +1,47 @@
-//! A transaction that gives its pool slot back when its server is gone.
+//! A transaction on a connection of the pool that gives its place back when its server is gone.
 
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
-use sqlx::{Pool, Transaction};
-use tokio::runtime::{Builder, Handle};
+use sqlx_core::transaction::TransactionManager;
 
+use super::connection::PooledConnection;
 use super::dialect::Dialect;
-use crate::retry::{NoAnswerInTime, answer_within};
 
-/// A transaction on a pooled connection. Dropping it rolls back. If the server does not answer to that
-/// either, the connection is abandoned.
+/// A transaction on a pooled connection. Dropping it rolls back, and returns the connection.
+///
+/// Not sqlx's own: that one returns its connection without a time limit, so that a server that is gone would keep
+/// the connection's place in the pool for as long as the operating system waits.
 pub(super) struct PooledTransaction<D: Dialect> {
-    /// Taken by commit and rollback.
-    transaction: Option<Transaction<'static, D>>,
+    connection: PooledConnection<D>,
+    /// Whether a transaction may be open.
+    is_open: bool,
+    /// Whether the last of the statements that begin and end it was answered.
+    is_answered: bool,
 }
 
 impl<D: Dialect> PooledTransaction<D> {
-    pub(super) async fn begin(pool: Pool<D>) -> Result<Self, sqlx::Error> {
-        Ok(Self { transaction: Some(pool.begin().await?) })
+    /// Cancel safe: a connection whose transaction may have begun is not returned to the pool.
+    pub(super) async fn begin(connection: PooledConnection<D>) -> Result<Self, sqlx::Error> {
+        let mut begun = Self { connection, is_open: true, is_answered: false };
+        D::TransactionManager::begin(&mut begun.connection, None).await?;
+        begun.is_answered = true;
+        Ok(begun)
     }
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        match self.transaction.take() {
-            Some(transaction) => transaction.commit().await,
-            None => Ok(()),
-        }
+        self.is_answered = false;
+        let committed = D::TransactionManager::commit(&mut self.connection).await;
+        self.is_open = committed.is_err();
+        self.is_answered = true;
+        committed
     }
 
     pub(super) async fn roll_back(mut self) -> Result<(), sqlx::Error> {
-        match self.transaction.take() {
-            Some(transaction) => transaction.rollback().await,
-            None => Ok(()),
-        }
+        self.is_answered = false;
+        let rolled_back = D::TransactionManager::rollback(&mut self.connection).await;
+        self.is_open = rolled_back.is_err();
+        self.is_answered = true;
+        rolled_back
     }
 }
 
@@ -41,53 +49,23 @@ impl<D: Dialect> Deref for PooledTransaction<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &D::Connection {
-        let Some(transaction) = &self.transaction else { unreachable!("only its end takes it") };
-        transaction
+        &self.connection
     }
 }
 
 impl<D: Dialect> DerefMut for PooledTransaction<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
-        let Some(transaction) = &mut self.transaction else { unreachable!("only its end takes it") };
-        transaction
+        &mut self.connection
     }
 }
 
 impl<D: Dialect> Drop for PooledTransaction<D> {
     fn drop(&mut self) {
-        if D::ANSWERS_WITHIN.is_some()
-            && let Some(transaction) = self.transaction.take()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let rolled_back = answer_or_abandon(D::ANSWERS_WITHIN, transaction.rollback());
-            runtime.spawn(async move { drop(rolled_back.await) });
+        if !self.is_answered && D::ANSWERS_WITHIN.is_some() {
+            self.connection.close_now();
+        } else if self.is_open {
+            // Goes out when the connection is returned.
+            D::TransactionManager::start_rollback(&mut self.connection);
         }
-    }
-}
-
-/// Waits for an answer. A future that is late is abandoned, together with the connection that it holds.
-pub(super) async fn answer_or_abandon<F: Future>(
-    limit: Option<Duration>,
-    request: F,
-) -> Result<F::Output, NoAnswerInTime> {
-    let mut request = Box::pin(request);
-    let answered = answer_within(limit, &mut request).await;
-    if answered.is_err() {
-        abandon(request);
-    }
-    answered
-}
-
-/// Drops a transaction, or a future that holds one, and frees its pool slot at once.
-///
-/// sqlx returns the connection in a task that first waits for the server, as long as the operating system
-/// does, and counts the connection as in use until then. Only a pooled connection can be closed instead, not
-/// a transaction on one. So that task is spawned into a runtime that ends before it runs.
-fn abandon<T>(holding: T) {
-    if let Ok(ending) = Builder::new_current_thread().build() {
-        let handle = ending.handle().clone();
-        let _inside = handle.enter();
-        drop(holding);
-        ending.shutdown_background();
     }
 }

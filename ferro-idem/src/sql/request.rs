@@ -18,6 +18,11 @@ pub(super) trait Request<D: Dialect>: Sync {
     /// The number of events in the request.
     fn events(&self) -> usize;
 
+    /// Whether it is sent although its caller is gone before there was a connection for it.
+    fn is_sent_without_callers(&self) -> bool {
+        false
+    }
+
     /// Sends it once. Over a plain table every attempt is [`Attempt::First`].
     fn send(
         &self,
@@ -113,6 +118,10 @@ impl<D: Dialect> Request<D> for UpdateClaims<'_> {
 
     fn events(&self) -> usize {
         self.held.len()
+    }
+
+    fn is_sent_without_callers(&self) -> bool {
+        self.step.is_sent_without_callers()
     }
 
     fn send(

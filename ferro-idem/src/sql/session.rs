@@ -87,35 +87,49 @@ impl<D: Dialect> Session<D> {
         request: &R,
     ) -> Result<R::Answer, RequestFailed> {
         let is_plain = sql.level == SchemaLevel::Plain;
+        let mut has_missed_a_row = false;
         loop {
             // The rows of a plain table do not tell who made them.
             let attempt = if is_plain { Attempt::First } else { attempts.next() };
-            let (mut fault, source) = match self.connection(&attempts).await {
-                Err(failed) => failed,
-                Ok(mut connection) => {
-                    let sent = request.send(&mut connection, &sql.statements, attempt);
-                    match attempts.attempt(self.answers_within(request.events()), sent).await {
-                        Ok(Ok(answer)) => {
-                            self.keep(connection);
-                            return Ok(answer);
-                        }
-                        Ok(Err(error)) => {
-                            let failed = self.core.failed(error);
-                            if failed.0.closes_connection {
-                                connection.close();
+            let (mut fault, source) =
+                match self.connection(&attempts, request.is_sent_without_callers()).await {
+                    Err(failed) => failed,
+                    Ok(mut connection) => {
+                        let sent = request.send(&mut connection, &sql.statements, attempt);
+                        match attempts.attempt(self.answers_within(request.events()), sent).await {
+                            Ok(Ok(answer)) => {
+                                self.keep(connection);
+                                return Ok(answer);
                             }
-                            failed
-                        }
-                        Err(late) => {
-                            self.core.abandon(connection);
-                            // After a failover, the others are dead as well.
-                            close_dead_later(self.core.pool());
-                            let is_about_one_event = request.events() == 1;
-                            (Fault { is_about_one_event, ..Fault::late() }, late.into())
+                            // The row may have been deleted since its statement found it: by a purge, or because another
+                            // delivery's mark was taken back.
+                            Ok(Err(sqlx::Error::RowNotFound)) if !has_missed_a_row => {
+                                has_missed_a_row = true;
+                                attempts.count(FaultKind::Passing);
+                                self.keep(connection);
+                                continue;
+                            }
+                            // Nothing in this table keeps a row out.
+                            Ok(Err(error @ sqlx::Error::RowNotFound)) if !sql.verifies => {
+                                (Fault::deleted_meanwhile(), error.into())
+                            }
+                            Ok(Err(error)) => {
+                                let failed = self.core.failed(error);
+                                if failed.0.closes_connection {
+                                    connection.close();
+                                }
+                                failed
+                            }
+                            Err(late) => {
+                                self.core.abandon(connection);
+                                // After a failover, the others are dead as well.
+                                close_dead_later(self.core.pool());
+                                let is_about_one_event = request.events() == 1;
+                                (Fault { is_about_one_event, ..Fault::late() }, late.into())
+                            }
                         }
                     }
-                }
-            };
+                };
             if fault.kind == FaultKind::Unanswered && is_plain && !R::NEEDS_NO_OWNER {
                 fault.kind = FaultKind::Permanent;
             }
@@ -132,12 +146,18 @@ impl<D: Dialect> Session<D> {
         }
     }
 
-    async fn connection(&mut self, attempts: &Attempts) -> Result<PooledConnection<D>, Failed> {
+    /// A request that may have been carried out goes on without its caller, until its outcome is known.
+    async fn connection(
+        &mut self,
+        attempts: &Attempts,
+        is_kept: bool,
+    ) -> Result<PooledConnection<D>, Failed> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
         self.kept_since = Instant::now();
-        self.core.connect(attempts).await
+        let is_kept = is_kept || self.audience == Audience::Batch || attempts.may_have_been_carried_out();
+        self.core.connect(attempts, is_kept).await
     }
 
     /// Keeps the connection, unless other callers may wait for one. Returns it once in a while all the same,

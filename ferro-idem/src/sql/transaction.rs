@@ -14,13 +14,13 @@ use super::core::{CompiledSql, Core};
 use super::dialect::SqlDatabase;
 use super::event_state::{EventState, Mark, MarkedIn};
 use super::fault::Fault;
-use super::pooled_transaction::{PooledTransaction, answer_or_abandon};
+use super::pooled_transaction::PooledTransaction;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
-use crate::retry::{Attempts, DEADLINE, FaultKind};
+use crate::retry::{Attempts, DEADLINE, FaultKind, answer_within};
 use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
 /// When a delivery should come again if another transaction has its event. How long that transaction takes
@@ -49,7 +49,12 @@ pub struct SqlTransaction<D: SqlDatabase> {
 impl<D: SqlDatabase> SqlTransaction<D> {
     async fn try_mark(&mut self, mut sql: &CompiledSql<D>, mark: &Mark) -> Result<MarkOutcome, sqlx::Error> {
         let core = Arc::clone(&self.core);
-        let (lock, has_row) = match D::mark_in(&mut self.transaction, &sql.statements, mark).await? {
+        let marked = match D::mark_in(&mut self.transaction, &sql.statements, mark).await {
+            // The row that kept the insert out may have been deleted since.
+            Err(sqlx::Error::RowNotFound) => D::mark_in(&mut self.transaction, &sql.statements, mark).await?,
+            marked => marked?,
+        };
+        let (lock, has_row) = match marked {
             MarkedIn::Marked(lock) => (Some(lock), false),
             MarkedIn::RowExists(lock) => (Some(lock), true),
             MarkedIn::Locked => (None, true),
@@ -132,7 +137,7 @@ async fn answered_once(
     limit: Option<Duration>,
     request: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), Error> {
-    answer_or_abandon(limit, request).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
+    answer_within(limit, request).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
 }
 
 impl<D: SqlDatabase> Deref for SqlTransaction<D> {
@@ -169,15 +174,20 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
             core.recent_sql().await?;
             let mut attempts = Attempts::new();
             loop {
-                // A begin that is dropped half-way can leave the pool a connection with a transaction.
-                let limit = attempts.within(D::ANSWERS_WITHIN);
-                let begin = PooledTransaction::begin(core.pool().clone());
-                let (fault, source) = match DetachOnDrop::new(answer_or_abandon(limit, begin)).await {
-                    Ok(Ok(transaction)) => {
-                        return Ok(SqlTransaction { transaction, core, mark: None, lock: None });
+                let (fault, source) = match core.connect(&attempts, false).await {
+                    Err(failed) => failed,
+                    Ok(connection) => {
+                        // Finished when it is dropped, because its connection is closed otherwise.
+                        let limit = attempts.within(D::ANSWERS_WITHIN);
+                        let begin = answer_within(limit, PooledTransaction::begin(connection));
+                        match DetachOnDrop::new(begin).await {
+                            Ok(Ok(transaction)) => {
+                                return Ok(SqlTransaction { transaction, core, mark: None, lock: None });
+                            }
+                            Ok(Err(error)) => core.failed(error),
+                            Err(late) => (Fault::no_connection(), BoxDynError::from(late)),
+                        }
                     }
-                    Ok(Err(error)) => core.failed(error),
-                    Err(late) => (Fault::no_connection(), BoxDynError::from(late)),
                 };
                 if !attempts.again_after(fault.kind).await {
                     return Err(fault.of(BEGIN, source));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use self::frames::message_length;
 
@@ -50,7 +50,31 @@ pub struct Proxy {
     port: u16,
     route: Arc<Route>,
     plan: Arc<Mutex<Plan>>,
+    hold: Arc<Hold>,
     cut: watch::Sender<()>,
+}
+
+/// A message that is held back until a test lets it go on.
+#[derive(Debug, Default)]
+struct Hold {
+    text: Mutex<Option<String>>,
+    is_holding: watch::Sender<bool>,
+}
+
+impl Hold {
+    /// Waits with the message that holds the text.
+    async fn pass(&self, messages: &[u8]) {
+        let is_held = {
+            let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_in =
+                |text: &mut String| messages.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+            text.take_if(is_in).is_some()
+        };
+        if is_held {
+            self.is_holding.send_replace(true);
+            drop(self.is_holding.subscribe().wait_for(|is_holding| !is_holding).await);
+        }
+    }
 }
 
 /// Where connections go.
@@ -61,6 +85,8 @@ struct Route {
     generation: AtomicU64,
     /// Nanoseconds that each message takes, in each direction.
     delay: AtomicU64,
+    /// The messages that clients sent.
+    from_clients: AtomicU64,
 }
 
 impl Route {
@@ -111,7 +137,10 @@ impl Proxy {
             server: AtomicU16::new(server),
             generation: AtomicU64::default(),
             delay: AtomicU64::default(),
+            from_clients: AtomicU64::default(),
         });
+        let hold = Arc::<Hold>::default();
+        let holding = Arc::clone(&hold);
         let (cut, mut cuts) = watch::channel(());
         let (losing, routing) = (Arc::clone(&plan), Arc::clone(&route));
         tokio::spawn(async move {
@@ -127,6 +156,7 @@ impl Proxy {
                 let connection = Connection {
                     protocol,
                     plan: Arc::clone(&losing),
+                    hold: Arc::clone(&holding),
                     route,
                     generation,
                     hangs: AtomicBool::new(false),
@@ -140,7 +170,7 @@ impl Proxy {
                 });
             }
         });
-        Self { port, route, plan, cut }
+        Self { port, route, plan, hold, cut }
     }
 
     /// The proxy's own port on 127.0.0.1.
@@ -191,6 +221,33 @@ impl Proxy {
         self.plan().stalled_until = Some(Instant::now() + length);
     }
 
+    /// Holds the next message back that a client sends and that contains this text, with those after it on the same
+    /// connection, until [`release`](Self::release). A statement's text is in the message that prepares it.
+    pub fn hold(&self, text: &str) {
+        *self.hold.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+    }
+
+    /// Waits until a message is held back.
+    ///
+    /// # Panics
+    ///
+    /// After a minute.
+    pub async fn until_held(&self) {
+        let mut is_holding = self.hold.is_holding.subscribe();
+        let held = timeout(Duration::from_mins(1), is_holding.wait_for(|is_holding| *is_holding)).await;
+        assert!(held.is_ok(), "no message was held back");
+    }
+
+    /// Lets the message go on that is held back.
+    pub fn release(&self) {
+        self.hold.is_holding.send_replace(false);
+    }
+
+    /// How many messages clients have sent until now.
+    pub fn messages_from_clients(&self) -> u64 {
+        self.route.from_clients.load(Ordering::SeqCst)
+    }
+
     /// Closes every connection that is open now.
     pub fn cut(&self) {
         self.cut.send_replace(());
@@ -225,6 +282,7 @@ impl Proxy {
 struct Connection {
     protocol: Protocol,
     plan: Arc<Mutex<Plan>>,
+    hold: Arc<Hold>,
     route: Arc<Route>,
     generation: u64,
     hangs: AtomicBool,
@@ -268,6 +326,9 @@ impl Connection {
                 read = read.read_buf(&mut said), if !has_ended => match read {
                     Ok(1..) => {
                         let (passed, then) = self.passed(from, &mut opening, &mut said);
+                        if from == From::Client {
+                            self.hold.pass(&passed).await;
+                        }
                         held.push_back((self.due(), passed));
                         if then == Some(Then::Close) {
                             let all: Vec<u8> = held.into_iter().flat_map(|(_, passed)| passed).collect();
@@ -290,14 +351,20 @@ impl Connection {
     fn passed(&self, from: From, opening: &mut bool, said: &mut Vec<u8>) -> (Vec<u8>, Option<Then>) {
         let (mut end, mut then) = (0, None);
         while let Some(length) = message_length(self.protocol, from, opening, &said[end..]) {
+            if self.hangs() {
+                break;
+            }
             then = self.plan.lock().unwrap_or_else(PoisonError::into_inner).loses(from);
             if then == Some(Then::Hang) {
                 self.hangs.store(true, Ordering::SeqCst);
             }
-            if then.is_some() || self.hangs() {
+            if then.is_some() {
                 break;
             }
             end += length;
+            if from == From::Client {
+                self.route.from_clients.fetch_add(1, Ordering::SeqCst);
+            }
         }
         let passed = said.drain(..end).collect();
         if self.hangs() {

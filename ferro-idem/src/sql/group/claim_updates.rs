@@ -33,10 +33,8 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
         max_unpolled::<D>()
     }
 
-    /// A completion or release is sent without its caller, so that its lease does not stay. A renewal is not,
-    /// because no body works under the new lease.
     fn is_sent_without_callers(&self) -> bool {
-        self.step != ClaimStep::Renew
+        self.step.is_sent_without_callers()
     }
 
     /// Different claims of one event do not fit into one statement.

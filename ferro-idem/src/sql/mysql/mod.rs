@@ -139,7 +139,7 @@ impl Dialect for MySql {
         }
         deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
-        // An event without a row is neither new nor a duplicate: another UNIQUE key or a trigger kept it out.
+        // An event without a row is neither new nor a duplicate: it was deleted meanwhile, or was kept out.
         let is_own = |mark: &&Mark| {
             owners.get(&*mark.id).map(|row| row.is_of(mark.owner)).ok_or(sqlx::Error::RowNotFound)
         };

@@ -10,6 +10,7 @@ use super::statements::Statements;
 use crate::owner::Owner;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::Mark;
+use crate::sql::fault::RowChanged;
 
 /// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
 /// row is neither new nor a duplicate.
@@ -28,7 +29,7 @@ pub(super) async fn verified(
         None => Err(sqlx::Error::RowNotFound),
         // The rows of a plain table do not tell who made them.
         Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
-        Some(0) if is_marked => Err(sqlx::Error::RowNotFound),
+        Some(0) if is_marked => Err(RowChanged.into()),
         Some(is_own) => Ok(is_own == 1),
     }
 }

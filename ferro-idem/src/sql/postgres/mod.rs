@@ -20,7 +20,7 @@ use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
     token_of,
 };
-use super::fault::Fault;
+use super::fault::{Fault, RowChanged};
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
@@ -319,7 +319,7 @@ async fn verified(
         let owner = owners.get(&*mark.id).ok_or(sqlx::Error::RowNotFound)?;
         // The rows of a plain table do not tell who made them.
         let is_own = owner.map_or(is_marked, |owner| owner == uuid(mark.owner));
-        if is_marked && !is_own { Err(sqlx::Error::RowNotFound) } else { Ok(is_own) }
+        if is_marked && !is_own { Err(RowChanged.into()) } else { Ok(is_own) }
     };
     marks.iter().zip(marked).map(verified).collect()
 }

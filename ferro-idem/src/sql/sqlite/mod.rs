@@ -21,7 +21,7 @@ use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
     token_of,
 };
-use super::fault::Fault;
+use super::fault::{Fault, RowChanged};
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
@@ -311,7 +311,7 @@ async fn verified(
         None => Err(sqlx::Error::RowNotFound),
         // The rows of a plain table do not tell who made them.
         Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
-        Some(false) if is_marked => Err(sqlx::Error::RowNotFound),
+        Some(false) if is_marked => Err(RowChanged.into()),
         Some(is_own) => Ok(is_own),
     }
 }
