@@ -116,7 +116,8 @@ async fn a_master_that_stands_still_takes_no_time_of_the_other_masters_events() 
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    let asked = tokio::time::timeout(Duration::from_secs(5), log.try_mark_processed("evt_2")).await;
+    // Less than the deadline of a call, with room for a busy machine.
+    let asked = tokio::time::timeout(Duration::from_secs(9), log.try_mark_processed("evt_2")).await;
     assert!(asked.expect("it is asked a single time").unwrap());
     let event = EventRef::new("evt_3").unwrap();
     assert!(log.claim(event, Owner::random().unwrap(), LEASE).await.is_ok());

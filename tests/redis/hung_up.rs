@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
 use ferro_idem_tests::servers::{Redis, until};
-use futures_util::future::join_all;
-use tokio::time::timeout;
+use futures_util::future::{join, join_all, join3};
+use futures_util::poll;
+use tokio::time::{sleep, timeout};
 
 use super::{LEASE, acquire};
 
@@ -110,4 +111,69 @@ fn another_runtime_takes_back_what_an_ended_one_left() {
         .await;
         assert!(log.try_mark_processed("evt_1").await.unwrap());
     });
+}
+
+/// While the server stands still, so that every request arrives before the first answer.
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn the_caller_that_stays_gets_the_mark_of_one_that_hung_up() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("known").await.unwrap());
+    server.server().pause();
+    let resumed = async {
+        sleep(Duration::from_millis(300)).await;
+        server.server().resume();
+    };
+    let hung_up = async {
+        let marks = (0..100).map(|_| log.try_mark_processed("evt_1"));
+        hang_up(Duration::from_millis(100), marks).await;
+    };
+    let ((), (), stays) = join3(resumed, hung_up, log.try_mark_processed("evt_1")).await;
+    assert!(stays.unwrap(), "it is a duplicate of a delivery that is gone");
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn a_redelivery_is_no_duplicate_of_a_delivery_that_hung_up() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("known").await.unwrap());
+    for round in 0..3 {
+        let id = &format!("evt_{round}");
+        server.server().pause();
+        hang_up(Duration::from_millis(100), [log.try_mark_processed(id)].into_iter()).await;
+        let resumed = async {
+            sleep(Duration::from_millis(300)).await;
+            server.server().resume();
+        };
+        let ((), redelivered) = join(resumed, log.try_mark_processed(id)).await;
+        assert!(redelivered.unwrap(), "round {round}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn of_many_callers_that_stay_one_is_the_first() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    for round in 0..50 {
+        let id = &format!("evt_{round}");
+        let marks = join_all((0..100).map(|_| log.try_mark_processed(id))).await;
+        assert_eq!(marks.into_iter().filter(|first| *first.as_ref().unwrap()).count(), 1);
+    }
+}
+
+/// A caller that is not polled, and leads the others.
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn no_delivery_waits_for_one_that_is_not_polled() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    assert!(log.try_mark_processed("known").await.unwrap());
+    let mut idle = std::pin::pin!(log.try_mark_processed("evt_1"));
+    assert!(poll!(idle.as_mut()).is_pending());
+    let beside = log.try_mark_processed("evt_1").await.unwrap();
+    assert!(beside != idle.await.unwrap(), "one of them is the first");
 }

@@ -68,7 +68,8 @@ async fn a_call_fails_at_its_deadline_and_not_earlier() {
     let start = Instant::now();
     assert!(log.try_mark_processed("evt_1").await.is_err());
     let took = start.elapsed();
-    assert!((DEADLINE.mul_f32(0.9)..DEADLINE.mul_f32(1.2)).contains(&took), "{took:?}");
+    // With room for a busy machine.
+    assert!((DEADLINE.mul_f32(0.9)..DEADLINE * 2).contains(&took), "{took:?}");
 }
 
 #[tokio::test]

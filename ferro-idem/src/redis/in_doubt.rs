@@ -71,6 +71,11 @@ pub(super) struct UndeliveredAnswer<C: Connection> {
 }
 
 impl<C: Connection> UndeliveredAnswer<C> {
+    /// What was made, if anything was. It is the caller's to take back.
+    pub(super) fn into_made(mut self) -> Option<TakeBack> {
+        if self.is_made { self.in_doubt.take_back.take() } else { None }
+    }
+
     /// The caller has the answer now.
     pub(super) fn deliver(mut self) -> Answer {
         // A caller that is told "duplicate" knows of no mark: one that an earlier attempt still makes is taken back.

@@ -6,7 +6,9 @@ mod fault;
 mod gate;
 mod in_doubt;
 mod request;
+mod same_event;
 mod script;
+mod take_back;
 mod undelivered;
 
 use std::borrow::Cow;
@@ -20,6 +22,7 @@ use redis::aio::{ConnectionLike, ConnectionManager};
 use self::eviction::PolicyCheck;
 use self::gate::Gate;
 use self::request::{Leaving, Request, When};
+use self::same_event::{Lead, Role, SameEvent, UndeliveredMark};
 use self::undelivered::{Made, Undelivered};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
@@ -160,6 +163,7 @@ struct Shared {
     gate: Gate,
     policy_check: PolicyCheck,
     leaving: Leaving,
+    same_event: SameEvent,
     undelivered: Arc<Undelivered>,
 }
 
@@ -207,10 +211,22 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
+    fn key(&self, event_id: &str) -> Vec<u8> {
+        [&*self.key_prefix, event_id.as_bytes()].concat()
+    }
+
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {
         let owner = Owner::random()?;
         let attempts = Attempts::until_deadline();
         self.refuse_eviction(&attempts).await?;
+        let key = self.key(event.id());
+        let lead = match SameEvent::join(self, &key) {
+            Role::Leader(lead) => lead,
+            Role::Follower(follower) => match follower.follow(&attempts).await {
+                Some(is_first) => return Ok(is_first),
+                None => Lead::alone(self),
+            },
+        };
         let log = self.clone();
         let (event_id, event_type) = (event.id().to_owned(), event.recorded_type().map(Cow::into_owned));
         let marking = async move {
@@ -222,11 +238,11 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
                 event_id: &event_id,
                 when: When::TakenBack(owner, Made::Mark),
             };
-            log.send_undelivered(attempts, request, arguments).await
+            let answer = log.send_undelivered(attempts, request, arguments).await?;
+            Ok(lead.answer(answer.into_made()))
         };
-        // If the caller goes, the answer says whether there is anything to take back.
-        let (outcome, _) = DetachOnDrop::new(marking).await?.deliver();
-        Ok(outcome == 1)
+        // If the caller goes, the answer says whether there is anything to hand on or to take back.
+        DetachOnDrop::new(marking).await.map(UndeliveredMark::into_is_first)
     }
 }
 

@@ -71,7 +71,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         arguments: impl ToRedisArgs + Copy + Send,
     ) -> Result<UndeliveredAnswer<C>, Error> {
         let Request { operation, script, event_id, when } = request;
-        let key = [&*self.key_prefix, event_id.as_bytes()].concat();
+        let key = self.key(event_id);
         let lane = self.shared.gate.lane(&key);
         let take_back = match when {
             When::TakenBack(owner, made) => Some(TakeBack {
@@ -81,10 +81,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
                 deadline: 0,
                 passes_at: attempts.deadline(),
                 remembered_for: self.retention,
+                is_looked_for: false,
             }),
             When::BeforeDeadline | When::AtAnyTime => None,
         };
         let mut in_doubt = InDoubt::new(self, take_back);
+        if let When::TakenBack(_, Made::Mark) = when {
+            let is_looked_for = self.shared.undelivered.until_looked_for(&key, || when.is_over());
+            // At the deadline, nothing was sent.
+            if let Err(unanswered) = attempts.attempt(Some(DEADLINE), is_looked_for).await {
+                return Err(fault::explain(operation, fault::timed_out(unanswered)));
+            }
+        }
         loop {
             let entered = match when {
                 When::TakenBack(..) if !self.shared.undelivered.has_room(self) => Err(too_many_undelivered()),

@@ -1,26 +1,22 @@
 //! Marks and claims whose callers do not know of them: taken back until it is known that they are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-use super::script::TAKE_BACK;
-use super::{Connection, RedisLog, millis};
+use super::take_back::Task;
+use super::{Connection, RedisLog};
 use crate::owner::Owner;
-use crate::retry::ANSWER_WITHIN;
 
 /// Clients must not decide how much memory an outage takes. While so many wait, the log makes no new marks and claims, so
 /// that each one without a caller is taken back.
 const MAX_WAITING: usize = 16_384;
-
-/// How many are asked for at the same time.
-const MAX_AT_ONCE: usize = 64;
 
 /// A task that was not active for so long has a runtime that is not driven.
 const MAX_INACTIVE: Duration = Duration::from_secs(30);
@@ -57,9 +53,15 @@ pub(super) struct TakeBack {
     pub(super) passes_at: Instant,
     /// After this, the server has forgotten the event anyway.
     pub(super) remembered_for: Duration,
+    /// The server was asked once. If there was anything, it is gone, unless the call is carried out later.
+    pub(super) is_looked_for: bool,
 }
 
 impl TakeBack {
+    fn is_unseen_mark(&self) -> bool {
+        matches!(self.made, Made::Mark) && !self.is_looked_for
+    }
+
     /// The server has answered, and will not carry the call out again. Its clock showed `now` then.
     pub(super) fn is_known_to_be_made(&mut self, now: u64) {
         // A later claim of the same owner has a later lease, and is kept.
@@ -69,30 +71,49 @@ impl TakeBack {
 }
 
 /// When an entry is looked at next. The number tells entries of one moment apart.
-type Due = (Instant, u64);
+pub(super) type Due = (Instant, u64);
 
 /// The calls to take back, and the one task that does it.
 #[derive(Debug, Default)]
 pub(super) struct Undelivered {
     queue: Mutex<Queue>,
-    added: Notify,
+    pub(super) added: Notify,
     /// The task pauses, until a call has an answer.
     pauses: AtomicBool,
     answered: Notify,
+    looked_for: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    by_due: BTreeMap<Due, TakeBack>,
+pub(super) struct Queue {
+    pub(super) by_due: BTreeMap<Due, TakeBack>,
+    /// Keys with marks that were not looked for yet, and how many.
+    unseen: HashMap<Vec<u8>, usize>,
     number: u64,
     /// When the task was last active. `None`: there is none.
-    task_active_at: Option<Instant>,
+    pub(super) task_active_at: Option<Instant>,
 }
 
 impl Queue {
     fn add(&mut self, due: Instant, take_back: TakeBack) {
         self.number += 1;
+        if take_back.is_unseen_mark() {
+            *self.unseen.entry(take_back.key.clone()).or_default() += 1;
+        }
         self.by_due.insert((due, self.number), take_back);
+    }
+
+    fn remove(&mut self, due: Due) -> Option<TakeBack> {
+        let take_back = self.by_due.remove(&due)?;
+        if take_back.is_unseen_mark()
+            && let Some(number) = self.unseen.get_mut(&take_back.key)
+        {
+            *number -= 1;
+            if *number == 0 {
+                self.unseen.remove(&take_back.key);
+            }
+        }
+        Some(take_back)
     }
 
     /// Whether the caller has to start a task now.
@@ -115,7 +136,20 @@ impl Undelivered {
         }
     }
 
-    async fn pause(&self) {
+    /// Waits until no mark of this key is left that was not looked for, so that a delivery is not a duplicate of it.
+    pub(super) async fn until_looked_for(&self, key: &[u8], is_over: impl Fn() -> bool) {
+        loop {
+            let mut looked_for = pin!(self.looked_for.notified());
+            // From here on, none is missed.
+            looked_for.as_mut().enable();
+            if !self.queue().unseen.contains_key(key) || is_over() {
+                return;
+            }
+            drop(timeout(PAUSE, looked_for).await);
+        }
+    }
+
+    pub(super) async fn pause(&self) {
         self.pauses.store(true, Ordering::Relaxed);
         drop(timeout(PAUSE, self.answered.notified()).await);
         self.pauses.store(false, Ordering::Relaxed);
@@ -150,18 +184,17 @@ impl Undelivered {
 
     fn ensure_task<C: Connection>(self: &Arc<Self>, needs_task: bool, log: &RedisLog<C>) {
         if let Some(runtime) = needs_task.then(Handle::try_current).and_then(Result::ok) {
-            let task = Task { undelivered: Arc::clone(self), is_done: false };
-            runtime.spawn(task.run(log.clone()));
+            runtime.spawn(Task::new(self).run(log.clone()));
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those that are due, or when the next one is. They stay in the queue until it is known that they are gone,
     /// because this task may end with its runtime.
-    fn due(&self, limit: usize) -> Result<Vec<(Due, TakeBack)>, Option<Instant>> {
+    pub(super) fn due(&self, limit: usize) -> Result<Vec<(Due, TakeBack)>, Option<Instant>> {
         let mut queue = self.queue();
         let now = Instant::now();
         queue.task_active_at = Some(now);
@@ -176,113 +209,17 @@ impl Undelivered {
     }
 
     /// Sees to it that an entry comes again, unless it is gone.
-    fn put_off(&self, due: Due, until: Option<Instant>) {
+    pub(super) fn put_off(&self, due: Due, until: Option<Instant>, is_looked_for: bool) {
         let mut queue = self.queue();
-        if let Some(take_back) = queue.by_due.remove(&due)
+        if let Some(mut take_back) = queue.remove(due)
             && let Some(until) = until
         {
+            take_back.is_looked_for |= is_looked_for;
             queue.add(until, take_back);
         }
-    }
-}
-
-/// The one task of a log. Dropped with its runtime, it leaves the rest to the next one.
-struct Task {
-    undelivered: Arc<Undelivered>,
-    /// Whether it has nothing more to do, and has said so in the queue.
-    is_done: bool,
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.undelivered.queue().task_active_at = None;
+        drop(queue);
+        if is_looked_for {
+            self.looked_for.notify_waiters();
         }
     }
-}
-
-impl Task {
-    async fn run<C: Connection>(mut self, log: RedisLog<C>) {
-        // A server that does not answer or refuses is asked for one event at a time.
-        let mut limit = 1;
-        loop {
-            let due = match self.undelivered.due(limit) {
-                Ok(due) => due,
-                Err(Some(next)) => {
-                    drop(timeout_at(next, self.undelivered.added.notified()).await);
-                    continue;
-                }
-                Err(None) => {
-                    // Within one lock: a call that adds one after this starts the next task.
-                    let mut queue = self.undelivered.queue();
-                    if queue.by_due.is_empty() {
-                        queue.task_active_at = None;
-                        drop(queue);
-                        self.is_done = true;
-                        return;
-                    }
-                    continue;
-                }
-            };
-            let mut asked = JoinSet::new();
-            for (due, take_back) in due {
-                let log = log.clone();
-                asked.spawn(async move { (due, ask(&log, &take_back).await) });
-            }
-            let mut is_willing = true;
-            while let Some(Ok((due, outcome))) = asked.join_next().await {
-                let again = match outcome {
-                    Outcome::Gone => None,
-                    Outcome::MayStillCome { until } => Some(until),
-                    Outcome::Failed => {
-                        is_willing = false;
-                        // After the others.
-                        Some(Instant::now())
-                    }
-                };
-                self.undelivered.put_off(due, again);
-            }
-            limit = if is_willing { MAX_AT_ONCE } else { 1 };
-            if !is_willing {
-                self.undelivered.pause().await;
-            }
-        }
-    }
-}
-
-enum Outcome {
-    /// It is not there and will not be, or it will never be known.
-    Gone,
-    MayStillCome {
-        until: Instant,
-    },
-    /// The server did not answer, or refused.
-    Failed,
-}
-
-async fn ask<C: Connection>(log: &RedisLog<C>, take_back: &TakeBack) -> Outcome {
-    let TakeBack { key, owner, made, deadline, passes_at, remembered_for } = take_back;
-    let lease = match made {
-        Made::Mark => -1,
-        Made::Claim { lease } => i64::try_from(millis(*lease)).unwrap_or(i64::MAX),
-    };
-    let arguments = (*deadline, owner.as_bytes().as_slice(), lease);
-    let error = match timeout(ANSWER_WITHIN, TAKE_BACK.run(log.connection.clone(), key, arguments)).await {
-        Ok(Ok((outcome, _, now))) => {
-            log.shared.clock.set(now);
-            if outcome == 1 {
-                return Outcome::Gone;
-            }
-            let left = Duration::from_millis(deadline.saturating_sub(now).saturating_add(1));
-            return Outcome::MayStillCome { until: Instant::now() + left };
-        }
-        Ok(Err(error)) => Some(error),
-        Err(_) => None,
-    };
-    if let Some(error) = &error {
-        log.leave_replica(error).await;
-    }
-    // Every other refusal may end: a full disk or memory, a right that is missing, a replica.
-    let is_another_key = error.is_some_and(|error| error.code() == Some("WRONGTYPE"));
-    if is_another_key || passes_at.elapsed() > *remembered_for { Outcome::Gone } else { Outcome::Failed }
 }
