@@ -51,7 +51,7 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
                                     &__ferro_idem_success,
                                 ))
                                     .__ferro_idem_success();
-                                (&&&::ferro_idem::__private::Probe(&*__ferro_idem_held))
+                                (&&&&&::ferro_idem::__private::Probe(&*__ferro_idem_held))
                                     .__ferro_idem_kind()
                                     .__ferro_idem_is_processed(
                                         __ferro_idem_held,

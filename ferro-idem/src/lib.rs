@@ -67,7 +67,7 @@
 //! | `standard-webhooks-ed25519` | public keys (`whpk_`) of Standard Webhooks |
 //! | `hmac` | [`HmacWebhook`](sender::hmac::HmacWebhook), for any other sender that signs with an HMAC |
 //! | `sender` | [`sender::Sender`], for a sender of your own |
-//! | `axum` | replies, rejections and extractors for axum |
+//! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
@@ -121,12 +121,18 @@ mod shared_keys;
 mod trace;
 mod transaction;
 
+#[cfg(feature = "actix-web")]
+mod actix;
 #[cfg(feature = "axum")]
 mod axum;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
+mod edge;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "poem")]
+mod poem;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sender")]

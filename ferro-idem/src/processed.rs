@@ -156,16 +156,13 @@ pub struct TooDeep;
 /// Any other value.
 pub struct Plain;
 
-/// A type that can be a response with a status.
-pub trait CarriesStatus {}
-
 /// `Settle`, with a compile error for the value inside a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is a response that does not say whether the event is processed",
     label = "a response may carry a failure, in `Ok` too",
     note = "say when the event is processed: `#[idempotent_webhook(processed = |reply| EXPR)]`",
     note = "or implement `ferro_idem::Settle` for it, if the type is your own",
-    note = "or return axum's `Response`, by `.into_response()`, which counts by its status"
+    note = "or return the framework's own response (`.into_response()`), which counts by its status"
 )]
 pub trait ResponseWithSettle: Settle {}
 
@@ -202,13 +199,15 @@ impl Plain {
 }
 
 pub(crate) mod kinds {
-    use super::{CarriesStatus, Layer, Plain, Probe, Response, TooDeep};
+    //! The edges implement [`OfResponse`] for what their framework answers, each for another number of `&`s: two
+    //! implementations for all types of two foreign traits would overlap. There are three of these numbers.
+
+    use super::{Layer, Plain, Probe, Response, TooDeep};
 
     rule!(OfResponse, __ferro_idem_kind, Response, Response);
     rule!(OfLayer, __ferro_idem_kind, TooDeep, TooDeep);
     rule!(OfPlain, __ferro_idem_kind, Plain, Plain);
 
-    impl<T: CarriesStatus> OfResponse for &&Probe<'_, T> {}
     impl<T: Layer> OfLayer for &Probe<'_, T> {}
     impl<T> OfPlain for Probe<'_, T> {}
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderValue;
+use ferro_idem::sender::{Delivery, IdCoverage, PayloadError, Sender, SignatureError, Verified};
 use ferro_idem::stripe::{SIGNATURE_HEADER, StripeEvent, StripeWebhook};
 
 const CANARY: &str = "c4n4ry";
@@ -39,8 +40,7 @@ async fn deliver(webhook: &StripeWebhook, headers: &[String], payload: &str) -> 
     StripeEvent::from_request(request, webhook).await.is_ok()
 }
 
-#[tokio::test]
-async fn a_refused_signature_is_logged_with_its_rule() {
+fn record() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -48,7 +48,12 @@ async fn a_refused_signature_is_logged_with_its_rule() {
         .without_time()
         .with_writer(move || writer.clone())
         .finish();
-    let _recording = tracing::subscriber::set_default(subscriber);
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_logged_with_its_rule() {
+    let (lines, _recording) = record();
 
     let webhook = StripeWebhook::new(format!("whsec_{CANARY}"));
     let now = SystemTime::now();
@@ -84,4 +89,45 @@ fn assert_logged(lines: &str, rule: &str) {
     let beginning = format!(" WARN ferro_idem: signature refused sender=\"stripe\" rule=\"{rule}\" error=");
     assert!(lines.starts_with(&beginning), "{lines}");
     assert!(!lines.contains(CANARY), "{lines}");
+}
+
+/// It does not log by itself, as the senders of the crate do.
+struct Partner;
+
+impl Sender for Partner {
+    type Event = serde_json::Value;
+    const NAME: &'static str = "partner";
+    const ID: IdCoverage = IdCoverage::Unsigned;
+
+    fn verify(&self, _: &Delivery<'_>) -> Result<Self::Event, SignatureError> {
+        Err(SignatureError::Mismatch)
+    }
+
+    fn decode(&self, delivery: &Delivery<'_>) -> Result<Self::Event, PayloadError> {
+        delivery.json()
+    }
+}
+
+#[test]
+fn a_delivery_refused_by_a_sender_of_ones_own_is_logged_once() {
+    let (lines, _recording) = record();
+    Verified::read(&Partner, &Delivery::new(CANARY.as_bytes())).unwrap_err();
+    let logged = lines.take();
+    assert!(logged.contains("signature refused sender=\"partner\" rule=\"mismatch\" error="), "{logged}");
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+    assert!(!logged.contains(CANARY), "{logged}");
+
+    let webhook = StripeWebhook::new(CANARY);
+    Verified::read(&webhook, &Delivery::new(CANARY.as_bytes())).unwrap_err();
+    assert_eq!(lines.take().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_logged() {
+    let (lines, _recording) = record();
+    let webhook = StripeWebhook::new(CANARY);
+    assert!(!deliver(&webhook, &[], &CANARY.repeat(2 * 1024 * 1024)).await);
+    let logged = lines.take();
+    assert!(logged.contains("request refused sender=\"stripe\" rule=\"body_too_large\" error="), "{logged}");
+    assert!(!logged.contains(CANARY), "{logged}");
 }

@@ -124,7 +124,7 @@ fn is_constructor(func: &Expr) -> bool {
 ///             let status = (&*held).status();
 ///             let success = (&status).is_success();
 ///             let success = (&&Probe(&success)).__ferro_idem_success();
-///             (&&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
+///             (&&&&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
 ///         }
 ///     }
 /// }
@@ -155,7 +155,7 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
                     let __ferro_idem_status = (&*__ferro_idem_held).status();
                     let __ferro_idem_success = (&__ferro_idem_status).is_success();
                     let __ferro_idem_success = (&&#probe(&__ferro_idem_success)).__ferro_idem_success();
-                    (&&&#probe(&*__ferro_idem_held))
+                    (&&&&&#probe(&*__ferro_idem_held))
                         .__ferro_idem_kind()
                         .#is_processed(#held, __ferro_idem_success)
                 }

@@ -1,18 +1,17 @@
-//! Replies, rejections and the extractor for axum.
+//! Replies, rejections and extractors for axum.
 
 #[cfg(feature = "sender")]
-pub(crate) mod sender;
+mod extract;
 mod settle;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, NoContent, Response};
 
+use crate::edge::ErrorReply;
 use crate::error::Error;
 use crate::event::WebhookEvent;
-use crate::key::IdBytes;
 use crate::reply::{DuplicateReply, FromFenceError, Outcome};
 
 /// The event that the extractor holds.
@@ -23,49 +22,6 @@ impl<T: WebhookEvent> WebhookEvent for Json<T> {
 
     fn event_type(&self) -> Option<&str> {
         self.0.event_type()
-    }
-}
-
-/// `event_id = headers.get("x-delivery-id")`.
-impl IdBytes for HeaderValue {
-    fn id_bytes(&self) -> &[u8] {
-        self.as_bytes()
-    }
-}
-
-impl IdBytes for Bytes {
-    fn id_bytes(&self) -> &[u8] {
-        self
-    }
-}
-
-/// The status of the table in [`Error`].
-impl From<&Error> for StatusCode {
-    fn from(error: &Error) -> Self {
-        Self::from_u16(error.status()).unwrap_or(Self::INTERNAL_SERVER_ERROR)
-    }
-}
-
-/// For handlers that return `Result<_, StatusCode>`.
-///
-/// ```
-/// use axum::http::StatusCode;
-/// use ferro_idem::{MemoryProcessedLog, idempotent_webhook};
-///
-/// #[idempotent_webhook]
-/// async fn ship(log: &MemoryProcessedLog, event: &str) -> Result<StatusCode, StatusCode> {
-///     Ok(StatusCode::CREATED)
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let log = MemoryProcessedLog::new();
-/// assert_eq!(ship(&log, "evt_1").await, Ok(StatusCode::CREATED));
-/// assert_eq!(ship(&log, "").await, Err(StatusCode::BAD_REQUEST));
-/// # }
-/// ```
-impl From<Error> for StatusCode {
-    fn from(error: Error) -> Self {
-        Self::from(&error)
     }
 }
 
@@ -80,7 +36,7 @@ impl From<Error> for Response {
 /// without `Retry-After`.
 impl From<Error> for (StatusCode, String) {
     fn from(error: Error) -> Self {
-        (StatusCode::from(&error), line_for_the_sender(&error))
+        (StatusCode::from(&error), ErrorReply::from(&error).line)
     }
 }
 
@@ -88,26 +44,9 @@ impl From<Error> for (StatusCode, String) {
 /// not name the store: log the error.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let reply = (StatusCode::from(&self), line_for_the_sender(&self));
-        let retry_after = self.retry_after().map(|wait| {
-            // Whole seconds (RFC 9110, 10.2.3), and never before the lease ends.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            [(RETRY_AFTER, seconds.max(1).to_string())]
-        });
-        (retry_after, reply).into_response()
-    }
-}
-
-fn line_for_the_sender(error: &Error) -> String {
-    match error {
-        Error::Store { .. } => "the event could not be recorded, deliver it again later".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-impl DuplicateReply for StatusCode {
-    fn duplicate_reply() -> Self {
-        Self::OK
+        let reply = ErrorReply::from(&self);
+        let retry_after = reply.retry_after.map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        (retry_after, (StatusCode::from(&self), reply.line)).into_response()
     }
 }
 
@@ -121,12 +60,6 @@ impl DuplicateReply for Response {
 impl DuplicateReply for NoContent {
     fn duplicate_reply() -> Self {
         Self
-    }
-}
-
-impl FromFenceError for StatusCode {
-    fn from_fence_error(error: Error) -> Self {
-        Self::from(&error)
     }
 }
 
@@ -152,10 +85,6 @@ mod tests {
 
     use super::*;
     use crate::event::InvalidEventId;
-
-    fn in_progress(retry_after: Duration) -> Response {
-        Error::in_progress("evt_1", retry_after).into_response()
-    }
 
     #[test]
     fn every_error_has_its_status() {
@@ -183,18 +112,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_is_not_named_to_the_sender() {
-        let reply = Error::store("mark", "table secrets is locked").into_response();
+    async fn an_error_is_a_line_and_says_when_to_come_again() {
+        let reply = Error::in_progress("evt_1", Duration::from_millis(2_500)).into_response();
+        assert_eq!(reply.headers()[RETRY_AFTER], "3");
         let body = axum::body::to_bytes(reply.into_body(), 1_000).await.unwrap();
-        assert_eq!(body, "the event could not be recorded, deliver it again later");
-    }
-
-    #[test]
-    fn retry_after_is_in_whole_seconds_and_never_before_the_lease_ends() {
-        for (left, seconds) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (2_000, "2"), (2_500, "3")] {
-            let reply = in_progress(Duration::from_millis(left));
-            assert_eq!(reply.headers()[RETRY_AFTER], seconds, "{left} ms");
-        }
+        assert_eq!(body, "another delivery of the event is running: deliver it again in 3s");
     }
 
     #[test]

@@ -1,49 +1,25 @@
-//! Which replies of axum and http mean that the event is processed: those that the sender sees as 2xx.
-//!
-//! Stripe takes everything else for a failure, redirects included
-//! (<https://docs.stripe.com/webhooks#webhook-endpoint-def>), and so do the other senders.
+//! Which replies of axum mean that the event is processed: those that the sender sees as 2xx.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::{
     BytesRejection, ExtensionRejection, FormRejection, JsonRejection, PathRejection, QueryRejection,
     RawFormRejection, RawPathParamsRejection, StringRejection,
 };
-use axum::http::response::Parts;
-use axum::http::{Extensions, HeaderMap, Response, StatusCode};
 use axum::response::{AppendHeaders, Html, IntoResponse, NoContent, Redirect, Sse};
 use axum::{Extension, Form, Json};
-use bytes::BytesMut;
 use bytes::buf::Chain;
 
-use crate::processed::CarriesStatus;
+use crate::edge::{KeepsStatus, settle_as_success};
+use crate::processed::{Probe, kinds};
 use crate::reply::Settle;
 
 // `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
 
 /// What axum answers may be a failure: without `Settle` it does not compile.
-impl<T: IntoResponse> CarriesStatus for T {}
+impl<T: IntoResponse> kinds::OfResponse for &&&&Probe<'_, T> {}
 
-/// 2xx.
-impl Settle for StatusCode {
-    fn is_processed(&self) -> bool {
-        self.is_success()
-    }
-}
-
-/// By the status.
-impl<B> Settle for Response<B> {
-    fn is_processed(&self) -> bool {
-        self.status().is_success()
-    }
-}
-
-/// By the status.
-#[diagnostic::do_not_recommend]
-impl Settle for Parts {
-    fn is_processed(&self) -> bool {
-        self.status.is_success()
-    }
-}
+impl<T> KeepsStatus for Extension<T> {}
+impl<I> KeepsStatus for AppendHeaders<I> {}
 
 /// Never: a redirect is a failure to a sender of webhooks.
 #[diagnostic::do_not_recommend]
@@ -53,19 +29,6 @@ impl Settle for Redirect {
     }
 }
 
-/// What axum answers 200, or 204, whatever it holds.
-macro_rules! settle_as_success {
-    ($([$($generics:tt)*] $reply:ty),* $(,)?) => {$(
-        /// Always: axum answers it with a success.
-        #[diagnostic::do_not_recommend]
-        impl<$($generics)*> Settle for $reply {
-            fn is_processed(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
 settle_as_success! {
     [T] Json<T>,
     [T] Html<T>,
@@ -73,19 +36,9 @@ settle_as_success! {
     [T] Extension<T>,
     [S] Sse<S>,
     [I] AppendHeaders<I>,
-    [K, V, const N: usize] [(K, V); N],
-    [] HeaderMap,
-    [] Extensions,
     [] NoContent,
     [] Body,
-    [] Bytes,
-    [] BytesMut,
     [T, U] Chain<T, U>,
-    [] Vec<u8>,
-    [] [u8],
-    [const N: usize] [u8; N],
-    [] String,
-    [] str,
 }
 
 macro_rules! settle_by_status {
@@ -112,94 +65,13 @@ settle_by_status! {
     StringRejection,
 }
 
-/// What axum and http put before the last element of a tuple without changing its status.
-///
-/// Local, because the compiler has to know that a `StatusCode` is none of them.
-#[diagnostic::on_unimplemented(
-    message = "the status of a tuple that begins with `{Self}` is not known",
-    label = "not a part of axum's or http's own",
-    note = "say when the event is processed: `#[idempotent_webhook(processed = |reply| EXPR)]`",
-    note = "or begin the tuple with a `StatusCode`, or return `Response` (`.into_response()`)"
-)]
-pub trait KeepsStatus {}
-
-impl KeepsStatus for () {}
-impl KeepsStatus for HeaderMap {}
-impl KeepsStatus for Extensions {}
-impl<T> KeepsStatus for Extension<T> {}
-impl<I> KeepsStatus for AppendHeaders<I> {}
-impl<K, V, const N: usize> KeepsStatus for [(K, V); N] {}
-impl<T: KeepsStatus> KeepsStatus for Option<T> {}
-
-/// By its only element.
-#[diagnostic::do_not_recommend]
-impl<R: Settle> Settle for (R,) {
-    fn is_processed(&self) -> bool {
-        self.0.is_processed()
-    }
-}
-
-/// The tuples that axum answers: a status, or none, then up to 16 parts, then the rest of the reply.
-macro_rules! settle_tuple {
-    ($($part:ident)*) => {
-        /// By the status, which replaces that of the last element.
-        #[diagnostic::do_not_recommend]
-        impl<$($part,)* R> Settle for (StatusCode, $($part,)* R) {
-            fn is_processed(&self) -> bool {
-                self.0.is_processed()
-            }
-        }
-
-        /// By the status, which replaces that of the last element.
-        #[diagnostic::do_not_recommend]
-        impl<$($part,)* R> Settle for (Parts, $($part,)* R) {
-            fn is_processed(&self) -> bool {
-                self.0.is_processed()
-            }
-        }
-
-        /// By the status, which replaces that of the last element.
-        #[diagnostic::do_not_recommend]
-        impl<$($part,)* R> Settle for (Response<()>, $($part,)* R) {
-            fn is_processed(&self) -> bool {
-                self.0.is_processed()
-            }
-        }
-    };
-}
-
-macro_rules! settle_parts {
-    ($($part:ident)+) => {
-        impl<$($part: KeepsStatus),+> KeepsStatus for ($($part,)+) {}
-
-        /// By its last element, whose status the others keep.
-        #[diagnostic::do_not_recommend]
-        impl<$($part: KeepsStatus,)+ R: Settle> Settle for ($($part,)+ R) {
-            fn is_processed(&self) -> bool {
-                #[allow(non_snake_case)]
-                let ($($part,)+ last) = self;
-                $(let _ = $part;)+
-                last.is_processed()
-            }
-        }
-    };
-}
-
-macro_rules! settle_tuples {
-    ($($first:ident $($rest:ident)*)?) => {
-        settle_tuple!($($first $($rest)*)?);
-        $(
-            settle_parts!($first $($rest)*);
-            settle_tuples!($($rest)*);
-        )?
-    };
-}
-
-settle_tuples!(T1 T2 T3 T4 T5 T6 T7 T8 T9 T10 T11 T12 T13 T14 T15 T16);
-
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
     use axum::http::header::RETRY_AFTER;
+    use axum::http::response::Parts;
+    use axum::http::{Extensions, HeaderMap, Response, StatusCode};
+    use bytes::BytesMut;
 
     use super::*;
     use crate::reply::Outcome;

@@ -4,6 +4,8 @@ mod outcome;
 mod settle;
 
 pub use self::outcome::Outcome;
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
+pub(crate) use self::settle::MISSING_IS_SUCCESS;
 pub use self::settle::Settle;
 use crate::error::Error;
 
@@ -13,7 +15,8 @@ use crate::error::Error;
 /// no implementation over `Default`, because a silent `Ok(0)` could be wrong.
 ///
 /// Implemented for `()`, [`Outcome<T>`], and a `Result` of one of these; under the feature `axum` also
-/// for `StatusCode`, `NoContent` and `Response`. Any other return type says what a duplicate gets with
+/// for `StatusCode`, `NoContent` and `Response`, under `actix-web` for `HttpResponse`, and under `poem` for
+/// `StatusCode` and `Response`. Any other return type says what a duplicate gets with
 /// `#[idempotent_webhook(on_duplicate = EXPR)]`. The application's own types implement the trait:
 ///
 /// ```
@@ -60,7 +63,7 @@ use crate::error::Error;
         label = "a duplicate delivery needs a reply of this type",
         note = "say what a duplicate gets: `#[idempotent_webhook(on_duplicate = EXPR)]`",
         note = "or return `()`, `Outcome<T>`, or a `Result` of one of these",
-        note = "for axum's `StatusCode`, `NoContent` and `Response`, turn on the feature `axum` of ferro-idem",
+        note = "for the responses of axum, actix-web or poem, turn on the feature of ferro-idem that is named so",
         note = "or implement `ferro_idem::DuplicateReply` for a type of your own, and return that"
     )
 )]
@@ -73,8 +76,9 @@ pub trait DuplicateReply {
 ///
 /// The reply is a failure, so that the sender delivers the event again.
 ///
-/// Implemented for `Result<T, E>` if `E: From<ferro_idem::Error>`; under the feature `axum` also for
-/// `StatusCode` and `Response`. Any other return type says what an error becomes with
+/// Implemented for `Result<T, E>` if `E: From<ferro_idem::Error>`, which holds for the error types of actix-web and
+/// poem under the features of these names; under the feature `axum` also for `StatusCode` and `Response`, under
+/// `actix-web` for `HttpResponse`, and under `poem` for `StatusCode` and `Response`. Any other return type says what an error becomes with
 /// `#[idempotent_webhook(on_error = |error| EXPR)]`. The application's own types implement the trait:
 ///
 /// ```
@@ -122,7 +126,7 @@ pub trait DuplicateReply {
         note = "return `Result<_, E>` where `E: From<ferro_idem::Error>`: add `#[from] ferro_idem::Error` \
                 to a variant of the error type, or write the `impl From<ferro_idem::Error>`",
         note = "or say what it becomes: `#[idempotent_webhook(on_error = |error| EXPR)]`",
-        note = "for axum's `StatusCode` and `Response`, turn on the feature `axum` of ferro-idem"
+        note = "for the responses of axum, actix-web or poem, turn on the feature of ferro-idem that is named so"
     )
 )]
 pub trait FromFenceError {

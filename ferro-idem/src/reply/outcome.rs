@@ -100,4 +100,8 @@ impl<T: Settle> Settle for Outcome<T> {
             Self::Duplicate => true,
         }
     }
+
+    fn none_is_processed() -> bool {
+        T::none_is_processed()
+    }
 }

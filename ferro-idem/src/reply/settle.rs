@@ -24,16 +24,18 @@ use crate::error::Error;
 /// | `()` | always |
 /// | `Result<T, E>` | it is `Ok`, and the `T` is processed |
 /// | [`Outcome<T>`] | it is a duplicate, or the `T` is processed |
-/// | `Option<T>`, a pointer, `Cow` | what is inside is processed; `None` is |
+/// | `Option<T>`, a pointer, `Cow` | what is inside is processed; `None` is, but for replies that actix-web answers with 404 |
 /// | `StatusCode`, `http::Response<B>`, `response::Parts` | 2xx |
 /// | `Redirect` | never: a redirect is a failure to a sender of webhooks |
-/// | a tuple that begins with a `StatusCode`, `Parts` or `Response<()>` | that is 2xx |
+/// | a tuple that begins with a `StatusCode`, `Parts` or `Response<()>`, or ends with actix-web's `StatusCode` | that is 2xx |
 /// | another tuple of axum's | its last element is processed |
 /// | `Json`, `Html`, `Form`, text, bytes, `Body`, headers, `NoContent` | always: axum answers 200 or 204 |
 /// | a rejection of axum's, [`Error`] | never |
 ///
-/// The types of axum and http need the feature `axum`. If axum cannot encode a header or JSON after the
-/// handler, it answers 500. That is not part of the reply, because the body has succeeded by then.
+/// The types of axum and http need the feature `axum`. Those of actix-web and poem count in the same way under the
+/// features of these names; a response type whose status cannot be seen does not compile. If the framework cannot
+/// encode a header or JSON after the handler, it answers 500. That is not part of the reply, because the body has
+/// succeeded by then.
 ///
 /// The application's own types implement the trait. For a foreign type, return axum's `Response`
 /// (`.into_response()`), or write `#[idempotent_webhook(processed = |reply| bool)]`.
@@ -84,14 +86,28 @@ use crate::error::Error;
         label = "a claim or a transaction is settled by a reply of this type",
         note = "say when it is: `#[idempotent_webhook(processed = |reply| EXPR)]`",
         note = "or return `()`, `Outcome<T>`, or any `Result`: an `Err` gives the event back",
-        note = "for the response types of axum and http, turn on the feature `axum` of ferro-idem",
+        note = "for the response types of axum, actix-web or poem, turn on the feature of ferro-idem that is named so",
         note = "or implement `ferro_idem::Settle` for a type of your own, and return that"
     )
 )]
 pub trait Settle {
     /// Whether this reply means that the event needs no further delivery.
     fn is_processed(&self) -> bool;
+
+    /// The same of `None`, where this type is expected in an `Option`. Frameworks that answer a missing reply with a
+    /// failure say no.
+    #[doc(hidden)]
+    fn none_is_processed() -> bool
+    where
+        Self: Sized,
+    {
+        true
+    }
 }
+
+/// Whether `None` is a success in place of text, bytes or a reference. actix-web answers it with 404, and it cannot be
+/// seen from the type which framework answers.
+pub(crate) const MISSING_IS_SUCCESS: bool = !cfg!(feature = "actix-web");
 
 impl Settle for () {
     fn is_processed(&self) -> bool {
@@ -119,13 +135,21 @@ impl<T: Settle, E> Settle for Result<T, E> {
     fn is_processed(&self) -> bool {
         self.as_ref().is_ok_and(T::is_processed)
     }
+
+    fn none_is_processed() -> bool {
+        T::none_is_processed()
+    }
 }
 
-/// `None` does not report a failure.
+/// `None` does not report a failure, unless the framework answers it with one.
 #[diagnostic::do_not_recommend]
 impl<T: Settle> Settle for Option<T> {
     fn is_processed(&self) -> bool {
-        self.as_ref().is_none_or(T::is_processed)
+        self.as_ref().map_or_else(T::none_is_processed, T::is_processed)
+    }
+
+    fn none_is_processed() -> bool {
+        T::none_is_processed()
     }
 }
 
@@ -136,6 +160,10 @@ macro_rules! settle_by_target {
         impl<T: Settle + ?Sized> Settle for $pointer {
             fn is_processed(&self) -> bool {
                 (**self).is_processed()
+            }
+
+            fn none_is_processed() -> bool {
+                MISSING_IS_SUCCESS
             }
         }
     )*};
@@ -148,6 +176,10 @@ settle_by_target!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 impl<T: Settle + ToOwned + ?Sized> Settle for Cow<'_, T> {
     fn is_processed(&self) -> bool {
         (**self).is_processed()
+    }
+
+    fn none_is_processed() -> bool {
+        MISSING_IS_SUCCESS
     }
 }
 

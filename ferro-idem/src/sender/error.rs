@@ -94,10 +94,19 @@ impl SignatureError {
         Self::MalformedHeader { header, reason }
     }
 
-    /// Whether this server is at fault and not the request: it has no secret to verify with.
-    #[cfg(feature = "axum")]
-    pub(crate) const fn is_own_fault(&self) -> bool {
-        matches!(self, Self::NoSecret | Self::InvalidSecret(_) | Self::InvalidScheme { .. })
+    /// The HTTP status to answer with: 400, or 500 if this server has no secret to verify with.
+    ///
+    /// ```
+    /// use ferro_idem::sender::SignatureError;
+    ///
+    /// assert_eq!(SignatureError::Mismatch.status(), 400);
+    /// assert_eq!(SignatureError::NoSecret.status(), 500);
+    /// ```
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::NoSecret | Self::InvalidSecret(_) | Self::InvalidScheme { .. } => 500,
+            _ => 400,
+        }
     }
 
     /// The rule that refused the delivery, as a name for logs and alerts.

@@ -2,8 +2,8 @@
 //!
 //! Verify first, then fence: anybody who can make the fence see an id of their choice can make the real event look
 //! like a duplicate. A [`Sender`] reads an event from a [`Delivery`] only if the signature over its raw bytes is
-//! right, and needs no web framework for that. Under the feature `axum`, every event is an extractor too, and
-//! [`Verified`] extracts the event of a sender of your own.
+//! right, and needs no web framework for that. Under the features `axum`, `actix-web` and `poem`, every event is an
+//! extractor too, and [`Verified`] extracts the event of a sender of your own.
 //!
 //! | sender | feature | id | id under the signature | answers within | tries |
 //! |---|---|---|---|---|---|
@@ -78,9 +78,14 @@ mod delivery;
 mod error;
 mod json;
 mod keys;
+#[cfg(feature = "poem")]
+mod limit;
 mod payload;
+mod refusal;
+mod rejection;
 mod secret;
 mod timed;
+mod verified;
 
 #[cfg(feature = "github")]
 pub mod github;
@@ -103,10 +108,14 @@ use subtle::ConstantTimeEq;
 
 pub use self::delivery::Delivery;
 pub use self::error::SignatureError;
+#[cfg(feature = "poem")]
+pub use self::limit::BodyLimit;
 pub use self::payload::PayloadError;
+#[allow(unused_imports)]
+use self::refusal::refused;
+pub use self::rejection::SenderRejection;
 pub use self::secret::InvalidSecret;
-#[cfg(feature = "axum")]
-pub use crate::axum::sender::{SenderRejection, Verified};
+pub use self::verified::Verified;
 use crate::event::WebhookEvent;
 
 /// A sender of webhooks: how its deliveries are verified and read.
@@ -189,14 +198,6 @@ pub enum IdCoverage {
 /// ```
 pub fn is_equal(secret: &str, given: &str) -> bool {
     secret.as_bytes().ct_eq(given.as_bytes()).into()
-}
-
-/// Logs why a delivery is refused.
-#[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nothing is logged"))]
-pub(crate) fn refused(sender: &'static str, error: SignatureError) -> SignatureError {
-    #[cfg(feature = "tracing")]
-    tracing::warn!(target: "ferro_idem", sender, rule = error.rule(), %error, "signature refused");
-    error
 }
 
 /// `with_secret`, `try_with_secret` and `Debug`, for an endpoint with a field `keys: Keys` and rules for its secrets.

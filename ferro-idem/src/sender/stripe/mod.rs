@@ -21,6 +21,5 @@ mod webhook;
 pub use self::envelope::Created;
 pub use self::event::{StripeEvent, Testable};
 pub use self::webhook::{SIGNATURE_HEADER, StripeWebhook};
-#[cfg(feature = "axum")]
-pub use crate::axum::sender::SenderRejection as StripeRejection;
+pub use crate::sender::SenderRejection as StripeRejection;
 pub use crate::sender::{InvalidSecret, PayloadError, SignatureError};

@@ -1,0 +1,155 @@
+//! Which replies of actix-web mean that the event is processed: those that the sender sees as 2xx.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Form, Html, Json, Redirect};
+use actix_web::{Either, HttpResponse, Responder};
+
+use crate::edge::{is_success, settle_as_success};
+use crate::processed::{Probe, kinds};
+use crate::reply::Settle;
+
+// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+
+/// What actix-web answers may be a failure: without `Settle` it does not compile.
+impl<T: Responder> kinds::OfResponse for &&&Probe<'_, T> {}
+
+/// By the status.
+impl<B> Settle for HttpResponse<B> {
+    fn is_processed(&self) -> bool {
+        is_success(self.status().as_u16())
+    }
+
+    fn none_is_processed() -> bool {
+        false
+    }
+}
+
+/// Never: a redirect is a failure to a sender of webhooks.
+#[diagnostic::do_not_recommend]
+impl Settle for Redirect {
+    fn is_processed(&self) -> bool {
+        false
+    }
+}
+
+/// By the one that it is.
+#[diagnostic::do_not_recommend]
+impl<L: Settle, R: Settle> Settle for Either<L, R> {
+    fn is_processed(&self) -> bool {
+        match self {
+            Self::Left(reply) => reply.is_processed(),
+            Self::Right(reply) => reply.is_processed(),
+        }
+    }
+
+    fn none_is_processed() -> bool {
+        false
+    }
+}
+
+settle_as_success! {
+    none = false;
+    [T] Json<T>,
+    [T] Form<T>,
+    [] Html,
+}
+
+/// What may stand before a status. Local, because the compiler has to know that no type of the `http` crate is one.
+pub trait BeforeStatus {}
+
+impl BeforeStatus for &str {}
+impl BeforeStatus for String {}
+impl BeforeStatus for &[u8] {}
+impl BeforeStatus for Vec<u8> {}
+impl BeforeStatus for Bytes {}
+impl BeforeStatus for Html {}
+impl<T> BeforeStatus for Json<T> {}
+impl<T> BeforeStatus for Form<T> {}
+impl<B> BeforeStatus for HttpResponse<B> {}
+
+/// By the status, which replaces that of the first element.
+#[diagnostic::do_not_recommend]
+impl<R: BeforeStatus> Settle for (R, StatusCode) {
+    fn is_processed(&self) -> bool {
+        is_success(self.1.as_u16())
+    }
+
+    fn none_is_processed() -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use actix_web::test::TestRequest;
+    use actix_web::web::BytesMut;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::reply::Outcome;
+
+    /// A reply counts as actix-web would answer it.
+    fn assert_counts_by_its_status<R: Settle + Responder>(name: &str, reply: R) {
+        let is_processed = reply.is_processed();
+        let status = reply.respond_to(&TestRequest::default().to_http_request()).status();
+        assert_eq!(is_processed, status.is_success(), "{name} is answered {status}");
+    }
+
+    macro_rules! assert_counts_by_its_status {
+        ($($reply:expr),* $(,)?) => {$(
+            assert_counts_by_its_status(stringify!($reply), $reply);
+        )*};
+    }
+
+    #[test]
+    fn every_reply_of_actix_counts_by_its_status() {
+        const FAILED: StatusCode = StatusCode::BAD_GATEWAY;
+        assert_counts_by_its_status!(
+            "text",
+            "text".to_owned(),
+            Cow::Borrowed("text"),
+            &b"bytes"[..],
+            b"bytes".to_vec(),
+            Bytes::from_static(b"bytes"),
+            BytesMut::from(&b"bytes"[..]),
+            Json(7),
+            Form([("key", "value")]),
+            Html::new("text"),
+            Redirect::to("/"),
+            Some("text"),
+            None::<&'static str>,
+            None::<String>,
+            None::<Cow<'static, str>>,
+            None::<Bytes>,
+            None::<Json<u8>>,
+            None::<HttpResponse>,
+            None::<(String, StatusCode)>,
+            None::<Outcome<HttpResponse>>,
+            Some(HttpResponse::new(FAILED)),
+            Either::<HttpResponse, String>::Left(HttpResponse::new(FAILED)),
+            Either::<HttpResponse, String>::Right(String::new()),
+            Outcome::Processed(HttpResponse::new(FAILED)),
+            Outcome::<HttpResponse>::Duplicate,
+            Ok::<_, Error>(HttpResponse::new(FAILED)),
+            Ok::<_, Error>(()),
+            Err::<HttpResponse, _>(Error::store("mark", "gone")),
+        );
+    }
+
+    #[test]
+    fn every_status_counts_in_every_place_that_sets_it() {
+        for code in 100..=999 {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_counts_by_its_status!(
+                HttpResponse::new(status),
+                HttpResponse::build(status).body("text"),
+                ("text", status),
+                ("text".to_owned(), status),
+                (Json(7), status),
+                (HttpResponse::Ok().finish(), status),
+            );
+        }
+    }
+}

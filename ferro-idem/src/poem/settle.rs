@@ -1,0 +1,91 @@
+//! Which replies of poem mean that the event is processed: those that the sender sees as 2xx.
+
+use poem::web::{Html, Json, Redirect};
+use poem::{Body, IntoResponse, Response};
+
+use crate::edge::settle_as_success;
+use crate::processed::{Probe, kinds};
+use crate::reply::Settle;
+
+// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+
+/// What poem answers may be a failure: without `Settle` it does not compile.
+impl<T: IntoResponse> kinds::OfResponse for &&Probe<'_, T> {}
+
+/// By the status.
+impl Settle for Response {
+    fn is_processed(&self) -> bool {
+        self.status().is_processed()
+    }
+}
+
+/// Never: a redirect is a failure to a sender of webhooks.
+#[diagnostic::do_not_recommend]
+impl Settle for Redirect {
+    fn is_processed(&self) -> bool {
+        false
+    }
+}
+
+settle_as_success! {
+    [T] Json<T>,
+    [T] Html<T>,
+    [] Body,
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::reply::Outcome;
+
+    /// A reply counts as poem would answer it.
+    fn assert_counts_by_its_status<R: Settle + IntoResponse>(name: &str, reply: R) {
+        let is_processed = reply.is_processed();
+        let status = reply.into_response().status();
+        assert_eq!(is_processed, status.is_success(), "{name} is answered {status}");
+    }
+
+    macro_rules! assert_counts_by_its_status {
+        ($($reply:expr),* $(,)?) => {$(
+            assert_counts_by_its_status(stringify!($reply), $reply);
+        )*};
+    }
+
+    #[test]
+    fn every_reply_of_poem_counts_by_its_status() {
+        assert_counts_by_its_status!(
+            (),
+            "text",
+            "text".to_owned(),
+            &b"bytes"[..],
+            b"bytes".to_vec(),
+            bytes::Bytes::from_static(b"bytes"),
+            Body::empty(),
+            Json(7),
+            Html("text"),
+            Redirect::see_other("/"),
+            Redirect::permanent("/"),
+            (HeaderMap::new(), Redirect::see_other("/")),
+            (HeaderMap::new(), "text"),
+            Outcome::Processed(StatusCode::BAD_GATEWAY),
+            Outcome::<StatusCode>::Duplicate,
+        );
+    }
+
+    #[test]
+    fn every_status_counts_in_every_place_that_sets_it() {
+        for code in 100..=999 {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_counts_by_its_status!(
+                status,
+                Response::builder().status(status).body("text"),
+                (status, "text"),
+                (status, Redirect::see_other("/")),
+                (status, HeaderMap::new(), "text"),
+                (HeaderMap::new(), status),
+            );
+        }
+    }
+}

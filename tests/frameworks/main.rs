@@ -1,0 +1,6 @@
+//! The same promises over a real server of each framework, and what a user writes for GitHub on each.
+
+mod github;
+mod promises;
+mod servers;
+mod shop;
