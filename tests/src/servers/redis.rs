@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use redis::RedisError;
-use redis::aio::ConnectionManager;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use tokio::sync::OnceCell;
 
 use super::process::{Server, program};
-use super::until;
+use super::{PATIENCE, until};
 
 /// A Redis server that syncs every acknowledged write to disk.
 #[derive(Debug)]
@@ -78,7 +78,12 @@ impl Redis {
         words.for_each(|word| {
             command.arg(word);
         });
-        command.query_async(&mut self.connection().await).await.unwrap()
+        let patient = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(PATIENCE))
+            .set_connection_timeout(Some(PATIENCE));
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_connection_manager_with_config(patient).await.unwrap();
+        command.query_async(&mut connection).await.unwrap()
     }
 
     async fn is_up(&self) {

@@ -144,12 +144,28 @@ impl Order {
 pub(crate) struct Weather(watch::Sender<bool>);
 
 /// A sender that was answered with an error comes back so long after it and after the disaster: until then, the log
-/// may be taking the mark back. Real senders wait for a minute and more.
+/// may be taking the mark back. Real senders wait for a minute and more. On a busy machine, it is [longer](stretched).
 const COMES_BACK_AFTER: Duration = Duration::from_millis(1_500);
 
 /// Workers live for so long after a disaster, so that a kill explains no loss after an error: the sender has come
-/// back before.
+/// back before. On a busy machine, it is [longer](stretched).
 const CALM_AFTER: Duration = Duration::from_secs(4);
+
+/// What takes so long on a quiet machine, and longer if more than two processes want to run for each of its cores.
+fn stretched(quiet: Duration) -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").ok().and_then(|said| runnable(&said));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = u32::try_from(cores).unwrap_or(1);
+    quiet.mul_f64((load.unwrap_or(0.0) / f64::from(2 * cores)).clamp(1.0, MAX_STRETCH))
+}
+
+/// Patience after the storm is a minute.
+const MAX_STRETCH: f64 = 10.0;
+
+/// The mean of the last minute.
+fn runnable(loadavg: &str) -> Option<f64> {
+    loadavg.split(' ').next()?.parse().ok()
+}
 
 impl Default for Weather {
     fn default() -> Self {
@@ -163,14 +179,14 @@ impl Weather {
         self.0.send_replace(true);
         disaster.await;
         self.0.send_replace(false);
-        sleep(CALM_AFTER).await;
+        sleep(stretched(CALM_AFTER)).await;
     }
 
     /// Waits until a sender comes back after an error.
     pub(crate) async fn to_come_back(&self) {
         // It cannot fail: the sender of the channel is here.
         drop(self.0.subscribe().wait_for(|is_disaster| !is_disaster).await);
-        sleep(COMES_BACK_AFTER).await;
+        sleep(stretched(COMES_BACK_AFTER)).await;
     }
 }
 
@@ -192,6 +208,13 @@ mod tests {
         assert!(Disaster::parse_all("row-locks", Log::Redis).is_err());
         assert!(Disaster::parse_all("rain", Log::Postgres).is_err());
         assert!(Disaster::parse_all("", Log::Postgres).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_busy_machine_has_more_time() {
+        assert_eq!(runnable("21.16 19.42 14.27 5/1072 31882"), Some(21.16));
+        let quiet = Duration::from_secs(1);
+        assert!((quiet..=quiet * 10).contains(&stretched(quiet)));
     }
 
     #[test]
