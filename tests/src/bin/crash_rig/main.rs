@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::args::{Args, Guarantee, USAGE};
@@ -38,7 +39,7 @@ use crate::sender::Sender;
 use crate::store::Store;
 use crate::workers::Workers;
 
-/// How long after the storm an event may take to be acknowledged.
+/// How long after the last disturbance an event may take to be acknowledged.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::main]
@@ -92,7 +93,12 @@ async fn run(args: Args) -> Ledger {
             is_long: args.is_long(),
             end,
         };
-        tokio::join!(sender.storm(senders, end, end + PATIENCE), executioner.execute(&mut disturbances));
+        let (over, calm) = watch::channel(false);
+        let disturb = async {
+            executioner.execute(&mut disturbances).await;
+            over.send_replace(true);
+        };
+        tokio::join!(sender.storm(senders, end, calm), disturb);
     };
     tokio::select! {
         () = run => {}

@@ -15,10 +15,11 @@ use hyper_util::rt::TokioExecutor;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::PATIENCE;
 use crate::args::{Args, Guarantee};
 use crate::disasters::{Disaster, Weather};
 use crate::effects::now;
@@ -165,9 +166,14 @@ impl Sender {
         })
     }
 
-    /// Sends new events until `end`, and goes on until all are acknowledged. Events that are not acknowledged at
-    /// `patience` never are.
-    pub(crate) async fn storm(self: &Arc<Self>, mut rng: StdRng, end: Instant, patience: Instant) {
+    /// Sends new events until `end`, and goes on until all are acknowledged. Events that are not acknowledged so long
+    /// after the last disturbance never are.
+    pub(crate) async fn storm(
+        self: &Arc<Self>,
+        mut rng: StdRng,
+        end: Instant,
+        mut calm: watch::Receiver<bool>,
+    ) {
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut deliveries = JoinSet::new();
         let (mut known, mut late) = (0_u64, Vec::new());
@@ -183,7 +189,15 @@ impl Sender {
                 while deliveries.try_join_next().is_some() {}
             }
         }
-        while let Ok(Some(_)) = timeout_at(patience, deliveries.join_next()).await {}
+        let patience = async {
+            // If the disturbances ended with a panic, so does everything.
+            drop(calm.wait_for(|is_calm| *is_calm).await);
+            sleep(PATIENCE).await;
+        };
+        tokio::select! {
+            () = async { while deliveries.join_next().await.is_some() {} } => {}
+            () = patience => {}
+        }
     }
 
     /// Delivers an event whose handler never reaches its effect, until it is acknowledged. It is lost when all workers
