@@ -1,8 +1,9 @@
-//! What a machine can check of the project's style. Each rule says why it exists, and each exception why it is one.
+//! The part of the project's style that a machine can check. Each rule and each exception states its reason.
 
 mod commands;
 mod documents;
 mod examples;
+mod imports;
 mod sources;
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Claims, each step one script.
+//! Claims. Each step is one script.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::Attempts;
 
-/// The states that a claim can be settled in.
+/// The states that settle a claim.
 #[derive(Clone, Copy)]
 enum Settled {
     Processed = 1,
@@ -26,7 +26,7 @@ enum Settled {
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
-    /// A live claim never expires before its lease.
+    /// The key of a live claim never expires before its lease ends.
     fn time_to_live(&self, lease: Duration) -> u64 {
         millis(self.retention.max(lease))
     }

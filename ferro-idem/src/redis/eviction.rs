@@ -1,4 +1,5 @@
-//! A server that evicts keys fences nothing: its `maxmemory-policy` has to be `noeviction`.
+//! Checks that servers evict no keys: a log loses marks on a server whose `maxmemory-policy` is not
+//! `noeviction`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,24 +13,24 @@ use super::{RedisLog, Shared, fault};
 use crate::error::Error;
 use crate::retry::{Attempts, DEADLINE, FaultKind};
 
-/// How long an answer counts. A setting can change while a server runs, and a failover or a new
-/// node brings a server that was not asked.
+/// How long an answer is used. A setting can change while a server runs, and a failover or a new node brings
+/// a server that was not checked.
 const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
 const OPERATION: &str = "make sure that the server forgets no event";
 
-/// The check that the servers evict nothing: one at a time, whose answer all calls wait for.
+/// The check that the servers evict no keys. One check runs at a time, and all calls wait for its answer.
 #[derive(Default)]
 pub(super) struct PolicyCheck(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// When the servers were last asked, if they then said that they evict nothing.
+    /// When the servers last answered that they evict no keys.
     passed_at: Option<Instant>,
     running: Option<watch::Receiver<Option<Result<(), Refusal>>>>,
 }
 
-/// Why a log does not use the server. Cloned for each call that waits for the answer.
+/// The reason why a log does not use the server. It is cloned for each call that waits for the answer.
 #[derive(Clone, Debug)]
 enum Refusal {
     Evicts(String),
@@ -62,7 +63,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         if self.accepts_eviction {
             return Ok(());
         }
-        // A check that ends without an answer ended with the runtime that it ran on.
+        // If a check ends without an answer, its runtime has shut down.
         for _ in 0..MAX_CHECKS {
             let Some(mut running) = self.check_running() else { return Ok(()) };
             let answer = async { running.wait_for(Option::is_some).await.ok()?.clone() };
@@ -76,7 +77,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         Err(Refusal::SaysNothing.into_error())
     }
 
-    /// The check that runs, or starts one. `None`: the last answer still counts.
+    /// Returns the running check, or starts one. Returns `None` if the last answer is still valid.
     fn check_running(&self) -> Option<watch::Receiver<Option<Result<(), Refusal>>>> {
         let mut state = self.shared.policy_check.state();
         if state.is_recent() {
@@ -100,7 +101,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     }
 
     async fn check_policies(&self, has_passed: bool) -> Result<(), Refusal> {
-        // A master that is down must not delay the others' events for long: its last answer counts on.
+        // If a master is down, its last answer stays valid, so that it does not delay the events of other
+        // masters for long.
         let mut attempts = if has_passed { Attempts::once() } else { Attempts::until_deadline() };
         let policies = match self.read(&mut attempts, policies).await {
             Ok(policies) => policies,
@@ -118,7 +120,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     }
 }
 
-/// How many checks a call waits for, if one ends without an answer.
+/// The number of checks that a call waits for, if checks end without an answer.
 const MAX_CHECKS: u32 = 3;
 
 impl Shared {
@@ -141,16 +143,16 @@ impl Refusal {
     }
 }
 
-/// The policy of every server that events are written to.
+/// Reads the policy of every server to which events are written.
 ///
-/// `INFO` has it as well as `CONFIG GET`, is allowed where `CONFIG` is not, and redis-rs sends it to every
-/// master of a cluster (`CONFIG GET` goes to any one node).
+/// We use `INFO` instead of `CONFIG GET`, because it is often allowed if `CONFIG` is not, and because
+/// redis-rs sends it to every master of a cluster (`CONFIG GET` goes to one arbitrary node).
 async fn policies<C: ConnectionLike>(mut connection: C) -> RedisResult<Vec<Option<String>>> {
     let answer: Value = redis::cmd("INFO").arg("memory").query_async(&mut connection).await?;
     let Value::Map(masters) = answer else {
         return Ok(vec![policy(answer)]);
     };
-    // redis-rs leaves out masters that it has no connection to.
+    // redis-rs skips masters to which it has no connection.
     let cluster: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
     let size = field(&cluster, "cluster_size").and_then(|size| size.parse::<usize>().ok());
     if size.is_none_or(|size| masters.len() < size) {
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
     use crate::log::ProcessedEventLog;
 
-    /// Something that speaks Redis' protocol and has no such setting.
+    /// A server that speaks Redis' protocol and has no such setting.
     #[derive(Clone)]
     struct Other;
 

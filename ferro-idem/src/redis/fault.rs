@@ -1,4 +1,4 @@
-//! What Redis' errors mean: whether to send the request again, and what to do.
+//! The meaning of Redis' errors: whether to send the request again, and how to fix the cause.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,10 +8,10 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use crate::error::Error;
 use crate::retry::{FaultKind, NoAnswerInTime};
 
-/// Whether it helps to send the request again. Decides by kind and code, never by message.
+/// Decides by kind and code, never by message, whether it helps to send the request again.
 ///
-/// Every script carries the owner of its call, so sending it once more is always safe. Whatever is not
-/// known to be a refusal is therefore sent again.
+/// Every script carries the owner of its call, so it is always safe to send it once more. Therefore a request
+/// is sent again unless the error is known to be a refusal.
 pub(super) fn kind_of(error: &RedisError) -> FaultKind {
     match error.kind() {
         ErrorKind::Extension => match error.code() {

@@ -1,6 +1,6 @@
 //! Marks and claims between their request and the moment at which a caller knows of them.
 
-use super::request::Answer;
+use super::script::Answer;
 use super::undelivered::TakeBack;
 use super::{Connection, RedisLog};
 

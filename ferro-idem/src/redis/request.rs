@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::gate::{Lane, Over, Turn};
 use super::in_doubt::{Copies, InDoubt, UndeliveredAnswer};
-use super::script::Script;
+use super::script::{Answer, Script};
 use super::undelivered::{Made, TakeBack};
 use super::{RedisLog, fault};
 use crate::detach_on_drop::is_detached;
@@ -49,9 +49,6 @@ impl When {
 /// A client may send a request once more by itself if its answer takes long, as redis-rs does on a cluster: after 500 ms
 /// by default.
 const RESENT_AFTER: Duration = Duration::from_millis(100);
-
-/// What a script returned: its outcome, and a number that belongs to it.
-pub(super) type Answer = (i64, u64);
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     /// A script of which nothing is to be taken back.

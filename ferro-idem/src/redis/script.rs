@@ -1,11 +1,15 @@
-//! What runs inside the server: each script touches one key, so that it runs on one node of a cluster.
+//! The scripts that run inside the server. Each script uses one key, so that it runs on one node of a
+//! cluster.
 
 use std::sync::LazyLock;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, ToRedisArgs};
 
-/// A script that is carried out before its deadline only.
+/// The answer of a script: its outcome, and a number that belongs to it.
+pub(super) type Answer = (i64, u64);
+
+/// A script that is only carried out before its deadline.
 macro_rules! before_deadline {
     ($file:literal) => {
         LazyLock::new(|| Script::new(concat!(include_str!("scripts/deadline.lua"), include_str!($file))))
@@ -30,11 +34,12 @@ impl Script {
         Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// Runs it by its hash, or by its code if the server does not know it yet. Returns the outcome, a number that
-    /// belongs to it, and what the server's clock shows.
+    /// Runs the script by its hash, or by its code if the server does not know it yet. Returns the outcome, a
+    /// number that belongs to it, and the time on the server's clock.
     ///
-    /// `redis::Script` would load the code into every node of a cluster, and wait for one that is
-    /// down, though the event is elsewhere. `EVAL` asks only the node that has the key, and loads it there.
+    /// `redis::Script` would load the code into every node of a cluster, and would wait for a node that is
+    /// down although the event is on another node. `EVAL` is sent only to the node that has the key, and
+    /// loads the code there.
     pub(super) async fn run(
         &self,
         mut connection: impl ConnectionLike,
