@@ -58,10 +58,10 @@
 //! # Ok::<(), SignatureError>(())
 //! ```
 
-// Each sender uses some of what they share.
 #![cfg_attr(
     not(all(
         feature = "github",
+        feature = "hmac",
         feature = "paddle",
         feature = "shopify",
         feature = "slack",
@@ -69,7 +69,7 @@
         feature = "standard-webhooks",
         feature = "stripe"
     )),
-    allow(dead_code)
+    allow(dead_code, reason = "each sender uses some of what they share")
 )]
 
 mod body;
@@ -201,7 +201,14 @@ pub fn is_equal(secret: &str, given: &str) -> bool {
 }
 
 /// `with_secret`, `try_with_secret` and `Debug`, for an endpoint with a field `keys: Keys` and rules for its secrets.
-#[allow(unused_macros)]
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square"
+))]
 macro_rules! endpoint_secrets {
     ($webhook:ident, $rules:expr $(, $shown:ident)*) => {
         impl $webhook {
@@ -238,11 +245,26 @@ macro_rules! endpoint_secrets {
         }
     };
 }
-#[allow(unused_imports)]
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square"
+))]
 use endpoint_secrets;
 
 /// `payload()`, `decode()`, `WebhookEvent` and `Debug`, for an event with a field `body: Body`.
-#[allow(unused_macros)]
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square",
+    feature = "standard-webhooks"
+))]
 macro_rules! event_body {
     ($event:ident) => {
         impl $event {
@@ -286,5 +308,13 @@ macro_rules! event_body {
         }
     };
 }
-#[allow(unused_imports)]
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square",
+    feature = "standard-webhooks"
+))]
 use event_body;
