@@ -1,4 +1,4 @@
-//! A log of the application's own: its table, its migration, its pool.
+//! A log that the application implements: over its own table, migration and pool.
 //!
 //! ```text
 //! cargo run --example custom_log
@@ -35,7 +35,7 @@ impl ProcessedEventLog for AppLog {
         self.try_mark_event(EventRef::new(event_id)?).await
     }
 
-    /// This is what the attribute calls. Overridden to record the type.
+    /// The attribute calls this method. It is overridden to record the type.
     async fn try_mark_event(&self, event: EventRef<'_>) -> Result<bool, ferro_idem::Error> {
         let inserted = sqlx::query(MARK)
             .bind(event.id())
@@ -100,8 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What the kit tests the log on: a database file. Each handle has a pool of its own, as another
-    /// process has.
+    /// The store for the kit: a database file. Each handle has a pool of its own, as another process would.
     struct Database(TempDir);
 
     impl Database {
@@ -122,13 +121,13 @@ mod tests {
             AppLog { pool: SqlitePoolOptions::new().max_connections(4).connect_with(options).await.unwrap() }
         }
 
-        /// The file is all there is: to restart is to open it again.
+        /// The log keeps everything in the file, so a restart opens the file again.
         async fn restart(&self) -> bool {
             true
         }
     }
 
-    // Every promise of a fence, as a test of its own: `cargo test --example custom_log` lists them.
+    // One test for each promise of a fence: `cargo test --example custom_log` lists them.
     ferro_idem::conformance::tests! {
         fence;
         store = Database::migrated().await

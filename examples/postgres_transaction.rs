@@ -1,14 +1,15 @@
-//! Money moves between two accounts in PostgreSQL, in one transaction with the event's mark: however
-//! often the event comes and whatever becomes of the body, it moves once.
+//! Moves money between two accounts in PostgreSQL, in one transaction with the event's mark. However often
+//! the event is delivered, and however the body ends, the money moves once.
 //!
 //! ```text
 //! docker run --rm -p 5432:5432 -e POSTGRES_PASSWORD=example postgres
 //! cargo run --example postgres_transaction --features postgres -- postgres://postgres:example@localhost/postgres
 //! ```
 //!
-//! Three transfers: one is delivered eight times at once, the body of one fails when it has taken the
-//! money and not yet given it, and one is hung up on at that point. What is not answered as processed
-//! is delivered again. It ends with 0 if balances and entries are then exactly right.
+//! There are three transfers. The first is delivered eight times at once. The body of the second fails after
+//! it has taken the money and before it has given it. The sender of the third hangs up at that point.
+//! Deliveries that are not answered as processed are repeated. The exit code is 0 if the balances and entries
+//! are exactly right at the end.
 //!
 //! It works in a schema of its own, which it drops at the end. Deliveries are not signed here:
 //! `stripe_webhook` shows that.
@@ -28,10 +29,10 @@ use tokio::sync::Notify;
 const USAGE: &str = "usage: postgres_transaction postgres://USER:PASSWORD@HOST/DATABASE (or in DATABASE_URL); \
      to start one: docker run --rm -p 5432:5432 -e POSTGRES_PASSWORD=example postgres";
 
-/// The application's own, in whatever runs them: the log's table is one of them.
+/// The application's migrations. The log's table is one of them.
 const MIGRATIONS: [&str; 2] = [PostgresLog::SCHEMA, ACCOUNTS];
 
-/// Without a unique key on `event_id`, on purpose: a body that ran twice leaves two rows to be seen.
+/// There is no unique key on `event_id`, on purpose: a body that runs twice leaves two rows.
 const ACCOUNTS: &str = "\
 CREATE TABLE accounts (
   name    TEXT PRIMARY KEY,
@@ -104,7 +105,7 @@ enum AppError {
     OnPurpose,
 }
 
-/// What happens between the two accounts; what goes wrong does so only once.
+/// What goes wrong between the two accounts. Each failure happens once.
 #[derive(Default)]
 struct Mishaps {
     struck: [AtomicUsize; 2],
@@ -194,7 +195,7 @@ async fn verdict(pool: &PgPool) -> Result<bool, Box<dyn Error>> {
     Ok(went_well)
 }
 
-/// Whatever becomes of the story, nothing of it stays in the database.
+/// Drops the schema at the end, also after a failure.
 async fn in_a_schema_of_its_own(url: &str) -> Result<bool, Box<dyn Error>> {
     let options: PgConnectOptions = url.parse()?;
     let schema = format!("ferro_idem_example_{:016x}", rand::random::<u64>());

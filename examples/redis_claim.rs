@@ -1,5 +1,5 @@
-//! A payout over another system's API, claimed in Redis: the worker that makes it dies in the middle,
-//! another one waits for its lease, and the next attempt does not pay twice.
+//! A payout over another system's API, claimed in Redis. The worker that makes it dies in the middle, another
+//! worker waits until its lease ends, and the next attempt does not pay twice.
 //!
 //! ```text
 //! docker run --rm -p 6379:6379 redis redis-server --appendonly yes --appendfsync always
@@ -23,12 +23,12 @@ use redis::{AsyncCommands, Client, RedisError, cluster::ClusterClient};
 const USAGE: &str = "usage: redis_claim redis://HOST[,redis://HOST..] (or in REDIS_URL); to start one: \
      docker run --rm -p 6379:6379 redis redis-server --appendonly yes --appendfsync always";
 
-/// How long the event waits after a crash. Short, for you who wait for it here.
+/// How long the event waits after a crash. It is short, so that this example is fast.
 const LEASE: Duration = Duration::from_secs(2);
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// How the worker ends that dies.
+/// The exit code of the worker that dies.
 const DIED: u8 = 70;
 
 struct PayoutDue {
@@ -47,7 +47,7 @@ impl WebhookEvent for PayoutDue {
     }
 }
 
-/// A node's or a cluster's.
+/// The connection to a node or to a cluster.
 trait Connection: ConnectionLike + Clone + Send + Sync + 'static {}
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {}
@@ -83,8 +83,8 @@ enum AppError {
     Payout(#[from] RedisError),
 }
 
-/// The pretend API: one key makes one payout, however often it is called with it. It is another system,
-/// and keeps its books in the same Redis only so that both processes reach it.
+/// The pretend API makes one payout per key, however often it is called. It stands for another system, and
+/// keeps its data in the same Redis only so that both processes reach it.
 struct PayoutApi<C> {
     connection: C,
     calls: String,
@@ -162,14 +162,14 @@ async fn story<C: Connection>(mut connection: C, url: &str, prefix: &str) -> Res
         && fields.get("fencing_token").is_some_and(|token| token == "2"))
 }
 
-/// Whatever becomes of the story, nothing of it stays in Redis.
+/// Deletes the keys at the end, also after a failure.
 async fn with_keys_of_its_own<C: Connection>(mut connection: C, url: &str) -> Result<bool, Box<dyn Error>> {
     let prefix = format!("ferro-idem-example:{:016x}:", rand::random::<u64>());
     let told = tokio::select! {
         told = story(connection.clone(), url, &prefix) => told,
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     };
-    // One by one: in a cluster they are on different nodes.
+    // One by one, because in a cluster they are on different nodes.
     for key in [EVENT.event_id, "calls", "payouts"] {
         let _was_there: bool = connection.del(format!("{prefix}{key}")).await?;
     }

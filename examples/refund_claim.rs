@@ -1,17 +1,17 @@
-//! A refund over another system's API: the worker that makes it is killed in the middle, and the
-//! next attempt does not refund twice.
+//! A refund over another system's API. The worker that makes it is killed in the middle, and the next attempt
+//! does not refund twice.
 //!
 //! ```text
 //! cargo run --example refund_claim
 //! ```
 //!
-//! The effect is not in a database of ours, so no transaction can hold it: `claim` runs the body again
-//! after a crash, and `c.idempotency_key("refund")` is the same on every attempt, so that the API
-//! knows the second call for the first one.
+//! The effect is not in our database, so a transaction cannot cover it. `claim` runs the body again after a
+//! crash, and `c.idempotency_key("refund")` is the same on every attempt, so that the API recognises the
+//! second call.
 //!
-//! This process is the sender and the pretend API; two more of it are workers on one SQLite file. It
-//! ends with 0 if there is exactly one refund, though the API was called twice. Deliveries are not
-//! signed here: `stripe_webhook` shows that.
+//! This process is the sender and the pretend API, and starts itself twice more as workers on one SQLite
+//! file. The exit code is 0 if there is exactly one refund although the API was called twice. Deliveries are
+//! not signed here; `stripe_webhook` shows that.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-/// How long the event waits after a crash. Short, for you who wait for it here.
+/// How long the event waits after a crash. It is short, so that this example is fast.
 const LEASE: Duration = Duration::from_secs(1);
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -80,7 +80,7 @@ impl IntoResponse for AppError {
     }
 }
 
-/// Serves the webhook on a free port, and says which.
+/// Serves the webhook on a free port, and prints the port.
 async fn work(refunds: String, database: &str) -> Result<(), Box<dyn Error>> {
     let app = App { log: SqliteLog::open(database).await?, client: client()?, refunds };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -110,7 +110,7 @@ impl Worker {
     }
 }
 
-/// SIGKILL: nothing is finished, nothing is tidied up.
+/// SIGKILL: the worker finishes nothing and releases nothing.
 impl Drop for Worker {
     fn drop(&mut self) {
         drop(self.process.kill());
@@ -118,7 +118,7 @@ impl Drop for Worker {
     }
 }
 
-/// The pretend API. One key makes one refund, however often it is called with it.
+/// The pretend API makes one refund per key, however often it is called.
 #[derive(Default)]
 struct RefundApi {
     calls: Mutex<Vec<Call>>,
@@ -154,14 +154,14 @@ async fn create_refund(
     let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok());
     let refund = api.refund(key.ok_or(StatusCode::BAD_REQUEST)?, body);
     if api.calls().len() == 1 {
-        // The money is gone, and the worker is killed before it hears of it.
+        // The refund is made, and the worker is killed before it gets the answer.
         api.refunded.notify_one();
         std::future::pending::<()>().await;
     }
     Ok(Json(json!({ "id": refund })))
 }
 
-/// What the sender of the event sees.
+/// The answer that the sender of the event gets.
 async fn deliver(client: &Client, worker: String) -> reqwest::Result<(StatusCode, Option<u64>)> {
     let event = json!({ "id": "evt_dispute_1", "type": "charge.dispute.created", "charge": "ch_1" });
     let request = client.post(worker).header(CONTENT_TYPE, "application/json").body(event.to_string());
@@ -170,7 +170,7 @@ async fn deliver(client: &Client, worker: String) -> reqwest::Result<(StatusCode
     Ok((reply.status(), retry_after))
 }
 
-/// Plays it, and returns what the API was called with and the answer to a last delivery.
+/// Runs the example. Returns the API's calls and the answer to a last delivery.
 async fn story() -> Result<(Vec<Call>, StatusCode), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let database = folder.path().join("events.db");
@@ -192,7 +192,7 @@ async fn story() -> Result<(Vec<Call>, StatusCode), Box<dyn Error>> {
     tell(&api);
     drop(first);
     println!("  the worker is killed before it hears of it");
-    // The sender has waited until here: hanging up earlier would release the claim.
+    // The sender waits until here, because hanging up earlier would release the claim.
     if let Ok(answer) = answer.await {
         return Err(format!("answered by the dead: {answer:?}").into());
     }

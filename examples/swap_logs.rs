@@ -1,5 +1,5 @@
-//! One handler, written once, over three logs: in memory, in a database file, and one that is
-//! chosen at run time behind `dyn`.
+//! One handler over three logs: in memory, in a database file, and one that is chosen at run time through
+//! `dyn`.
 //!
 //! ```text
 //! cargo run --example swap_logs
@@ -12,7 +12,7 @@ use ferro_idem::{
     MemoryProcessedLog, Outcome, ProcessedEventLog, SqliteLog, WebhookEvent, idempotent_webhook,
 };
 
-/// An event of the application's own.
+/// An event type of the application.
 struct OrderPaid {
     delivery_id: &'static str,
     parcel: &'static str,
@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let chosen: Arc<dyn ProcessedEventLog> = Arc::new(MemoryProcessedLog::new());
     deliver_to("Arc<dyn ProcessedEventLog>", &chosen).await?;
 
-    // The same file behind another handle: it remembers what the first one marked.
+    // Another handle to the same file sees the marks of the first handle.
     let chosen: Arc<dyn ProcessedEventLog> = Arc::new(sqlite.clone());
     deliver_to("Arc<dyn ProcessedEventLog> over the file of before", &chosen).await?;
 

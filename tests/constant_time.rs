@@ -1,4 +1,4 @@
-//! The time that a refusal takes says nothing about the right signature.
+//! The time of a refusal reveals nothing about the right signature.
 
 use std::process::{Command, Output};
 

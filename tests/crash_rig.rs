@@ -87,8 +87,8 @@ keeps! {
 /// More runs than any machine needs: one finds most of it.
 const MAX_RUNS: u32 = 30;
 
-/// A rig that finds nothing here finds nothing anywhere. What one short run finds depends on the machine, so it runs
-/// until everything is found.
+/// The rig must find each defect of the naive log. What one short run finds depends on the machine, so it
+/// runs until everything is found.
 #[test]
 fn a_log_written_in_a_hurry_is_found_broken() {
     for (guarantee, columns) in [

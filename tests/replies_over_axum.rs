@@ -1,5 +1,5 @@
-//! A reply that is no success to the sender never completes its event: every kind of reply of an axum handler, over a
-//! real router, under claim and transaction.
+//! A reply that is a failure to the sender never completes its event. Tests every kind of reply of an axum
+//! handler, over a real router, under claim and transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -167,7 +167,7 @@ async fn a_signed_event_of_any_shape_runs() {
 
 /// As long as the handler names `event`, the dashboard's tests share one id.
 #[tokio::test]
-async fn a_test_of_the_dashboard_runs_each_time_if_the_key_is_testable() {
+async fn with_a_testable_key_each_dashboard_test_runs() {
     #[idempotent_webhook(log = app.log, event = event.testable(), scope = "testable")]
     async fn on_testable(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, Error> {
         assert!(event.is_dashboard_test());

@@ -41,7 +41,7 @@ mod tests {
     const KNOWN: &[&str] = &["log", "event", "event_id", "scope", "on_duplicate", "on_error", "crate"];
 
     #[test]
-    fn a_distance_counts_insertions_deletions_replacements_and_swaps() {
+    fn a_distance_counts_inserts_deletes_replacements_and_swaps() {
         for (a, b, slips) in [
             ("", "", 0),
             ("", "abc", 3),

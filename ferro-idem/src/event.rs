@@ -277,7 +277,7 @@ mod tests {
 
     #[cfg(any(feature = "redis", feature = "sqlite", feature = "tracing"))]
     #[test]
-    fn a_type_that_a_store_would_not_take_is_cut_down_and_not_refused() {
+    fn a_type_that_a_store_would_refuse_is_shortened() {
         let recorded =
             |kind: &str| EventRef::new("evt_1").unwrap().with_type(kind).recorded_type().map(Cow::into_owned);
         assert_eq!(recorded("invoice.paid").as_deref(), Some("invoice.paid"));

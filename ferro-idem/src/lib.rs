@@ -31,19 +31,19 @@
 //!
 //! # What happens if it crashes *here*?
 //!
-//! "Crash" is also a hang-up: hyper drops the handler's future when the client disconnects.
-//! Operations in flight at the store then finish in the background.
+//! A hang-up is like a crash of one delivery: hyper drops the handler's future if the client disconnects.
+//! Operations in flight then finish in the background.
 //!
 //! | where | fence | claim | transaction |
 //! |---|---|---|---|
 //! | before the request to the log | the next delivery runs | the next delivery runs | the next delivery runs |
-//! | the log's reply is lost | crash: a duplicate if the mark was made. Dropped: the SQL logs take the mark back | dropped: released. Crashed: runs when the lease is over | rolled back: the next delivery runs |
+//! | the log's reply is lost | crash: a duplicate if the mark was made. Hang-up: the SQL logs take the mark back | crash: the next delivery runs after the lease. Hang-up: released | rolled back: the next delivery runs |
 //! | in the body: `Err`, panic, hang-up | never runs again | released: the next delivery runs | rolled back: the next delivery runs |
 //! | in the body: a statement fails, the body ignores it, and the database has rolled back | never runs again | the reply decides | [`Error::Store`], never a 2xx: the next delivery runs |
-//! | in the body: crash | never runs again | runs when the lease is over, under a higher fencing token | rolled back: the next delivery runs |
-//! | the process stands still longer than the lease | goes on | the body is stopped, another delivery has the event | goes on, in its transaction |
-//! | after the body, before it is settled | a duplicate | crash: runs again. Dropped: settled | rolled back, or committed |
-//! | settled, the reply is lost | a duplicate | a duplicate | a duplicate |
+//! | in the body: crash | never runs again | the next delivery runs after the lease, with a higher fencing token | rolled back: the next delivery runs |
+//! | the process pauses for longer than the lease | goes on | the body is stopped, and another delivery may have the event | goes on in its transaction |
+//! | after the body, before completion or commit | a duplicate | crash: runs again. Hang-up: completed in the background | rolled back or committed |
+//! | after completion or commit, the reply is lost | a duplicate | a duplicate | a duplicate |
 //!
 //! Under a claim or a transaction, a 2xx means that the event is processed. Under the fence it means that the
 //! event was seen: an event whose body failed is answered as a duplicate from then on.

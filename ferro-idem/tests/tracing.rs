@@ -103,7 +103,7 @@ fn assert_tells(lines: &str, what: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_delivery_is_a_span_with_an_event_for_what_happened_to_it() {
+async fn each_delivery_has_a_span_and_events() {
     let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
     let _recording = lines.record();
 

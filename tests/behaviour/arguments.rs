@@ -1,4 +1,4 @@
-//! What each argument does.
+//! The effect of each argument.
 
 use ferro_idem::{Error, InvalidEventId, MemoryProcessedLog, Outcome, ProcessedEventLog, idempotent_webhook};
 use ferro_idem_tests::Broken;
@@ -62,7 +62,7 @@ async fn shopify(log: &MemoryProcessedLog, headers: &[(&str, &str)]) -> Handled 
 }
 
 #[tokio::test]
-async fn event_id_may_be_any_expression_and_its_question_mark_returns_from_the_handler() {
+async fn event_id_may_be_any_expression_with_a_question_mark() {
     let log = MemoryProcessedLog::new();
     let headers = [("x-shopify-event-id", "1")];
     assert_eq!(shopify(&log, &headers).await.unwrap(), Outcome::Processed("sold"));
@@ -138,7 +138,7 @@ async fn guarded(lock: &tokio::sync::Mutex<MemoryProcessedLog>, event: &str) -> 
 }
 
 #[tokio::test]
-async fn what_the_log_expression_holds_is_free_again_before_a_reply_or_the_body() {
+async fn locks_of_the_log_expression_are_released_before_the_body() {
     let lock = tokio::sync::Mutex::new(MemoryProcessedLog::new());
     assert_eq!(guarded(&lock, "evt_1").await.unwrap(), 1);
     assert_eq!(guarded(&lock, "evt_1").await.unwrap(), 1);

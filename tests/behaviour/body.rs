@@ -1,4 +1,4 @@
-//! What the fence does to the body: nothing. Rows 10, 13, 15, 16 and 18.
+//! The fence does not change the body's behaviour: rows 10, 13, 15, 16 and 18.
 
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
@@ -37,7 +37,7 @@ mod returns {
         Ok(1)
     }
 
-    /// An error type of everybody's making.
+    /// An error type as applications write it.
     pub(crate) mod anyhow {
         pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
     }
@@ -114,7 +114,7 @@ async fn counted<L: ProcessedEventLog>(
 }
 
 #[tokio::test]
-async fn row_15_dropped_while_the_fence_is_pending_the_body_never_runs() {
+async fn row_15_dropped_while_the_fence_is_pending_no_body_runs() {
     for polls in 0..2 {
         let (argument, mut body_ran) = (DropCounter::default(), false);
         let call = counted(&Stalled, "evt_1", argument.clone(), &mut body_ran);

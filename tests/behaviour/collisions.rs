@@ -1,7 +1,7 @@
-//! Items of the user that have the names of the expansion, or of what it calls.
+//! Items of the user with names that the expansion uses.
 //!
-//! Hygiene tells local variables apart, but neither a binding from a static or a unit variant, nor a
-//! method from a method.
+//! Hygiene distinguishes local variables. It does not distinguish a binding from a static or a unit variant,
+//! or two methods.
 
 #![allow(
     non_upper_case_globals,

@@ -1,4 +1,4 @@
-//! What `event_id` takes: text, bytes that are text, and what may hold one of them.
+//! The types that `event_id` takes: text, bytes that are text, and types that may hold one of them.
 
 #![allow(clippy::ref_option)]
 

@@ -1,4 +1,4 @@
-//! `only_if` and `on_ignored`: what is not for this handler is answered, and leaves no mark.
+//! `only_if` and `on_ignored`: deliveries that are not for this handler are answered and leave no mark.
 
 use ferro_idem::{
     Error, EventRef, MemoryProcessedLog, Outcome, ProcessedEventLog, SqliteLog, WebhookEvent,

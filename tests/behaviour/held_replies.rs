@@ -1,4 +1,5 @@
-//! What a `Result` holds decides whether the event is processed: never a silent success.
+//! The value inside a `Result` decides whether the event is processed, and a failure never counts as a
+//! success.
 
 #![allow(clippy::trivially_copy_pass_by_ref, clippy::unused_self)]
 
@@ -12,7 +13,7 @@ use ferro_idem_tests::broken;
 
 use super::sqlite::{effects, sqlite, write_effect};
 
-/// How often the body runs in two deliveries: a failure gives the event back.
+/// How often the body runs in two deliveries. It runs twice if the first reply is a failure.
 macro_rules! runs {
     ($handler:ident, $reply:expr) => {{
         let log = MemoryProcessedLog::new();
@@ -43,7 +44,7 @@ macro_rules! claimed {
     )*};
 }
 
-/// A response of a framework that is not known: its status says what it means.
+/// A response of an unknown framework. Its status decides.
 struct ForeignResponse(u16);
 #[derive(Clone, Copy)]
 struct ForeignStatus(u16);
@@ -149,7 +150,7 @@ async fn a_success_in_ok_is_processed() {
     assert_eq!(runs!(tuple, Ok((1, Order))), 1);
 }
 
-/// What is behind `impl` counts by its own type.
+/// A value of an `impl Trait` type counts by its concrete type.
 #[idempotent_webhook(claim, on_duplicate = Ok((StatusCode::OK, "again")))]
 async fn behind_impl(
     log: &MemoryProcessedLog,

@@ -60,7 +60,7 @@ mod shadowed {
 }
 
 #[tokio::test]
-async fn row_20_the_users_names_may_shadow_the_prelude_and_the_crates() {
+async fn row_20_user_names_may_shadow_the_prelude_and_crates() {
     let log = MemoryProcessedLog::new();
     assert_eq!(shadowed::shadowing(&log, "evt_1").await.unwrap(), Outcome::Processed(1));
     assert_eq!(shadowed::shadowing(&log, "evt_1").await.unwrap(), Outcome::Duplicate);

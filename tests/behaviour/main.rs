@@ -1,4 +1,4 @@
-//! What a handler under `#[idempotent_webhook]` does, through the attribute itself.
+//! The behaviour of handlers under `#[idempotent_webhook]`, tested through the attribute.
 //!
 //! A test named `row_NN_..` is a row of the checklist in docs/testing.md.
 

@@ -1,4 +1,4 @@
-//! What a duplicate and a failed fence are answered with, for each return type.
+//! The replies to a duplicate and to a failed fence, for each return type.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -39,7 +39,7 @@ async fn a_duplicate_gets_a_success_that_claims_nothing() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_runs_no_body_and_asks_for_another_delivery() {
+async fn if_the_store_fails_no_body_runs_and_the_sender_tries_again() {
     assert_eq!(status(&Broken, "evt_1").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response(&Broken, "evt_1").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(matches!(result_of_unit(&Broken, "evt_1").await, Err(Error::Store { .. })));

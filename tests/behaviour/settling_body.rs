@@ -1,4 +1,4 @@
-//! What claim and transaction do to the body: rows 13, 15, 17 and 18.
+//! The body's behaviour under claim and transaction: rows 13, 15, 17 and 18.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -56,11 +56,11 @@ fn noted() -> (Noted, Noted, Noted, (Noted, Noted)) {
     (Noted("unused"), Noted("a"), Noted("_"), (Noted("b"), Noted("beside b")))
 }
 
-/// Locals first, as ever. Then what the body uses, which moved into it, in the order of its use: it
-/// is gone before the event is settled. What the body does not use stays the function's, and drops
-/// last, as ever.
+/// Locals drop first, as always. Then the parameters that the body uses, in the order of their use: they
+/// moved into the body and drop before the event is settled. Parameters that the body does not use belong to
+/// the function and drop last, as always.
 #[tokio::test]
-async fn row_13_what_the_body_uses_drops_with_it_and_the_rest_as_in_the_plain_function() {
+async fn row_13_parameters_of_the_body_drop_with_it() {
     let (unused, a, underscore, b) = noted();
     plain("evt_1", unused, a, underscore, b).await;
     assert_eq!(DROPPED.take(), ["temporary", "local", "b", "beside b", "_", "a", "unused"]);
@@ -134,7 +134,7 @@ async fn counted_in_a_transaction(
 }
 
 #[tokio::test]
-async fn row_15_dropped_while_the_claim_is_pending_the_body_never_runs() {
+async fn row_15_dropped_while_the_claim_is_pending_no_body_runs() {
     for polls in 0..2 {
         let (argument, mut body_ran) = (DropCounter::default(), false);
         let call = counted(&Stalled, "evt_1", argument.clone(), &mut body_ran);
@@ -145,7 +145,7 @@ async fn row_15_dropped_while_the_claim_is_pending_the_body_never_runs() {
 }
 
 #[tokio::test]
-async fn row_15_dropped_while_the_transaction_begins_the_body_never_runs() {
+async fn row_15_dropped_while_the_begin_is_pending_no_body_runs() {
     let (log, _folder) = sqlite().await;
     // The first poll finds every connection taken.
     let taken = [log.pool().acquire().await.unwrap(), log.pool().acquire().await.unwrap()];
@@ -258,7 +258,7 @@ async fn guarded(lock: &tokio::sync::Mutex<MemoryProcessedLog>, event: &str) -> 
 }
 
 #[tokio::test]
-async fn what_the_log_expression_holds_is_free_again_before_a_reply_or_the_body() {
+async fn locks_of_the_log_expression_are_released_before_the_body() {
     let lock = tokio::sync::Mutex::new(MemoryProcessedLog::new());
     assert_eq!(guarded(&lock, "evt_1").await.unwrap(), 0);
     assert_eq!(guarded(&lock, "evt_1").await.unwrap(), 1);

@@ -153,7 +153,7 @@ mod shadowed {
 }
 
 #[tokio::test]
-async fn row_20_the_users_names_may_shadow_the_prelude_and_the_crates() {
+async fn row_20_user_names_may_shadow_the_prelude_and_crates() {
     let memory = MemoryProcessedLog::new();
     let (sqlite, _folder) = sqlite().await;
     for outcome in [Outcome::Processed(1), Outcome::Duplicate] {

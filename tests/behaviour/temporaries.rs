@@ -1,4 +1,5 @@
-//! What the attribute's expressions make and lock is gone before the log is asked, under every guarantee.
+//! Temporaries and locks of the attribute's expressions are dropped before the log is called, under every
+//! guarantee.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ async fn transacted_by_a_std_guard(log: &SqliteLog, app: App) -> Handled {
     Ok(Outcome::Duplicate)
 }
 
-/// The lock says which log it is; the log itself is not behind it.
+/// The lock is only taken to find the log. The log itself is not inside it.
 fn log_of(tenants: &std::sync::Mutex<Session>, app: &App) -> MemoryProcessedLog {
     assert!(!tenants.lock().unwrap().id.is_empty());
     app.memory.clone()

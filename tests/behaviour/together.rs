@@ -1,4 +1,4 @@
-//! With the attributes that stand beside it: row 33.
+//! The attribute together with other attributes: row 33.
 
 use async_trait::async_trait;
 use axum::debug_handler;

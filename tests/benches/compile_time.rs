@@ -1,8 +1,8 @@
-//! What the attribute adds to `cargo check`: 500 handlers plain, under each guarantee, fenced by hand, and
-//! under `#[tracing::instrument]`.
+//! The time that the attribute adds to `cargo check`: 500 handlers plain, under each guarantee, fenced by
+//! hand, and under `#[tracing::instrument]`.
 //!
-//! One crate a variant, with the same dependencies, in one temporary workspace, checked without incremental
-//! compilation, in turns.
+//! There is one crate per variant, with the same dependencies, in one temporary workspace. They are checked
+//! in turns, without incremental compilation.
 
 mod report;
 
@@ -60,8 +60,8 @@ const VARIANTS: [Variant; 6] = [
     Variant { package: "instrument", attribute: "#[tracing::instrument(skip_all)]", ..PLAIN },
 ];
 
-/// What all have in front of their handlers. Plain handlers do not use their log, and 500
-/// warnings would take their time.
+/// The code before the handlers, the same in all variants. Plain handlers do not use their log, and printing
+/// 500 warnings would take time.
 const APPLICATION: &str = r"
 #![allow(unused_variables)]
 
@@ -126,7 +126,7 @@ const BODY: &str = r#"
 fn main() -> Result<(), Box<dyn StdError>> {
     let folder = tempfile::tempdir()?;
     write_workspace(folder.path())?;
-    // Dependencies first, and each once: they are not what is measured.
+    // Builds the dependencies first, because they are not measured.
     for variant in &VARIANTS {
         seconds_to_check(folder.path(), variant.package)?;
     }
@@ -180,7 +180,7 @@ fn write_workspace(folder: &Path) -> Result<(), Box<dyn StdError>> {
              [workspace.dependencies]\nferro-idem = {{ path = {library:?}, features = [\"sqlite\"] }}\ntracing = \"0.1\"\n"
         ),
     )?;
-    // The versions that this workspace was tried with, and nothing to resolve.
+    // Uses the versions of this workspace's lock file.
     fs::copy(repository.join("Cargo.lock"), folder.join("Cargo.lock"))?;
     for variant in &VARIANTS {
         let package = folder.join(variant.package);

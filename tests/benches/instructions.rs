@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 }
 
 fn run(call: impl Fn(&MemoryProcessedLog, &Paid, &Cell<u32>) -> bool, calls: u32) {
-    // All of them in every run, so that the subtraction takes their making away.
+    // All subjects are made in every run, so that the subtraction removes the cost of making them.
     let deliveries: Vec<Paid> = (0..MANY).map(delivery).collect();
     let log = MemoryProcessedLog::new();
     let shipped = Cell::new(0);

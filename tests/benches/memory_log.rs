@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn StdError>> {
 
 fn compare_times() {
     let deliveries = deliveries();
-    // The allocator's first growth would be charged to whoever goes first.
+    // Otherwise the first subject would pay for the first growth of the allocator.
     time(Bare::default(), &deliveries);
     time(MemoryProcessedLog::new(), &deliveries);
 
@@ -74,7 +74,7 @@ fn deliveries() -> [Vec<String>; 2] {
     [one, other].map(|calls| calls.iter().map(|&(_, number)| stripe_event_id(number)).collect())
 }
 
-/// Seconds until both threads are through.
+/// The seconds until both threads have finished.
 fn time<L: ProcessedEventLog>(log: L, deliveries: &[Vec<String>; 2]) -> f64 {
     let start = Instant::now();
     let firsts: u32 = thread::scope(|scope| {

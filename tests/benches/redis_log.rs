@@ -67,7 +67,7 @@ struct Figures {
 async fn main() -> Result<(), Box<dyn Error>> {
     for durability in ["always", "everysec"] {
         println!("\nappendfsync {durability}");
-        // A rewrite of the file would hit whoever is measured then.
+        // A rewrite of the file would slow down the subject that is measured at that moment.
         let options = ["--appendfsync", durability, "--auto-aof-rewrite-percentage", "0"];
         let server = Redis::start_with(&options).await;
         // A pipeline takes longer than redis-rs waits.

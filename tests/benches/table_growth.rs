@@ -73,7 +73,7 @@ fn most_rows() -> Result<u32, Box<dyn StdError>> {
 }
 
 async fn on_postgres(sizes: &[u32]) -> Result<Vec<f64>, Box<dyn StdError>> {
-    // Filling is not what is measured: nobody waits for its WAL, and there is none of a new table.
+    // Filling is not measured, so it does not wait for the WAL.
     let settings = ["fsync=on", "wal_level=minimal", "max_wal_senders=0", "maintenance_work_mem=256MB"];
     let server = Postgres::start_with(&settings).await;
     let pool = PgPoolOptions::new().max_connections(16).connect(&server.fresh_database().await).await?;

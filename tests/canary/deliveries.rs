@@ -1,4 +1,4 @@
-//! What is told of deliveries, under each guarantee, however their bodies end.
+//! Errors, replies and traces of deliveries under each guarantee, for each way in which a body can end.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +12,7 @@ use ferro_idem::{
 use ferro_idem_tests::{drop_after_polls, open_sqlite};
 use futures_util::FutureExt;
 
-use super::told::{
+use super::shown::{
     CANARY, assert_error_is_silent, assert_silent, assert_traces_are_silent, event, listen, reply,
 };
 
@@ -25,7 +25,7 @@ enum Ending {
     Hang,
 }
 
-/// The application's own, which shows all it has.
+/// An error type of the application whose messages show all its values.
 #[derive(Debug)]
 enum Failure {
     Fence(Error),
@@ -81,7 +81,7 @@ async fn in_transaction<L: TransactionalLog<Transaction = SqliteTransaction>>(
     end(&event, ending).await
 }
 
-/// Delivers one event for each ending, and once more to its end.
+/// Delivers one event for each ending, and once more.
 async fn deliver_all<F>(who: &str, log: &impl Debug, deliver: impl Fn(StripeEvent, Ending) -> F)
 where
     F: Future<Output = Result<Outcome<String>, Failure>>,
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// `false` where the delivery before it still has the event.
+/// Returns `false` if the delivery before still has the event.
 async fn look_through(who: &str, reply: Result<Outcome<String>, Failure>) -> bool {
     match reply {
         Ok(_) => true,
@@ -121,7 +121,7 @@ async fn sqlite() -> (tempfile::TempDir, SqliteLog) {
 }
 
 #[tokio::test]
-async fn no_delivery_shows_its_payload_under_any_guarantee_over_memory() {
+async fn no_guarantee_shows_the_payload_over_memory() {
     listen();
     let log = &MemoryProcessedLog::new();
     deliver_all("the fence", log, |event, ending| fenced(log, event, ending)).await;
@@ -131,7 +131,7 @@ async fn no_delivery_shows_its_payload_under_any_guarantee_over_memory() {
 }
 
 #[tokio::test]
-async fn no_delivery_shows_its_payload_under_any_guarantee_over_sqlite() {
+async fn no_guarantee_shows_the_payload_over_sqlite() {
     listen();
     let (_folder, log) = sqlite().await;
     deliver_all("the fence", &log, |event, ending| fenced(&log, event, ending)).await;
@@ -145,7 +145,7 @@ async fn no_delivery_shows_its_payload_under_any_guarantee_over_sqlite() {
     assert_traces_are_silent(&["INSERT INTO notes", "stripe_processed_events"]);
 }
 
-/// With the feature on, they were listened to.
+/// With the feature `tracing`, there must be traces.
 const SPANS: &[&str] = if cfg!(feature = "tracing") {
     &[
         "delivery{event_id=\"evt_Fail\" event_type=\"invoice.paid\" guarantee=\"claim\"",
@@ -162,7 +162,7 @@ async fn leased(log: &MemoryProcessedLog, event: StripeEvent, lease: &Duration) 
     end(&event, Ending::Hang).await.map(drop)
 }
 
-/// Every error that a delivery can be told, made by the library itself.
+/// Every error that a delivery can get from the library.
 #[tokio::test(start_paused = true)]
 async fn no_error_of_a_delivery_shows_its_payload() {
     listen();
@@ -187,7 +187,7 @@ async fn no_error_of_a_delivery_shows_its_payload() {
     assert_traces_are_silent(&[]);
 }
 
-/// What a store says is for the operator: the sender gets none of it.
+/// The message of a store is for the operator. The sender gets no part of it.
 #[tokio::test]
 async fn no_reply_shows_what_a_store_said() {
     let error = Error::store(format!("ask {CANARY}"), std::io::Error::other(CANARY));

@@ -1,4 +1,4 @@
-//! What is told of a store whose URL holds a password.
+//! Errors and traces of a store whose URL holds a password.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::told::{
+use super::shown::{
     CANARY, all_of, assert_error_is_silent, assert_silent, assert_traces_are_silent, listen, reply,
 };
 
@@ -25,11 +25,11 @@ const POSTGRES: &[&[u8]] = &[
     b"E\0\0\0\x49SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"app\"\0\0",
 ];
 
-/// Refuses whoever comes.
+/// Refuses every client.
 const MYSQL: &[&[u8]] =
     &[b"\x47\0\0\0\xff\x15\x04#28000Access denied for user 'app'@'localhost' (using password: YES)"];
 
-/// Each of the commands that a connection begins with.
+/// Answers each of the commands with which a connection begins.
 const REDIS: &[&[u8]] =
     &[b"-WRONGPASS invalid username-password pair\r\n-NOAUTH who is it?\r\n-NOAUTH who is it?\r\n"];
 
@@ -39,7 +39,7 @@ enum Speaks {
     WhenAsked,
 }
 
-/// A server that says these things, one for each message that it gets.
+/// A server that answers each message with the next of these replies.
 async fn refusing(says: &'static [&'static [u8]], speaks: Speaks) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -58,12 +58,12 @@ async fn refusing(says: &'static [&'static [u8]], speaks: Speaks) -> u16 {
     port
 }
 
-/// Where nobody listens.
+/// A port on which no server listens.
 async fn nowhere() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
-/// Each guarantee's error, silent.
+/// Checks that no guarantee's error shows the password.
 async fn assert_log_is_silent<L>(who: &str, log: &L)
 where
     L: ProcessedEventLog + ClaimLog + std::fmt::Debug,
@@ -83,13 +83,13 @@ async fn assert_begin_is_silent<L: TransactionalLog>(who: &str, log: &L) {
     assert_error_is_silent(who, log.begin().await.map(drop).expect_err(who)).await;
 }
 
-/// A server that is there has all the time that it needs to refuse. One that is not is waited for in vain.
+/// If there is a server, it gets enough time to refuse. If there is none, waiting is useless.
 fn patience(said: &str) -> Duration {
     if said.contains("refused") { Duration::from_secs(20) } else { Duration::from_millis(300) }
 }
 
 #[tokio::test]
-async fn no_password_of_a_postgres_server_that_refuses_or_is_not_there() {
+async fn no_password_is_shown_if_postgres_refuses_or_is_absent() {
     listen();
     for (who, port, said) in [
         (
@@ -161,7 +161,7 @@ async fn no_key_of_a_sqlite_file_that_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn a_database_file_is_named_to_who_opens_it_and_not_to_the_sender() {
+async fn the_sender_does_not_learn_the_database_file() {
     let path = format!("/nowhere/{CANARY}.db");
     let error = SqliteLog::open(&path).await.unwrap_err();
     assert!(error.to_string().contains(&path), "{error}");

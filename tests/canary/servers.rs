@@ -1,4 +1,4 @@
-//! What real servers say of what they refuse: they quote the values.
+//! Real servers quote the values that they refuse.
 
 use ferro_idem::stripe::StripeEvent;
 use ferro_idem::{
@@ -9,7 +9,7 @@ use ferro_idem_tests::open_sqlite;
 use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
 use sqlx::{AssertSqlSafe, MySqlPool, PgPool};
 
-use super::told::{CANARY, all_of, assert_error_is_silent, assert_traces_are_silent, event, listen};
+use super::shown::{CANARY, all_of, assert_error_is_silent, assert_traces_are_silent, event, listen};
 
 fn note(event: &StripeEvent) -> String {
     event.object::<serde_json::Value>().unwrap()["note"].as_str().unwrap().to_owned()
@@ -86,7 +86,7 @@ async fn on_sqlite<L: TransactionalLog<Transaction = SqliteTransaction>>(
 }
 
 #[tokio::test]
-async fn a_refused_commit_of_sqlite_says_what_to_look_at_and_the_next_delivery_runs() {
+async fn after_a_refused_commit_the_next_delivery_runs() {
     listen();
     let folder = tempfile::TempDir::new().unwrap();
     let log: SqliteLog = open_sqlite(folder.path(), 2).await;
@@ -110,7 +110,7 @@ async fn on_mysql<L: TransactionalLog<Transaction = MySqlTransaction>>(
     Ok(Outcome::Processed(()))
 }
 
-/// A table of ours that refuses its row: what is quoted of it is the id and the type, and nothing else is there.
+/// If the log's table refuses a row, the server quotes the id and the type. The row has no other values.
 #[tokio::test]
 #[ignore = "needs PostgreSQL and MariaDB: run tests/run"]
 async fn no_table_that_refuses_an_event_shows_the_payload() {

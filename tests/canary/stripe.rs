@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, Request};
 use ferro_idem::WebhookEvent;
 use ferro_idem::stripe::{SIGNATURE_HEADER, SignatureError, StripeEvent, StripeWebhook};
 
-use super::told::{CANARY, all_of, assert_silent, event, payload, reply};
+use super::shown::{CANARY, all_of, assert_silent, event, payload, reply};
 
 fn webhook() -> StripeWebhook {
     StripeWebhook::new(format!("whsec_{CANARY}")).with_secret(format!("whsec_new_{CANARY}"))
@@ -20,7 +20,7 @@ fn signed(payload: &str, at: SystemTime) -> String {
 
 /// Every refusal, with a header and a payload that hold the canary where they may.
 #[tokio::test]
-async fn no_refusal_of_a_delivery_shows_the_secret_its_header_or_its_body() {
+async fn a_refusal_shows_neither_secret_nor_header_nor_body() {
     let now = SystemTime::now();
     let long = Duration::from_hours(1);
     let right = payload("evt_1");
@@ -91,7 +91,7 @@ async fn no_refusal_of_a_secret_shows_it() {
 }
 
 #[test]
-fn no_debug_of_an_endpoint_or_an_event_shows_the_secret_or_the_object() {
+fn debug_shows_neither_the_secret_nor_the_object() {
     assert_silent("the endpoint", &format!("{:?} {:#?}", webhook(), webhook()));
     let event = event("evt_1");
     assert_silent("the event", &format!("{event:?} {event:#?}"));

@@ -1,4 +1,4 @@
-//! For each case a log that breaks its promise: the case fails, and says which.
+//! For each case there is a log that breaks its promise. The case fails and names the promise.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,7 +6,7 @@ use ferro_idem::conformance::{self, __run};
 
 use super::faulty::{Defect, Faulty};
 
-/// Without a defect the log keeps every promise: what fails below, fails for the defect.
+/// Without a defect the log keeps every promise, so the failures below are caused by the defects.
 mod sound {
     use super::*;
 
@@ -28,14 +28,14 @@ mod sound {
     }
 }
 
-/// What the case says of a log that breaks its promise.
+/// The message of the case for a log that breaks its promise.
 fn verdict(run: impl FnOnce()) -> String {
     let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return "the promise was kept".into() };
     panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic without a message".into())
 }
 
 #[test]
-fn a_random_sequence_that_fails_is_cut_down_to_the_steps_that_matter() {
+fn a_failing_random_sequence_is_shortened() {
     let log = Faulty::new(Defect::NewFenceAfterRelease);
     let verdict = verdict(|| __run(conformance::claims::random_steps_follow_the_model(&log)));
     let steps: Vec<_> = verdict.lines().filter(|line| line.starts_with("Step ")).collect();

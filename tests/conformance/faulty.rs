@@ -1,4 +1,4 @@
-//! A small log in a map that keeps every promise, except the one that it is told to break.
+//! A small log in a map that keeps every promise except the one that a test chooses.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -74,7 +74,7 @@ pub(crate) enum State {
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) state: State,
-    /// Nobody's: marked by a plain fence.
+    /// No owner: the row was marked by a plain fence.
     pub(crate) held: Option<Ownership>,
 }
 
@@ -122,11 +122,12 @@ impl Faulty {
         }
     }
 
-    /// What was there before this call. A sound log looks and writes under one lock, and has none.
+    /// The row before this call, for the defects that read and write separately. A correct log does both
+    /// under one lock.
     pub(crate) async fn look(&self, key: &str) -> Option<Option<Row>> {
         if self.has(Defect::LeaksALockOnDrop) {
             if std::mem::replace(&mut self.table().locked, true) {
-                // What another call is writing is taken for written.
+                // Treats the row that another call is writing as written.
                 return Some(Some(Row { state: State::Processed, held: None }));
             }
             tokio::task::yield_now().await;

@@ -7,17 +7,17 @@ use ferro_idem::{Detached, Error, EventRef, MarkOutcome, Owner, Ownership, Trans
 
 use super::faulty::{Defect, Faulty, Row, State};
 
-/// Writes nothing before its commit, so that there is nothing to take back.
+/// It writes nothing before its commit, so a rollback has nothing to undo.
 pub(crate) struct Transaction {
     log: Faulty,
-    /// The event, and what its row becomes.
+    /// The event, and its new row.
     marked: Option<(String, Row)>,
     /// An event that was seen as processed.
     seen: Option<String>,
     lent: Lent,
 }
 
-/// What the body gets.
+/// The value that the body gets.
 #[derive(Default)]
 pub(crate) struct Lent {
     effects: Vec<String>,

@@ -1,5 +1,4 @@
-//! Every log that is shipped keeps every promise that it makes, and every case can tell a log that
-//! does not.
+//! Every log of this crate keeps every promise that it makes, and every case detects a log that does not.
 //!
 //! `cargo run -p ferro-idem-tests --bin conformance_table` prints the table of logs and cases.
 

@@ -7,7 +7,7 @@ use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::Redis;
 use redis::aio::ConnectionManager;
 
-/// Keys that nobody else has.
+/// A key prefix of its own.
 pub(crate) fn fresh_prefix() -> String {
     static PREFIXES: AtomicU32 = AtomicU32::new(0);
     format!("fresh_{}:", PREFIXES.fetch_add(1, Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! Servers that are killed under load: what they acknowledged is there when they are back.
+//! Servers that are killed under load keep what they have acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,8 +46,8 @@ impl Killed for Redis {
     }
 }
 
-/// Tasks that do `step` on one id after the other, while the server is killed a few times, each time in
-/// the midst of them: the ids whose step was acknowledged.
+/// Runs tasks that do `step` on one id after the other, and kills the server a few times meanwhile. Returns
+/// the ids whose step was acknowledged.
 async fn acknowledged<F>(server: &impl Killed, step: impl Fn(String) -> F) -> Vec<String>
 where
     F: Future<Output = Result<bool, Error>> + Send + 'static,

@@ -1,5 +1,5 @@
-//! What was answered with an error is not carried out later: tables and rows that are locked, and servers that
-//! stand still, for longer than a call takes.
+//! A call that was answered with an error is not carried out later, although tables or rows are locked or
+//! servers are stopped for longer than a call takes.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ const EVENTS: usize = 100;
 
 const LEASE: Duration = Duration::from_mins(10);
 
-/// What stands in the way of every delivery.
+/// The obstacle that blocks every delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Obstacle {
     LockedTable,
@@ -66,7 +66,8 @@ fn event(number: usize) -> String {
     format!("evt_{number:03}")
 }
 
-/// Every event is delivered while the obstacle stands, and again when it is gone: those that never ran.
+/// Delivers every event while the obstacle is there, and again after it is gone. Returns the events that
+/// never ran.
 async fn lost<D: SqlDatabase>(
     log: &SqlLog<D>,
     guarantee: Guarantee,
@@ -102,7 +103,7 @@ where
     lost
 }
 
-/// As a sender does, until it is not answered with an error.
+/// Delivers again, as a sender does, until the answer is not an error.
 async fn redelivered<D: SqlDatabase>(log: &SqlLog<D>, guarantee: Guarantee, event: &str) -> bool
 where
     SqlLog<D>: ClaimLog + ProcessedEventLog,

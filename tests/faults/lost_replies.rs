@@ -28,7 +28,7 @@ struct Loss {
     then: Then,
 }
 
-/// What a loss came to.
+/// The outcome of a loss.
 struct Seen {
     lost: bool,
     /// What is wrong.
@@ -36,8 +36,8 @@ struct Seen {
 }
 
 impl Loss {
-    /// Leases that outlive a loss. A renewal waits for a third of its lease, so the shorter one is for those that need
-    /// not outlive a connection that hangs.
+    /// Leases that outlive a loss. A renewal waits for a third of its lease, so cases that need not outlive a
+    /// hanging connection use the shorter lease.
     fn lease(self) -> Duration {
         match (self.operation, self.then) {
             (Operation::Renew, Then::Close) => Duration::from_secs(4),
@@ -68,7 +68,7 @@ impl Loss {
         let is_right = match operation {
             Operation::Fence | Operation::Complete | Operation::Renew => processed && runs == 1,
             Operation::FenceTogether | Operation::CompleteTogether => processed && runs == TOGETHER,
-            // The release came through, so that the lease was not waited for.
+            // The release arrived, so the next delivery did not wait for the lease.
             Operation::Release => {
                 first.is_err() && matches!(retried, Ok(Outcome::Processed(()))) && runs == 2
             }
@@ -82,8 +82,8 @@ impl Loss {
         Seen { lost, wrong: (!is_right).then(wrong) }
     }
 
-    /// One message after the other, until there is none left to lose: how many there were, and what
-    /// went wrong.
+    /// Loses one message after the other, until none is left. Returns how many there were and what went
+    /// wrong.
     async fn of_each<R: Rig>(self, rig: &Arc<R>) -> (usize, Vec<String>) {
         let mut wrong = Vec::new();
         for nth in 0.. {
@@ -97,20 +97,20 @@ impl Loss {
         unreachable!()
     }
 
-    /// The same side by side, because each hangs for as long as an answer is waited for.
+    /// The same concurrently, because each loss hangs until the log stops waiting.
     async fn of_each_at_once<R: Rig>(self, rig: &Arc<R>, messages: usize) -> Vec<String> {
         let cases = (0..messages).map(|nth| {
             let rig = Arc::clone(rig);
             tokio::spawn(async move { self.of_message(&*rig, nth).await })
         });
         let seen: Vec<Seen> = join_all(cases).await.into_iter().map(Result::unwrap).collect();
-        // What the pool says meanwhile is counted too, so the last ones may not be reached.
+        // Messages of the pool are counted too, so the last ones may not be reached.
         assert!(2 * seen.iter().filter(|seen| seen.lost).count() > messages, "{self:?}: too few were lost");
         seen.into_iter().filter_map(|seen| seen.wrong).collect()
     }
 }
 
-/// Both sides, closed and hanging, with a log that is warm and with one that is new.
+/// Loses messages of both sides, with closed and with hanging connections, with a used and with a new log.
 async fn each_message_of<R: Rig>(operation: Operation) {
     let rig = Arc::new(R::fresh().await);
     let (mut wrong, mut summary) = (Vec::new(), String::new());
@@ -118,8 +118,8 @@ async fn each_message_of<R: Rig>(operation: Operation) {
         for from in [From::Server, From::Client] {
             let loss = Loss { operation, warm, from, then: Then::Close };
             let (messages, closed) = loss.of_each(&rig).await;
-            // Of many events at once there are hundreds of messages: to let each hang at the same time is to
-            // overload the server.
+            // Many events have hundreds of messages. If each hung at the same time, the server would be
+            // overloaded.
             let hanging = if R::CAN_LEAVE_A_CONNECTION && !operation.is_of_many() {
                 Loss { then: Then::Hang, ..loss }.of_each_at_once(&rig, messages).await
             } else {
@@ -192,7 +192,8 @@ mod on_redis {
     }
 }
 
-/// The control: the statement that everybody writes by hand, repeated after an error, loses the event here.
+/// The negative control: the statement that is usually written by hand, repeated after an error, loses the
+/// event here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn without_a_nonce_a_lost_reply_loses_the_event() {

@@ -1,4 +1,4 @@
-//! Faults of the server, and between a log and its server: none of them loses an event or runs one twice.
+//! Faults of the server, and between a log and its server, neither lose an event nor run one twice.
 
 mod deleted;
 mod killed;

@@ -1,4 +1,5 @@
-//! Connections on which nothing comes any more, and nobody is told: a failover, a firewall.
+//! Connections on which no message arrives any more, without notice, as after a failover or behind a
+//! firewall.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 
 use super::rig::{OnMariaDb, OnPostgres, Rig};
 
-/// How long a call asks its store.
+/// How long a call tries its store.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// sqlx's pool waits for an answer on each connection that comes back, for as long as the operating system

@@ -1,4 +1,5 @@
-//! Marks whose callers did not get the answer: an event whose body never had the chance to run does not stay marked.
+//! Marks whose callers did not get the answer. If the body never had the chance to run, the event does not
+//! stay marked.
 
 use std::time::Duration;
 

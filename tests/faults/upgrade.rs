@@ -118,7 +118,7 @@ async fn mariadb_is_upgraded_under_a_running_application() {
     let log = MySqlLog::new(pool.clone());
     let transaction =
         |log: MySqlLog, event: String| async move { write_in_mariadb(&log, event.as_str()).await };
-    // With the words that the documentation of `MySqlLog` has for who wants no copy of the table.
+    // With the clause that the documentation of `MySqlLog` names for an upgrade without a copy of the table.
     let instantly = MySqlLog::UPGRADE.replace(';', ", ALGORITHM=INSTANT;");
     goes_on(&log, transaction, &instantly, |statement| async {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&pool).await.unwrap();
@@ -128,7 +128,7 @@ async fn mariadb_is_upgraded_under_a_running_application() {
 
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn in_mariadb_ids_that_are_text_are_refused_with_the_statement_that_mends_it() {
+async fn mariadb_refuses_text_ids_with_the_fixing_statement() {
     let pool = mariadb().await;
     let text = PLAIN_IN_MYSQL.replace("VARBINARY", "VARCHAR");
     sqlx::raw_sql(AssertSqlSafe(text)).execute(&pool).await.unwrap();

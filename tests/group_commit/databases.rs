@@ -1,4 +1,4 @@
-//! Empty databases to run the tests on, and what the tests do in each one's words.
+//! Empty databases for the tests, and the SQL that differs between them.
 
 use ferro_idem::{ClaimLog, MySqlLog, PostgresLog, ProcessedEventLog, SqliteLog, TransactionalLog};
 use ferro_idem_tests::open_sqlite;

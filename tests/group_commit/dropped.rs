@@ -1,4 +1,4 @@
-//! Dropping a caller, or not polling it, at any point, harms nobody, and loses no event.
+//! Dropping a caller at any point, or not polling it, affects no other caller and loses no event.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -72,7 +72,7 @@ async fn of_two_callers_the_one_who_stays_is_first<D: Database>() {
         match gone {
             Some(first) => assert!(first.unwrap() != stays, "one of the two"),
             None if stays => assert!(!log.try_mark_processed(id).await.unwrap()),
-            // The one who went had it, and it was taken back.
+            // The dropped caller had the mark, and it was taken back.
             None => is_first_in_the_end(log, id).await,
         }
     }
@@ -90,7 +90,7 @@ async fn a_leader_who_goes_leaves_nobody_behind<D: Database>() {
     }
 }
 
-/// As in a `select!` whose other branch asks the log.
+/// As in a `select!` whose other branch calls the log.
 async fn a_caller_that_is_not_polled_keeps_nobody_waiting<D: Database>() {
     let database = D::fresh().await;
     let log = &database.open().await;
@@ -184,8 +184,8 @@ async fn a_dropped_mark_does_not_go_to_another_event() {
     is_first_in_the_end(&log, "evt_1").await;
 }
 
-/// As if all clients hung up while the first statement runs. The mark must not go from caller to caller by a
-/// stack frame for each of them.
+/// All clients hang up while the first statement runs. Handing the mark from caller to caller must not take a
+/// stack frame per caller.
 #[test]
 fn a_mark_passes_thousands_of_dropped_callers() {
     let small_stacks = Builder::new_multi_thread()
@@ -232,7 +232,7 @@ async fn a_renewal_whose_caller_went_renews_nothing() {
     drop(goes);
     sqlx::query("COMMIT").execute(&mut holder).await.unwrap();
     assert!(renews.await.unwrap());
-    // Behind all who queued.
+    // After all callers that queued.
     assert!(log.renew("evt_1", held, SHORT).await.unwrap());
     let other = log.claim(EventRef::new("evt_2").unwrap(), Owner::random().unwrap(), SHORT).await.unwrap();
     assert!(matches!(other, ClaimOutcome::InProgress { retry_after } if retry_after <= SHORT), "{other:?}");

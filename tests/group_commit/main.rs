@@ -1,4 +1,4 @@
-//! Group commit: many callers in one statement, and each as if it were alone.
+//! Group commit: many callers share a statement, and each gets the answer that it would get alone.
 
 mod databases;
 mod dropped;

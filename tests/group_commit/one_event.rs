@@ -1,4 +1,4 @@
-//! One event that somebody's transaction holds stalls no other.
+//! An event that an open transaction holds does not delay other events.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A runtime that shuts down leaves nobody waiting, and the queue is bounded.
+//! If a runtime shuts down, no caller waits for ever. The queue is bounded.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn who_waits_for_a_leader_whose_runtime_shuts_down_is_answered() {
 }
 
 #[tokio::test]
-async fn more_callers_than_there_is_room_for_wait_and_are_all_answered() {
+async fn callers_beyond_the_limit_wait_and_are_all_answered() {
     let folder = TempDir::new().unwrap();
     let log = open_sqlite(folder.path(), 3).await;
     assert!(log.try_mark_processed("before").await.unwrap());
@@ -132,7 +132,7 @@ fn a_delivery_whose_twin_s_runtime_shut_down_is_first() {
                 firsts += usize::from(twin.await.unwrap().unwrap());
             }
             if firsts == 0 {
-                // Its mark was taken back, because nobody had heard of it.
+                // Its mark was taken back, because no caller got it.
                 until("the next delivery is first", || async {
                     log.try_mark_processed("evt_1").await.unwrap()
                 })

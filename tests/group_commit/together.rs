@@ -1,4 +1,4 @@
-//! Everybody in a statement gets the answer that they would have got alone.
+//! Each caller in a statement gets the answer that it would get alone.
 
 use std::path::Path;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn claims_are_settled_in_bursts<D: Database>() {
         let owner = Owner::random().unwrap();
         (owner, log.claim(EventRef::new(id).unwrap(), owner, LEASE).await.unwrap())
     };
-    // Twice at once: one has it, and the other is told for how long.
+    // Two claims at once: one gets the event, and the other gets the time that is left.
     let claimed = join_all(ids.iter().chain(&ids).map(|id| claim(id))).await;
     let mut held = Vec::new();
     for (id, (owner, outcome)) in ids.iter().chain(&ids).zip(claimed) {
@@ -99,7 +99,7 @@ async fn claims_are_settled_in_bursts<D: Database>() {
             .into_iter()
             .any(Result::unwrap)
     );
-    // Completed and released at once, by their owner and by a stranger.
+    // Completions and releases at once, by the owner and by another owner.
     let (first_half, second_half) = held.split_at(100);
     let both = |held: Ownership| [held, stranger];
     let completions = first_half.iter().flat_map(|&(id, held)| both(held).map(|held| log.complete(id, held)));

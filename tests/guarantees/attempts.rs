@@ -21,7 +21,7 @@ async fn hang_ups_while_claiming_are_not_attempts() {
         let mut delivery = Box::pin(handle(log, "evt_1", false));
         assert!(poll!(&mut delivery).is_pending(), "the claim is on its way");
         drop(delivery);
-        // Its claim is carried out and taken back in the background, in this order.
+        // The claim is carried out and then withdrawn in the background.
         let owner = Owner::random().unwrap();
         let event = EventRef::new("evt_1").unwrap();
         let probe = redeliver(|| async {
@@ -50,7 +50,7 @@ async fn each_run_of_the_body_is_an_attempt() {
 }
 
 #[test]
-fn a_claim_for_a_test_is_a_first_attempt_that_can_be_told_otherwise() {
+fn a_claim_for_a_test_is_a_first_attempt_by_default() {
     let claim = Claim::for_test("evt_1");
     assert_eq!((claim.event_id(), claim.attempt(), claim.fencing_token()), ("evt_1", 1, 1));
     assert!(claim.lease_remaining() > Duration::from_secs(30));

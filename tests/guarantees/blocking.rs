@@ -99,7 +99,7 @@ async fn a_body_that_blocks_its_thread_keeps_its_lease() {
                 async move { block(&blocking, "evt_1", yields, || may_go.load(Ordering::SeqCst)).await },
             );
         let meanwhile = async {
-            // Each comes a third of the lease after the one before.
+            // Each renewal comes a third of the lease after the last.
             log.wait_for_renewals(4).await;
             let second = block(&log, "evt_1", false, || true).await;
             let_go.store(true, Ordering::SeqCst);
@@ -147,14 +147,14 @@ async fn a_blocking_body_behind_a_server_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn on_one_thread_a_body_that_blocked_too_long_completes_nothing() {
+async fn on_one_thread_a_body_that_blocks_too_long_loses_its_claim() {
     let log = MemoryProcessedLog::new();
     let owner = Owner::random().unwrap();
     let taken = Arc::new(std::sync::Mutex::new(None));
     let take_over = {
         let (log, taken) = (log.clone(), Arc::clone(&taken));
         move || {
-            // What another process does while this thread is blocked.
+            // A delivery in another process while this thread is blocked.
             let event = EventRef::new("evt_1").unwrap();
             let claim =
                 futures_util::FutureExt::now_or_never(log.claim(event, owner, Duration::from_mins(1)));

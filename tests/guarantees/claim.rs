@@ -1,4 +1,4 @@
-//! Claim, on every log that has it.
+//! The claim, on every log that supports it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -101,7 +101,7 @@ async fn a_second_delivery_meanwhile_is_told_to_come_again<L: ClaimLog>(store: S
     assert_eq!(handle(other, "evt_1", Ending::Reply).await.unwrap(), Outcome::Duplicate);
 }
 
-/// What one round of two racers saw.
+/// The result of one round of two racers.
 #[derive(Default)]
 struct Round {
     inside: AtomicUsize,
@@ -170,7 +170,7 @@ async fn dropped_at_any_await_the_event_is_neither_lost_nor_stuck<L: ClaimLog>(s
         if let Some(reply) = dropped {
             assert_eq!(reply.unwrap(), Outcome::Processed(()));
         }
-        // The release is on its way: the lease is a minute, and this does not take one.
+        // The release arrives soon. The lease is a minute, and this takes less.
         let again = redeliver(|| with_awaits(other, &event, DropCounter::default(), &ran)).await.unwrap();
         let ran = ran.into_inner();
         match again {

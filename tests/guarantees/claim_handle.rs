@@ -1,4 +1,4 @@
-//! The claim in the hands of the body.
+//! The claim as the body sees it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ async fn read(log: &MemoryProcessedLog, event: &str, seen: &mut Vec<Claim>) -> R
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_attempt_has_the_same_key_a_higher_fence_and_a_fresh_lease() {
+async fn every_attempt_has_the_same_key_and_a_higher_token() {
     let (log, mut seen) = (MemoryProcessedLog::new(), Vec::new());
     for _ in 0..3 {
         assert!(read(&log, "evt_1", &mut seen).await.is_err());
@@ -35,7 +35,7 @@ async fn every_attempt_has_the_same_key_a_higher_fence_and_a_fresh_lease() {
     assert_ne!(other.idempotency_key("refund"), key);
     assert!(key.len() <= 255 && key.bytes().all(|byte| byte.is_ascii_graphic()), "a header's value: {key}");
     assert!(!key.contains("evt_1"));
-    // Written down: a key that changes with a release of this crate would refund twice.
+    // The key is a constant here, because a key that changes with a release of this crate would refund twice.
     assert_eq!(key, "adbaf0cf67af8fdbbd9baf55a389d5f6829d06dccf2cb0ce2e101d89df31d732");
 }
 

@@ -62,7 +62,7 @@ async fn transaction(log: &SqliteLog, event: &str) -> Result<Outcome<()>, Error>
 }
 
 #[tokio::test]
-async fn transaction_mark_and_effects_are_rolled_back_and_the_next_delivery_runs() {
+async fn transaction_is_rolled_back_and_the_next_delivery_runs() {
     let (_folder, log) = store_after_a_kill("transaction").await;
     assert_eq!(transaction(&log, EVENT).await.unwrap(), Outcome::Processed(()));
     assert_eq!(transaction(&log, EVENT).await.unwrap(), Outcome::Duplicate);

@@ -1,5 +1,5 @@
-//! The lease: kept while the body runs, lost when it cannot be kept. The memory log is on tokio's
-//! clock, so these tests wait for nothing.
+//! The lease is renewed while the body runs, and lost if it cannot be renewed. The memory log uses tokio's
+//! clock, so these tests do not wait.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -46,7 +46,7 @@ async fn a_body_that_outlives_its_lease_many_times_over_keeps_it() {
     assert_eq!(first.unwrap(), Outcome::Processed(1));
 }
 
-/// A memory log whose renewals go wrong.
+/// A memory log whose renewals fail.
 #[derive(Clone)]
 struct Faulty {
     log: MemoryProcessedLog,
@@ -95,7 +95,7 @@ async fn never_ends<L: ClaimLog>(log: &L, event: &str, body: DropCounter) -> Res
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_lease_cannot_be_renewed_the_body_is_dropped_before_another_may_run() {
+async fn without_a_renewal_the_body_ends_before_another_may_run() {
     for (renewal, latest) in
         [(Renewal::Hangs, LEASE), (Renewal::Fails, LEASE), (Renewal::IsRefused, LEASE / 2)]
     {
@@ -109,12 +109,12 @@ async fn when_the_lease_cannot_be_renewed_the_body_is_dropped_before_another_may
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_stood_still_past_its_lease_does_not_go_on_and_changes_nothing() {
+async fn a_process_paused_past_its_lease_changes_nothing() {
     let log = MemoryProcessedLog::new();
     let body = DropCounter::default();
     let mut stalled = pin!(work(&log, "evt_1", LEASE, body.clone()));
     assert!(poll!(stalled.as_mut()).is_pending());
-    // Nobody polls it, as after SIGSTOP: nothing is renewed.
+    // The future is not polled, as after SIGSTOP, so nothing is renewed.
     advance(LEASE + Duration::from_secs(1)).await;
     let next = work(&log, "evt_1", Duration::ZERO, DropCounter::default()).await.unwrap();
     assert_eq!(next, Outcome::Processed(2), "taken over under a higher fence");
@@ -160,12 +160,12 @@ async fn a_store_that_fails_for_a_while_costs_no_lease() {
     let done = work(&log, "evt_1", LEASE * 5, DropCounter::default()).await;
     assert_eq!(done.unwrap(), Outcome::Processed(1));
     let asked = log.1.load(std::sync::atomic::Ordering::SeqCst);
-    // 10 s behind each renewal comes one that fails, and 3 s behind that one the next.
+    // A failing renewal comes 10 s after each renewal, and the next one 3 s after that.
     assert_eq!(asked, 2 * 11, "a third of the lease behind a renewal, a tenth of it behind a failure");
 }
 
 #[tokio::test]
-async fn a_lease_too_short_to_renew_is_refused_before_anything_is_claimed() {
+async fn a_lease_too_short_to_renew_claims_nothing() {
     #[idempotent_webhook(claim(c, lease = lease * 1))]
     async fn short(log: &MemoryProcessedLog, event: &str, lease: Duration) -> Result<Outcome<u64>, Error> {
         Ok(Outcome::Processed(c.attempt()))
@@ -190,7 +190,7 @@ async fn a_lease_for_ever_is_a_lease() {
 }
 
 #[test]
-fn without_a_runtime_a_dropped_delivery_leaves_its_event_to_the_lease() {
+fn without_a_runtime_a_dropped_claim_ends_with_its_lease() {
     let log = MemoryProcessedLog::new();
     let on_another_executor = |polls, event: &'static str| {
         let call = never_ends(&log, event, DropCounter::default());
@@ -205,7 +205,7 @@ fn without_a_runtime_a_dropped_delivery_leaves_its_event_to_the_lease() {
 #[derive(Clone)]
 struct Late {
     log: MemoryProcessedLog,
-    /// How long each claim takes; the last one for all that follow.
+    /// The time of each claim. The last value is used for all further claims.
     answers_after: Arc<Mutex<Vec<Duration>>>,
 }
 

@@ -1,5 +1,5 @@
-//! The table of guarantees, cell by cell: what claim and transaction do after `Err`, panic, cancel
-//! and crash, and to a second delivery meanwhile.
+//! The table of guarantees, cell by cell: claim and transaction after `Err`, panic, cancel and crash, and a
+//! second delivery meanwhile.
 
 mod attempts;
 mod blocking;

@@ -1,4 +1,4 @@
-//! One event under several guarantees: processed stays processed, and what is claimed counts.
+//! One event under several guarantees: a processed event stays processed, and a claimed event counts as seen.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn a_transaction_meets_the_other_guarantees() {
 }
 
 #[tokio::test]
-async fn a_plain_table_is_told_how_to_become_one_for_claims_and_does_under_a_running_log() {
+async fn a_plain_table_can_be_upgraded_under_a_running_log() {
     let store = sqlite().await;
     let log = &store.handles[0];
     let run =
@@ -73,7 +73,7 @@ async fn a_plain_table_is_told_how_to_become_one_for_claims_and_does_under_a_run
 }
 
 #[tokio::test]
-async fn a_log_that_saw_the_plain_table_sees_the_claims_that_others_make_after_its_upgrade() {
+async fn after_an_upgrade_a_running_log_sees_the_claims_of_others() {
     let store = sqlite().await;
     let [log, other] = &store.handles;
     let run =

@@ -89,7 +89,7 @@ async fn a_fence_inside_a_transaction_on_a_pool_of_one_fails_at_once() {
     assert!(matches!(&seen[..], [Err(Error::Nested { .. })]), "{seen:?}");
 }
 
-/// What is not nested: two deliveries of one event in two tasks of one thread.
+/// Two deliveries of one event in two tasks of one thread are not nested.
 #[tokio::test]
 async fn deliveries_beside_each_other_are_not_nested() {
     #[idempotent_webhook]

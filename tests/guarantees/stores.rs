@@ -1,4 +1,4 @@
-//! Stores to run the table on.
+//! The stores for the table of guarantees.
 
 use ferro_idem::{MemoryProcessedLog, SqliteLog};
 use ferro_idem_tests::{create_effects, open_sqlite};

@@ -1,4 +1,4 @@
-//! Transaction, on SQLite.
+//! The transaction, on SQLite.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ enum Ending {
     Panic,
 }
 
-/// Writes its effect first, and then ends.
+/// A body that writes its effect and then ends.
 #[idempotent_webhook(transaction(tx))]
 async fn handle<L>(log: &L, event: &str, ending: Ending) -> Result<Outcome<()>, Error>
 where
@@ -35,7 +35,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_err_panic_and_cancel_mark_and_effects_are_gone_and_the_next_delivery_runs() {
+async fn after_a_failed_body_nothing_is_left_and_the_next_runs() {
     let store = sqlite().await;
     let [log, other] = &store.handles;
     assert!(handle(log, "err", Ending::Fail).await.is_err());
@@ -87,7 +87,7 @@ async fn a_second_delivery_meanwhile_is_told_at_once_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_at_the_same_instant_one_takes_effect_and_the_other_is_no_success_before_it() {
+async fn of_two_at_once_one_runs_and_the_other_is_no_early_success() {
     let store = sqlite().await;
     for number in 0..1_000 {
         let (event, start) = (format!("evt_{number}"), Arc::new(Barrier::new(2)));
@@ -128,7 +128,7 @@ async fn dropped_at_any_await_the_effect_happens_exactly_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_many_dropped_deliveries_every_connection_of_the_pool_is_free_and_outside_a_transaction() {
+async fn dropped_deliveries_leave_every_connection_of_the_pool_free() {
     let store = sqlite().await;
     let log = &store.handles[0];
     for round in 0..200 {
@@ -143,7 +143,7 @@ async fn after_many_dropped_deliveries_every_connection_of_the_pool_is_free_and_
     }
 }
 
-/// Commits or rolls back, and says that it could not: the reply was lost.
+/// Commits or rolls back, and returns an error, as if the reply was lost.
 #[derive(Clone)]
 struct LosesTheReply(SqliteLog);
 
@@ -178,7 +178,7 @@ impl TransactionalLog for LosesTheReply {
 }
 
 #[tokio::test]
-async fn a_commit_that_was_applied_and_reported_as_failed_leads_to_a_duplicate() {
+async fn a_commit_with_a_lost_answer_leads_to_a_duplicate() {
     let store = sqlite().await;
     let log = &store.handles[0];
     let reported = handle(&LosesTheReply(log.clone()), "evt_1", Ending::Reply).await;
@@ -188,7 +188,7 @@ async fn a_commit_that_was_applied_and_reported_as_failed_leads_to_a_duplicate()
 }
 
 #[tokio::test]
-async fn a_known_duplicate_is_one_whatever_becomes_of_its_transaction() {
+async fn a_known_duplicate_stays_one_if_its_transaction_fails() {
     let store = sqlite().await;
     let log = &store.handles[0];
     handle(log, "evt_1", Ending::Reply).await.unwrap();

@@ -1,4 +1,4 @@
-//! Every script touches one key, so that each event lives on one node.
+//! Every script uses one key, so each event is on one node.
 
 use std::time::Duration;
 
@@ -35,10 +35,10 @@ async fn every_step_works_on_every_node() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_script_that_one_node_does_not_know_is_brought_to_it_while_another_stands_still() {
+async fn a_node_learns_a_script_while_another_node_is_stopped() {
     let cluster = RedisCluster::start().await;
     let owner = cluster.owner_of("stripe_processed_events:evt_1").await;
-    // Longer than this test waits: a node that does not answer would be waited for.
+    // Longer than this test waits, so that a call that waits for the stopped node fails the test.
     let patient = ClusterClientBuilder::new(cluster.nodes().iter().map(Redis::url))
         .response_timeout(Duration::from_mins(2))
         .build()
@@ -53,12 +53,12 @@ async fn a_script_that_one_node_does_not_know_is_brought_to_it_while_another_sta
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_client_that_resends_by_itself_makes_no_duplicate_of_the_first_delivery() {
+async fn a_resending_client_makes_no_duplicate_of_a_first_delivery() {
     let cluster = RedisCluster::start().await;
     let log = RedisLog::new(cluster.connection().await);
     assert!(log.try_mark_processed("known").await.unwrap());
     for node in cluster.nodes() {
-        // Longer than redis-rs waits: the mark is made by a call that has no one to answer to.
+        // Longer than redis-rs waits, so the mark is made by a call whose answer is not read.
         let _: () = node.tell("CLIENT PAUSE 1200 ALL").await;
     }
     assert!(log.try_mark_processed("evt_1").await.unwrap());

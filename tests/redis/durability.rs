@@ -1,4 +1,4 @@
-//! What the server keeps when it is killed, as the table in the documentation of `RedisLog` says.
+//! A killed server keeps the marks that the table in the documentation of `RedisLog` names.
 
 use ferro_idem::{ProcessedEventLog, RedisLog};
 use ferro_idem_tests::servers::Redis;

@@ -1,4 +1,4 @@
-//! Nothing is fenced on a server that may forget it.
+//! The log refuses a server that may evict keys.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ async fn a_server_that_does_not_say_is_refused_and_used_when_told() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_server_that_begins_to_evict_is_refused_within_a_minute_and_claims_are_still_settled() {
+async fn a_server_that_begins_to_evict_is_refused_within_a_minute() {
     let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let held = acquire(&log, "evt_1", LEASE).await;
@@ -64,7 +64,7 @@ async fn a_server_that_begins_to_evict_is_refused_within_a_minute_and_claims_are
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
+async fn a_cluster_is_refused_if_any_of_its_nodes_evicts() {
     let cluster = RedisCluster::start().await;
     let connection = cluster.connection().await;
     for node in cluster.nodes() {
@@ -81,9 +81,9 @@ async fn a_cluster_of_which_one_node_evicts_is_refused_whichever_it_is() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_used_later_on() {
+async fn a_cluster_with_an_unreachable_node_is_refused_at_first_only() {
     let cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
-    // With the tag, all events are on one node: not the one that goes down.
+    // With the hash tag, all events are on one node, which is not the one that goes down.
     let prefix = "{on_one_node}";
     let owner = cluster.owner_of(prefix).await;
     let asked_before = RedisLog::new(cluster.connection().await).with_key_prefix(prefix);
@@ -105,7 +105,7 @@ async fn a_cluster_of_which_one_node_cannot_be_asked_is_refused_at_first_and_use
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_master_that_stands_still_takes_no_time_of_the_other_masters_events() {
+async fn a_stopped_master_does_not_delay_the_other_masters_events() {
     let cluster = RedisCluster::start_with(&["--cluster-require-full-coverage", "no"]).await;
     let prefix = "{on_one_node}";
     let owner = cluster.owner_of(prefix).await;

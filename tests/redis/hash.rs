@@ -1,4 +1,4 @@
-//! What is in the event's hash, and what an event's name is.
+//! The fields of an event's hash, and the names of keys.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -120,7 +120,7 @@ async fn a_hash_of_the_applications_own_counts_as_processed() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_claim_that_ran_out_is_taken_over_and_its_zombie_changes_nothing() {
+async fn after_a_takeover_the_old_claim_changes_nothing() {
     let server = Redis::start().await;
     let log = RedisLog::new(server.connection().await);
     let zombie = acquire(&log, "evt_1", Duration::ZERO).await;

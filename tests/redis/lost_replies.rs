@@ -1,4 +1,4 @@
-//! A reply that was lost on the way does not lose the event.
+//! A lost reply does not lose the event.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What only the log in Redis does, on real servers.
+//! Behaviour of the log in Redis alone, on real servers.
 
 mod cluster;
 mod durability;
@@ -18,12 +18,12 @@ use redis::aio::ConnectionManager;
 
 const LEASE: Duration = Duration::from_mins(1);
 
-/// As another user, or by another way, than the server's own connections.
+/// A log over another user or another address than the server's own connections.
 async fn connect_to(url: &str) -> ConnectionManager {
     redis::Client::open(url).unwrap().get_connection_manager().await.unwrap()
 }
 
-/// A claim that has to be had.
+/// A claim that has to be acquired.
 async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {
     let owner = Owner::random().unwrap();
     match log.claim(EventRef::new(id).unwrap(), owner, lease).await.unwrap() {
@@ -32,7 +32,7 @@ async fn acquire(log: &impl ClaimLog, id: &str, lease: Duration) -> Ownership {
     }
 }
 
-/// A claim by somebody else.
+/// A claim by another owner.
 async fn claim(log: &impl ClaimLog, id: &str) -> ClaimOutcome {
     log.claim(EventRef::new(id).unwrap(), Owner::random().unwrap(), LEASE).await.unwrap()
 }

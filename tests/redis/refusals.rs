@@ -1,4 +1,4 @@
-//! What the server refuses is not sent again, and the error says what to do.
+//! A request that the server refuses is not sent again, and the error says how to fix it.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ async fn a_full_memory_says_to_make_room_and_loses_nothing() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn the_rights_that_the_documentation_lists_are_enough_and_one_less_is_not() {
+async fn the_documented_rights_are_enough_and_all_needed() {
     let server = Redis::start().await;
     let rights = "+evalsha +eval +exists +hget +hmget +hset +hsetnx +hdel +pexpire +time +info";
     let _: () =

@@ -14,7 +14,7 @@ async fn a_connection_to_a_demoted_primary_is_left() {
     let log = RedisLog::new(connect_to(&name.url(&old.url())).await);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
 
-    // As the operator of a failover does it; a connection that is open stays open.
+    // As in a failover by hand. An open connection stays open.
     let _: () = old.tell(&format!("REPLICAOF 127.0.0.1 {}", new.server().port())).await;
     name.lead_to(new.server().port());
     assert!(log.try_mark_processed("evt_2").await.unwrap());

@@ -1,4 +1,4 @@
-//! A server that stands still: what was answered with an error is not carried out afterwards.
+//! A call to a stopped server that was answered with an error is not carried out afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use super::{LEASE, acquire};
 /// How long a call tries, as the documentation says.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What each of a hundred marks came to, of which each began while the server stood still for so long.
+/// The outcomes of a hundred marks that begin while the server is stopped for so long.
 async fn marks_during_a_stall(
     server: &Redis,
     log: &RedisLog<ConnectionManager>,

@@ -1,4 +1,5 @@
-//! What the senders' own libraries have signed is verified, and nothing that differs from it by a byte.
+//! Deliveries that the senders' own libraries have signed are verified. Deliveries that differ by a byte are
+//! refused.
 //!
 //! `tests/senders/run` signs anew; `signed.json` is what it made last, with the library and its version.
 

@@ -12,7 +12,7 @@ fn listens(port: u16) -> bool {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn postgres_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
+async fn postgres_keeps_acknowledged_writes_and_ends_when_dropped() {
     let server = Postgres::start().await;
     let url = server.fresh_database().await;
     let run = async |sql: &'static str| {
@@ -32,7 +32,7 @@ async fn postgres_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
 
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn mariadb_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
+async fn mariadb_keeps_acknowledged_writes_and_ends_when_dropped() {
     let server = MariaDb::start().await;
     let url = server.fresh_database().await;
     let run = async |sql: &'static str| {
@@ -52,7 +52,7 @@ async fn mariadb_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn redis_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
+async fn redis_keeps_acknowledged_writes_and_ends_when_dropped() {
     let server = Redis::start().await;
     assert_eq!(server.tell::<String>("SET kept 1").await, "OK");
     server.server().kill();
@@ -66,7 +66,7 @@ async fn redis_keeps_what_it_acknowledged_and_goes_when_it_is_dropped() {
 
 #[tokio::test]
 #[ignore = "needs Redis: run tests/run"]
-async fn a_paused_server_keeps_its_connections_and_answers_when_it_goes_on() {
+async fn a_paused_server_keeps_its_connections() {
     let server = Redis::start().await;
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -95,7 +95,7 @@ async fn a_cluster_shares_the_keys() {
     }
 }
 
-/// What a killed test run leaves behind: nothing.
+/// A killed test run leaves nothing behind.
 #[tokio::test]
 #[ignore = "needs PostgreSQL, MariaDB and Redis: run tests/run"]
 async fn servers_and_folders_go_with_a_process_that_is_killed() {

@@ -1,4 +1,4 @@
-//! What a shipped log does beyond the contract: `tests/conformance` proves what all of them promise.
+//! Behaviour of each log beyond the contract. `tests/conformance` tests the promises that all logs share.
 
 mod check;
 mod created_at_once;

@@ -1,4 +1,4 @@
-//! What only the memory log does.
+//! Behaviour of the memory log alone.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ async fn pool() -> MySqlPool {
 
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
+async fn a_table_without_a_unique_key_on_the_id_is_refused() {
     for key in ["KEY (event_id)", "PRIMARY KEY (event_id, event_type)", "UNIQUE (event_id(8))"] {
         let pool = pool().await;
         let table = format!(
@@ -27,7 +27,7 @@ async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
 
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn ids_that_most_collations_take_for_one_are_told_apart_and_no_type_is_refused() {
+async fn ids_are_distinct_that_most_collations_treat_as_equal() {
     let log = MySqlLog::new(pool().await);
     log.create_table().await.unwrap();
     for id in ["evt_a", "EVT_A", "evt_a ", "evt_é", "evt_e", "evt_e\u{301}"] {
@@ -39,10 +39,10 @@ async fn ids_that_most_collations_take_for_one_are_told_apart_and_no_type_is_ref
     }
 }
 
-/// Such an engine rolls nothing back, and forgets in a crash what it said that it had.
+/// Such an engine cannot roll back, and a crash loses marks that it has acknowledged.
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_table_of_an_engine_without_transactions_is_refused_with_the_statement_that_mends_it() {
+async fn an_engine_without_transactions_is_refused_with_the_fix() {
     for engine in ["MyISAM", "Aria", "MEMORY"] {
         let pool = pool().await;
         let table = MySqlLog::SCHEMA.replace("ENGINE=InnoDB", &format!("ENGINE={engine}"));
@@ -59,7 +59,7 @@ async fn a_table_of_an_engine_without_transactions_is_refused_with_the_statement
 /// Outside of strict mode.
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_column_that_cuts_ids_or_fills_them_up_is_refused_with_the_statement_that_mends_it() {
+async fn a_column_that_cuts_or_pads_ids_is_refused_with_the_fix() {
     let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(64) + last);
     for (column, ids) in [("VARBINARY(64)", [&*cut_to, &*the_same]), ("BINARY(255)", ["evt_a", "evt_b"])] {
         let url = MariaDb::shared().await.fresh_database().await;
@@ -107,7 +107,7 @@ async fn a_column_that_cuts_ids_or_fills_them_up_is_refused_with_the_statement_t
 /// The first attempt fails as a deadlock does; the one connection counts it.
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_mark_in_a_plain_table_that_met_a_passing_failure_is_made_again() {
+async fn a_plain_mark_is_repeated_after_a_passing_failure() {
     let url = MariaDb::shared().await.fresh_database().await;
     let pool = MySqlPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
     let failing_once = "CREATE TABLE stripe_processed_events (event_id VARBINARY(255) PRIMARY KEY, \

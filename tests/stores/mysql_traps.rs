@@ -1,4 +1,4 @@
-//! What MariaDB does to those who fence by hand, seen through the log.
+//! Traps of MariaDB for hand-written idempotency, tested through the log.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn log_with(setting: &'static str) -> MySqlLog {
     let url = MariaDb::shared().await.fresh_database().await;
     let log = MySqlLog::new(pool.connect(&url).await.unwrap());
     log.create_table().await.unwrap();
-    // Alone, so that the racers meet in the server and not in a statement that they share.
+    // Without group commit, so that the racers meet in the server and not in a shared statement.
     log.without_group_commit()
 }
 
@@ -53,8 +53,8 @@ async fn deadlocks(pool: &MySqlPool) -> i64 {
     sqlx::query_scalar(counted).fetch_one(pool).await.unwrap()
 }
 
-/// Another transaction inserts the event, racers queue behind it, and it rolls back: now all of them hold
-/// what each needs.
+/// Another transaction inserts the event, racers wait for it, and it rolls back. Now each racer holds a lock
+/// that the others need.
 async fn racers_behind_a_rollback<T>(
     log: &MySqlLog,
     id: &str,
@@ -137,7 +137,7 @@ async fn races_under_every_isolation_are_answered() {
 /// Under `innodb_snapshot_isolation`, MariaDB's default from 11.6 on, the mark is refused (1020).
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_transaction_that_read_before_the_event_was_marked_begins_again_instead_of_failing() {
+async fn a_snapshot_before_the_mark_begins_the_transaction_again() {
     let log = &log_with("SET SESSION innodb_snapshot_isolation = ON").await;
     let mut transaction = log.begin().await.unwrap();
     let read = "SELECT COUNT(*) FROM stripe_processed_events";
@@ -190,7 +190,7 @@ async fn log_of_one(options: MySqlConnectOptions) -> MySqlLog {
     MySqlLog::new(MySqlPoolOptions::new().max_connections(1).connect_with(options).await.unwrap())
 }
 
-/// Whether two reads in one transaction see the same, although somebody wrote in between.
+/// Whether two reads in one transaction return the same, although another connection wrote in between.
 async fn reads_are_repeatable(log: &MySqlLog, admin: &MySqlPool) -> bool {
     let mut transaction = log.pool().begin().await.unwrap();
     let count = "SELECT COUNT(*) FROM stripe_processed_events";
@@ -236,7 +236,7 @@ async fn a_purge_that_is_refused_leaves_its_isolation_to_nobody() {
 /// 1412: the transaction's snapshot is older than the table's definition.
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_transaction_that_read_before_the_table_was_changed_begins_again_instead_of_failing() {
+async fn a_snapshot_before_the_upgrade_begins_the_transaction_again() {
     let log = &log().await;
     run(log.pool(), "CREATE TABLE other (id INT)").await;
     assert!(log.try_mark_processed("evt_1").await.unwrap());
@@ -256,7 +256,7 @@ async fn add_to(connection: &mut MySqlConnection, account: i64) -> Result<(), sq
 #[idempotent_webhook(transaction(tx))]
 async fn pass_over_a_deadlock(log: &MySqlLog, event: &str) -> Result<Outcome<()>, Error> {
     add_to(tx, 1).await.map_err(|error| Error::store("add", error))?;
-    // It has changed more rows than this one, so this one is the victim.
+    // The other transaction has changed more rows, so this one is the victim.
     let mut other = log.pool().begin().await.unwrap();
     sqlx::query("UPDATE accounts SET balance = balance + 1 WHERE id > 1").execute(&mut *other).await.unwrap();
     let body = async {
@@ -272,7 +272,7 @@ async fn pass_over_a_deadlock(log: &MySqlLog, event: &str) -> Result<Outcome<()>
 
 #[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
-async fn a_body_that_passes_over_a_deadlock_is_not_reported_as_processed() {
+async fn a_body_that_ignores_a_deadlock_is_not_processed() {
     let log = log().await;
     let accounts = "CREATE TABLE accounts (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL); \
          INSERT INTO accounts SELECT seq, 0 FROM seq_1_to_20";
@@ -296,7 +296,7 @@ async fn refusals_say_what_to_do_and_no_password() {
          GRANT SELECT ON stripe_processed_events TO reader; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON stripe_processed_events TO writer; \
          SET GLOBAL read_only = ON";
-    // Root, whom the other tests are, may write all the same.
+    // The other tests connect as root, who may write nevertheless.
     run(admin.pool(), rights).await;
     let options = (*admin.pool().connect_options()).clone();
     let user = |name: &str| options.clone().username(name).password("canary");

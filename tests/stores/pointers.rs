@@ -1,4 +1,4 @@
-//! Every pointer to a log is that log.
+//! A pointer to a log is a log with the same behaviour.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use ferro_idem::{ClaimLog, EventRef, Owner, PostgresLog, ProcessedEventLog, Tran
 use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// The plain table of an application that fenced by hand, and how it did.
+/// The plain table of an application with hand-written idempotency, and its statement.
 const PLAIN: &str = "CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, \
      event_type TEXT NOT NULL, received_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)";
 const BY_HAND: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ($1, '') \
@@ -20,7 +20,7 @@ async fn run(pool: &PgPool, statements: &str) {
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(pool).await.unwrap();
 }
 
-/// What each guarantee says of the table.
+/// The answer of each guarantee for the table.
 async fn refusals(log: &PostgresLog) -> [String; 3] {
     let event = EventRef::new("evt_1").unwrap();
     let marked = log.try_mark_event(event).await.unwrap_err();
@@ -34,7 +34,7 @@ async fn refusals(log: &PostgresLog) -> [String; 3] {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
+async fn a_table_without_a_unique_key_on_the_id_is_refused() {
     for key in ["", "PRIMARY KEY (event_id, event_type)"] {
         let pool = pool().await;
         run(&pool, PostgresLog::SCHEMA).await;
@@ -50,12 +50,12 @@ async fn a_table_whose_id_alone_is_not_unique_is_no_fence_and_is_refused() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_log_over_the_applications_pool_creates_nothing_and_says_what_to_create() {
+async fn a_log_over_a_pool_creates_nothing_and_says_what_to_create() {
     let log = PostgresLog::new(pool().await);
     for refusal in refusals(&log).await {
         let (said, statement) = refusal.split_once("create it with\n").unwrap();
         assert!(said.contains("there is no table `stripe_processed_events`"), "{said}");
-        // As an application that is told three times would.
+        // Runs each fix that the errors name, up to three times.
         run(log.pool(), statement).await;
         run(log.pool(), "DROP TABLE stripe_processed_events").await;
     }
@@ -65,7 +65,7 @@ async fn a_log_over_the_applications_pool_creates_nothing_and_says_what_to_creat
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_collation_that_takes_two_ids_for_one_is_refused_with_the_statement_that_mends_it() {
+async fn a_lossy_collation_is_refused_with_the_fixing_statement() {
     let pool = pool().await;
     let ignoring_case =
         "CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
@@ -84,7 +84,7 @@ async fn a_collation_that_takes_two_ids_for_one_is_refused_with_the_statement_th
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_type_that_takes_two_ids_for_one_is_refused_with_the_statement_that_mends_it() {
+async fn a_lossy_type_is_refused_with_the_fixing_statement() {
     let [cut_to, the_same] = ["a", "b"].map(|last| "x".repeat(63) + last);
     let types = "CREATE EXTENSION citext; CREATE DOMAIN ignoring_case AS CITEXT; \
          CREATE DOMAIN short AS VARCHAR(5); CREATE DOMAIN as_short AS short";
@@ -134,7 +134,7 @@ async fn text_of_any_name_that_holds_every_id_is_taken() {
 /// The first attempt fails as a deadlock does; a sequence counts it, because that is not rolled back.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_mark_in_a_plain_table_that_met_a_passing_failure_is_made_again() {
+async fn a_plain_mark_is_repeated_after_a_passing_failure() {
     let pool = pool().await;
     run(&pool, PLAIN).await;
     let failing_once = "CREATE SEQUENCE attempts; \

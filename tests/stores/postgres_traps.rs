@@ -1,4 +1,4 @@
-//! What PostgreSQL does to those who fence by hand, seen through the log.
+//! Traps of PostgreSQL for hand-written idempotency, tested through the log.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ async fn pass_over_a_failure(log: &PostgresLog, event: &str) -> Result<Outcome<(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run tests/run"]
 async fn races_under_stricter_isolation_are_answered() {
-    // Alone, so that the racers meet in the server and not in a statement that they share.
+    // Without group commit, so that the racers meet in the server and not in a shared statement.
     for isolation in ["repeatable read", "serializable"] {
         let log = log(8, &[("default_transaction_isolation", isolation)]).await.without_group_commit();
         for round in 0..10 {
@@ -83,7 +83,7 @@ async fn races_under_stricter_isolation_are_answered() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_body_that_passes_over_a_failed_statement_is_not_reported_as_processed() {
+async fn a_body_that_ignores_a_failed_statement_is_not_processed() {
     let log = log(2, &[]).await;
     let error = pass_over_a_failure(&log, "evt_1").await.unwrap_err().to_string();
     assert!(error.contains("rolled the transaction back"), "{error}");
@@ -93,7 +93,7 @@ async fn a_body_that_passes_over_a_failed_statement_is_not_reported_as_processed
 /// Counted by `now()`, the time of the wait would be missing.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_lease_begins_when_the_claim_had_the_row_and_not_when_it_began_to_wait() {
+async fn a_lease_begins_after_the_wait_for_the_row() {
     let log = log(4, &[]).await;
     let claim = || log.claim(event("evt_1"), Owner::random().unwrap(), LEASE);
     assert_eq!(claim().await.unwrap(), ClaimOutcome::Acquired { token: 1 });
@@ -168,7 +168,7 @@ async fn a_purge_deletes_what_is_old_and_nothing_else() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn a_begin_that_is_dropped_leaves_no_transaction_to_the_next_borrower() {
+async fn a_dropped_begin_leaves_no_open_transaction_in_the_pool() {
     let log = log(1, &[]).await;
 
     for round in 0..100 {

@@ -61,7 +61,7 @@ async fn a_read_only_database_refuses_the_delivery() {
 }
 
 #[tokio::test]
-async fn a_locked_database_refuses_the_delivery_after_the_busy_timeout() {
+async fn a_locked_database_is_an_error_after_the_busy_timeout() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("events.db");
     SqliteLog::open(&path).await.unwrap().pool().close().await;

@@ -98,7 +98,7 @@ async fn a_log_over_the_applications_pool_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_missing_column_is_answered_with_the_statement_that_adds_it() {
+async fn a_missing_column_is_refused_with_the_fixing_statement() {
     let folder = TempDir::new().unwrap();
     let pool = pool(&folder).await;
     sqlx::query("CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY)")
@@ -125,7 +125,7 @@ async fn a_table_whose_id_is_not_unique_is_no_fence_and_is_refused() {
 }
 
 #[tokio::test]
-async fn a_column_that_takes_two_ids_for_one_is_refused_with_the_statements_that_mend_it() {
+async fn a_lossy_column_is_refused_with_the_fixing_statements() {
     for (column, ids) in [
         ("TEXT COLLATE NOCASE PRIMARY KEY", ["evt_a", "EVT_A"]),
         ("TEXT COLLATE RTRIM PRIMARY KEY", ["evt_a", "evt_a "]),
@@ -158,7 +158,7 @@ async fn a_column_that_takes_two_ids_for_one_is_refused_with_the_statements_that
 }
 
 #[tokio::test]
-async fn a_column_without_a_type_or_of_any_text_keeps_ids_as_they_are() {
+async fn a_column_without_a_type_or_of_text_keeps_ids() {
     for column in ["PRIMARY KEY", "BLOB PRIMARY KEY", "VARCHAR(9) PRIMARY KEY", "NATIVE CHARACTER(9) UNIQUE"]
     {
         let folder = TempDir::new().unwrap();

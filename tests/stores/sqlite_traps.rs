@@ -26,7 +26,7 @@ async fn handle(log: &SqliteLog, event: &str, then: &'static str) -> Result<Outc
 }
 
 #[tokio::test]
-async fn a_body_that_rolls_back_by_itself_is_not_reported_as_processed() {
+async fn a_body_that_rolls_back_by_itself_is_not_processed() {
     for then in ["ROLLBACK", "ROLLBACK; BEGIN"] {
         let folder = TempDir::new().unwrap();
         let log = open_sqlite(folder.path(), 2).await;
@@ -41,7 +41,7 @@ async fn a_body_that_rolls_back_by_itself_is_not_reported_as_processed() {
 
 /// What an application does in a transaction of its own before it marks.
 #[tokio::test]
-async fn a_transaction_that_read_before_another_wrote_begins_again_instead_of_failing() {
+async fn a_stale_snapshot_begins_the_transaction_again() {
     let folder = TempDir::new().unwrap();
     let log = open_sqlite(folder.path(), 3).await;
     create_effects(&log).await;
@@ -95,7 +95,7 @@ async fn a_failed_check_is_an_error_and_not_a_duplicate() {
 }
 
 #[tokio::test]
-async fn a_constraint_that_fails_at_the_commit_is_not_blamed_on_the_log_s_table() {
+async fn a_constraint_that_fails_at_the_commit_blames_the_body() {
     let folder = TempDir::new().unwrap();
     let log = open_sqlite(folder.path(), 1).await;
     let effects = "CREATE TABLE accounts (id INTEGER PRIMARY KEY); \

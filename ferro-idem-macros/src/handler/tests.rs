@@ -34,7 +34,7 @@ fn the_check_comes_after_inner_attributes_and_items() {
 }
 
 #[test]
-fn the_check_is_in_the_block_that_the_user_wrote_under_async_trait() {
+fn under_async_trait_the_check_is_in_the_user_s_block() {
     let around = |before: TokenStream, ty: TokenStream, block: TokenStream| {
         quote! {
             fn f<'async_trait>() -> Pin<Box<dyn Future<Output = R> + 'async_trait>> {

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_ran_out_is_taken_over_under_a_higher_fence_and_the_zombie_changes_nothing() {
+    fn a_takeover_has_a_higher_token_and_ends_the_old_claim() {
         let (mut row, outcome) = Row::claim(Some(claimed_by_a()), B, at(10), LEASE);
         assert_eq!(outcome, ClaimOutcome::Acquired { token: 2 });
         let before = row;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_ran_out_and_was_not_taken_over_can_be_renewed_or_completed() {
+    fn after_its_lease_a_claim_can_be_renewed_until_a_takeover() {
         let mut row = claimed_by_a();
         assert!(row.renew(OF_A, at(20), LEASE));
         assert!(row.complete(OF_A));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_was_taken_back_leaves_its_token_to_the_next_and_changes_nothing_more() {
+    fn a_withdrawn_claim_leaves_its_token_to_the_next_claim() {
         let mut row = claimed_by_a();
         assert!(row.withdraw(OF_A));
         assert!(!row.withdraw(OF_A) && !row.renew(OF_A, at(1), LEASE));

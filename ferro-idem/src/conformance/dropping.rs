@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 /// More than the number of awaits in one call of any log.
-pub(super) const MOST_POLLS: usize = 24;
+pub(super) const MAX_POLLS: usize = 24;
 
 /// Polls `future` each time it wakes, at most `polls` times, and then drops it. A future that never wakes may
 /// only be polled once.

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fence_is_remembered_for_the_retention_and_begins_anew_then() {
+    async fn a_fencing_token_is_kept_for_the_retention() {
         let claims = Claims::new(Some(HOUR));
         assert_eq!(claim(&claims, "evt_1", 1, LEASE), ClaimOutcome::Acquired { token: 1 });
         assert!(claims.release("evt_1", held(1, 1)));

@@ -148,7 +148,7 @@ fn asks(round: usize, thread: usize) -> Vec<Ask> {
 }
 
 #[test]
-fn marks_and_claims_of_one_event_at_once_are_as_if_one_after_another() {
+fn concurrent_marks_and_claims_are_linearizable() {
     let start = Barrier::new(THREADS);
     let rounds: Vec<_> = (0..ROUNDS)
         .map(|_| (MemoryProcessedLog::new(), Mutex::new(LinearizabilityTester::new(OneByOne::default()))))

@@ -87,7 +87,7 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
-    fn a_mark_is_remembered_until_the_retention_is_over_and_forgotten_then() {
+    fn a_mark_is_remembered_exactly_for_the_retention() {
         let events = Retained::new(HOUR);
         let start = Instant::now();
         assert!(events.mark("evt_1", start));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_stays_within_twice_what_is_live_however_many_events_pass() {
+    fn a_log_keeps_at_most_twice_the_live_events() {
         let events = Retained::new(HOUR);
         let start = Instant::now();
         let live = 5_000;

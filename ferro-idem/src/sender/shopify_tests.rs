@@ -17,7 +17,7 @@ fn delivery<'a>(family: &Headers, signature: &'a str) -> Delivery<'a> {
 const BY_OPENSSL: &str = "jTGzr08AJvcgtbIkUddSD0iSWB5b7q7u865iNwjRcKI=";
 
 #[test]
-fn a_signature_made_by_openssl_verifies_under_both_families_of_headers() {
+fn a_signature_of_openssl_verifies_under_both_header_families() {
     let shopify = ShopifyWebhook::new(SECRET);
     assert_eq!(shopify.sign(BODY).as_deref(), Ok(BY_OPENSSL));
     for family in [&WITH_X, &WITHOUT_X] {

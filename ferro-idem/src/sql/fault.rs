@@ -88,14 +88,14 @@ impl Fault {
 
     /// The table refuses the values of one event.
     pub(super) fn refused_values() -> Self {
-        let advice = "the table does not take the event: see to its columns' types and constraints";
+        let advice = "the table does not take the event: check its columns' types and constraints";
         Self { is_about_one_event: true, ..Self::permanent(advice) }
     }
 
     /// The body's own writes violate a constraint.
     fn refused_effects() -> Self {
         Self::permanent(
-            "a constraint that is checked at the commit refuses what the body wrote: see to the body, or to \
+            "a constraint that is checked at the commit refuses what the body wrote: fix the body, or \
              the constraint",
         )
     }
@@ -165,7 +165,7 @@ impl Fault {
                 "the connection to the database was lost, see that the server runs and can be reached",
             ),
             sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => {
-                Self::permanent("no connection can be made: see to the pool's options")
+                Self::permanent("no connection can be made: check the pool's options")
             }
             sqlx::Error::TypeNotFound { .. } => Self::unreadable_time(),
             // What the dialects answer with if a row is not what its statement said.

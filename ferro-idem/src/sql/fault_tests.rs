@@ -57,7 +57,7 @@ fn means<D: Dialect>(error: &sqlx::Error, kind: FaultKind, is_about_one_event: b
 
 #[cfg(feature = "sqlite")]
 #[test]
-fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
+fn errors_of_the_driver_are_retried_if_that_can_help() {
     use FaultKind::{Passing, Permanent, Unanswered};
     let lost = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     for (error, kind, words) in [
@@ -67,8 +67,8 @@ fn what_the_driver_reports_by_itself_is_asked_again_where_that_can_help() {
         (sqlx::Error::Io(lost()), Unanswered, "was lost"),
         (sqlx::Error::Protocol(String::new()), Unanswered, "was lost"),
         (sqlx::Error::WorkerCrashed, Unanswered, "was lost"),
-        (sqlx::Error::Tls("".into()), Permanent, "see to the pool's options"),
-        (sqlx::Error::Configuration("".into()), Permanent, "see to the pool's options"),
+        (sqlx::Error::Tls("".into()), Permanent, "check the pool's options"),
+        (sqlx::Error::Configuration("".into()), Permanent, "check the pool's options"),
     ] {
         means::<sqlx::Sqlite>(&error, kind, false, words);
     }
@@ -133,7 +133,7 @@ fn each_code_of_sqlite_says_what_to_do() {
 
 #[cfg(feature = "postgres")]
 #[test]
-fn a_refused_commit_blames_the_body_where_it_is_about_values_and_quotes_none() {
+fn a_refused_commit_quotes_no_values_of_the_body() {
     for (code, words) in [
         ("23505", "refuses what the body wrote"),
         ("55P03", "holds the event for long"),

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_answered_with_the_statement_that_adds_it() {
+    fn a_missing_column_is_refused_with_the_fixing_statement() {
         let error = columns(&["event_id", "received_at"]).unwrap_err();
         assert!(
             error.ends_with(
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_takes_two_ids_for_one_is_answered_with_the_move_of_what_the_table_has() {
+    fn the_fix_for_a_lossy_column_keeps_the_table_s_rows() {
         let mut columns = found(&["EVENT_ID", "event_type", "fencing_token", "tenant"]);
         columns[0].byte_exact = false;
         let error =

@@ -10,7 +10,8 @@ use crate::ours::{Attribute, Claim, Fence};
 use crate::report::median;
 
 const ROUNDS: usize = 3;
-/// Of each handler in a round: what else the machine does meets all of them.
+/// The turns of each handler in a round. They are short, so that other load on the machine affects all
+/// handlers alike.
 const TURNS: usize = 4;
 
 pub(crate) type Ready<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
@@ -24,9 +25,9 @@ pub(crate) trait Database: Sync {
 
     fn log(&self) -> Self::Log;
     fn log_alone(&self) -> Self::Log;
-    /// The statement that everybody writes.
+    /// The statement that is usually written by hand.
     fn fence_by_hand(&self) -> Arc<dyn Handler>;
-    /// The same, and an update when the work is done.
+    /// The same, and an update after the work.
     fn claim_by_hand(&self) -> Arc<dyn Handler>;
     /// Empties the tables.
     fn clear(&self) -> Ready<'_, ()>;
@@ -68,7 +69,7 @@ impl Contest {
     }
 }
 
-/// What one handler took with so many in flight: medians of the rounds.
+/// The figures of one handler with so many deliveries in flight: medians of the rounds.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) per_second: f64,
@@ -112,9 +113,9 @@ struct Entrant {
 }
 
 impl Entrant {
-    /// Finds how much work takes so long.
+    /// Finds how many deliveries take so long.
     async fn warm_up(&mut self, in_flight: usize, seconds: f64) {
-        // The second run is the one to judge by: connections and statements are there.
+        // The second run counts, because its connections and statements exist already.
         let mut rate = 0.0;
         for _ in 0..2 {
             let mut round = Round::default();

@@ -12,7 +12,7 @@ use crate::stripe_ids::stripe_event_id;
 /// Whether this delivery of the event was the first.
 pub(crate) type Delivery<'f> = Pin<Box<dyn Future<Output = bool> + Send + 'f>>;
 
-/// What takes deliveries.
+/// A handler that takes deliveries.
 pub(crate) trait Handler: Send + Sync {
     fn deliver<'f>(&'f self, id: &'f str) -> Delivery<'f>;
 }
@@ -33,7 +33,7 @@ pub(crate) fn new_events(deliveries: &[String]) -> Vec<&str> {
     deliveries.iter().step_by(2).map(String::as_str).collect()
 }
 
-/// What so many deliveries took.
+/// The cost of a number of deliveries.
 #[derive(Default)]
 pub(crate) struct Round {
     pub(crate) seconds: f64,
@@ -42,7 +42,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// Delivers all of them, `in_flight` at a time: whoever has an answer takes the next.
+    /// Delivers all of them, `in_flight` at a time. After each answer, the next delivery starts.
     pub(crate) async fn deliver(
         &mut self,
         handler: &Arc<dyn Handler>,

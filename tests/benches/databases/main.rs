@@ -1,5 +1,5 @@
-//! The logs on SQL databases against what one would write by hand: deliveries per second, and how
-//! long one takes, with few and with many in flight.
+//! Compares the logs on SQL databases with statements written by hand: deliveries per second and the time of
+//! one, with few and with many in flight.
 //!
 //! `cargo bench -p ferro-idem-tests --bench databases`; `-- --log postgres --guarantee fence --in-flight 256
 //! --seconds 1` measures a part of it. All of it also draws the plots in `docs/benchmarks`.

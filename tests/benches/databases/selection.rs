@@ -17,7 +17,7 @@ pub(crate) struct Selection {
 impl Selection {
     pub(crate) fn from_arguments() -> Result<Self, Box<dyn Error>> {
         let mut selection = Self { log: None, guarantee: None, in_flight: None, seconds: 0.4 };
-        // Cargo says `--bench`.
+        // Cargo passes `--bench`.
         let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} of what?"))?;

@@ -27,7 +27,7 @@ impl Sqlite {
         for log in [&log, &alone, &log.clone().with_table("bulk").expect("a valid name")] {
             log.create_table().await.expect("the table can be created");
         }
-        // As its documentation has it, with what makes a commit last.
+        // Opened as SQLite's documentation recommends, with durable commits.
         let options = SqliteConnectOptions::new()
             .filename(folder.path().join("by_hand.db"))
             .create_if_missing(true)

@@ -1,4 +1,4 @@
-//! The stores, and what each does to its deliveries.
+//! The stores, and the faults that each can have.
 
 use std::any::Any;
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 pub(crate) use crate::servers::{OnMariaDb, OnPostgres, OnRedis};
 
-/// What holds a lock until it is dropped.
+/// A connection that holds a lock until it is dropped.
 pub(crate) type Held = Box<dyn Any + Send>;
 
 /// A store with a table for the log.
@@ -54,7 +54,7 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     }
 }
 
-/// A log as the row wants it.
+/// A log for the row, with or without group commit.
 pub(crate) async fn open<D: Database>(
     database: &D,
     group_commit: bool,

@@ -12,7 +12,7 @@ use crate::figures::Figure;
 
 const ROUNDS: usize = 300;
 const DELIVERIES: usize = 1_000;
-const LONGEST_STAY: Duration = Duration::from_millis(6);
+const MAX_STAY: Duration = Duration::from_millis(6);
 
 /// Longer than a log takes a mark back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ impl Rounds {
         let mut deliveries = JoinSet::new();
         for _ in 0..DELIVERIES {
             let (log, id) = (log.clone(), id.to_owned());
-            let stay = LONGEST_STAY.mul_f64(rand::rng().random());
+            let stay = MAX_STAY.mul_f64(rand::rng().random());
             deliveries.spawn(async move { timeout(stay, log.try_mark_processed(&id)).await });
         }
         let answers: Vec<Result<bool, Error>> =

@@ -1,4 +1,4 @@
-//! What a cell of the table says, and how it gets from its process to the table.
+//! A cell of the table, and its way from the measuring process to the table.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Load, locks, failovers and outages: what deliveries see while the store is in trouble, as one table.
+//! Measures what deliveries observe under load, locks, failovers and outages, as one table.
 //!
 //! `cargo bench -p ferro-idem-tests --bench reach` prints all of it, in about 25 minutes;
 //! `-- --row failover --log postgres` prints a part. `-- --help` lists the rows.

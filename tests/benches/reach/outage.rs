@@ -1,4 +1,4 @@
-//! A store that answers nothing for a minute, under load, and senders who do not wait.
+//! A store that does not answer for a minute, under load, with senders that do not wait.
 
 use std::fs;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ async fn send<L: ClaimLog + Clone + 'static>(log: L, senders: Arc<AtomicUsize>) 
     }
 }
 
-/// What of this process is in memory.
+/// The memory of this process.
 fn megabytes() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

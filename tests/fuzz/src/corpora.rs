@@ -1,4 +1,4 @@
-//! Every input of the committed corpora, through what the fuzz targets assert.
+//! Runs every input of the committed corpora through the checks of the fuzz targets.
 
 use std::fs;
 use std::panic::catch_unwind;

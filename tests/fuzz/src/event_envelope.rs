@@ -1,4 +1,4 @@
-//! An event reads the same for every reader, and no message shows its object.
+//! Every reader reads the same event, and no message shows its object.
 
 use std::sync::LazyLock;
 use std::time::UNIX_EPOCH;
@@ -56,7 +56,7 @@ pub fn check(input: &[u8]) {
         Ok(event) => check_event(event, input),
         Err(error) => assert_says_only_where(error, TOLD),
     }
-    // The envelope passes over some JSON that a `Value` cannot hold: deeper nesting, or 1e999.
+    // The envelope skips some JSON that a `Value` cannot hold: deeper nesting, or 1e999.
     if let Ok(value) = serde_json::from_slice::<Value>(input) {
         if let Ok(event) = &read {
             assert_agrees(event, &value);

@@ -1,7 +1,7 @@
-//! What holds of every input: a `check` for each fuzz target.
+//! The properties that hold for every input: a `check` for each fuzz target.
 //!
-//! One file for two crates: the library of the fuzz targets, and the test `corpora` of
-//! `ferro-idem-tests`, which puts the committed corpora through the same checks without a fuzzer.
+//! This file is part of two crates: the library of the fuzz targets, and the test `corpora` of
+//! `ferro-idem-tests`, which runs the committed corpora through the same checks without a fuzzer.
 
 pub mod event_envelope;
 pub mod macro_arguments;
@@ -11,8 +11,8 @@ mod written;
 #[cfg(test)]
 mod corpora;
 
-// A crate of a macro exports nothing but the macro, and that runs in a compiler only: here are its
-// sources, under the names that they know each other by.
+// A macro crate exports only the macro, which runs only in the compiler. So its sources are included here,
+// under the same module names.
 #[path = "../../../ferro-idem-macros/src/args.rs"]
 mod args;
 #[path = "../../../ferro-idem-macros/src/errors.rs"]

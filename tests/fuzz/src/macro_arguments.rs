@@ -1,5 +1,5 @@
-//! Whatever is written in the attribute and under it, the function is still there. If it is not protected,
-//! so are the reasons.
+//! Whatever is written in the attribute and under it, the function is emitted. If it is not protected, the
+//! reasons are emitted as well.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
@@ -26,7 +26,7 @@ pub fn check(input: &[u8]) {
     } else {
         assert!(is_protected(&item, &output), "{}", shown(&output));
     }
-    // It is half of the work: for some only.
+    // This check takes half of the time, so only some inputs get it.
     if input.len().is_multiple_of(8) {
         assert_eq!(now, leaves(idempotent_webhook(arguments.clone(), &item)), "{}", shown(&output));
     }

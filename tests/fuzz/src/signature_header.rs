@@ -1,5 +1,5 @@
-//! Without the secret nobody is accepted, whatever the header says. With it everybody is, whatever else the header
-//! says.
+//! A header without a right signature is never accepted. A header with one is accepted, whatever else it
+//! holds.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ const TOLERANCE: u64 = 300;
 static WEBHOOK: LazyLock<StripeWebhook> = LazyLock::new(|| StripeWebhook::new("whsec_test"));
 static FORGER: LazyLock<StripeWebhook> = LazyLock::new(|| StripeWebhook::new("whsec_another"));
 
-/// The only messages for somebody without the secret. They hold nothing of the header and nothing of this
+/// The only messages that a sender without the secret can get. They show neither the header nor this
 /// machine's clock.
 const TOLD: &[&str] = &[
     "the Stripe-Signature header is malformed: it is over 4096 bytes long",

@@ -1,4 +1,4 @@
-//! Tokens out of bytes: `#[idempotent_webhook(the first line)]` on the other lines.
+//! Makes tokens from bytes: `#[idempotent_webhook(the first line)]` on the other lines.
 //!
 //! An ASCII byte is a character; any other is a whole fragment, so that one mutation writes an
 //! argument or a parameter, and the parser is reached deep. The corpus depends on the order of
@@ -6,14 +6,14 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// The stack of `syn` is as deep as what it reads, and a prefix like `!` nests without a bracket. That an
-/// author can overflow their own compiler so is not what we look for.
+/// `syn` recurses as deep as its input nests, and a prefix like `!` nests without a bracket. We do not look
+/// for inputs that only overflow the compiler's stack.
 const MAX_TEXT: usize = 512;
 const MAX_DEPTH: usize = 24;
 
 const HANDLER: &str = "async fn on_event(log: &Log, event: Event) -> Result<(), Error> { ship(event).await }";
 
-/// The arguments and the item; `None` where the bytes are no tokens.
+/// The arguments and the item. `None` if the bytes are not tokens.
 pub(crate) fn arguments_and_item(input: &[u8]) -> Option<(TokenStream, TokenStream)> {
     let mut lines = input.splitn(2, |byte| *byte == b'\n');
     let arguments = tokens(&text(lines.next()?))?;
@@ -39,7 +39,7 @@ fn tokens(text: &str) -> Option<TokenStream> {
     balanced(text).parse().ok().map(with_invisible_groups)
 }
 
-/// Brackets are closed as they were opened: most mutations would be no tokens at all.
+/// Closes brackets in the order in which they were opened. Otherwise most mutations would not be tokens.
 fn balanced(text: &str) -> String {
     let mut open = Vec::new();
     let mut balanced = String::new();

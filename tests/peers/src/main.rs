@@ -1,8 +1,7 @@
 //! `MemoryProcessedLog` beside the memory stores of published peers, and beside a bare `DashMap`.
 //!
-//! Each is asked what its own documentation says to ask before a handler runs. Two tasks on two threads
-//! deliver each event twice, in an order that has the second delivery of about half of them on the other
-//! thread.
+//! Each is called as its own documentation says for the start of a handler. Two tasks on two threads deliver
+//! each event twice. About half of the second deliveries are on the other thread.
 
 #![forbid(unsafe_code)]
 
@@ -81,7 +80,7 @@ async fn main() {
             rate(MemoryIdempotencyStore::new(), &deliveries).await,
             rate(MemoryStore::new(1024, KEPT), &deliveries).await,
         ];
-        // The allocator's first growth would be charged to whoever goes first.
+        // Otherwise the first subject would pay for the first growth of the allocator.
         if round > 0 {
             print_row(&round.to_string(), rates);
             rounds.iter_mut().zip(rates).for_each(|(rounds, rate)| rounds.push(rate));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_did_not_run_is_missed_in_the_suites_that_its_log_runs() {
+    fn the_table_misses_a_case_that_did_not_run() {
         let all = printed(fence::CASES, "ok");
         assert!(missing(&verdicts(&all)).is_empty(), "other suites are not for it");
         let (first, rest) = fence::CASES.split_first().unwrap();

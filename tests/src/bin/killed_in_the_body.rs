@@ -1,6 +1,6 @@
 //! A process that dies in the body of its handler: `killed_in_the_body GUARANTEE DATABASE`.
 //!
-//! Says `in the body` when it is there, and waits to be killed.
+//! Prints `in the body` in its body, and waits to be killed.
 
 use std::path::Path;
 use std::time::Duration;

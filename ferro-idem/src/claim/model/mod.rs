@@ -25,7 +25,7 @@ fn holds_everywhere(claims: Claims) {
 const SMALL: Claims = Claims { rules: Rules::All, workers: 2, deliveries: 2, late: true };
 
 #[test]
-fn every_promise_holds_for_two_deliveries_whose_requests_may_be_late() {
+fn every_promise_holds_for_two_deliveries_with_late_requests() {
     holds_everywhere(SMALL);
 }
 
@@ -36,7 +36,7 @@ fn every_promise_holds_for_three_deliveries() {
 
 #[test]
 #[ignore = "half a minute optimized, see tests/run"]
-fn every_promise_holds_for_three_deliveries_whose_requests_may_be_late() {
+fn every_promise_holds_for_three_deliveries_with_late_requests() {
     holds_everywhere(Claims { workers: 3, deliveries: 3, ..SMALL });
 }
 
@@ -80,7 +80,7 @@ fn a_release_of_what_is_processed_runs_it_again() {
 }
 
 #[test]
-fn a_fence_without_its_owner_lets_a_zombie_settle_what_was_claimed_after_a_purge() {
+fn a_token_without_its_owner_settles_a_claim_after_a_purge() {
     breaks(
         Rules::TokenAloneIsProof,
         &["what a zombie settles changes nothing", "at most one delivery may act on the store"],
@@ -89,7 +89,7 @@ fn a_fence_without_its_owner_lets_a_zombie_settle_what_was_claimed_after_a_purge
 
 /// A late request of the same delivery has claimed the event again, and its answer was never read.
 #[test]
-fn an_owner_without_its_fence_lets_a_zombie_settle_what_its_late_request_claimed() {
+fn an_owner_without_its_token_settles_a_late_claim() {
     breaks_where(
         Claims { rules: Rules::OwnerAloneIsProof, ..SMALL },
         &["what a zombie settles changes nothing"],
@@ -97,7 +97,7 @@ fn an_owner_without_its_fence_lets_a_zombie_settle_what_its_late_request_claimed
 }
 
 #[test]
-fn a_takeover_under_the_same_fence_has_two_effects_that_nobody_can_tell_apart() {
+fn a_takeover_with_the_same_token_hides_a_second_effect() {
     breaks(
         Rules::TakeoverKeepsTheToken,
         &["a fencing token only grows", "every second effect is under a fencing token of its own"],
@@ -121,7 +121,7 @@ fn a_purge_of_a_live_claim_lets_a_second_delivery_in() {
 }
 
 #[test]
-fn a_lease_on_the_clock_of_its_holder_lets_two_deliveries_believe_that_they_hold_the_event() {
+fn a_lease_on_the_holder_s_clock_lets_two_deliveries_hold_it() {
     breaks(
         Rules::LeaseIsOnTheWorkersClock,
         &[

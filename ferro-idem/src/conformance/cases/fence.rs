@@ -3,7 +3,7 @@
 use crate::conformance::Store;
 use crate::conformance::breach::{Kept, check, not_promised};
 use crate::conformance::delivering::{RACERS, ROUNDS, event, handles, race};
-use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
+use crate::conformance::dropping::{MAX_POLLS, drop_after_polls};
 use crate::conformance::{ids, random};
 use crate::error::Error;
 use crate::log::ProcessedEventLog;
@@ -108,7 +108,7 @@ where
     S::Log: ProcessedEventLog,
 {
     let (log, other) = (store.open().await, store.open().await);
-    for polls in 0..MOST_POLLS {
+    for polls in 0..MAX_POLLS {
         let id = format!("dropped_{polls}");
         let finished = drop_after_polls(log.try_mark_processed(&id), polls).await.transpose()?;
         let mut later = Vec::new();

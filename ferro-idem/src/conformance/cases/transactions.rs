@@ -7,7 +7,7 @@ use crate::conformance::breach::{Breach, Kept, check, not_promised};
 use crate::conformance::delivering::{
     PATIENCE, Patience, ROUNDS, event, handles, mark_in, race, transact, try_mark_in,
 };
-use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
+use crate::conformance::dropping::{MAX_POLLS, drop_after_polls};
 use crate::conformance::random::Ending;
 use crate::conformance::{Store, ids, random};
 use crate::entry::Entry;
@@ -256,7 +256,7 @@ where
     S::Log: TransactionalLog,
 {
     let (log, other) = (store.open().await, store.open().await);
-    for polls in 0..MOST_POLLS {
+    for polls in 0..MAX_POLLS {
         let id = format!("dropped_{polls}");
         let finished = drop_after_polls(deliver(&log, &id), polls).await.transpose()?;
         let next = transact(&other, &id, true).await?;

@@ -174,7 +174,7 @@ fn what_is_no_signing_secret_is_named_when_a_delivery_comes() {
 }
 
 #[test]
-fn a_wrong_secret_beside_a_right_one_matters_only_if_nothing_matches() {
+fn a_wrong_secret_matters_only_if_no_other_matches() {
     let header = format!("t={SIGNED_AT},v1={BY_OPENSSL}");
     let webhook = StripeWebhook::new("sk_live_1").with_secret(SECRET);
     assert!(webhook.verify_at(PAYLOAD, &header, at(SIGNED_AT)).is_ok());
@@ -183,7 +183,7 @@ fn a_wrong_secret_beside_a_right_one_matters_only_if_nothing_matches() {
 }
 
 #[test]
-fn a_server_that_checks_its_secret_does_not_start_with_a_wrong_one() {
+fn a_server_can_refuse_a_wrong_secret_at_its_start() {
     assert!(StripeWebhook::try_new(SECRET).is_ok());
     assert_eq!(StripeWebhook::try_new("").unwrap_err(), InvalidSecret::Empty);
     assert_eq!(StripeWebhook::try_new("secret").unwrap_err(), InvalidSecret::NoPrefix { prefix: "whsec_" });
@@ -197,7 +197,7 @@ fn a_server_that_checks_its_secret_does_not_start_with_a_wrong_one() {
 }
 
 #[test]
-fn an_event_of_a_verified_delivery_is_testable_by_its_signature() {
+fn a_verified_event_is_testable_by_its_signature() {
     let payload = br#"{"id":"evt_00000000000000","type":"invoice.paid"}"#;
     let webhook = StripeWebhook::new(SECRET);
     let header = webhook.sign(payload, at(SIGNED_AT)).unwrap();

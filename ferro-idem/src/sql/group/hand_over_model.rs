@@ -1,9 +1,8 @@
-//! A shared mark in every order of what can happen: replies are lost, callers go away at any moment, a statement
-//! is given up and carried out all the same, marks that nobody heard of are taken back while the next delivery
-//! comes.
+//! Checks a shared mark in every order of events: replies are lost, callers go at any moment, a statement is
+//! given up and still carried out, and undelivered marks are taken back while the next delivery arrives.
 //!
-//! One event, several deliveries; by hand, after `marks.rs`: what a statement does is the database's. A crash
-//! is left out, because a plain fence loses what a crash interrupts.
+//! The model has one event and several deliveries, and is written after `marks.rs`. A crash is left out,
+//! because a plain fence loses an event whose delivery crashes.
 
 use stateright::{Checker, Model, Property};
 
@@ -11,14 +10,14 @@ use stateright::{Checker, Model, Property};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rules {
     All,
-    /// The one whose mark it was is gone, and the others are told that they are duplicates.
+    /// The caller that has the mark is gone, and the others are answered as duplicates.
     NoHandOver,
-    /// Each caller that waits for the mark is told that it is first.
+    /// Each caller that waits for the mark is answered as first.
     FirstToAll,
     NothingIsTakenBack,
-    /// A statement without an answer is an error, and no more is done about it.
+    /// A statement without an answer is an error, and its mark is not taken back.
     WhatIsGivenUpStays,
-    /// Taken back once, while the statement that was given up is still on its way.
+    /// The mark is taken back only once, while the statement that was given up may still arrive.
     TakenBackOnce,
     /// A mark is taken back by its event, not by its owner.
     TakenBackByEvent,
@@ -30,7 +29,7 @@ enum Rules {
 struct Marks {
     rules: Rules,
     deliveries: usize,
-    /// Asks for more than a plain fence promises.
+    /// Requires more than a plain fence promises.
     nothing_is_lost: bool,
 }
 
@@ -290,7 +289,7 @@ fn breaks(rules: Rules, promise: &'static str) {
 }
 
 #[test]
-fn without_a_hand_over_who_is_still_there_is_told_that_it_is_a_duplicate() {
+fn without_a_hand_over_a_waiting_caller_is_a_false_duplicate() {
     breaks(Rules::NoHandOver, "a mark is handed over to a caller that is still there");
 }
 
@@ -305,7 +304,7 @@ fn without_taking_back_a_mark_stays_that_nobody_heard_of() {
 }
 
 #[test]
-fn without_taking_back_what_is_given_up_a_mark_stays_whose_caller_had_an_error() {
+fn without_taking_back_a_mark_outlives_its_failed_call() {
     breaks(Rules::WhatIsGivenUpStays, "a mark that nobody heard of is taken back");
 }
 
@@ -325,7 +324,7 @@ fn a_statement_sent_again_with_new_owners_meets_its_own_mark() {
 }
 
 #[test]
-fn a_delivery_that_comes_before_a_mark_is_taken_back_is_a_duplicate_of_nothing() {
-    // The fence's price, "at most once", and why `claim` is there.
+fn a_delivery_before_the_take_back_is_a_false_duplicate() {
+    // This is the cost of "at most once", and the reason for `claim`.
     breaks(Rules::All, "a duplicate has somebody who runs");
 }

@@ -44,7 +44,7 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
         // --read-only, a transaction of a session that is read-only, read-only mode.
         Some(1290 | 1792 | 1836) => Fault::read_only(),
         Some(1044 | 1045) => {
-            Fault::permanent("the server refused the user or the password: see to the pool's options")
+            Fault::permanent("the server refused the user or the password: check the pool's options")
         }
         Some(1049) => {
             Fault::permanent("there is no such database: create it, or name another one in the URL")

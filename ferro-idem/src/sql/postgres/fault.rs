@@ -41,7 +41,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         "25P02" => Fault::rolled_back(),
         "25006" => Fault::read_only(),
         "28000" | "28P01" => {
-            Fault::permanent("the server refused the user or the password: see to the pool's options")
+            Fault::permanent("the server refused the user or the password: check the pool's options")
         }
         "3D000" => Fault::permanent("there is no such database: create it, or name another one in the URL"),
         "42501" => Fault::permanent(format!(

@@ -7,7 +7,7 @@ use crate::claim::{ClaimLog, ClaimOutcome};
 use crate::conformance::Store;
 use crate::conformance::breach::{Breach, Kept, check, not_promised};
 use crate::conformance::delivering::{LONG_LEASE, Patience, acquire, claim};
-use crate::conformance::dropping::{MOST_POLLS, drop_after_polls};
+use crate::conformance::dropping::{MAX_POLLS, drop_after_polls};
 use crate::owner::Owner;
 
 pub(in crate::conformance) async fn a_handle_is_the_same_store<S: Store>(store: &S) -> Kept
@@ -29,7 +29,7 @@ where
     S::Log: ClaimLog,
 {
     let (log, other) = (store.open().await, store.open().await);
-    for polls in 0..MOST_POLLS {
+    for polls in 0..MAX_POLLS {
         let id = &format!("claimed_{polls}");
         let owner = Owner::random()?;
         let dropped = drop_after_polls(claim(&log, id, owner, LONG_LEASE), polls).await.transpose()?;

@@ -1,4 +1,4 @@
-//! Where a canary is looked for.
+//! Searches outputs for the canary.
 
 use std::error::Error as StdError;
 use std::io::Write;
@@ -9,18 +9,18 @@ use axum::response::IntoResponse;
 use ferro_idem::Error;
 use ferro_idem::stripe::{StripeEvent, StripeWebhook};
 
-/// In every secret and payload of these tests.
+/// The text in every secret and payload of these tests.
 pub(crate) const CANARY: &str = "c4n4ry";
 
-/// As text, as the bytes of a `Debug`, in hex.
+/// The canary as text, as the bytes of a `Debug`, and in hex.
 const SONGS: [&str; 3] = [CANARY, "99, 52, 110, 52, 114, 121", "63346e347279"];
 
 /// # Panics
 ///
-/// Where `told` holds the canary.
-pub(crate) fn assert_silent(who: &str, told: &str) {
+/// If `text` holds the canary.
+pub(crate) fn assert_silent(who: &str, text: &str) {
     for song in SONGS {
-        assert!(!told.contains(song), "{who} holds the canary: {told}");
+        assert!(!text.contains(song), "{who} holds the canary: {text}");
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn all_of(error: &(dyn StdError + 'static)) -> String {
         .concat()
 }
 
-/// Everything of a reply.
+/// Everything in a reply.
 pub(crate) async fn reply(reply: impl IntoResponse) -> String {
     let (parts, body) = reply.into_response().into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -76,7 +76,7 @@ impl Write for Lines {
     }
 }
 
-/// Listens to all that is told from now on.
+/// Records all traces from now on.
 pub(crate) fn listen() {
     static LISTENING: LazyLock<()> = LazyLock::new(|| {
         tracing_subscriber::fmt()
@@ -89,11 +89,11 @@ pub(crate) fn listen() {
     LazyLock::force(&LISTENING);
 }
 
-/// Looks through all that was told.
+/// Searches all recorded traces.
 ///
 /// # Panics
 ///
-/// Where it holds the canary, and where it lacks one of `words`: then nobody listened.
+/// If a trace holds the canary, or if none holds one of `words`, because then no traces were recorded.
 pub(crate) fn assert_traces_are_silent(words: &[&str]) {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let lines = String::from_utf8(lines).unwrap();
