@@ -10,3 +10,12 @@ pub const MIN_LEASE: Duration = Duration::from_millis(500);
 
 /// Longer leases are shortened to this, so that no sum of times overflows.
 pub(crate) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
+
+/// Checks at compile time whether a constant lease is long enough to be renewed.
+pub const fn checked_lease(lease: Duration) -> Duration {
+    assert!(
+        lease.as_nanos() >= MIN_LEASE.as_nanos(),
+        "the lease is too short to be renewed: use 500 ms or more"
+    );
+    lease
+}

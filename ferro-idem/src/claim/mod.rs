@@ -9,6 +9,8 @@ mod prompter;
 mod renewal;
 #[cfg(feature = "memory")]
 pub(crate) mod row;
+#[allow(missing_docs)]
+mod run;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,9 +24,9 @@ use crate::event::EventRef;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 
-pub use self::guard::Guard;
-pub use self::guard::claim;
+pub use self::guard::{Guard, claim};
 pub use self::lease::Claim;
+pub use self::run::run_claimed;
 
 /// A log that can lend an event to one delivery at a time.
 ///

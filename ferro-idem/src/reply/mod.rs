@@ -1,5 +1,7 @@
 //! The replies to deliveries whose body does not run, and the meaning of a body's reply.
 
+#[allow(missing_docs)]
+pub(crate) mod instead;
 mod outcome;
 mod settle;
 

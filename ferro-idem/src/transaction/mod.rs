@@ -13,8 +13,7 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::nesting::StoreId;
 
-pub use self::open::OpenTransaction;
-pub use self::open::begin;
+pub use self::open::{OpenTransaction, begin, run_in_transaction, settle_transaction};
 
 /// A future that borrows nothing, so that it can finish in the background after its caller is gone.
 pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -70,7 +69,7 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
     label = "not a `TransactionalLog`",
     note = "the logs that have them are `SqliteLog`, `PostgresLog` and `MySqlLog`, or implement \
             `ferro_idem::TransactionalLog` for `{Self}`",
-    note = "where effects are in other systems, use `claim`; for at most once, leave the argument out"
+    note = "if the effects are in other systems, use `claim`; for at most once, leave the argument out"
 )]
 pub trait TransactionalLog: Send + Sync {
     /// An open transaction. The body gets `&mut` to its target, so that it can neither commit nor roll back

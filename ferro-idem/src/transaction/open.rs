@@ -133,3 +133,27 @@ impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
         }
     }
 }
+
+/// Runs the body within the delivery's span, and drops it.
+///
+/// Not an `async fn`, for the same reason as [`run_claimed`].
+#[allow(clippy::manual_async_fn)]
+pub fn run_in_transaction<F: Future>(
+    running: &Running,
+    mut body: Pin<Box<F>>,
+) -> impl Future<Output = F::Output> {
+    async move { running.run(body.as_mut()).await }
+}
+
+/// Commits or rolls back, depending on the body's reply.
+pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
+    open: OpenTransaction<T>,
+    mut reply: R,
+    is_processed: impl FnOnce(&mut R) -> bool,
+) -> impl Future<Output = Result<R, Error>> {
+    let settling = open.settle(is_processed(&mut reply));
+    async move {
+        settling.await?;
+        Ok(reply)
+    }
+}

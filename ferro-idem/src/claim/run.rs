@@ -1,0 +1,38 @@
+//! Runs a body under its claim.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::guard::Guard;
+use crate::error::Error;
+
+/// Runs the body under its claim, and settles by the reply. The body is dropped before the claim is settled,
+/// and as soon as the lease is lost.
+///
+/// An `async fn` would store each argument twice.
+#[allow(clippy::manual_async_fn)]
+pub fn run_claimed<F: Future<Output = R>, R>(
+    guard: Guard,
+    body: Pin<Box<F>>,
+    is_processed: impl FnOnce(&mut R) -> bool,
+) -> impl Future<Output = Result<R, Error>> {
+    async move {
+        // If this future is dropped, the body is dropped before the claim is released.
+        let mut guard = guard;
+        let mut body = body;
+        // A part of the reply that lives across the next `await` would be stored in the future a second time.
+        let (mut outcome, guard) = {
+            let replied = guard.run(body.as_mut()).await;
+            drop(body);
+            match replied {
+                Some(reply) => (Ok(reply), Some(guard)),
+                None => (Err(guard.lost()), None),
+            }
+        };
+        if let (Ok(reply), Some(guard)) = (&mut outcome, guard) {
+            let is_processed = is_processed(reply);
+            guard.settle(is_processed).await?;
+        }
+        outcome
+    }
+}
