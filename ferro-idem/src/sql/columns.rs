@@ -1,4 +1,4 @@
-//! What the catalogue says of a table.
+//! The catalogue's information about a table.
 
 /// Which guarantees a table can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct FoundColumn {
     pub(super) rolls_back: bool,
 }
 
-/// What can make the answer of a statement over the table mean something else than it says.
+/// Properties of the table that can make a statement's answer misleading.
 #[derive(Debug, Default)]
 pub struct Traps {
     /// Triggers, rules, row-level security or other unique keys: a row that did not go in is no proof that the event

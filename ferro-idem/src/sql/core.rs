@@ -1,4 +1,5 @@
-//! What everything over one table shares: the pool, the table's name, its statements, and what errors mean.
+//! The state that everything over one table shares: the pool, the table's name, its statements, and the
+//! meaning of errors.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

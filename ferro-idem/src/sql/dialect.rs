@@ -1,4 +1,4 @@
-//! What each database does by itself. Everything else is written once, over this trait.
+//! The trait with everything that differs between databases. All other code is written once, over this trait.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -91,7 +91,7 @@ pub trait Dialect: Database + sealed::Sealed {
         attempt: Attempt,
     ) -> impl QueryFuture<Vec<bool>>;
 
-    /// Deletes marks that no caller heard of. What claims and transactions made stays.
+    /// Deletes marks whose callers did not get the answer. Rows of claims and transactions stay.
     fn unmark(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
@@ -155,10 +155,10 @@ pub trait Dialect: Database + sealed::Sealed {
         owner: Owner,
     ) -> impl QueryFuture<bool>;
 
-    /// What a refusal means. Decided by code, never by message.
+    /// The meaning of a refusal, decided by its code, never by its message.
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault;
 
-    /// What an error of the driver means.
+    /// The meaning of an error of the driver.
     fn fault_of(error: &sqlx::Error, table: &TableName) -> Fault {
         match error {
             sqlx::Error::Database(refusal) => Self::explain(refusal.as_ref(), table),

@@ -1,4 +1,4 @@
-//! What an error of the driver means, in words that say what to do.
+//! The meaning of the driver's errors, with advice how to fix them.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Logs in SQL databases: one implementation, over what each database does by itself.
+//! Logs in SQL databases: one implementation over a trait with the differences between databases.
 //!
 //! From the ground up: names and values ([`table`], [`columns`], [`event_state`], [`fault`]), the trait that
 //! each database implements ([`dialect`]), the table in its pool ([`core`]), one request until it is answered

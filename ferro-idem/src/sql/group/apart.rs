@@ -35,9 +35,9 @@ struct Event<R, A> {
 
 /// Whether a follower joined an event that is apart.
 pub(super) enum Joined<R, A> {
-    /// It did, and a task sends it, or the search that goes on ends its wait.
+    /// It did. A task sends it, or the running search ends its wait.
     Runs,
-    /// It did, and no task sends it.
+    /// It did, and a task has to be started.
     Waits,
     NotApart(Follower<R, A>),
 }
@@ -123,7 +123,7 @@ impl<R, A> Apart<R, A> {
         }
     }
 
-    /// The followers to send now. Empty: the run has ended.
+    /// Takes the followers to send now. If there are none, the run has ended.
     pub(super) fn take_or_end_run(&mut self, id: &str, has_gone_through: bool) -> Vec<Follower<R, A>> {
         let Some(event) = self.events.get_mut(id) else { return Vec::new() };
         let taken: Vec<_> = event.waiting.drain(..).collect();

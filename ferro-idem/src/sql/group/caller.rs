@@ -1,4 +1,4 @@
-//! A caller: joins the queue, waits for its answer, and sees that somebody leads.
+//! A caller: joins the queue, waits for its answer, and makes sure that there is a leader.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -95,7 +95,8 @@ fn late<A>(operation: &'static str) -> BatchAnswer<A> {
     BatchAnswer::Failed(Fault::late().of(operation, NoAnswerInTime::within(DEADLINE)))
 }
 
-/// A caller's place in its group. Dropped, it is given up, unless the request is at the database.
+/// A caller's place in its group. Dropping it takes the request out of the queue, unless it is at the
+/// database.
 struct Place<'g, R, A, L>
 where
     R: Send + 'static,

@@ -17,7 +17,8 @@
 //!   AtRest ── its driver is dropped, or does not poll: the leader is dropped, its batch goes back ─► Nowhere
 //! ```
 //!
-//! If callers wait while there is no leader, one of them is woken, and every one of them looks once in a while.
+//! If callers wait while there is no leader, one of them is woken. In addition, each caller checks from time
+//! to time.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -205,12 +206,12 @@ where
         self.has_left
     }
 
-    /// `true`: another caller leads, or none waits.
+    /// Returns `true` if another caller leads, or if no caller waits.
     fn hand_over(&mut self) -> bool {
         let mut queue = self.group.queue();
         let next = waker_of_a_caller(queue.waiting());
         if next.is_none() && !queue.waiting().is_empty() {
-            // What is sent without callers has only this leader.
+            // Requests that are sent without callers have only this leader.
             return false;
         }
         queue.abdicate();
@@ -228,8 +229,8 @@ where
 /// events.
 const SLOW_AFTER: Duration = Duration::from_millis(50);
 
-/// A store that answers one statement after the other gains nothing by a second one. A runtime that is driven by
-/// its callers may stop, and nobody would take a statement over that no leader has.
+/// If a store answers one statement after the other, a second statement gains nothing. If a runtime is driven
+/// by its callers, it may stop, and no leader would take over the statement.
 fn may_leave_slow_batches<S, R: BatchRequest<S>>() -> bool {
     R::max_unpolled().is_some() && !is_driven_by_callers()
 }

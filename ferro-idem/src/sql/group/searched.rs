@@ -1,7 +1,7 @@
-//! Events whose statement is slow or failed, until it is known which of them is in the way.
+//! Events whose statement is slow or failed, until it is known which of them causes that.
 //!
-//! They are apart from the queue: a new delivery of one of them waits here, so that one event does not block a
-//! second batch. As soon as an event is known not to be in the way, its deliveries go back into the queue.
+//! They are apart from the queue: a new delivery of one of them waits there, so that one event does not block
+//! a second batch. As soon as an event is known not to be the cause, its deliveries go back into the queue.
 
 use std::sync::Arc;
 

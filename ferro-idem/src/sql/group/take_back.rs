@@ -1,4 +1,4 @@
-//! Takes marks back that no caller heard of, in one task for each log.
+//! Takes back marks whose callers did not get the answer, in one task for each log.
 //!
 //! Goes on until each mark is known to be gone, as long as the process lives: through an outage of the
 //! database, and as long as a statement without an answer may still be carried out. If the process dies

@@ -1,4 +1,4 @@
-//! Marks that no caller has heard of yet.
+//! Marks whose callers have not got the answer yet.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Whose a row is: proof that a mark or claim is this call's.
+//! Proves that a mark or a claim belongs to this call.
 
 use std::collections::HashMap;
 
@@ -27,14 +27,14 @@ pub(super) async fn verified(
     let is_own: Option<i64> = own.bind(mark.id.as_bytes()).fetch_optional(connection).await?;
     match is_own {
         None => Err(sqlx::Error::RowNotFound),
-        // The rows of a plain table do not tell who made them.
+        // The rows of a plain table have no owner.
         Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
         Some(0) if is_marked => Err(RowChanged.into()),
         Some(is_own) => Ok(is_own == 1),
     }
 }
 
-/// A row as its owner left it.
+/// A row with its owner.
 pub(super) struct Owned {
     pub(super) owner: Option<Vec<u8>>,
     pub(super) token: i64,

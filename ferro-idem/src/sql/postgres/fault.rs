@@ -20,7 +20,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     match &*code {
         "55P03" => Fault::locked(),
         TOO_LATE => Fault::too_late(),
-        // A `statement_timeout`, or somebody.
+        // A `statement_timeout`, or an administrator's cancel request.
         "57014" => Fault::cancelled(),
         // Serialization failure, deadlock.
         "40001" | "40P01" | "40000" | "40002" => Fault::passing(
