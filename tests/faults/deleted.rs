@@ -115,7 +115,7 @@ async fn mariadb_claims_an_event_whose_row_was_deleted() {
 /// On MariaDB an insert that meets a row keeps it locked, so that nobody deletes it meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn postgres_marks_an_event_whose_row_was_deleted_in_a_transaction() {
+async fn postgres_marks_an_event_again_after_its_row_was_deleted() {
     let marked = Marked::<OnPostgres>::new(OnPostgres::TRIGGER).await;
     let mut transaction = marked.log.begin().await.unwrap();
     let mark = marked.log.try_mark_in(&mut transaction, EventRef::new("evt_1").unwrap());

@@ -229,7 +229,7 @@ async fn an_event_without_a_valid_id_is_400(shop: &Shop, server: &Server) {
 }
 
 #[tokio::test]
-async fn an_application_without_the_sender_answers_500_and_says_nothing() {
+async fn an_application_without_the_sender_answers_500() {
     for server in [on_actix::serve(Shop::new()).await, on_poem::serve(Shop::new()).await] {
         let reply = server.post("/no_sender", &[], "{}").await;
         assert_eq!((reply.status, reply.text.as_str()), (500, ""));

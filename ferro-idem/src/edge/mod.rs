@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_in_whole_seconds_and_never_before_the_lease_ends() {
+    fn retry_after_is_whole_seconds_and_not_before_the_lease_end() {
         for (left, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (2_000, 2), (2_500, 3)] {
             let error = Error::in_progress("evt_1", Duration::from_millis(left));
             assert_eq!(ErrorReply::from(&error).retry_after, Some(seconds), "{left} ms");

@@ -1,21 +1,57 @@
-//! The task that takes marks and claims back.
+//! Takes marks and claims back, in one task for each log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::script::TAKE_BACK;
-use super::undelivered::{Made, TakeBack, Undelivered};
+use super::undelivered::{MAX_WAITING, Made, TakeBack, Undelivered};
 use super::{Connection, RedisLog, millis};
 use crate::retry::ANSWER_WITHIN;
 
 /// How many are asked for at the same time.
 const MAX_AT_ONCE: usize = 64;
 
+impl Undelivered {
+    /// Whether a new mark or claim could be taken back. If entries wait for a task, because their runtime has ended,
+    /// this starts one.
+    pub(super) fn has_room<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>) -> bool {
+        let mut queue = self.queue();
+        let has_room = queue.by_due.len() < MAX_WAITING;
+        let needs_task = queue.needs_task();
+        drop(queue);
+        self.ensure_task(needs_task, log);
+        has_room
+    }
+
+    /// Takes back in the background. Without a runtime, this waits for the next call that has one.
+    pub(super) fn take_back<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>, take_back: TakeBack) {
+        let due = match take_back.made {
+            // A delivery that comes meanwhile must not be answered as its duplicate.
+            Made::Mark => Instant::now(),
+            // The same owner may claim again; which of its claims it is, is known after the deadline.
+            Made::Claim { .. } => take_back.passes_at,
+        };
+        let mut queue = self.queue();
+        queue.add(due, take_back);
+        let needs_task = queue.needs_task();
+        drop(queue);
+        self.ensure_task(needs_task, log);
+        self.added.notify_one();
+    }
+
+    fn ensure_task<C: Connection>(self: &Arc<Self>, needs_task: bool, log: &RedisLog<C>) {
+        if let Some(runtime) = needs_task.then(Handle::try_current).and_then(Result::ok) {
+            runtime.spawn(Task::new(self).run(log.clone()));
+        }
+    }
+}
+
 /// The one task of a log. Dropped with its runtime, it leaves the rest to the next one.
-pub(super) struct Task {
+struct Task {
     undelivered: Arc<Undelivered>,
     /// Whether it has nothing more to do, and has said so in the queue.
     is_done: bool,
@@ -30,11 +66,11 @@ impl Drop for Task {
 }
 
 impl Task {
-    pub(super) fn new(undelivered: &Arc<Undelivered>) -> Self {
+    fn new(undelivered: &Arc<Undelivered>) -> Self {
         Self { undelivered: Arc::clone(undelivered), is_done: false }
     }
 
-    pub(super) async fn run<C: Connection>(mut self, log: RedisLog<C>) {
+    async fn run<C: Connection>(mut self, log: RedisLog<C>) {
         // A server that does not answer or refuses is asked for one event at a time.
         let mut limit = 1;
         loop {

@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::take_back::Task;
-use super::{Connection, RedisLog};
 use crate::owner::Owner;
 
 /// Clients must not decide how much memory an outage takes. While so many wait, the log makes no new marks and claims, so
 /// that each one without a caller is taken back.
-const MAX_WAITING: usize = 16_384;
+pub(super) const MAX_WAITING: usize = 16_384;
 
 /// A task that was not active for so long has a runtime that is not driven.
 const MAX_INACTIVE: Duration = Duration::from_secs(30);
@@ -95,7 +93,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    fn add(&mut self, due: Instant, take_back: TakeBack) {
+    pub(super) fn add(&mut self, due: Instant, take_back: TakeBack) {
         self.number += 1;
         if take_back.is_unseen_mark() {
             *self.unseen.entry(take_back.key.clone()).or_default() += 1;
@@ -117,7 +115,7 @@ impl Queue {
     }
 
     /// Whether the caller has to start a task now.
-    fn needs_task(&mut self) -> bool {
+    pub(super) fn needs_task(&mut self) -> bool {
         let is_active = self.task_active_at.is_some_and(|at| at.elapsed() < MAX_INACTIVE);
         let needs_task = !self.by_due.is_empty() && !is_active && Handle::try_current().is_ok();
         if needs_task {
@@ -153,39 +151,6 @@ impl Undelivered {
         self.pauses.store(true, Ordering::Relaxed);
         drop(timeout(PAUSE, self.answered.notified()).await);
         self.pauses.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether a new mark or claim could be taken back. If entries wait for a task, because their runtime has ended,
-    /// this starts one.
-    pub(super) fn has_room<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>) -> bool {
-        let mut queue = self.queue();
-        let has_room = queue.by_due.len() < MAX_WAITING;
-        let needs_task = queue.needs_task();
-        drop(queue);
-        self.ensure_task(needs_task, log);
-        has_room
-    }
-
-    /// Takes back in the background. Without a runtime, this waits for the next call that has one.
-    pub(super) fn take_back<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>, take_back: TakeBack) {
-        let due = match take_back.made {
-            // A delivery that comes meanwhile must not be answered as its duplicate.
-            Made::Mark => Instant::now(),
-            // The same owner may claim again; which of its claims it is, is known after the deadline.
-            Made::Claim { .. } => take_back.passes_at,
-        };
-        let mut queue = self.queue();
-        queue.add(due, take_back);
-        let needs_task = queue.needs_task();
-        drop(queue);
-        self.ensure_task(needs_task, log);
-        self.added.notify_one();
-    }
-
-    fn ensure_task<C: Connection>(self: &Arc<Self>, needs_task: bool, log: &RedisLog<C>) {
-        if let Some(runtime) = needs_task.then(Handle::try_current).and_then(Result::ok) {
-            runtime.spawn(Task::new(self).run(log.clone()));
-        }
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forger_gets_400_and_no_reason_and_a_server_without_a_secret_500() {
+    fn a_forger_gets_400_without_a_reason() {
         let missing = SignatureError::MissingHeader { header: "X-Signature" };
         let invalid = SignatureError::InvalidSecret(InvalidSecret::ApiKey);
         for (error, status) in [(missing, 400), (SignatureError::NoSecret, 500), (invalid, 500)] {
