@@ -152,14 +152,13 @@ const COMES_BACK_AFTER: Duration = Duration::from_millis(1_500);
 const CALM_AFTER: Duration = Duration::from_secs(4);
 
 /// What takes so long on a quiet machine, and longer if more than two processes want to run for each of its cores.
-fn stretched(quiet: Duration) -> Duration {
+pub(crate) fn stretched(quiet: Duration) -> Duration {
     let load = std::fs::read_to_string("/proc/loadavg").ok().and_then(|said| runnable(&said));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cores = u32::try_from(cores).unwrap_or(1);
     quiet.mul_f64((load.unwrap_or(0.0) / f64::from(2 * cores)).clamp(1.0, MAX_STRETCH))
 }
 
-/// Patience after the storm is a minute.
 const MAX_STRETCH: f64 = 10.0;
 
 /// The mean of the last minute.

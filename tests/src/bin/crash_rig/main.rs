@@ -39,7 +39,7 @@ use crate::sender::Sender;
 use crate::store::Store;
 use crate::workers::Workers;
 
-/// How long after the last disturbance an event may take to be acknowledged.
+/// How long after the last disturbance an event may take to be acknowledged, on a quiet machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::main]

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::PATIENCE;
 use crate::args::{Args, Guarantee};
-use crate::disasters::{Disaster, Weather};
+use crate::disasters::{Disaster, Weather, stretched};
 use crate::effects::now;
 use crate::handlers::{Delivery, LEASE};
 use crate::workers::{Life, Workers};
@@ -192,7 +192,7 @@ impl Sender {
         let patience = async {
             // If the disturbances ended with a panic, so does everything.
             drop(calm.wait_for(|is_calm| *is_calm).await);
-            sleep(PATIENCE).await;
+            sleep(stretched(PATIENCE)).await;
         };
         tokio::select! {
             () = async { while deliveries.join_next().await.is_some() {} } => {}
