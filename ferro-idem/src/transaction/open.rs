@@ -136,7 +136,7 @@ impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
 
 /// Runs the body within the delivery's span, and drops it.
 ///
-/// Not an `async fn`, for the same reason as [`run_claimed`].
+/// Not an `async fn`, for the same reason as [`run_claimed`](crate::claim::run_claimed).
 #[allow(clippy::manual_async_fn)]
 pub fn run_in_transaction<F: Future>(
     running: &Running,

@@ -1,9 +1,9 @@
 //! Any other sender that signs its deliveries with an HMAC.
 //!
-//! An [`HmacScheme`] describes how the sender signs and where the event's id is, and an [`HmacWebhook`] verifies by it.
-//! Whether the id is under the signature, how long the sender waits and how often it tries again is said by the sender's
-//! documentation, and you have to look: [`HmacWebhook::id_coverage`](Sender::id_coverage) tells what follows from the
-//! scheme.
+//! An [`HmacScheme`] describes how the sender signs and where the event's id is, and an [`HmacWebhook`]
+//! verifies by it. The sender's documentation says whether the id is under the signature, how long the sender
+//! waits and how often it tries again. [`HmacWebhook::id_coverage`](crate::sender::Sender::id_coverage)
+//! returns what follows from the scheme.
 //!
 //! Twitch, for example, signs the id, the time and the body, one after the other
 //! (<https://dev.twitch.tv/docs/eventsub/handling-webhook-events>). It wants an answer within a few seconds, and sends an
@@ -59,7 +59,7 @@
 //! # Several senders of this kind
 //!
 //! Extractors find a sender in the router's state by its type. For a second one, wrap it in a type of your own that
-//! implements [`Sender`] by calling it, and extract `Verified<PagerDuty>`:
+//! implements [`Sender`](crate::sender::Sender) by calling it, and extract `Verified<PagerDuty>`:
 //!
 //! ```
 //! # use ferro_idem::sender::hmac::{HmacEvent, HmacWebhook};
@@ -84,9 +84,9 @@
 //!
 //! # What it does not do
 //!
-//! Bodies have to be JSON objects in UTF-8. A sender that signs a digest of the body, single fields or form parameters, or
-//! with another algorithm, needs an implementation of [`Sender`]; so does a handshake that is answered with more than a
-//! 200.
+//! Bodies have to be JSON objects in UTF-8. A sender that signs a digest of the body, single fields or form
+//! parameters, or with another algorithm, needs an implementation of [`Sender`](crate::sender::Sender). So
+//! does a handshake whose answer is more than a 200.
 
 mod event;
 mod scheme;

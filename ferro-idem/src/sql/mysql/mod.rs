@@ -27,18 +27,18 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 
 /// A log in a MySQL or MariaDB database.
 ///
-/// It promises what the server's settings give: with `innodb_flush_log_at_trx_commit = 1` (the
-/// default), a mark that was reported survives a crash of the machine
-/// (<https://mariadb.com/docs/server/server-usage/storage-engines/innodb/innodb-system-variables>).
-/// TLS is the application's choice of sqlx's features.
+/// The durability of a mark depends on the server's settings. With `innodb_flush_log_at_trx_commit = 1` (the
+/// default), an acknowledged mark survives a crash of the machine
+/// (<https://mariadb.com/docs/server/server-usage/storage-engines/innodb/innodb-system-variables>). TLS is
+/// the application's choice of sqlx's features.
 ///
 /// # The table
 ///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
 /// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
 /// duplicate. A table whose `event_id` is text, or too short for every id (a server that is not strict cuts
-/// what is too long), is refused, with the statement that mends it. So is one of an engine without transactions
-/// (`MyISAM`, `Aria`): it keeps the mark of a delivery that was rolled back.
+/// what is too long), is refused, with the statement that fixes it. A table of an engine without transactions
+/// (`MyISAM`, `Aria`) is refused as well, because it keeps the mark of a delivery that was rolled back.
 ///
 /// # Transactions
 ///
@@ -46,19 +46,20 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// after a second on Percona Server. MySQL itself has no lock timeout for one statement: there, such a delivery
 /// waits for up to 2 seconds, and is then [`Error::Store`](crate::Error::Store), a 503.
 ///
-/// A deadlock in the body rolls all of it back, and what the body writes after that is committed at once: return
-/// the error. A body that passes over it is answered with [`Error::Store`](crate::Error::Store).
+/// A deadlock in the body rolls the whole transaction back, and what the body writes after that is committed
+/// at once. So return the error. If a body ignores it, the delivery is answered with
+/// [`Error::Store`](crate::Error::Store).
 ///
-/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
-/// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
+/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
+/// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
 ///
 /// # Upgrade
 ///
 /// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on). On a
-/// table that cannot be changed like that, a statement copies it while marks wait: with
-/// `, ALGORITHM=INSTANT` at its end it fails instead. Behind an open transaction that uses the table, as that
-/// of a long body under `transaction(tx)`, it waits, and every mark waits behind it: `SET lock_wait_timeout =
-/// 1` in the same session makes it give up (1205). Run the ones that are left again, until they get through.
+/// table that cannot be changed like that, a statement copies it while marks wait: with `, ALGORITHM=INSTANT`
+/// at its end it fails instead. A statement waits for open transactions that use the table, such as that of a
+/// long body under `transaction(tx)`, and every mark waits for it meanwhile. Run `SET lock_wait_timeout = 1`
+/// in the same session, so that it gives up (1205), and repeat the statements that gave up.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, MySqlLog, ProcessedEventLog};

@@ -28,26 +28,26 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 
 /// A log in a PostgreSQL database.
 ///
-/// It promises what the database's settings give: with `synchronous_commit` on (the default), a mark
-/// that was reported survives a crash of the server; across a failover, only where the standby is
+/// The durability of a mark depends on the database's settings. With `synchronous_commit` on (the default),
+/// an acknowledged mark survives a crash of the server. It survives a failover only if the standby is
 /// synchronous (<https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT>).
 /// TLS is the application's choice of sqlx's features.
 ///
 /// # Transactions
 ///
-/// A second delivery of an event whose transaction is open is told so at once: it asks for an advisory
-/// lock without waiting, so no connection of the pool waits for another delivery's body. Under
+/// While a transaction is open, a second delivery of its event gets "in progress" at once: it tries an
+/// advisory lock without waiting, so no connection of the pool waits for the body of another delivery. Under
 /// REPEATABLE READ and SERIALIZABLE, a mark that meets another transaction's begins again.
 ///
-/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits
-/// for that one's end, for some seconds at most, and is then [`Error::Store`](crate::Error::Store).
+/// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
+/// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
 ///
 /// # Upgrade
 ///
-/// `PostgresLog::UPGRADE` rewrites no row: each statement needs its lock for a moment. Behind an open
-/// transaction that uses the table, as that of a long body under `transaction(tx)`, it waits, and every mark
-/// waits behind it: `SET lock_timeout = '1s'` in the same session makes it give up (55P03). Run the ones that
-/// are left again, until they get through.
+/// `PostgresLog::UPGRADE` rewrites no row. Each statement locks the table for a moment. It waits for open
+/// transactions that use the table, such as that of a long body under `transaction(tx)`, and every mark waits
+/// for it meanwhile. Run `SET lock_timeout = '1s'` in the same session, so that it gives up (55P03), and
+/// repeat the statements that gave up.
 ///
 /// ```no_run
 /// # use ferro_idem::{Error, PostgresLog, ProcessedEventLog};
