@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod passwords;
+mod senders;
 mod servers;
 mod shown;
 mod stripe;

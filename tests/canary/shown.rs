@@ -12,8 +12,8 @@ use ferro_idem::stripe::{StripeEvent, StripeWebhook};
 /// The text in every secret and payload of these tests.
 pub(crate) const CANARY: &str = "c4n4ry";
 
-/// The canary as text, as the bytes of a `Debug`, and in hex.
-const SONGS: [&str; 3] = [CANARY, "99, 52, 110, 52, 114, 121", "63346e347279"];
+/// The canary as text, as the bytes of a `Debug`, in hex, and in base64.
+const SONGS: [&str; 4] = [CANARY, "99, 52, 110, 52, 114, 121", "63346e347279", "YzRuNHJ5"];
 
 /// # Panics
 ///

@@ -12,6 +12,8 @@ import slack_sdk.signature
 import standardwebhooks
 import stripe
 import svix
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from paddle_billing.Notifications import Secret, Verifier
 from paddle_billing.Notifications.PaddleSignature import PaddleSignature
 from square.utils.webhooks_helper import verify_signature
@@ -50,7 +52,16 @@ def sign_standard(body):
         headers = {f"{family}-id": "msg_1", f"{family}-timestamp": str(NOW),
                    f"{family}-signature": webhook.sign("msg_1", when, body)}
         webhook.verify(body, headers)
-        deliver("standard", library, secret, body, headers)
+        deliver("standard-webhooks", library, secret, body, headers)
+
+
+def sign_standard_ed25519(body):
+    """No library of the specification signs `v1a`: a plain library for Ed25519 does."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    signature = base64.b64encode(key.sign(f"msg_1.{NOW}.{body}".encode())).decode()
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(NOW), "webhook-signature": f"v1a,{signature}"}
+    deliver("standard-webhooks, Ed25519", "cryptography", "whpk_" + base64.b64encode(public).decode(), body, headers)
 
 
 def sign_slack(body):
@@ -82,6 +93,6 @@ def sign_square(body):
 
 
 for body in BODIES:
-    for sign in [sign_stripe, sign_standard, sign_slack, sign_paddle, sign_square]:
+    for sign in [sign_stripe, sign_standard, sign_standard_ed25519, sign_slack, sign_paddle, sign_square]:
         sign(body)
 json.dump(deliveries, sys.stdout)

@@ -5,6 +5,7 @@ mod dropping;
 mod effects;
 mod logs;
 pub mod proxy;
+pub mod senders;
 pub mod servers;
 mod waiting;
 

@@ -36,3 +36,15 @@ fn every_event_of_the_corpus_is_read_rightly() {
 fn every_use_of_the_attribute_in_the_corpus_keeps_its_function() {
     replay("macro_arguments", crate::macro_arguments::check);
 }
+
+#[test]
+fn every_delivery_of_the_corpora_is_judged_rightly() {
+    replay("github", |input| crate::sender_delivery::check("github", input));
+    replay("slack", |input| crate::sender_delivery::check("slack", input));
+    replay("shopify", |input| crate::sender_delivery::check("shopify", input));
+    replay("square", |input| crate::sender_delivery::check("square", input));
+    replay("paddle", |input| crate::sender_delivery::check("paddle", input));
+    replay("standard_webhooks", |input| crate::sender_delivery::check("standard-webhooks", input));
+    replay("standard_ed25519", |input| crate::sender_delivery::check("standard-webhooks, Ed25519", input));
+    replay("hmac", |input| crate::sender_delivery::check("hmac", input));
+}

@@ -5,11 +5,16 @@
 
 pub mod event_envelope;
 pub mod macro_arguments;
+pub mod sender_delivery;
 pub mod signature_header;
 mod written;
 
 #[cfg(test)]
 mod corpora;
+
+// What the tests know of each sender.
+#[path = "../../src/senders/mod.rs"]
+pub mod senders;
 
 // A macro crate exports only the macro, which runs only in the compiler. So its sources are included here,
 // under the same module names.

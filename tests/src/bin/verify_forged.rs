@@ -1,23 +1,25 @@
-//! Verifies deliveries whose signature is right but for one digit, for `tests/constant_time.rs` to count what
-//! that takes: `verify_forged DIGIT CALLS`.
+//! Verifies deliveries whose signature is right but for one character, for `tests/constant_time.rs` to count what that
+//! takes: `verify_forged SENDER CHARACTER CALLS`. The characters of a signature are counted from its end.
 
-use std::time::SystemTime;
-
-use ferro_idem::stripe::{SignatureError, StripeWebhook};
-
-const PAYLOAD: &[u8] = br#"{"id":"evt_1","object":"event","type":"invoice.paid"}"#;
+use ferro_idem::sender::SignatureError;
+use ferro_idem_tests::senders::{NOW, PROFILES, at, body, delivery};
 
 fn main() {
-    let arguments: Vec<usize> = std::env::args().skip(1).map(|number| number.parse().unwrap()).collect();
-    let [digit, calls] = arguments[..] else { panic!("verify_forged DIGIT CALLS") };
-    let (webhook, now) = (StripeWebhook::new("whsec_test"), SystemTime::UNIX_EPOCH);
-    let header = webhook.sign(PAYLOAD, now).unwrap();
-    let (signed, signature) = header.split_at(header.len() - 64);
-    let mut forged = signature.as_bytes().to_vec();
-    forged[digit] = if forged[digit] == b'0' { b'1' } else { b'0' };
-    let header = format!("{signed}{}", String::from_utf8(forged).unwrap());
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [sender, character, calls] = &arguments[..] else { panic!("verify_forged SENDER CHARACTER CALLS") };
+    let (character, calls): (usize, usize) = (character.parse().unwrap(), calls.parse().unwrap());
+    let profile = PROFILES.iter().find(|profile| profile.name == *sender).unwrap();
+    let endpoint = profile.first();
+    let body = body("e-1", "");
+    let mut headers = endpoint.sign("e-1", body.as_bytes(), at(NOW)).unwrap();
+    let signature = headers.iter_mut().find(|(name, _)| *name == profile.signature).unwrap();
+    let mut forged = signature.1.clone().into_bytes();
+    let place = forged.len() - 1 - character;
+    forged[place] = if forged[place] == b'0' { b'1' } else { b'0' };
+    signature.1 = String::from_utf8(forged).unwrap();
+    let delivery = delivery(body.as_bytes(), &headers);
     for _ in 0..calls {
-        let refused = webhook.verify_at(PAYLOAD, &header, now).map(drop);
+        let refused = endpoint.verify(&delivery, at(NOW)).map(drop);
         assert_eq!(refused, Err(SignatureError::Mismatch));
     }
 }
