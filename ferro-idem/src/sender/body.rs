@@ -41,7 +41,12 @@ impl Body {
 }
 
 /// The value of a form's field (<https://url.spec.whatwg.org/#urlencoded-parsing>).
+///
+/// A JSON object is no form: a text inside of it, which anybody may have written, can look like a field.
 pub(super) fn form_field(form: &str, name: &str) -> Option<String> {
+    if form.trim_start().starts_with('{') {
+        return None;
+    }
     let value = form.split('&').find_map(|pair| pair.split_once('=').filter(|(given, _)| *given == name))?.1;
     let mut decoded = Vec::with_capacity(value.len());
     let mut bytes = value.bytes();

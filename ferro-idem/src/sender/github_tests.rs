@@ -51,6 +51,19 @@ fn a_form_is_read_and_its_raw_bytes_are_signed() {
     }
 }
 
+/// A title or a commit message can hold any text.
+#[test]
+fn a_text_inside_of_json_is_not_read_as_a_form() {
+    let github = GithubWebhook::new(SECRET);
+    for text in ["&payload=%7B%22action%22%3A%22deleted%22%7D&", "&payload=x"] {
+        let body = format!(r#" {{"action":"opened","title":"{text}"}}"#);
+        let signature = github.sign(body.as_bytes()).unwrap();
+        let event = github.verify(&delivery(body.as_bytes(), &signature)).unwrap();
+        assert_eq!(event.action(), Some("opened"));
+        assert_eq!(event.decode::<serde_json::Value>().unwrap()["action"], "opened");
+    }
+}
+
 #[test]
 fn a_forgery_is_refused() {
     let signature = GithubWebhook::new(SECRET).sign(BODY).unwrap();

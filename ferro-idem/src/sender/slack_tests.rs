@@ -100,7 +100,9 @@ fn a_challenge_is_answered_only_if_it_is_signed() {
 fn the_check_of_the_certificate_is_answered_unsigned() {
     let slack = SlackWebhook::new(SECRET);
     assert_eq!(slack.handshake(&Delivery::new(b"ssl_check=1&token=t")), Ok(Some(String::new())));
-    for other in [&b"ssl_check=0"[..], br#"{"ssl_check":1}"#, b"xssl_check=1", b""] {
+    for other in
+        [&b"ssl_check=0"[..], br#"{"ssl_check":1}"#, br#"{"text":"&ssl_check=1&"}"#, b"xssl_check=1", b""]
+    {
         assert_eq!(slack.handshake(&Delivery::new(other)), Ok(None));
     }
 }
