@@ -117,6 +117,8 @@ impl<D: Dialect> Session<D> {
                                 let failed = self.core.failed(error);
                                 if failed.0.closes_connection {
                                     connection.close();
+                                } else if self.goes_on_with_parts(&failed.0, request.events()) {
+                                    self.keep(connection);
                                 }
                                 failed
                             }
@@ -169,6 +171,12 @@ impl<D: Dialect> Session<D> {
         if self.audience == Audience::Batch && has_others && may_stay {
             self.kept = Some(connection);
         }
+    }
+
+    /// Whether the server refused a batch for one of its events. Its parts are sent next, over the same connection:
+    /// to return it and take it again are two more round trips.
+    fn goes_on_with_parts(&self, fault: &Fault, events: usize) -> bool {
+        self.audience == Audience::Batch && fault.is_about_one_event && events > 1
     }
 
     /// The time limit of a statement. The statement for a single event waits for locks as long as the server

@@ -187,7 +187,9 @@ where
         };
         self.session = session;
         if let Some((followers, failed)) = left.troubled {
-            send_parts(&self.group, search(&self.session, &self.group, followers, failed, None));
+            let another = self.session.another();
+            let session = std::mem::replace(&mut self.session, another);
+            send_parts(&self.group, search(session, &self.group, followers, failed, None));
         }
         let waiting = not_apart(&self.session, &self.group, left.waiting);
         self.group.queue().put_back(waiting);
@@ -246,15 +248,16 @@ async fn finish_slow<S, R>(
     R: BatchRequest<S>,
 {
     let (session, left) = sending.await;
+    let another = session.another();
     match left.troubled {
         Some((followers, failed)) => {
-            send_parts(&group, search(&session, &group, followers, failed, Some(searched)));
+            send_parts(&group, search(session, &group, followers, failed, Some(searched)));
         }
         None => drop(searched),
     }
-    let waiting = not_apart(&session, &group, left.waiting);
+    let waiting = not_apart(&another, &group, left.waiting);
     group.queue().put_back(waiting);
-    appoint(&group, || session, Driver::Task);
+    appoint(&group, || another, Driver::Task);
     drop(slow);
 }
 

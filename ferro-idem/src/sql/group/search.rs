@@ -31,10 +31,10 @@ pub(super) struct PartSent<S, R: BatchRequest<S>> {
     pub(super) session: S,
 }
 
-/// Splits a batch that failed into parts. An event that failed alone is kept apart instead. `searched`: the
-/// batch's events, if they are apart already.
+/// Splits a batch that failed into parts, which go on with its session. An event that failed alone is kept apart
+/// instead. `searched`: the batch's events, if they are apart already.
 pub(super) fn search<S, R>(
-    session: &S,
+    session: S,
     group: &Arc<Group<R, R::Answer>>,
     followers: Vec<Follower<R, R::Answer>>,
     failed: RequestFailed,
@@ -45,9 +45,10 @@ where
     R: BatchRequest<S>,
 {
     if followers.len() > 1 {
-        return split(&Arc::new(Sessions(Mutex::new(vec![session.another()]))), group, followers);
+        let sessions = Sessions(Mutex::new(vec![session.another(), session]));
+        return split(&Arc::new(sessions), group, followers);
     }
-    found(session, group, followers, failed, searched);
+    found(&session, group, followers, failed, searched);
     Vec::new()
 }
 
