@@ -189,6 +189,21 @@ macro_rules! on_each_server {
     };
 }
 
+/// On a runtime of one thread a locked event delays the others once, and not with each of its deliveries.
+mod on_one_thread {
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: run tests/run"]
+    async fn a_locked_event_delays_the_others_once_on_postgres() {
+        super::a_locked_event_does_not_delay_the_others::<crate::databases::OnPostgres>().await;
+    }
+
+    #[tokio::test]
+    #[ignore = "needs MariaDB: run tests/run"]
+    async fn a_locked_event_delays_the_others_once_on_mysql() {
+        super::a_locked_event_does_not_delay_the_others::<crate::databases::OnMySql>().await;
+    }
+}
+
 on_each_server!(
     of_a_burst_only_the_refused_event_fails,
     a_locked_event_does_not_delay_the_others,

@@ -87,7 +87,10 @@ pub use self::transaction::SqlTransaction;
 /// a few statements. There is no timer, so a lone call is never delayed. No call fails because of another: an
 /// event that the table refuses, or that a transaction of the application has locked, is requested alone.
 /// Each caller is answered within its own 10 seconds, however many wait. An event that failed alone is sent
-/// apart from the others for 10 seconds.
+/// apart from the others for 10 seconds. A batch that waits for a locked row does not keep the next one waiting. On a
+/// runtime of one thread (`#[tokio::main(flavor = "current_thread")]`, a worker of actix-web) it does, until
+/// its statement gives up waiting for the lock, after a second at most. Only the first delivery of a locked event
+/// delays others like that, because its next ones are sent apart.
 /// [`without_group_commit`](Self::without_group_commit) gives each call a statement of its own. A
 /// plain table has no group commit.
 ///
