@@ -1,6 +1,7 @@
 //! The stores, and the faults that each can have.
 
 use std::any::Any;
+use std::sync::OnceLock;
 
 use ferro_idem::{ClaimLog, MemoryProcessedLog, ProcessedEventLog, SqliteLog};
 use ferro_idem_tests::proxy::{Protocol, Proxy};
@@ -8,6 +9,7 @@ use ferro_idem_tests::servers::Server;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use sqlx::{Connection, Executor};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 pub(crate) use crate::servers::{OnMariaDb, OnPostgres, OnRedis};
 
@@ -69,11 +71,14 @@ pub(crate) async fn open<D: Database>(
 }
 
 /// The proxy in front of the store's server, if it has one.
+///
+/// It has a runtime of its own: while it stalls it keeps a task for each connection that was ever opened, and they
+/// must not count as the log's.
 pub(crate) async fn proxy_before<D: Database>(database: &D) -> Option<Proxy> {
-    match database.server() {
-        Some((protocol, server)) => Some(Proxy::before(protocol, server.port()).await),
-        None => None,
-    }
+    static NETWORK: OnceLock<Runtime> = OnceLock::new();
+    let (protocol, server) = database.server()?;
+    let network = NETWORK.get_or_init(|| Runtime::new().expect("a runtime can be made"));
+    Some(network.spawn(Proxy::before(protocol, server.port())).await.expect("the proxy starts"))
 }
 
 pub(crate) struct OnMemory(MemoryProcessedLog);
