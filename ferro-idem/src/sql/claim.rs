@@ -87,7 +87,7 @@ impl<D: SqlDatabase> SqlLog<D> {
 impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         self.core.claim_sql().await?;
-        let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease) };
+        let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease), rounds: 0 };
         let mut attempt = Attempt::First;
         if self.has_group_commit {
             let session = || Session::for_batches(&self.core);

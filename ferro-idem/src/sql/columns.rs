@@ -28,6 +28,11 @@ pub struct Traps {
     /// Triggers, rules, row-level security or other unique keys: a row that did not go in is no proof that the event
     /// exists, and a row that went in is no proof that it stays. Each answer is looked up again.
     pub(super) verifies: bool,
+    /// A pooler takes prepared statements apart.
+    pub(super) has_pooler: bool,
     /// Why no log can be kept in the table as it is, each with what fixes it.
     pub(super) refusals: Vec<String>,
+    /// Settings under which a crash loses marks, each with what fixes it. The application may want them, so only a
+    /// check reports them.
+    pub(super) weaknesses: Vec<String>,
 }

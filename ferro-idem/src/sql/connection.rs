@@ -48,6 +48,11 @@ impl<D: Dialect> PooledConnection<D> {
         }
     }
 
+    /// Moves the connection out. What is left must not be used after that.
+    pub(super) fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
     pub(super) fn into_inner(mut self) -> Option<PoolConnection<D>> {
         self.0.take()
     }

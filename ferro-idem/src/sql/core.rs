@@ -16,7 +16,8 @@ use super::abandoned::Abandoned;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::connection::{self, PooledConnection};
 use super::dialect::Dialect;
-use super::fault::Fault;
+use super::fault::{Cause, Fault};
+use super::pooler::{Pinned, UnknownPooler};
 use super::table::TableName;
 use super::table_check;
 use super::unmark_queue::UnmarkQueue;
@@ -34,6 +35,10 @@ const MAX_SHARED_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Core<D: Dialect> {
     pool: Pool<D>,
     table: TableName,
+    /// Each request is sent in a transaction of its own.
+    has_pooler: bool,
+    /// Whether a pooler was seen that nobody told of.
+    unknown_pooler: UnknownPooler,
     abandoned: Abandoned,
     /// Set by the first call that finds a plain table. After an upgrade marks still work with it, because the
     /// new columns have defaults. Requests that read or delete rows have to know of claims, so they look at
@@ -78,11 +83,28 @@ impl<D: Dialect> Core<D> {
             waiting_detached: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
             pool,
             table,
+            has_pooler: false,
+            unknown_pooler: UnknownPooler::default(),
             plain: OnceLock::new(),
             full: OnceLock::new(),
             last_look: Mutex::new(None),
             unmark_queue: UnmarkQueue::default(),
         }
+    }
+
+    /// The same over another table.
+    pub(super) fn with_table(&self, table: TableName) -> Self {
+        Self { has_pooler: self.has_pooler, ..Self::new(self.pool.clone(), table) }
+    }
+
+    /// The same behind a pooler that gives each transaction another session of the server.
+    #[cfg(feature = "postgres")]
+    pub(super) fn behind_pooler(&self) -> Self {
+        Self { has_pooler: true, ..Self::new(self.pool.clone(), self.table.clone()) }
+    }
+
+    pub(super) fn has_pooler(&self) -> bool {
+        self.has_pooler
     }
 
     pub(super) fn pool(&self) -> &Pool<D> {
@@ -110,6 +132,7 @@ impl<D: Dialect> Core<D> {
 
     /// The statements for marks. Only the first call looks at the table.
     pub(super) async fn mark_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        self.refuse_unknown_pooler()?;
         match self.full.get().or_else(|| self.plain.get()) {
             Some(compiled) => Ok(compiled),
             None => self.recent_sql().await,
@@ -118,6 +141,7 @@ impl<D: Dialect> Core<D> {
 
     /// The statements for the table as it was a second ago, or is now. Calls at once share one look.
     pub(super) async fn recent_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        self.refuse_unknown_pooler()?;
         if let Some(compiled) = self.full.get() {
             return Ok(compiled);
         }
@@ -141,6 +165,7 @@ impl<D: Dialect> Core<D> {
 
     /// The statements for the table as it is now. A plain table is looked at again.
     pub(super) async fn current_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        self.refuse_unknown_pooler()?;
         if let Some(compiled) = self.full.get() {
             return Ok(compiled);
         }
@@ -160,6 +185,7 @@ impl<D: Dialect> Core<D> {
 
     /// The statements for claims, which need the full table.
     pub(super) async fn claim_sql(&self) -> Result<&CompiledSql<D>, Error> {
+        self.refuse_unknown_pooler()?;
         if let Some(compiled) = self.full.get() {
             return Ok(compiled);
         }
@@ -172,12 +198,12 @@ impl<D: Dialect> Core<D> {
     }
 
     fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
-        let level = table_check::schema_level_of::<D>(&self.table, found)?;
         table_check::refuse_traps(traps)?;
+        let level = table_check::schema_level_of::<D>(&self.table, found)?;
         Ok(self.slot(level).get_or_init(|| CompiledSql {
             level,
             verifies: traps.verifies,
-            statements: D::statements(&self.pool, &self.table, level, traps.verifies),
+            statements: D::statements(&self.pool, &self.table, level, traps),
         }))
     }
 
@@ -194,11 +220,7 @@ impl<D: Dialect> Core<D> {
             let (fault, source) = match self.connect(&attempts, false).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
-                    let look = async {
-                        let found = D::look_at_table(&mut connection, &self.table).await?;
-                        let traps = D::look_for_traps(&mut connection, &self.table).await?;
-                        Ok((found, traps))
-                    };
+                    let look = self.look_by(&mut connection);
                     match attempts.attempt(D::ANSWERS_WITHIN, look).await {
                         Ok(Ok(found)) => return Ok(found),
                         Ok(Err(error)) => self.failed(error),
@@ -215,6 +237,31 @@ impl<D: Dialect> Core<D> {
         }
     }
 
+    async fn look_by(
+        &self,
+        connection: &mut PooledConnection<D>,
+    ) -> Result<(Vec<FoundColumn>, Traps), sqlx::Error> {
+        if !self.has_pooler && self.unknown_pooler.look(&self.pool, connection).await? {
+            let traps = Traps { refusals: vec![D::POOLER.to_owned()], ..Traps::default() };
+            return Ok((Vec::new(), traps));
+        }
+        let mut pinned = Pinned::begin(connection, self.has_pooler).await?;
+        let found = D::look_at_table(pinned.connection(), &self.table).await?;
+        let mut traps = D::look_for_traps(pinned.connection(), &self.table).await?;
+        traps.has_pooler = self.has_pooler;
+        pinned.end(true).await?;
+        Ok((found, traps))
+    }
+
+    /// Refuses all calls alike once a pooler was seen, and not only those that it hurts by chance.
+    fn refuse_unknown_pooler(&self) -> Result<(), Error> {
+        if !self.unknown_pooler.is_seen() {
+            return Ok(());
+        }
+        let traps = Traps { refusals: vec![D::POOLER.to_owned()], ..Traps::default() };
+        table_check::refuse_traps(&traps)
+    }
+
     /// Finds everything that is wrong with the table at once.
     pub(super) async fn check(&self) -> Result<(), Error> {
         let (found, traps) = self.look_at_table().await?;
@@ -227,6 +274,7 @@ impl<D: Dialect> Core<D> {
             Err(other) => return Err(other),
         }
         problems.extend(traps.refusals);
+        problems.extend(traps.weaknesses);
         for statement in rights {
             let mut connection =
                 connection::acquire(&self.pool).await.map_err(|error| self.explained(CHECK, error))?;
@@ -254,7 +302,18 @@ impl<D: Dialect> Core<D> {
         drop(connection);
         match self.look_at_table().await {
             Ok((found, _)) if !found.is_empty() => Ok(()),
-            _ => Err(self.explained(OPERATION, error)),
+            _ => {
+                let mut fault = self.fault_of(&error);
+                if fault.cause == Cause::Rights {
+                    fault.advice = format!(
+                        "the database user may not create a table: GRANT it CREATE on the schema (PostgreSQL) or \
+                         database (MySQL), or let your migrations run\n{}",
+                        self.table.in_statement(D::SCHEMA)
+                    )
+                    .into();
+                }
+                Err(fault.of(OPERATION, error))
+            }
         }
     }
 
@@ -302,7 +361,11 @@ impl<D: Dialect> Core<D> {
     }
 
     pub(super) fn fault_of(&self, error: &sqlx::Error) -> Fault {
-        D::fault_of(error, &self.table)
+        let fault = D::fault_of(error, &self.table);
+        if fault.cause == Cause::Pooler && !self.has_pooler {
+            self.unknown_pooler.see();
+        }
+        fault
     }
 
     pub(super) fn failed(&self, error: sqlx::Error) -> Failed {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use sqlx::{Database, Pool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
-use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PageEnd};
+use super::event_state::{
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd,
+};
 use super::fault::Fault;
 use super::table::TableName;
 use crate::owner::Owner;
@@ -51,18 +53,26 @@ pub trait Dialect: Database + sealed::Sealed {
     /// statement that met it may wait for a locked row after that.
     const SERVER_DEADLINE: Duration;
 
+    /// What to do if a pooler stands between. Empty if there are none that matter.
+    const POOLER: &'static str = "";
+
+    /// Which session of the server a connection leads to.
+    fn session_of(connection: &mut Self::Connection) -> impl QueryFuture<i32> {
+        let _ = connection;
+        std::future::ready(Ok(0))
+    }
+
     /// The quote around names.
     const QUOTE: char;
 
     /// The statements, written out for one table.
     type Statements: Send + Sync + 'static;
 
-    /// `verifies`: see [`Traps`].
     fn statements(
         pool: &Pool<Self>,
         table: &TableName,
         level: SchemaLevel,
-        verifies: bool,
+        traps: &Traps,
     ) -> Self::Statements;
 
     /// Runs statements without parameters, in one message.
@@ -147,13 +157,24 @@ pub trait Dialect: Database + sealed::Sealed {
         mark: &Mark,
     ) -> impl QueryFuture<bool>;
 
-    /// Whether the mark exists, inside the transaction that made it.
-    fn is_marked(
+    /// Begins a transaction, in one message.
+    const BEGIN: &'static str;
+
+    /// Where the mark is that this transaction made. A body can end its transaction by a statement of its own, or by
+    /// one that commits by itself.
+    fn own_mark(
         connection: &mut Self::Connection,
         statements: &Self::Statements,
         event_id: &str,
         owner: Owner,
-    ) -> impl QueryFuture<bool>;
+    ) -> impl QueryFuture<OwnMark>;
+
+    /// Releases an event that a transaction took over and committed too early.
+    fn give_back(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        mark: &Mark,
+    ) -> impl QueryFuture<()>;
 
     /// The meaning of a refusal, decided by its code, never by its message.
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault;

@@ -27,6 +27,8 @@ impl Mark {
 pub struct NewClaim {
     pub(super) mark: Mark,
     pub(super) lease_millis: i64,
+    /// How often the claim failed in a batch although its event was free.
+    pub(super) rounds: u32,
 }
 
 /// A claim that one call holds.
@@ -50,6 +52,16 @@ pub enum ClaimStep {
 }
 
 impl ClaimStep {
+    /// Whether the step changes a row of this state that has the claim's owner and token. If it does and the row is
+    /// still as it was, something keeps changes out.
+    pub(super) fn changes(self, state: i64) -> bool {
+        match self {
+            ClaimStep::Renew | ClaimStep::Withdraw => state == 0,
+            ClaimStep::Complete => matches!(state, 0 | 1),
+            ClaimStep::Release => matches!(state, 0 | 2),
+        }
+    }
+
     /// For error messages, to be read after "could not".
     pub(super) fn operation(self) -> &'static str {
         match self {
@@ -102,6 +114,17 @@ pub enum MarkedIn<L> {
     RowExists(L),
     /// Another transaction has the event.
     Locked,
+}
+
+/// Where the mark of a transaction is, before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnMark {
+    /// In the transaction that made it.
+    Held,
+    /// In the table: the transaction was committed, and what was written since then is not part of it.
+    Committed,
+    /// Nowhere: the transaction was rolled back.
+    Gone,
 }
 
 /// The state of an event.

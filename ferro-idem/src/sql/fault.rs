@@ -15,9 +15,20 @@ pub struct Fault {
     pub(super) advice: Cow<'static, str>,
     /// The error may be about one event of several in the statement. The others could go through without it.
     pub(super) is_about_one_event: bool,
+    pub(super) cause: Cause,
+}
+
+/// What stands behind an error, if somebody acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Other,
     /// The connection leads to a server that cannot be written. It must not go back into the pool: a new one may lead
     /// to the new primary.
-    pub(super) closes_connection: bool,
+    ReadOnly,
+    /// The user lacks a right.
+    Rights,
+    /// Another client has prepared a statement in what should be a session of our own.
+    Pooler,
 }
 
 impl Fault {
@@ -108,6 +119,14 @@ impl Fault {
         )
     }
 
+    /// The body has ended its own transaction. `of_mark` says where the mark is.
+    pub(super) fn committed_early(of_mark: &str) -> Self {
+        Self::permanent(format!(
+            "the transaction was committed before its end, by a statement of the body that commits by itself (COMMIT, in \
+             MySQL also TRUNCATE, CREATE, ALTER, DROP, LOCK TABLES): keep such statements out of the body. {of_mark}"
+        ))
+    }
+
     /// The answer did not come in time.
     pub(super) fn late() -> Self {
         Self::unanswered(
@@ -130,15 +149,22 @@ impl Fault {
     }
 
     fn of_kind(kind: FaultKind, advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, advice: advice.into(), is_about_one_event: false, closes_connection: false }
+        Self { kind, advice: advice.into(), is_about_one_event: false, cause: Cause::Other }
     }
 
     /// The server was the primary, or is none.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) fn read_only() -> Self {
         let advice = "the server is read-only, as a replica or after a failover: connect to the primary, by a name or \
-                      a proxy that follows it";
-        Self { closes_connection: true, ..Self::passing(advice) }
+                      a proxy that follows it. Or the session is, by `default_transaction_read_only` or SET SESSION \
+                      .. TRANSACTION READ ONLY: take that off the pool's connections";
+        Self { cause: Cause::ReadOnly, ..Self::passing(advice) }
+    }
+
+    /// The user lacks a right on the table.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn no_rights(advice: String) -> Self {
+        Self { cause: Cause::Rights, ..Self::permanent(advice) }
     }
 
     /// A log cannot be kept in this table.

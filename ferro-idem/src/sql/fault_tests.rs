@@ -98,8 +98,11 @@ fn each_code_of_postgresql_says_what_to_do() {
         (&["3D000"], Permanent, false, "no such database"),
         (&["42501"], Permanent, false, "GRANT SELECT"),
         (&["42P01", "42703", "42P10"], Permanent, false, "CREATE TABLE"),
-        (&["0A000", "26000"], Passing, false, "the table was changed"),
-        (&["08006", "08P01"], Unanswered, false, "was lost"),
+        (&["0A000"], Passing, false, "the table was changed"),
+        (&["26000"], Passing, false, "behind_transaction_pooler"),
+        (&["42P05"], Permanent, false, "behind_transaction_pooler"),
+        (&["08006"], Unanswered, false, "was lost"),
+        (&["08P01"], Unanswered, false, "behind_transaction_pooler"),
         (&["22001", "23502"], Permanent, true, "does not take the event"),
         (&["XX000", ""], Permanent, true, "PostgreSQL refused the statement"),
     ] {

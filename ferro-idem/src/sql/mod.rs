@@ -20,6 +20,7 @@ mod group;
 mod many;
 mod mark;
 mod pooled_transaction;
+mod pooler;
 mod purge;
 mod request;
 mod session;
@@ -134,7 +135,7 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// [`InvalidTableName`] if the name is not letters, digits and `_`, or is over 63 bytes. The schema is named by
     /// [`with_schema`](Self::with_schema).
     pub fn with_table(self, name: &str) -> Result<Self, InvalidTableName> {
-        let core = Core::new(self.core.pool().clone(), self.core.table().with_name(name)?);
+        let core = self.core.with_table(self.core.table().with_name(name)?);
         Ok(Self { has_group_commit: self.has_group_commit, ..Self::over(core) })
     }
 
@@ -146,7 +147,7 @@ impl<D: SqlDatabase> SqlLog<D> {
     ///
     /// [`InvalidTableName`] if the schema's name is not letters, digits and `_`, or is over 63 bytes.
     pub fn with_schema(self, schema: &str) -> Result<Self, InvalidTableName> {
-        let core = Core::new(self.core.pool().clone(), self.core.table().with_schema(schema)?);
+        let core = self.core.with_table(self.core.table().with_schema(schema)?);
         Ok(Self { has_group_commit: self.has_group_commit, ..Self::over(core) })
     }
 

@@ -1,7 +1,9 @@
 //! A transaction on a connection of the pool that gives its place back when its server is gone.
 
+use std::mem;
 use std::ops::{Deref, DerefMut};
 
+use sqlx_core::sql_str::SqlStr;
 use sqlx_core::transaction::TransactionManager;
 
 use super::connection::PooledConnection;
@@ -23,9 +25,19 @@ impl<D: Dialect> PooledTransaction<D> {
     /// Cancel safe: a connection whose transaction may have begun is not returned to the pool.
     pub(super) async fn begin(connection: PooledConnection<D>) -> Result<Self, sqlx::Error> {
         let mut begun = Self { connection, is_open: true, is_answered: false };
-        D::TransactionManager::begin(&mut begun.connection, None).await?;
+        let statement = (D::BEGIN != "BEGIN").then(|| SqlStr::from_static(D::BEGIN));
+        D::TransactionManager::begin(&mut begun.connection, statement).await?;
         begun.is_answered = true;
         Ok(begun)
+    }
+
+    /// Moves the transaction out, so that dropping what is left does nothing.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            connection: self.connection.take(),
+            is_open: mem::replace(&mut self.is_open, false),
+            is_answered: mem::replace(&mut self.is_answered, true),
+        }
     }
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {

@@ -11,7 +11,8 @@ use super::columns::SchemaLevel;
 use super::connection::{PooledConnection, close_dead_later};
 use super::core::{CompiledSql, Core, Failed};
 use super::dialect::Dialect;
-use super::fault::Fault;
+use super::fault::{Cause, Fault};
+use super::pooler::Pinned;
 use super::request::Request;
 use crate::error::Error;
 use crate::retry::{Attempt, Attempts, FaultKind};
@@ -95,7 +96,12 @@ impl<D: Dialect> Session<D> {
                 match self.connection(&attempts, request.is_sent_without_callers()).await {
                     Err(failed) => failed,
                     Ok(mut connection) => {
-                        let sent = request.send(&mut connection, &sql.statements, attempt);
+                        let sent = async {
+                            let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await?;
+                            let answer = request.send(pinned.connection(), &sql.statements, attempt).await;
+                            let ended = pinned.end(answer.is_ok()).await;
+                            answer.and_then(|answer| ended.map(|()| answer))
+                        };
                         match attempts.attempt(self.answers_within(request.events()), sent).await {
                             Ok(Ok(answer)) => {
                                 self.keep(connection);
@@ -115,7 +121,7 @@ impl<D: Dialect> Session<D> {
                             }
                             Ok(Err(error)) => {
                                 let failed = self.core.failed(error);
-                                if failed.0.closes_connection {
+                                if failed.0.cause == Cause::ReadOnly {
                                     connection.close();
                                 } else if self.goes_on_with_parts(&failed.0, request.events()) {
                                     self.keep(connection);

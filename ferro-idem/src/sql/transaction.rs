@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
+use tokio::runtime::Handle;
 
 use super::SqlLog;
 use super::columns::SchemaLevel;
 use super::core::{CompiledSql, Core};
 use super::dialect::SqlDatabase;
-use super::event_state::{EventState, Mark, MarkedIn};
+use super::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use super::fault::Fault;
 use super::pooled_transaction::PooledTransaction;
 use crate::detach_on_drop::DetachOnDrop;
@@ -21,7 +22,7 @@ use crate::event::EventRef;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempts, DEADLINE, FaultKind, answer_within};
-use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
+use crate::transaction::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
 
 /// When a delivery should come again if another transaction has its event. How long that transaction takes
 /// is not known.
@@ -39,11 +40,19 @@ const ROLL_BACK: &str = "roll the event back";
 pub struct SqlTransaction<D: SqlDatabase> {
     transaction: PooledTransaction<D>,
     core: Arc<Core<D>>,
-    /// The event that this transaction marked.
-    mark: Option<(Arc<str>, Owner, SchemaLevel)>,
+    /// The event that this transaction marked. `None` after its end.
+    made: Option<MadeMark>,
     /// Declared after the transaction, so that it is dropped when the rollback is on its way. Only then may
     /// the next delivery try.
     lock: Option<D::EventLock>,
+}
+
+struct MadeMark {
+    mark: Mark,
+    /// One from before an upgrade has no owner.
+    level: SchemaLevel,
+    /// The event had a row before.
+    is_taken_over: bool,
 }
 
 impl<D: SqlDatabase> SqlTransaction<D> {
@@ -73,14 +82,22 @@ impl<D: SqlDatabase> SqlTransaction<D> {
                     return Ok(MarkOutcome::InProgress { retry_after: left });
                 }
                 Some(EventState::Free) | None => {
-                    // Another transaction has the event, or another delivery claimed it a moment ago.
-                    if self.lock.is_none() || !D::take_over(&mut self.transaction, statements, mark).await? {
+                    // Another transaction has the event.
+                    if self.lock.is_none() {
+                        return Ok(MarkOutcome::InProgress { retry_after: RETRY_AFTER });
+                    }
+                    if !D::take_over(&mut self.transaction, statements, mark).await? {
+                        // Another delivery claimed it a moment ago, or something keeps the row as it is.
+                        let states = D::look(&mut self.transaction, statements, &[&mark.id]).await?;
+                        if sql.verifies && matches!(states.first(), Some(EventState::Free)) {
+                            return Err(sqlx::Error::RowNotFound);
+                        }
                         return Ok(MarkOutcome::InProgress { retry_after: RETRY_AFTER });
                     }
                 }
             }
         }
-        self.mark = Some((Arc::clone(&mark.id), mark.owner, sql.level));
+        self.made = Some(MadeMark { mark: mark.clone(), level: sql.level, is_taken_over: has_row });
         Ok(MarkOutcome::First)
     }
 
@@ -88,19 +105,26 @@ impl<D: SqlDatabase> SqlTransaction<D> {
     /// future leaves no half of it.
     async fn restart(&mut self) -> Result<(), sqlx::Error> {
         self.lock = None;
-        D::run(&mut self.transaction, "ROLLBACK; BEGIN".to_owned()).await
+        D::run(&mut self.transaction, format!("ROLLBACK; {}", D::BEGIN)).await
     }
 
-    /// Whether the mark still exists. A database may have rolled back by itself: after a deadlock, on a full
-    /// disk, in PostgreSQL after any statement that failed. If the body ignored that error, a commit would
-    /// report an event as processed that left no trace.
-    async fn holds_its_mark(&mut self) -> Result<bool, Error> {
-        let Some((event_id, owner, level)) = &self.mark else { return Ok(true) };
-        // The level that the mark was made at: one from before an upgrade has no owner.
-        let Some(sql) = self.core.compiled(*level) else { return Ok(false) };
-        D::is_marked(&mut self.transaction, &sql.statements, event_id, *owner)
-            .await
-            .map_err(|error| self.core.explained(COMMIT, error))
+    /// Moves everything but the mark out, so that dropping what is left does nothing.
+    fn take(&mut self) -> Self {
+        Self {
+            transaction: self.transaction.take(),
+            core: Arc::clone(&self.core),
+            made: None,
+            lock: self.lock.take(),
+        }
+    }
+
+    /// Where the mark is. A database may have rolled back by itself: after a deadlock, on a full disk, in PostgreSQL
+    /// after any statement that failed. If the body ignored that error, a commit would report an event as processed
+    /// that left no trace. And a body may have committed, so that a rollback would leave its mark behind.
+    async fn own_mark(&mut self, made: Option<&MadeMark>) -> Result<OwnMark, sqlx::Error> {
+        let Some(MadeMark { mark, level, .. }) = made else { return Ok(OwnMark::Held) };
+        let Some(sql) = self.core.compiled(*level) else { return Ok(OwnMark::Gone) };
+        D::own_mark(&mut self.transaction, &sql.statements, &mark.id, mark.owner).await
     }
 
     /// A lost answer leaves open whether the transaction was committed. The next delivery finds the mark, or
@@ -108,25 +132,91 @@ impl<D: SqlDatabase> SqlTransaction<D> {
     async fn commit(mut self) -> Result<(), Error> {
         let limit = D::ANSWERS_WITHIN.map(|_| DEADLINE);
         let committing = async move {
-            if !self.holds_its_mark().await? {
-                return Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"));
+            let made = self.made.take();
+            let own_mark = self.own_mark(made.as_ref()).await;
+            match own_mark.map_err(|error| self.core.explained(COMMIT, error))? {
+                OwnMark::Held => {
+                    let committed = self.transaction.take().commit().await;
+                    drop(self.lock.take());
+                    committed.map_err(|error| self.core.fault_of(&error).of_commit(COMMIT, error))
+                }
+                OwnMark::Gone => {
+                    Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"))
+                }
+                OwnMark::Committed => {
+                    // The rest belongs to what is committed already.
+                    self.end_by("COMMIT").await;
+                    Err(Fault::committed_early(
+                        "All of its effects are kept, and so is the mark: the next delivery is a duplicate",
+                    )
+                    .of(COMMIT, CommittedEarly))
+                }
             }
-            let Self { transaction, core, lock, .. } = self;
-            let committed = transaction.commit().await;
-            drop(lock);
-            committed.map_err(|error| core.fault_of(&error).of_commit(COMMIT, error))
         };
         answered_once(COMMIT, limit, committing).await
     }
 
-    async fn roll_back(self) -> Result<(), Error> {
-        let Self { transaction, core, lock, .. } = self;
-        let rolling_back = async {
-            let rolled_back = transaction.roll_back().await;
-            drop(lock);
-            rolled_back.map_err(|error| core.explained(ROLL_BACK, error))
+    /// `made` is apart, so that no rollback begins another one when it is dropped.
+    async fn roll_back(mut self, made: Option<MadeMark>) -> Result<(), Error> {
+        let rolling_back = async move {
+            // In a transaction that failed nothing can be read, and it is still the same.
+            let own_mark = self.own_mark(made.as_ref()).await.unwrap_or(OwnMark::Held);
+            let Some(made) = made.filter(|_| own_mark == OwnMark::Committed) else {
+                let rolled_back = self.transaction.take().roll_back().await;
+                drop(self.lock.take());
+                return match rolled_back {
+                    // The driver finds no transaction to roll back.
+                    Err(_) if own_mark == OwnMark::Gone => Ok(()),
+                    rolled_back => rolled_back.map_err(|error| self.core.explained(ROLL_BACK, error)),
+                };
+            };
+            drop(D::run(&mut self.transaction, "ROLLBACK".to_owned()).await);
+            let of_mark = self.take_mark_back(&made).await;
+            self.end_by("ROLLBACK").await;
+            Err(Fault::committed_early(of_mark).of(ROLL_BACK, CommittedEarly))
         };
         answered_once(ROLL_BACK, D::ANSWERS_WITHIN, rolling_back).await
+    }
+
+    /// Says what became of the mark.
+    async fn take_mark_back(&mut self, MadeMark { mark, level, is_taken_over }: &MadeMark) -> &'static str {
+        const STAYS: &str = "A part of its effects is kept, and the mark as well: look what is missing, and delete the \
+                             event's row to let it run again";
+        let Some(sql) = self.core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
+            return STAYS;
+        };
+        let taken_back = if *is_taken_over {
+            D::give_back(&mut self.transaction, &sql.statements, mark).await
+        } else {
+            D::unmark(&mut self.transaction, &sql.statements, &[mark]).await
+        };
+        match taken_back {
+            Ok(()) => {
+                "A part of its effects is kept. The mark was taken back, so that the next delivery runs all of it"
+            }
+            Err(_) => STAYS,
+        }
+    }
+
+    /// Ends what the body left open. The driver believes that its transaction is still open, so that it gets one to
+    /// roll back.
+    async fn end_by(&mut self, statement: &str) {
+        drop(D::run(&mut self.transaction, statement.to_owned()).await);
+        drop(D::run(&mut self.transaction, "BEGIN".to_owned()).await);
+        drop(self.transaction.take().roll_back().await);
+        drop(self.lock.take());
+    }
+}
+
+/// A transaction that nobody ended: the handler panicked, or its client hung up.
+impl<D: SqlDatabase> Drop for SqlTransaction<D> {
+    fn drop(&mut self) {
+        if let Some(made) = self.made.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let ended = self.take();
+            runtime.spawn(async move { drop(ended.roll_back(Some(made)).await) });
+        }
     }
 }
 
@@ -182,7 +272,7 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
                         let begin = answer_within(limit, PooledTransaction::begin(connection));
                         match DetachOnDrop::new(begin).await {
                             Ok(Ok(transaction)) => {
-                                return Ok(SqlTransaction { transaction, core, mark: None, lock: None });
+                                return Ok(SqlTransaction { transaction, core, made: None, lock: None });
                             }
                             Ok(Err(error)) => core.failed(error),
                             Err(late) => (Fault::no_connection(), BoxDynError::from(late)),
@@ -226,8 +316,9 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
         Box::pin(transaction.commit())
     }
 
-    fn rollback(transaction: SqlTransaction<D>) -> Detached<()> {
-        Box::pin(transaction.roll_back())
+    fn rollback(mut transaction: SqlTransaction<D>) -> Detached<()> {
+        let made = transaction.made.take();
+        Box::pin(transaction.roll_back(made))
     }
 
     fn store_id(&self) -> StoreId {

@@ -111,6 +111,19 @@ pub trait TransactionalLog: Send + Sync {
     }
 }
 
+/// The source of an error: what a transaction was to keep together is not together.
+///
+/// Private, so that only the logs of this crate report it.
+#[derive(Debug, thiserror::Error)]
+#[error("the body ended its transaction itself")]
+pub(crate) struct CommittedEarly;
+
+impl CommittedEarly {
+    fn is_source_of(error: &Error) -> bool {
+        std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Self>)
+    }
+}
+
 /// The result of a mark inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkOutcome {

@@ -5,7 +5,7 @@ use std::ops::DerefMut;
 use std::panic::Location;
 use std::pin::Pin;
 
-use super::{Detached, MarkOutcome, TransactionalLog};
+use super::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -126,10 +126,15 @@ impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
             committed
         } else {
             end.running.delivery.released("the handler's reply was not a success", None);
-            // If the rollback fails, the reply is a failure in any case, and the server never commits the
-            // transaction.
-            drop(DetachOnDrop::new(rollback(transaction)).await);
-            Ok(())
+            match DetachOnDrop::new(rollback(transaction)).await {
+                Err(error) if CommittedEarly::is_source_of(&error) => {
+                    end.running.delivery.failed(&error);
+                    Err(error)
+                }
+                // If the rollback fails, the reply is a failure in any case, and the server never commits the
+                // transaction.
+                _ => Ok(()),
+            }
         }
     }
 }

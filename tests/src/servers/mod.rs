@@ -3,6 +3,7 @@
 
 mod folder;
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod redis;
@@ -10,6 +11,7 @@ mod redis_cluster;
 
 pub use folder::Folder;
 pub use mariadb::MariaDb;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use process::{Server, spawn_until_killed};
 pub use redis::Redis;

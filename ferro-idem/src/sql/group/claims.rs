@@ -7,10 +7,15 @@ use std::time::Duration;
 use super::batch::{Batch, Follower, Leftover, answer_with_error};
 use super::{BatchAnswer, BatchRequest, max_unpolled};
 use crate::claim::ClaimOutcome;
+use crate::retry::Attempt;
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{Claimed, EventState, NewClaim};
 use crate::sql::request::{ClaimEvents, LookAtEvents};
 use crate::sql::session::{RequestFailed, Session};
+
+/// How often a claim meets an event that is freed at the same moment. Then it is sent alone, which has a bound and says
+/// what is wrong if a trigger keeps the row as it is.
+const MAX_ROUNDS: u32 = 4;
 
 type ClaimBatch = Batch<NewClaim, ClaimOutcome>;
 type ClaimFollower = Follower<NewClaim, ClaimOutcome>;
@@ -89,10 +94,14 @@ async fn tell_states<D: Dialect>(
         Err(failed) => return fail_or_search(session, others, Vec::new(), failed),
     };
     let mut waiting = Vec::new();
-    for follower in others.take() {
+    for mut follower in others.take() {
         match states.get(&follower.request.mark.id).and_then(|state| state.as_outcome()) {
             Some(outcome) => follower.tell_all(|| BatchAnswer::Answer(outcome)),
-            None => waiting.push(follower),
+            None if follower.request.rounds < MAX_ROUNDS => {
+                follower.request.rounds += 1;
+                waiting.push(follower);
+            }
+            None => follower.tell_all(|| BatchAnswer::Alone(Attempt::First)),
         }
     }
     Leftover::waiting(waiting)

@@ -1,7 +1,7 @@
 //! The columns that a table has, whether they tell ids apart, and its keys and engine.
 
-use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Row};
 
 use crate::sql::columns::{FoundColumn, Traps};
 use crate::sql::table::TableName;
@@ -24,7 +24,8 @@ GROUP BY index_name HAVING COUNT(*) = 1 AND MAX(sub_part) IS NULL) AS SIGNED),
 CAST(EXISTS (SELECT 1 FROM information_schema.tables AS t
 JOIN information_schema.engines AS e ON e.engine = t.engine AND e.transactions = 'YES'
 WHERE t.table_schema = DATABASE() AND t.table_name = ?) AS SIGNED)
-FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
+FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?
+LIMIT 4096";
 
 pub(super) async fn of(
     connection: &mut MySqlConnection,
@@ -47,6 +48,9 @@ pub(super) async fn of(
 
 const TRAPS: &str = "\
 SELECT CAST(@@SESSION.autocommit AS SIGNED),
+  CAST(@@SESSION.completion_type <> 'NO_CHAIN' AS SIGNED),
+  CAST(@@SESSION.unique_checks AS SIGNED),
+  CAST(@@SESSION.sql_select_limit < 4096 AS SIGNED),
   CAST(EXISTS (
     SELECT 1 FROM information_schema.triggers
     WHERE event_object_schema = DATABASE() AND event_object_table = ?
@@ -60,25 +64,48 @@ SELECT CAST(@@SESSION.autocommit AS SIGNED),
     WHERE table_schema = DATABASE() AND table_name = ?)";
 
 pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
-    let (autocommit, verifies, kind): (i64, i64, Option<String>) =
+    type Found = (i64, i64, i64, i64, i64, Option<String>);
+    let (autocommit, is_chained, unique_checks, is_limited, verifies, kind): Found =
         sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
             .bind(table.as_str())
             .bind(table.as_str())
             .bind(table.as_str())
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await?;
-    let mut refusals = Vec::new();
-    if autocommit == 0 {
-        refusals.push(
-            "the connection has `autocommit = 0`, so that no mark would be committed: leave it on (see the pool's \
-             `after_connect` and the server's `init_connect`)"
-                .to_owned(),
-        );
-    }
+    let settings = [
+        (autocommit == 0, "`autocommit = 0`, so that no mark would be committed", "leave it on"),
+        (is_chained == 1, "a `completion_type`, so that a mark may not be committed", "leave it at NO_CHAIN"),
+        (unique_checks == 0, "`unique_checks = 0`, so that an event may be first twice", "leave it on"),
+        (is_limited == 1, "a `sql_select_limit`, which hides rows", "leave it at its default"),
+    ];
+    let mut refusals: Vec<String> = settings
+        .into_iter()
+        .filter(|(is_set, ..)| *is_set)
+        .map(|(_, setting, advice)| {
+            format!(
+                "the connection has {setting}: {advice} (see the pool's `after_connect` and the server's `init_connect`)"
+            )
+        })
+        .collect();
     if kind.as_deref() == Some("VIEW") {
         refusals.push(format!("`{table}` is a view, not a table: name the table itself"));
+    } else if is_temporary(connection, table).await? {
+        refusals.push(format!(
+            "the table `{table}` is temporary, so each connection has one of its own: create a permanent one"
+        ));
     }
-    Ok(Traps { verifies: verifies == 1, refusals })
+    Ok(Traps { verifies: verifies == 1, refusals, ..Traps::default() })
+}
+
+/// A temporary table hides the one that the catalogue describes.
+async fn is_temporary(connection: &mut MySqlConnection, table: &TableName) -> Result<bool, sqlx::Error> {
+    let show = sqlx::raw_sql(AssertSqlSafe(table.in_statement("SHOW CREATE TABLE stripe_processed_events")));
+    match show.fetch_optional(connection).await {
+        Ok(Some(row)) => Ok(row.try_get_unchecked::<Vec<u8>, _>(1)?.starts_with(b"CREATE TEMPORARY")),
+        // There is none, or this user may not see it.
+        Ok(None) | Err(sqlx::Error::Database(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A statement over the catalogue, for the table's own schema. Its name is safe to format into SQL.

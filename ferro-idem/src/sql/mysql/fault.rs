@@ -43,13 +43,17 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
         }
         // --read-only, a transaction of a session that is read-only, read-only mode.
         Some(1290 | 1792 | 1836) => Fault::read_only(),
-        Some(1044 | 1045) => {
+        Some(1045) => {
             Fault::permanent("the server refused the user or the password: check the pool's options")
         }
+        Some(1044) => Fault::no_rights(
+            "the database user may not use this database: check the pool's options, or GRANT it the rights"
+                .to_owned(),
+        ),
         Some(1049) => {
             Fault::permanent("there is no such database: create it, or name another one in the URL")
         }
-        Some(1142 | 1143) => Fault::permanent(format!(
+        Some(1142 | 1143) => Fault::no_rights(format!(
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
         Some(1054 | 1146) => Fault::of_missing(table, SCHEMA),
@@ -62,6 +66,11 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
 /// Whether the row is there already.
 pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
     number_of(error) == Some(DUPLICATE_ENTRY)
+}
+
+/// Whether there is no savepoint of this name: its transaction has ended.
+pub(super) fn has_no_savepoint(error: &sqlx::Error) -> bool {
+    number_of(error) == Some(1305)
 }
 
 /// Whether another transaction has the row.
@@ -95,7 +104,8 @@ mod tests {
             (&[1040, 1203], Passing, false, "no connection left"),
             (&[1021, 1114], Permanent, false, "disk is full"),
             (&[1290, 1792, 1836], Passing, false, "read-only"),
-            (&[1044, 1045], Permanent, false, "the user or the password"),
+            (&[1044], Permanent, false, "may not use this database"),
+            (&[1045], Permanent, false, "the user or the password"),
             (&[1049], Permanent, false, "no such database"),
             (&[1142, 1143], Permanent, false, "GRANT SELECT"),
             (&[1054, 1146], Permanent, false, "CREATE TABLE"),

@@ -3,6 +3,7 @@
 mod columns;
 mod deadline;
 mod fault;
+mod insert;
 mod owned;
 mod statements;
 
@@ -12,12 +13,14 @@ use std::time::Duration;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
+use self::insert::insert;
 use self::owned::{owners_of, verified};
 use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
+    token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -49,6 +52,10 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// A deadlock in the body rolls the whole transaction back, and what the body writes after that is committed
 /// at once. So return the error. If a body ignores it, the delivery is answered with
 /// [`Error::Store`](crate::Error::Store).
+///
+/// TRUNCATE, LOCK TABLES, CREATE, ALTER and other DDL commit by themselves: keep them out of the body. A body that ends
+/// its transaction is answered with [`Error::Store`](crate::Error::Store). If its reply is a failure, a part of its
+/// effects stays, and the mark is taken back.
 ///
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
 /// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
@@ -89,8 +96,8 @@ impl Dialect for MySql {
 
     type Statements = Statements;
 
-    fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
-        Statements::new(table, level, verifies)
+    fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
+        Statements::new(table, level, traps.verifies)
     }
 
     async fn run(connection: &mut MySqlConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -215,7 +222,7 @@ impl Dialect for MySql {
         // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
         let updated = update.bind(deadline).execute(&mut *connection).await;
         let found = deadline::checked(updated, &statements.clock)?.rows_affected();
-        if held.len() == 1 {
+        if held.len() == 1 && !statements.verifies {
             return Ok(vec![found == 1]);
         }
         let settled = match step {
@@ -225,13 +232,20 @@ impl Dialect for MySql {
         };
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
         let is_settled = |one: &&HeldClaim| {
-            let row = owners.get(&*one.id);
-            row.is_some_and(|row| match step {
-                ClaimStep::Withdraw => row.owner.is_none() && row.token == one.token - 1,
-                _ => row.is_of(one.owner) && row.token == one.token,
-            } && row.state == settled)
+            let Some(row) = owners.get(&*one.id) else { return Ok(false) };
+            let is_held = row.is_of(one.owner) && row.token == one.token;
+            let is_settled = row.state == settled
+                && match step {
+                    ClaimStep::Withdraw => row.owner.is_none() && row.token == one.token - 1,
+                    _ => is_held,
+                };
+            // A claim that was not changed is lost, unless its row is still as it was.
+            if statements.verifies && !is_settled && is_held && step.changes(row.state) {
+                return Err(sqlx::Error::RowNotFound);
+            }
+            Ok(is_settled)
         };
-        Ok(held.iter().map(is_settled).collect())
+        held.iter().map(is_settled).collect()
     }
 
     /// READ COMMITTED for this one delete: under REPEATABLE READ it would lock the gaps that new events
@@ -320,20 +334,41 @@ impl Dialect for MySql {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
             .bind(bytes(mark.owner))
             .bind(mark.id.as_bytes())
-            .execute(connection)
+            .execute(&mut *connection)
             .await?;
-        Ok(taken.rows_affected() == 1)
+        let is_taken = taken.rows_affected() == 1;
+        Ok(is_taken && verified(connection, statements, mark, true).await?)
     }
 
-    async fn is_marked(
+    const BEGIN: &'static str = "BEGIN; SAVEPOINT ferro_idem";
+
+    /// The savepoint ends with its transaction.
+    async fn own_mark(
         connection: &mut MySqlConnection,
         statements: &Statements,
         event_id: &str,
         owner: Owner,
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<OwnMark, sqlx::Error> {
+        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem").execute(&mut *connection).await {
+            Ok(_) => return Ok(OwnMark::Held),
+            Err(error) if fault::has_no_savepoint(&error) => {}
+            Err(error) => return Err(error),
+        }
+        // If the body locked tables, no other table can be read.
+        sqlx::raw_sql("UNLOCK TABLES").execute(&mut *connection).await?;
         let own =
             sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id.as_bytes()).bind(bytes(owner));
-        Ok(own.fetch_optional(connection).await?.is_some())
+        let is_marked = own.fetch_optional(connection).await?.is_some();
+        Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
+    }
+
+    async fn give_back(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let given_back = sqlx::query(AssertSqlSafe(statements.give_back.clone()));
+        given_back.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
     }
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
@@ -347,26 +382,6 @@ const IS_LOGGED_IN_STATEMENTS: &str =
 const CLAIMED: i64 = 0;
 const PROCESSED: i64 = 1;
 const RELEASED: i64 = 2;
-
-async fn insert(
-    connection: &mut MySqlConnection,
-    statements: &Statements,
-    text: &std::sync::Arc<str>,
-    deadline: Option<i64>,
-    mark: &Mark,
-) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query(AssertSqlSafe(text.clone()));
-    let insert = match deadline {
-        Some(deadline) => insert.bind(deadline),
-        None => insert,
-    };
-    let insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type);
-    let insert = match statements.level {
-        SchemaLevel::Full => insert.bind(bytes(mark.owner)),
-        SchemaLevel::Plain => insert,
-    };
-    insert.execute(connection).await.map(drop)
-}
 
 fn bytes(owner: Owner) -> Vec<u8> {
     owner.as_bytes().to_vec()

@@ -206,6 +206,10 @@ const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND 
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ? AND ? IS NOT NULL";
 
+const GIVE_BACK: &str = "\
+UPDATE stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
+WHERE event_id = ? AND owner = ? AND state = 1";
+
 const TYPE_OF_RECEIVED_AT: &str = "\
 SELECT CAST(data_type AS CHAR)
 FROM information_schema.columns
@@ -247,6 +251,7 @@ pub struct Statements {
     pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
+    pub(super) give_back: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
 }
@@ -302,6 +307,7 @@ impl Statements {
             unmark: shared(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
+            give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
             delete_page: written(delete_page),
         }

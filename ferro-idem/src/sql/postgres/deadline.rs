@@ -1,5 +1,6 @@
 //! The deadline of a statement, by this database's clock.
 
+use sqlx::Row;
 use sqlx::postgres::PgConnection;
 
 use super::fault;
@@ -9,7 +10,8 @@ use crate::sql::deadline;
 const READ_CLOCK: &str = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint";
 
 pub(super) async fn of(connection: &mut PgConnection, clock: &ServerClock) -> Result<i64, sqlx::Error> {
-    deadline::of(clock, sqlx::query_scalar(READ_CLOCK).fetch_one(connection)).await
+    let read = async { sqlx::raw_sql(READ_CLOCK).fetch_one(connection).await?.try_get(0) };
+    deadline::of(clock, read).await
 }
 
 pub(super) fn checked<T>(answer: Result<T, sqlx::Error>, clock: &ServerClock) -> Result<T, sqlx::Error> {

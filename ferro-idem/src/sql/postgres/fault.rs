@@ -4,7 +4,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{Database, Postgres};
 
 use super::statements::SCHEMA;
-use crate::sql::fault::Fault;
+use crate::sql::fault::{Cause, Fault};
 use crate::sql::table::TableName;
 
 /// What [`BOUNDS`](super::statements) fails with: "invalid argument for width bucket function".
@@ -14,6 +14,13 @@ const TOO_LATE: &str = "2201G";
 pub(super) fn is_too_late(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|refusal| refusal.code().as_deref() == Some(TOO_LATE))
 }
+
+pub(super) const POOLER: &str = "a pooler in transaction mode, such as PgBouncer, stands between, and takes prepared \
+    statements apart: use `PostgresLog::behind_transaction_pooler()`, or the pooler's session mode";
+
+const LOST_OR_POOLER: &str = "the connection to the database was lost, see that the server runs. Or a pooler in \
+    transaction mode, such as PgBouncer, takes prepared statements apart: see \
+    `PostgresLog::behind_transaction_pooler()`";
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let code = refusal.code().unwrap_or_default();
@@ -44,7 +51,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
             Fault::permanent("the server refused the user or the password: check the pool's options")
         }
         "3D000" => Fault::permanent("there is no such database: create it, or name another one in the URL"),
-        "42501" => Fault::permanent(format!(
+        "42501" => Fault::no_rights(format!(
             "the database user may not use the table (if it has row-level security, CREATE POLICY for the user as \
              well): GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
@@ -59,7 +66,12 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
              between statements",
         ),
         // A prepared statement from before a migration.
-        "0A000" | "26000" => Fault::passing("the table was changed while the application ran"),
+        "0A000" => Fault::passing("the table was changed while the application ran"),
+        // A prepared statement that exists already, that does not exist, or that is another one.
+        "42P05" => Fault { cause: Cause::Pooler, ..Fault::permanent(POOLER) },
+        "26000" => Fault::passing(POOLER),
+        // That as well, and PgBouncer's own word for a server that is gone.
+        "08P01" => Fault::unanswered(LOST_OR_POOLER),
         other if other.starts_with("08") => {
             Fault::unanswered("the connection to the database was lost, see that the server runs")
         }

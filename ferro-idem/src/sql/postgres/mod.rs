@@ -3,6 +3,8 @@
 mod columns;
 mod deadline;
 mod fault;
+mod owned;
+mod pooler;
 mod statements;
 
 use std::borrow::Cow;
@@ -13,14 +15,15 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
+use self::owned::{changed, found, verified};
 use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
-    token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
+    are_in, token_of,
 };
-use super::fault::{Fault, RowChanged};
+use super::fault::Fault;
 use super::table::TableName;
 use super::{SqlLog, SqlTransaction};
 use crate::owner::Owner;
@@ -77,12 +80,19 @@ impl Dialect for Postgres {
         "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
     const SERVER_DEADLINE: Duration = ANSWER_WITHIN.saturating_mul(2);
+    const POOLER: &'static str = fault::POOLER;
+
+    async fn session_of(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+        // In one message, which no pooler takes apart.
+        sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?.try_get(0)
+    }
+
     const QUOTE: char = '"';
 
     type Statements = Statements;
 
-    fn statements(_: &PgPool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
-        Statements::new(table, level, verifies)
+    fn statements(_: &PgPool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
+        Statements::new(table, level, traps)
     }
 
     async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -112,7 +122,9 @@ impl Dialect for Postgres {
     ) -> Result<Vec<bool>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([mark], Attempt::First) = (marks, attempt) {
-            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone())).bind(deadline);
+            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()))
+                .persistent(statements.persists)
+                .bind(deadline);
             let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
             let inserted = deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
             return verified(connection, statements, marks, vec![inserted.rows_affected() == 1]).await;
@@ -120,6 +132,7 @@ impl Dialect for Postgres {
         let text = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
         let marked = sqlx::query_scalar(AssertSqlSafe(text.clone()))
+            .persistent(statements.persists)
             .bind(deadline)
             .bind(&events.ids)
             .bind(&events.types)
@@ -139,6 +152,7 @@ impl Dialect for Postgres {
         let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([claim], Attempt::First) = (claims, attempt) {
             let token = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
+                .persistent(statements.persists)
                 .bind(deadline)
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
@@ -195,6 +209,7 @@ impl Dialect for Postgres {
         let [for_one, for_many] = statements.update_claims(step);
         if let ([one], Attempt::First) = (held, attempt) {
             let update = sqlx::query(AssertSqlSafe(for_one.clone()))
+                .persistent(statements.persists)
                 .bind(deadline)
                 .bind(&*one.id)
                 .bind(uuid(one.owner))
@@ -203,8 +218,8 @@ impl Dialect for Postgres {
                 ClaimStep::Renew => update.bind(one.lease_millis),
                 ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
             };
-            let updated = deadline::checked(update.execute(connection).await, &statements.clock)?;
-            return Ok(vec![updated.rows_affected() == 1]);
+            let updated = deadline::checked(update.execute(&mut *connection).await, &statements.clock)?;
+            return changed(connection, statements, step, held, vec![updated.rows_affected() == 1]).await;
         }
         let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
         let update = sqlx::query_scalar(AssertSqlSafe(for_many.clone()))
@@ -217,8 +232,9 @@ impl Dialect for Postgres {
             ClaimStep::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
             ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
         };
-        let settled: Vec<String> = deadline::checked(update.fetch_all(connection).await, &statements.clock)?;
-        Ok(are_in(&settled, ids.into_iter()))
+        let settled: Vec<String> =
+            deadline::checked(update.fetch_all(&mut *connection).await, &statements.clock)?;
+        changed(connection, statements, step, held, are_in(&settled, ids.into_iter())).await
     }
 
     async fn purge_page(
@@ -229,12 +245,14 @@ impl Dialect for Postgres {
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
         let after = String::from_utf8_lossy(after);
         let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
+            .persistent(statements.persists)
             .bind(&*after)
             .bind(PURGE_PAGE)
             .fetch_one(&mut *connection)
             .await?;
         let Some(end) = end else { return Ok(None) };
         let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
+            .persistent(statements.persists)
             .bind(&*after)
             .bind(&end)
             .bind(older_than)
@@ -252,13 +270,14 @@ impl Dialect for Postgres {
         mark: &Mark,
     ) -> Result<MarkedIn<()>, sqlx::Error> {
         let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
+            .persistent(statements.persists)
             .bind(format!("ferro-idem:{}", mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {
             return Ok(MarkedIn::Locked);
         }
-        let insert = sqlx::query(AssertSqlSafe(statements.mark_in.clone()));
+        let insert = sqlx::query(AssertSqlSafe(statements.mark_in.clone())).persistent(statements.persists);
         let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
         let is_first = insert.execute(&mut *connection).await?.rows_affected() == 1;
         let is_first = verified(connection, statements, &[mark], vec![is_first]).await?.contains(&true);
@@ -281,6 +300,7 @@ impl Dialect for Postgres {
         mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
         let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
+            .persistent(statements.persists)
             .bind(&*mark.id)
             .bind(uuid(mark.owner))
             .execute(connection)
@@ -288,69 +308,38 @@ impl Dialect for Postgres {
         Ok(taken.rows_affected() == 1)
     }
 
-    async fn is_marked(
+    const BEGIN: &'static str = "BEGIN";
+
+    async fn own_mark(
         connection: &mut PgConnection,
         statements: &Statements,
         event_id: &str,
         owner: Owner,
-    ) -> Result<bool, sqlx::Error> {
-        let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id).bind(uuid(owner));
-        Ok(own.fetch_optional(connection).await?.is_some())
+    ) -> Result<OwnMark, sqlx::Error> {
+        let own = sqlx::query_scalar(AssertSqlSafe(statements.own.clone()))
+            .persistent(statements.persists)
+            .bind(event_id)
+            .bind(uuid(owner));
+        Ok(match own.fetch_optional(connection).await? {
+            Some(true) => OwnMark::Held,
+            Some(false) => OwnMark::Committed,
+            None => OwnMark::Gone,
+        })
+    }
+
+    async fn give_back(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let given_back =
+            sqlx::query(AssertSqlSafe(statements.give_back.clone())).persistent(statements.persists);
+        given_back.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
     }
-}
-
-/// Looks the rows up that a mark's statement spoke of, if the table may keep them out or change them. An event
-/// without a row is neither new nor a duplicate.
-async fn verified(
-    connection: &mut PgConnection,
-    statements: &Statements,
-    marks: &[&Mark],
-    marked: Vec<bool>,
-) -> Result<Vec<bool>, sqlx::Error> {
-    if !statements.verifies {
-        return Ok(marked);
-    }
-    let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
-    let verified = |(mark, is_marked): (&&Mark, bool)| {
-        let owner = owners.get(&*mark.id).ok_or(sqlx::Error::RowNotFound)?;
-        // The rows of a plain table do not tell who made them.
-        let is_own = owner.map_or(is_marked, |owner| owner == uuid(mark.owner));
-        if is_marked && !is_own { Err(RowChanged.into()) } else { Ok(is_own) }
-    };
-    marks.iter().zip(marked).map(verified).collect()
-}
-
-/// The same for claims: an event that could not be claimed has to have a row.
-async fn found(
-    connection: &mut PgConnection,
-    statements: &Statements,
-    claims: &[&NewClaim],
-    outcomes: Vec<Claimed>,
-) -> Result<Vec<Claimed>, sqlx::Error> {
-    if statements.verifies {
-        let owners = owners_of(connection, statements, claims.iter().map(|claim| &*claim.mark.id)).await?;
-        if !claims.iter().all(|claim| owners.contains_key(&*claim.mark.id)) {
-            return Err(sqlx::Error::RowNotFound);
-        }
-    }
-    Ok(outcomes)
-}
-
-async fn owners_of(
-    connection: &mut PgConnection,
-    statements: &Statements,
-    ids: impl Iterator<Item = &str>,
-) -> Result<HashMap<String, Option<Uuid>>, sqlx::Error> {
-    let rows: Vec<(String, Option<Uuid>)> = sqlx::query_as(AssertSqlSafe(statements.owners.clone()))
-        .persistent(PLANNED_ONCE)
-        .bind(ids.collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.into_iter().collect())
 }
 
 /// Events as the arrays that the statements take.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::server_clock::ServerClock;
-use crate::sql::columns::SchemaLevel;
+use crate::sql::columns::{SchemaLevel, Traps};
 use crate::sql::event_state::ClaimStep;
 use crate::sql::table::TableName;
 
@@ -152,6 +152,10 @@ SELECT event_id::text, owner FROM stripe_processed_events WHERE event_id = ANY($
 const OWNERS_PLAIN: &str = "\
 SELECT event_id::text, NULL::uuid FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
 
+/// The state of a claim's row, if the claim still has it.
+const HELD: &str = "\
+SELECT state::bigint FROM stripe_processed_events WHERE event_id = $1 AND owner = $2 AND fencing_token = $3";
+
 /// Every row of a plain table is processed.
 const LOOK_PLAIN: &str = "\
 SELECT event_id::text, 1::bigint, NULL::bigint
@@ -242,10 +246,19 @@ DELETE FROM stripe_processed_events AS e
 USING patience, unnest($1::text[], $2::uuid[]) AS b (id, owner)
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.state = 1 AND e.fencing_token = 0";
 
-const OWN: &str = "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
+const GIVE_BACK: &str = "\
+UPDATE stripe_processed_events SET state = 2, updated_at = clock_timestamp()
+WHERE event_id = $1 AND owner = $2 AND state = 1";
 
-const OWN_PLAIN: &str =
-    "SELECT true FROM stripe_processed_events WHERE event_id = $1 AND $2::uuid IS NOT NULL";
+/// Whether the row was written by the transaction that this statement is in. `txid_current` counts on where a row's
+/// 32 bits begin again.
+const OWN: &str = "\
+SELECT xmin::text = (txid_current() % 4294967296)::text
+FROM stripe_processed_events WHERE event_id = $1 AND owner = $2";
+
+const OWN_PLAIN: &str = "\
+SELECT xmin::text = (txid_current() % 4294967296)::text
+FROM stripe_processed_events WHERE event_id = $1 AND $2::uuid IS NOT NULL";
 
 const PAGE_END: &str = "\
 SELECT max(event_id)::text
@@ -265,7 +278,10 @@ WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '
 pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
     pub(super) verifies: bool,
+    /// Whether the server keeps prepared statements from one request to the next.
+    pub(super) persists: bool,
     pub(super) owners: Arc<str>,
+    pub(super) held: Arc<str>,
     /// What the server's clock showed last.
     pub(super) clock: ServerClock,
     pub(super) mark_one: Arc<str>,
@@ -283,12 +299,13 @@ pub struct Statements {
     pub(super) unmark: Arc<str>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
+    pub(super) give_back: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
+    pub(super) fn new(table: &TableName, level: SchemaLevel, traps: &Traps) -> Self {
         let written = |statement: &str| {
             let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
             let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
@@ -304,8 +321,10 @@ impl Statements {
             }
         };
         Self {
-            verifies,
+            verifies: traps.verifies,
+            persists: !traps.has_pooler,
             owners: written(owners),
+            held: written(HELD),
             clock: ServerClock::default(),
             mark_one: written(mark_one),
             mark_in: written(mark_in),
@@ -322,6 +341,7 @@ impl Statements {
             unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),
+            give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
             delete_page: written(delete_page),
         }

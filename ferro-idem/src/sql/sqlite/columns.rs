@@ -50,24 +50,50 @@ COMMIT;"
 /// Triggers, other unique keys, and columns with an ON CONFLICT clause of their own: each can keep a row out without
 /// an error.
 const TRAPS: &str = "\
-SELECT (SELECT type FROM sqlite_master WHERE name = ?1 AND type IN ('table', 'view')),
+SELECT (SELECT type FROM sqlite_master WHERE lower(name) = lower(?1) AND type IN ('table', 'view')),
   EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?1))
+    OR EXISTS (SELECT 1 FROM sqlite_temp_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?1))
     OR EXISTS (SELECT 1 FROM sqlite_master WHERE lower(name) = lower(?1) AND upper(sql) LIKE '%CONFLICT%')
-    OR (SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\") > 1";
+    OR (SELECT count(*) FROM pragma_index_list(?1) WHERE \"unique\") > 1,
+  EXISTS (SELECT 1 FROM sqlite_temp_master WHERE lower(name) = lower(?1) AND type IN ('table', 'view')),
+  COALESCE((SELECT file FROM pragma_database_list WHERE lower(name) = lower(?2)), '') <> ''";
 
 pub(super) async fn traps(
     connection: &mut SqliteConnection,
     table: &TableName,
 ) -> Result<Traps, sqlx::Error> {
-    let (kind, verifies): (Option<String>, bool) = sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
-        .bind(table.as_str())
-        .fetch_one(connection)
-        .await?;
-    let refusals = match kind.as_deref() {
-        Some("view") => vec![format!("`{table}` is a view, not a table: name the table itself")],
-        _ => Vec::new(),
-    };
-    Ok(Traps { verifies, refusals })
+    let schema = table.schema().unwrap_or("main");
+    let (kind, verifies, is_hidden, is_on_disk): (Option<String>, bool, bool, bool) =
+        sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
+            .bind(table.as_str())
+            .bind(schema)
+            .fetch_one(&mut *connection)
+            .await?;
+    let setting = |name: &str| AssertSqlSafe(format!("PRAGMA \"{schema}\".{name}"));
+    let journal: String = sqlx::query_scalar(setting("journal_mode")).fetch_one(&mut *connection).await?;
+    let synchronous: i64 = sqlx::query_scalar(setting("synchronous")).fetch_one(&mut *connection).await?;
+    let mut refusals = Vec::new();
+    let mut weaknesses = Vec::new();
+    if schema.eq_ignore_ascii_case("temp") || (table.schema().is_none() && is_hidden) {
+        refusals.push(format!(
+            "the table `{table}` is temporary, so each connection has one of its own: create a permanent one"
+        ));
+    } else if kind.as_deref() == Some("view") {
+        refusals.push(format!("`{table}` is a view, not a table: name the table itself"));
+    }
+    if journal.eq_ignore_ascii_case("off") {
+        refusals.push("`journal_mode` is OFF, so that nothing can be rolled back: use WAL".to_owned());
+    } else if is_on_disk && journal.eq_ignore_ascii_case("memory") {
+        weaknesses
+            .push("`journal_mode` is MEMORY, so that a crash may leave a damaged file: use WAL".to_owned());
+    }
+    if is_on_disk && synchronous < 2 {
+        weaknesses.push(
+            "`synchronous` is OFF or NORMAL, so that a power cut loses marks that were acknowledged: use FULL"
+                .to_owned(),
+        );
+    }
+    Ok(Traps { verifies, refusals, weaknesses, ..Traps::default() })
 }
 
 /// A statement over the catalogue, for the table's own schema. Its name is safe to format into SQL.

@@ -24,7 +24,7 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         ),
         8 => Fault::permanent(
             "the database is read-only: let this process write to the file and to the folder around it, \
-             where SQLite keeps its log",
+             where SQLite keeps its log. Or the connection is, by `PRAGMA query_only` or `mode=ro`",
         ),
         11 => Fault::permanent("the database file is damaged: restore it from a backup"),
         13 => Fault::permanent("the disk is full: make room, and the next delivery goes through"),

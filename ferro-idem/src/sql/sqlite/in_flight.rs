@@ -20,7 +20,11 @@ static ALL: LazyLock<Mutex<HashMap<Table, Weak<Events>>>> = LazyLock::new(Mutex:
 pub(super) struct InFlight(Arc<Events>);
 
 impl InFlight {
+    /// A database without a file is one per connection: it shares its name with others, and nothing else.
     pub(super) fn of(file: &Path, table: &str) -> Self {
+        if file.as_os_str().is_empty() || file.as_os_str() == ":memory:" {
+            return Self(Arc::default());
+        }
         let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let mut all = locked(&ALL);
         all.retain(|_, events| events.strong_count() > 0);

@@ -18,8 +18,8 @@ use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, PURGE_PAGE, PageEnd, are_in,
-    token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
+    are_in, token_of,
 };
 use super::fault::{Fault, RowChanged};
 use super::table::TableName;
@@ -98,9 +98,9 @@ impl Dialect for Sqlite {
 
     type Statements = Statements;
 
-    fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel, verifies: bool) -> Statements {
+    fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
         let in_flight = InFlight::of(pool.connect_options().get_filename(), &table.to_string());
-        Statements::new(table, level, in_flight, verifies)
+        Statements::new(table, level, in_flight, traps.verifies)
     }
 
     async fn run(connection: &mut SqliteConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -225,8 +225,22 @@ impl Dialect for Sqlite {
                 .bind(one.token)
                 .bind(one.lease_millis);
         }
-        let settled: Vec<String> = update.fetch_all(connection).await?;
-        Ok(are_in(&settled, held.iter().map(|one| &*one.id)))
+        let settled: Vec<String> = update.fetch_all(&mut *connection).await?;
+        let changed = are_in(&settled, held.iter().map(|one| &*one.id));
+        if statements.verifies {
+            // A claim that was not changed is lost, unless its row is still as it was.
+            for (one, _) in held.iter().zip(&changed).filter(|(_, is_changed)| !**is_changed) {
+                let state = sqlx::query_scalar(AssertSqlSafe(statements.held.clone()))
+                    .bind(&*one.id)
+                    .bind(one.owner.as_bytes().as_slice())
+                    .bind(one.token);
+                let state: Option<i64> = state.fetch_optional(&mut *connection).await?;
+                if state.is_some_and(|state| step.changes(state)) {
+                    return Err(sqlx::Error::RowNotFound);
+                }
+            }
+        }
+        Ok(changed)
     }
 
     async fn purge_page(
@@ -261,7 +275,9 @@ impl Dialect for Sqlite {
         mark: &Mark,
     ) -> Result<MarkedIn<EventLock>, sqlx::Error> {
         let Some(lock) = statements.in_flight.lock(&mark.id) else { return Ok(MarkedIn::Locked) };
-        let is_first = Self::mark(connection, statements, &[mark], Attempt::First).await?.contains(&true);
+        let is_first =
+            Self::mark(&mut *connection, statements, &[mark], Attempt::First).await?.contains(&true);
+        sqlx::raw_sql("SAVEPOINT ferro_idem").execute(connection).await?;
         Ok(if is_first { MarkedIn::Marked(lock) } else { MarkedIn::RowExists(lock) })
     }
 
@@ -278,18 +294,37 @@ impl Dialect for Sqlite {
         Ok(taken.rows_affected() == 1)
     }
 
-    async fn is_marked(
+    const BEGIN: &'static str = "BEGIN";
+
+    /// The savepoint ends with its transaction.
+    async fn own_mark(
         connection: &mut SqliteConnection,
         statements: &Statements,
         event_id: &str,
         owner: Owner,
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<OwnMark, sqlx::Error> {
+        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem").execute(&mut *connection).await {
+            Ok(_) => return Ok(OwnMark::Held),
+            // There is none.
+            Err(sqlx::Error::Database(_)) => {}
+            Err(error) => return Err(error),
+        }
         let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id);
         let own = match statements.level {
             SchemaLevel::Full => own.bind(owner.as_bytes().to_vec()),
             SchemaLevel::Plain => own,
         };
-        Ok(own.fetch_optional(connection).await?.is_some())
+        let is_marked = own.fetch_optional(connection).await?.is_some();
+        Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
+    }
+
+    async fn give_back(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let given_back = sqlx::query(AssertSqlSafe(statements.give_back.clone()));
+        given_back.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
     }
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {

@@ -137,6 +137,10 @@ const UNMARK: Many = Many {
 WHERE (event_id, owner) IN (SELECT id, owner FROM b) AND state = 1 AND fencing_token = 0",
 };
 
+/// The state of a claim's row, if the claim still has it.
+const HELD: &str =
+    "SELECT state FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2 AND fencing_token = ?3";
+
 /// No row if the event has none.
 const IS_OWN: &str = "SELECT owner IS ?2 FROM stripe_processed_events WHERE event_id = ?1";
 
@@ -145,6 +149,10 @@ const IS_OWN_PLAIN: &str = "SELECT ?2 IS NULL FROM stripe_processed_events WHERE
 const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND owner = ?2";
 
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1";
+
+const GIVE_BACK: &str = "\
+UPDATE stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
+WHERE event_id = ?1 AND owner = ?2 AND state = 1";
 
 const PAGE_END: &str = "\
 SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events
@@ -181,6 +189,7 @@ pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
     pub(super) verifies: bool,
     pub(super) is_own: Arc<str>,
+    pub(super) held: Arc<str>,
     pub(super) mark: Many<String>,
     pub(super) mark_again: Many<String>,
     pub(super) claim: Many<String>,
@@ -192,6 +201,7 @@ pub struct Statements {
     pub(super) unmark: Many<String>,
     pub(super) take_over: Arc<str>,
     pub(super) own: Arc<str>,
+    pub(super) give_back: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
 }
@@ -211,6 +221,7 @@ impl Statements {
                 SchemaLevel::Full => IS_OWN,
                 SchemaLevel::Plain => IS_OWN_PLAIN,
             }),
+            held: written(HELD),
             mark: mark.of(table),
             mark_again: MARK_AGAIN.of(table),
             claim: CLAIM.of(table),
@@ -222,6 +233,7 @@ impl Statements {
             unmark: UNMARK.of(table),
             take_over: written(TAKE_OVER),
             own: written(own),
+            give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
             delete_page: written(&delete_page.replace("{received}", RECEIVED)),
         }
