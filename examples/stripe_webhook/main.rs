@@ -28,6 +28,8 @@
 //! The dashboard's "Send test webhook" always sends the same event id, so its second test is a duplicate; see
 //! `StripeEvent::is_dashboard_test`. `stripe trigger` sends a new id each time.
 //!
+//! A second sender, GitHub, has the same log at `/github`, with a `scope` and the secret from `GITHUB_WEBHOOK_SECRET`.
+//!
 //! Copy `server`. `events`, `deliveries` and `storm` play Stripe, `mishaps` makes bodies fail on purpose, and `ledger`
 //! compares the answers with the database.
 
@@ -48,6 +50,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ferro_idem::SqliteLog;
+use ferro_idem::sender::github::GithubWebhook;
 use ferro_idem::stripe::StripeWebhook;
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::net::TcpListener;
@@ -90,7 +93,9 @@ async fn main() -> ExitCode {
 async fn open(database: &Path, webhook: StripeWebhook, mishaps: Mishaps) -> Result<App, Box<dyn Error>> {
     let log = SqliteLog::open(database).await?;
     sqlx::raw_sql(PAYMENTS).execute(log.pool()).await?;
-    Ok(App { log, webhook, mishaps })
+    // Without a secret, deliveries to /github are refused.
+    let github = GithubWebhook::new(env::var("GITHUB_WEBHOOK_SECRET").unwrap_or_default());
+    Ok(App { log, webhook, github, mishaps })
 }
 
 /// Serves the real Stripe until Ctrl-C. Deliveries that have arrived by then are answered.

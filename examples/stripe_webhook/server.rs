@@ -8,6 +8,7 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use ferro_idem::sender::github::{GithubEvent, GithubWebhook};
 use ferro_idem::stripe::{StripeEvent, StripeWebhook};
 use ferro_idem::{SqliteLog, idempotent_webhook};
 use serde_json::Value;
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS payments (
 pub(crate) struct App {
     pub(crate) log: SqliteLog,
     pub(crate) webhook: StripeWebhook,
+    pub(crate) github: GithubWebhook,
     /// Only for the storm. Leave it out of a copy.
     pub(crate) mishaps: Mishaps,
 }
@@ -39,8 +41,25 @@ impl FromRef<App> for StripeWebhook {
     }
 }
 
+impl FromRef<App> for GithubWebhook {
+    fn from_ref(app: &App) -> Self {
+        app.github.clone()
+    }
+}
+
 pub(crate) fn router(app: App) -> Router {
-    Router::new().route("/webhook", post(on_event)).with_state(app)
+    Router::new().route("/webhook", post(on_event)).route("/github", post(on_github)).with_state(app)
+}
+
+/// A second sender on the same log. Its `scope` keeps its ids apart from Stripe's.
+#[idempotent_webhook(log = app.log, scope = "github", transaction(tx))]
+async fn on_github(State(app): State<App>, event: GithubEvent) -> Result<StatusCode, AppError> {
+    sqlx::query("INSERT INTO payments (event_id, event_type) VALUES (?, ?)")
+        .bind(event.id())
+        .bind(event.event_type())
+        .execute(&mut *tx)
+        .await?;
+    Ok(StatusCode::CREATED)
 }
 
 /// `event` is verified before the log is asked, and the body does not run for a duplicate.

@@ -66,6 +66,37 @@ async fn an_effect_of_a_forgery_is_found() {
     assert!(!ledger.balances());
 }
 
+#[tokio::test]
+async fn one_id_of_two_senders_is_two_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let webhook = StripeWebhook::new("whsec_canary");
+    let app = open(&folder.path().join("two.db"), webhook.clone(), Mishaps::default()).await.unwrap();
+    let github = GithubWebhook::new("canary");
+    let app = App { github: github.clone(), ..app };
+    let pool = app.log.pool().clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, router(app)).into_future());
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = r#"{"id":"evt_1","type":"invoice.paid"}"#;
+    let stripe_signature = webhook.sign(body.as_bytes(), std::time::SystemTime::now()).unwrap();
+    let github_signature = github.sign(body.as_bytes()).unwrap();
+    for expected in [201, 200] {
+        let stripe = client.post(format!("{url}/webhook")).header("Stripe-Signature", &stripe_signature);
+        let github = client
+            .post(format!("{url}/github"))
+            .header("X-Hub-Signature-256", &github_signature)
+            .header("X-GitHub-Delivery", "evt_1")
+            .header("X-GitHub-Event", "push");
+        for request in [stripe, github] {
+            assert_eq!(request.body(body).send().await.unwrap().status(), expected);
+        }
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(&pool).await.unwrap();
+    assert_eq!(rows, 2, "one effect for each sender");
+}
+
 #[test]
 fn events_are_the_same_in_every_run() {
     let events = events::events(EVENTS);
