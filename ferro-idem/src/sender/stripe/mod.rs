@@ -1,11 +1,12 @@
 //! Stripe's deliveries: the signature and the event's envelope.
 //!
+//! The id (`id` of the body) is under the signature, which covers the whole body. Stripe asks for a quick answer, before
+//! any work that could time out, and delivers again for up to three days until the endpoint answers 2xx, and for 30 days
+//! by hand (<https://docs.stripe.com/webhooks#automatic-retries>).
+//!
 //! Verify first, then fence: anybody who can make the fence see an id of their choice can make the real event
 //! look like a duplicate. A [`StripeEvent`] from [`StripeWebhook::verify`] has been verified. Over axum it is an
 //! extractor, and the handler sees nothing else.
-//!
-//! Stripe signs the whole body, so the id is under the signature. It delivers again for up to three days until
-//! the endpoint answers 2xx, and for 30 days by hand (<https://docs.stripe.com/webhooks#automatic-retries>).
 //!
 //! # The dashboard's test event
 //!
