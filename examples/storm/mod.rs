@@ -35,7 +35,7 @@ pub(crate) struct Request {
 }
 
 /// The endpoint's answers, one count for each delivery.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Answers {
     first: usize,
     duplicates: usize,

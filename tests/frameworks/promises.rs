@@ -22,7 +22,7 @@ macro_rules! on_each_framework {
             $(#[tokio::test]
             async fn $promise() {
                 let shop = super::Shop::new();
-                super::$promise(&shop, &super::on_actix::serve(shop.clone()).await).await;
+                super::$promise(&shop, &super::on_actix::serve(shop.clone())).await;
             })*
         }
 
@@ -162,8 +162,8 @@ async fn a_forgery_is_a_400_without_a_reason_and_takes_no_mark(shop: &Shop, serv
     let opened = body("opened");
     let right = github_headers(&shop.github, "d-1", &opened);
     let other_secret = github_headers(&GithubWebhook::new("guessed"), "d-1", &opened);
-    let cases: [(&str, Vec<(&str, String)>, &str); 5] = [
-        ("no headers", vec![], &opened),
+    let cases = [
+        ("no headers", vec![], opened.as_str()),
         ("another secret", other_secret.to_vec(), &opened),
         ("another body", right.to_vec(), "{}"),
         ("headers twice", [right.clone(), right.clone()].concat(), &opened),
@@ -230,7 +230,7 @@ async fn an_event_without_a_valid_id_is_400(shop: &Shop, server: &Server) {
 
 #[tokio::test]
 async fn an_application_without_the_sender_answers_500() {
-    for server in [on_actix::serve(Shop::new()).await, on_poem::serve(Shop::new()).await] {
+    for server in [on_actix::serve(Shop::new()), on_poem::serve(Shop::new()).await] {
         let reply = server.post("/no_sender", &[], "{}").await;
         assert_eq!((reply.status, reply.text.as_str()), (500, ""));
     }
@@ -241,7 +241,7 @@ async fn an_application_without_the_sender_answers_500() {
 async fn a_body_of_2_mb_is_read_unless_the_application_sets_a_limit() {
     const MAX: usize = 2 * 1024 * 1024;
     let shop = Shop::new();
-    for server in [on_actix::serve(shop.clone()).await, on_poem::serve(shop.clone()).await] {
+    for server in [on_actix::serve(shop.clone()), on_poem::serve(shop.clone()).await] {
         for (length, status) in [(MAX + 1, 413), (MAX, 201)] {
             let body = format!(r#"{{"action":"{}"}}"#, "x".repeat(length - body("").len()));
             let id = format!("d-{}", shop.ran());
