@@ -12,6 +12,10 @@ pub const MIN_LEASE: Duration = Duration::from_millis(500);
 pub(crate) const MAX_LEASE: Duration = Duration::from_hours(365 * 24);
 
 /// Checks at compile time whether a constant lease is long enough to be renewed.
+///
+/// # Panics
+///
+/// If it is too short: while the handler is compiled, because the lease is a constant.
 pub const fn checked_lease(lease: Duration) -> Duration {
     assert!(
         lease.as_nanos() >= MIN_LEASE.as_nanos(),

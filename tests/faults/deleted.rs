@@ -118,7 +118,7 @@ async fn mariadb_claims_an_event_whose_row_was_deleted() {
 async fn postgres_marks_an_event_again_after_its_row_was_deleted() {
     let marked = Marked::<OnPostgres>::new(OnPostgres::TRIGGER).await;
     let mut transaction = marked.log.begin().await.unwrap();
-    let mark = marked.log.try_mark_in(&mut transaction, EventRef::new("evt_1").unwrap());
+    let mark = Box::pin(marked.log.try_mark_in(&mut transaction, EventRef::new("evt_1").unwrap()));
     let outcome = marked.deleted_before(OnPostgres::LOOK, mark).await.unwrap();
     assert_eq!(outcome, MarkOutcome::First);
     PostgresLog::commit(transaction).await.unwrap();

@@ -193,7 +193,6 @@ pub(crate) mod on_actix {
 
     handlers!(HttpResponse, shop => Data<Shop>, shop);
 
-    #[expect(clippy::unused_async, reason = "handlers are async")]
     async fn no_sender(_event: StripeEvent) -> HttpResponse {
         HttpResponse::Ok().finish()
     }

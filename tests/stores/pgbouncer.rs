@@ -19,8 +19,8 @@ async fn pools(pooler: &PgBouncer, url: &str, cached: usize) -> (PgPool, PgPool)
     let direct = PgPoolOptions::new().max_connections(2).connect(url).await.unwrap();
     let options: PgConnectOptions = pooler.url(url.rsplit('/').next().unwrap()).parse().unwrap();
     let options = options.statement_cache_capacity(cached).extra_float_digits(None);
-    let pooled = PgPoolOptions::new().max_connections(16).connect_with(options).await.unwrap();
-    (pooled, direct)
+    let through = PgPoolOptions::new().max_connections(16).connect_with(options).await.unwrap();
+    (through, direct)
 }
 
 #[idempotent_webhook(transaction(tx))]
@@ -43,10 +43,10 @@ async fn every_guarantee_works_behind_pgbouncer() {
     let server = Postgres::shared().await;
     let url = server.fresh_database().await;
     let pooler = PgBouncer::start(server, 3).await;
-    let (pooled, direct) = pools(&pooler, &url, 0).await;
+    let (through, direct) = pools(&pooler, &url, 0).await;
     sqlx::raw_sql("CREATE TABLE effects (id TEXT PRIMARY KEY)").execute(&direct).await.unwrap();
     for (round, grouped) in [(0, true), (1, false)] {
-        let log = PostgresLog::new(pooled.clone()).behind_transaction_pooler();
+        let log = PostgresLog::new(through.clone()).behind_transaction_pooler();
         let log = if grouped { log } else { log.without_group_commit() };
         log.create_table().await.unwrap();
         log.check().await.unwrap();
@@ -93,9 +93,9 @@ async fn pgbouncer_is_refused_with_advice_without_its_setting() {
     let url = server.fresh_database().await;
     let pooler = PgBouncer::start(server, 3).await;
     for cached in [100, 0] {
-        let (pooled, direct) = pools(&pooler, &url, cached).await;
+        let (through, direct) = pools(&pooler, &url, cached).await;
         PostgresLog::new(direct).create_table().await.unwrap();
-        let log = PostgresLog::new(pooled);
+        let log = PostgresLog::new(through);
         let refused = log.check().await.unwrap_err().to_string();
         assert!(refused.contains("behind_transaction_pooler"), "{refused}");
         let ids: Vec<String> = (0..DELIVERIES).map(|number| format!("evt_{number}")).collect();

@@ -42,8 +42,10 @@ async fn sqlite(folder: &TempDir, statements: &str) -> SqlitePool {
     pool
 }
 
-async fn within<T>(call: impl Future<Output = T>) -> T {
-    timeout(BOUND, call).await.expect("a bound")
+fn within<T>(call: impl Future<Output = T>) -> impl Future<Output = T> {
+    // The futures of calls are large.
+    let call = Box::pin(call);
+    async move { timeout(BOUND, call).await.expect("a bound") }
 }
 
 /// The table holds `evt_released`, and `evt_held` with owner 7 and token 1.

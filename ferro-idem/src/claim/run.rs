@@ -10,6 +10,10 @@ use crate::error::Error;
 /// and as soon as the lease is lost.
 ///
 /// An `async fn` would store each argument twice.
+///
+/// # Errors
+///
+/// If the lease was lost, or the claim cannot be completed or released.
 #[allow(clippy::manual_async_fn)]
 pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,

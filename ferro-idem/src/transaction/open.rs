@@ -151,6 +151,10 @@ pub fn run_in_transaction<F: Future>(
 }
 
 /// Commits or rolls back, depending on the body's reply.
+///
+/// # Errors
+///
+/// If the transaction cannot be committed or rolled back.
 pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
     open: OpenTransaction<T>,
     mut reply: R,

@@ -15,17 +15,20 @@ pub struct PgBouncer {
 
 impl PgBouncer {
     /// Starts one with this many sessions of the server.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
     pub async fn start(postgres: &Postgres, sessions: u32) -> Self {
         let mut server = Server::new(program("pgbouncer", "pgbouncer"), Some("postgres"));
         let (port, to, folder) =
             (server.port(), postgres.server().port(), server.folder().display().to_string());
         let settings = format!(
-            "[databases]\n* = host=127.0.0.1 port={to}\n\
+            "[databases]\n* = user=postgres host=127.0.0.1 port={to}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir = {folder}\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = {sessions}\nmax_client_conn = 200\n\
              server_lifetime = 3600\n"
-        )
-        .replace("* = host=127.0.0.1 port=", "* = user=postgres host=127.0.0.1 port=");
+        );
         let file = server.folder().join("pgbouncer.ini");
         fs::write(&file, settings).unwrap();
         server.start([file]);
