@@ -30,12 +30,12 @@ pub(crate) fn is_detached() -> bool {
 }
 
 /// Marks the thread as polling a detached future, for one poll.
-struct Detached {
+pub(crate) struct Detached {
     before: bool,
 }
 
 impl Detached {
-    fn enter() -> Self {
+    pub(crate) fn enter() -> Self {
         Self { before: IS_DETACHED.replace(true) }
     }
 }

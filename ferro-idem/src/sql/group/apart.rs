@@ -136,10 +136,6 @@ impl<R, A> Apart<R, A> {
         taken
     }
 
-    pub(super) fn waiting(&self, id: &str) -> impl Iterator<Item = &Follower<R, A>> {
-        self.events.get(id).into_iter().flat_map(|event| &event.waiting)
-    }
-
     pub(super) fn take_never_sent(&mut self, id: &str, answered: &Answered<A>) -> Option<Follower<R, A>> {
         never_sent::take(&mut self.events.get_mut(id)?.waiting, answered)
     }

@@ -85,8 +85,13 @@ where
             }
         }
         lead();
-        let leaves = is_over() && (now() >= deadline || place.is_queued());
-        if leaves { Poll::Ready(late(operation)) } else { Poll::Pending }
+        if now() >= deadline {
+            return Poll::Ready(place.leave().unwrap_or_else(|| late(operation)));
+        }
+        if is_detached() && !is_kept && place.leave_queue() {
+            return Poll::Ready(late(operation));
+        }
+        Poll::Pending
     })
     .await
 }
@@ -120,21 +125,22 @@ where
     A: Send + 'static,
     L: Fn(),
 {
-    fn leave_queue(&self) {
-        // What is taken out is dropped outside of the locks.
-        let left = never_sent::take(self.group.queue().waiting_mut(), &self.answered);
-        drop(left);
-        let left = self.group.apart().take_never_sent(&self.id, &self.answered);
-        drop(left);
+    /// Gives the request up while it queues, and closes the place: an answer that has come is returned, and one that
+    /// comes later finds no caller.
+    fn leave(&self) -> Option<BatchAnswer<A>> {
+        if !self.stays {
+            self.leave_queue();
+        }
+        self.answered.close()
     }
 
-    /// Whether the request waits to be sent for the first time.
-    fn is_queued(&self) -> bool {
-        let is_mine = |follower: &Follower<R, A>| {
-            follower.sent == Sent::Never && follower.callers.iter().any(|one| one.is_of(&self.answered))
-        };
-        let is_in_queue = self.group.queue().waiting().iter().any(is_mine);
-        is_in_queue || self.group.apart().waiting(&self.id).any(is_mine)
+    /// `true`: the request was in the queue, and is not sent. One look and not two, because the leader may take the
+    /// request at any time.
+    fn leave_queue(&self) -> bool {
+        // What is taken out is dropped outside of the locks.
+        let queued = never_sent::take(self.group.queue().waiting_mut(), &self.answered);
+        let apart = self.group.apart().take_never_sent(&self.id, &self.answered);
+        queued.is_some() || apart.is_some()
     }
 }
 
@@ -151,11 +157,8 @@ where
                 leader::poll_in_task(self.group, turn);
             }
         }
-        if !self.stays {
-            self.leave_queue();
-        }
         // This caller may have been the one that was woken to lead. From here on it is not woken again.
-        self.answered.close();
+        drop(self.leave());
         if !self.group.wake_a_caller() {
             // What waits has no callers any more. It is sent or given up all the same.
             (self.lead)();

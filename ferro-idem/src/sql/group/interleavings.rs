@@ -20,7 +20,9 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batch, Follower, Leftover, Sent};
 use super::clock::{Runtimes, begin, tick};
+use super::slot::Caller;
 use super::{BatchAnswer, BatchRequest, BatchSession, Group, MAX_QUEUED, MAX_SLOW, send_in_batch};
+use crate::detach_on_drop::Detached;
 
 const ORDERS: usize = 2_000;
 /// Two more than there is room for.
@@ -39,7 +41,12 @@ struct Echo {
     at_the_database: Arc<AtomicUsize>,
     sent: Arc<AtomicUsize>,
     repeated: Arc<AtomicUsize>,
+    /// The numbers that were answered, and those whose callers did not hear of it.
+    answered: Arc<Numbers>,
+    undelivered: Arc<Numbers>,
 }
+
+type Numbers = std::sync::Mutex<Vec<usize>>;
 
 struct AtTheDatabase(Arc<AtomicUsize>);
 
@@ -89,7 +96,11 @@ impl BatchRequest<Echo> for Number {
             if thread_rng().gen_bool(0.2) {
                 waiting.push(follower);
             } else {
-                follower.tell_all(|| BatchAnswer::Answer(answer));
+                echo.answered.lock().unwrap().push(answer);
+                let told = |caller: Caller<usize>| caller.tell(BatchAnswer::Answer(answer)).is_ok();
+                if !follower.callers.into_iter().all(told) {
+                    echo.undelivered.lock().unwrap().push(answer);
+                }
             }
         }
         Leftover::waiting(waiting)
@@ -215,6 +226,38 @@ fn nothing_is_left_in_the_queue_if_every_caller_leaves() {
             yield_now().await;
         }
         assert_eq!(echo.group.queue().len(), 0);
+    });
+}
+
+/// Sends, and gives up at some point unless the request is at the database.
+async fn send_detached(echo: Echo, caller: usize) -> (usize, BatchAnswer<usize>) {
+    let mut polls = thread_rng().gen_range(1..8);
+    let mut sending = pin!(send(echo, caller));
+    let answer = poll_fn(move |context| {
+        polls -= i32::from(polls > 0);
+        let _detached = (polls == 0).then(Detached::enter);
+        let polled = sending.as_mut().poll(context);
+        if polls > 0 && polled.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        polled
+    });
+    (caller, answer.await)
+}
+
+#[test]
+fn an_answer_is_told_or_known_to_be_undelivered() {
+    in_many_orders(Runtimes::Run, || async {
+        let echo = Echo::default();
+        let callers = (0..CALLERS).map(|caller| spawn(send_detached(echo.clone(), caller))).collect();
+        for (caller, answer) in end::<(usize, BatchAnswer<usize>)>(callers).await {
+            let was_answered = echo.answered.lock().unwrap().contains(&caller);
+            let was_told = !echo.undelivered.lock().unwrap().contains(&caller);
+            match answer {
+                BatchAnswer::Answer(number) => assert!(number == caller && was_told),
+                _ => assert!(!was_answered || !was_told, "the answer to {caller} was lost"),
+            }
+        }
     });
 }
 

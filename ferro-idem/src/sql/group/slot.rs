@@ -111,16 +111,18 @@ impl<A> Answered<A> {
 }
 
 impl<A> Answered<A> {
-    /// The caller is gone: nobody wakes it any more, and its answer is dropped.
-    pub(super) fn close(&self) {
-        // Dropping an answer can lead to other slots: not under this one's lock.
-        let left = std::mem::replace(&mut *locked(&self.slot), Slot::Closed);
-        drop(left);
+    /// The caller is gone: nobody wakes it any more. Returns an answer that it has not taken.
+    pub(super) fn close(&self) -> Option<BatchAnswer<A>> {
+        match std::mem::replace(&mut *locked(&self.slot), Slot::Closed) {
+            Slot::Answered(answer) => Some(answer),
+            _ => None,
+        }
     }
 }
 
 impl<A> Drop for Answered<A> {
     fn drop(&mut self) {
-        self.close();
+        // Dropping an answer can lead to other slots: not under this one's lock.
+        drop(self.close());
     }
 }
