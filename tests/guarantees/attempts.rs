@@ -18,9 +18,12 @@ async fn hang_ups_while_claiming_are_not_attempts() {
     let store = sqlite().await;
     let [log, other] = &store.handles;
     for hang_ups in 1..=5 {
+        // No claim is answered while this transaction has the file's lock.
+        let lock = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
         let mut delivery = Box::pin(handle(log, "evt_1", false));
         assert!(poll!(&mut delivery).is_pending(), "the claim is on its way");
         drop(delivery);
+        lock.rollback().await.unwrap();
         // The claim is carried out and then withdrawn in the background.
         let owner = Owner::random().unwrap();
         let event = EventRef::new("evt_1").unwrap();
