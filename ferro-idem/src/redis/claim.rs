@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 
 use super::request::{Request, When};
-use super::undelivered::Made;
+use super::undelivered::{HELD_BEFORE, Made};
 use super::{RedisLog, millis, script};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::detach_on_drop::DetachOnDrop;
@@ -66,7 +66,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ClaimLog for RedisLog<C>
         };
         let (outcome, number) = DetachOnDrop::new(claiming).await?.deliver();
         Ok(match outcome {
-            0 => ClaimOutcome::Acquired { token: number },
+            0 | HELD_BEFORE => ClaimOutcome::Acquired { token: number },
             1 => ClaimOutcome::InProgress { retry_after: Duration::from_millis(number) },
             _ => ClaimOutcome::Processed,
         })

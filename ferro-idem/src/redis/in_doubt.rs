@@ -1,7 +1,7 @@
 //! Marks and claims between their request and the moment at which a caller knows of them.
 
 use super::script::Answer;
-use super::undelivered::TakeBack;
+use super::undelivered::{HELD_BEFORE, TakeBack};
 use super::{Connection, RedisLog};
 
 /// A mark or a claim that may have been made, and that no caller has heard of. If it is dropped like that, it is
@@ -33,6 +33,8 @@ impl<C: Connection> InDoubt<C> {
     pub(super) fn answer(mut self, answer: Answer, now: u64, copies: Copies) -> UndeliveredAnswer<C> {
         let is_made = self.take_back.as_ref().is_some_and(|take_back| take_back.made.is_made(answer.0));
         match (&mut self.take_back, copies) {
+            // Another call of the same owner made it, and that call's caller has it.
+            (take_back, Copies::One) if answer.0 == HELD_BEFORE => *take_back = None,
             (Some(take_back), Copies::One) if is_made => take_back.is_known_to_be_made(now),
             (take_back, Copies::One | Copies::MaybeMore) if !is_made => *take_back = None,
             // Another copy may be carried out after this answer, and make what this one did not.

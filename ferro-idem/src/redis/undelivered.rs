@@ -29,12 +29,15 @@ pub(super) enum Made {
     Claim { lease: Duration },
 }
 
+/// A claim found that its owner held the event already.
+pub(super) const HELD_BEFORE: i64 = 3;
+
 impl Made {
     /// What a script's outcome says.
     pub(super) fn is_made(self, outcome: i64) -> bool {
         match self {
             Self::Mark => outcome == 1,
-            Self::Claim { .. } => outcome == 0,
+            Self::Claim { .. } => outcome == 0 || outcome == HELD_BEFORE,
         }
     }
 }

@@ -1,6 +1,7 @@
 -- KEYS: the event. ARGV: deadline, owner, type, lease in ms, time to live in ms (never less than the lease).
--- Outcomes: 0 acquired, with the fencing token; 1 another claim is live, with the ms that it has left; 2 processed.
-local token = 1
+-- Outcomes: 0 acquired, with the fencing token; 1 another claim is live, with the ms that it has left; 2 processed;
+-- 3 the same owner held it already, with the fencing token.
+local outcome, token, lease_until = 0, 1, now + ARGV[4]
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local row = redis.call('HMGET', KEYS[1], 'state', 'owner', 'fencing_token', 'lease_until')
   local state, owner = row[1] or '1', row[2]
@@ -9,11 +10,17 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     return {2, 0, now}
   elseif state == '0' and left > 0 and owner ~= ARGV[2] then
     return {1, left, now}
+  elseif state == '0' and left > 0 then
+    outcome = 3
+    if lease_until == tonumber(row[4]) then
+      -- In the same millisecond. It ends later, so that taking the claim before back spares this one.
+      lease_until = lease_until + 1
+    end
   end
   -- The token grows when the owner changes, and only then.
   token = (tonumber(row[3]) or 0) + (owner == ARGV[2] and 0 or 1)
 end
-redis.call('HSET', KEYS[1], 'state', 0, 'owner', ARGV[2], 'fencing_token', token, 'lease_until', now + ARGV[4])
+redis.call('HSET', KEYS[1], 'state', 0, 'owner', ARGV[2], 'fencing_token', token, 'lease_until', lease_until)
 redis.call('HSETNX', KEYS[1], 'type', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return {0, token, now}
+return {outcome, token, now}
