@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Follower, Leftover, answer_with_error};
-use super::clock::in_background;
-use super::slot::Caller;
 use super::{BatchAnswer, BatchRequest, max_unpolled};
 use crate::claim::ClaimOutcome;
 use crate::retry::Attempt;
 use crate::sql::dialect::Dialect;
-use crate::sql::event_state::{ClaimStep, Claimed, EventState, HeldClaim, NewClaim};
-use crate::sql::request::{ClaimEvents, LookAtEvents, UpdateClaims};
+use crate::sql::event_state::{Claimed, EventState, NewClaim};
+use crate::sql::request::{ClaimEvents, LookAtEvents};
 use crate::sql::session::{RequestFailed, Session};
 
 /// How often a claim meets an event that is freed at the same moment. Then it is sent alone, which has a bound and says
@@ -57,7 +55,9 @@ impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
             let id = Arc::clone(&follower.request.mark.id);
             is_processed.insert(Arc::clone(&id), claimed == Claimed::Not(EventState::Processed));
             match claimed {
-                Claimed::Acquired { token } => tell_or_withdraw(session, follower, token),
+                Claimed::Acquired { token } => {
+                    follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Acquired { token }));
+                }
                 Claimed::Not(EventState::Processed) => {
                     follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Processed));
                 }
@@ -74,22 +74,6 @@ impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
         }
         tell_states(session, Batch::new(&batch.group, states.into_values().flatten().collect())).await
     }
-}
-
-/// A claim whose caller has gone is withdrawn, so that the next delivery need not wait for the end of its lease.
-fn tell_or_withdraw<D: Dialect>(session: &Session<D>, follower: ClaimFollower, token: u64) {
-    let mark = follower.request.mark.clone();
-    let acquired =
-        |caller: Caller<ClaimOutcome>| caller.tell(BatchAnswer::Answer(ClaimOutcome::Acquired { token }));
-    if follower.callers.into_iter().any(|caller| acquired(caller).is_ok()) {
-        return;
-    }
-    let mut session = Session::for_batches(session.core());
-    let token = i64::try_from(token).unwrap_or(i64::MAX);
-    in_background(async move {
-        let held = HeldClaim { id: mark.id, owner: mark.owner, token, lease_millis: 0 };
-        drop(session.send(&UpdateClaims { step: ClaimStep::Withdraw, held: &[&held] }).await);
-    });
 }
 
 /// Returns the followers whose event was freed meanwhile: they can claim it now.
