@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::args::{Args, Guarantee};
-use crate::disasters::Disaster;
+use crate::disasters::{Disaster, stretched};
 use crate::effects::Effect;
 use crate::executioner::Executed;
 use crate::findings::Findings;
@@ -41,7 +41,12 @@ impl Ledger {
         breaches.extend(
             workers.ended_by_themselves().iter().map(|status| format!("a worker ended by itself: {status}")),
         );
-        breaches.extend(too_little(&args, executed, &findings));
+        breaches.extend(too_little(
+            &args,
+            executed,
+            &findings,
+            stretched(Duration::from_secs(1)).as_secs_f64(),
+        ));
         if effects.is_empty() {
             breaches.push("nothing happened".to_owned());
         }
@@ -113,11 +118,12 @@ impl Ledger {
     }
 }
 
-/// What a run of this length should have seen and has not: "kept" would prove too little.
-fn too_little(args: &Args, executed: &Executed, findings: &Findings) -> Vec<String> {
+/// What a run of this length should have seen and has not: "kept" would prove too little. On a machine that stretches
+/// every pause, it sees less.
+fn too_little(args: &Args, executed: &Executed, findings: &Findings, stretch: f64) -> Vec<String> {
     let of_a_server = if args.log.has_server() { 30 } else { 0 };
     // Nothing else happens during a disaster.
-    let seconds = args.length.saturating_sub(executed.befallen.took()).as_secs();
+    let seconds = args.length.saturating_sub(executed.befallen.took()).div_f64(stretch).as_secs();
     let in_three_minutes = [
         ("worker kills", &executed.worker_kills, 100),
         ("worker stops", &executed.worker_stops, 10),
@@ -193,14 +199,14 @@ mod tests {
     #[test]
     fn a_run_has_to_see_each_disturbance_often_enough() {
         let claim = run(Log::Postgres, Guarantee::Claim, 180);
-        assert!(too_little(&claim, &executed(), &Findings::default()).is_empty());
+        assert!(too_little(&claim, &executed(), &Findings::default(), 1.0).is_empty());
         for kind in 0..5 {
             let one_less = executed();
             let Executed { worker_kills, worker_stops, database_kills, cuts, stalls, .. } = &one_less;
             [worker_kills, worker_stops, database_kills, cuts, stalls][kind].fetch_sub(1, Ordering::Relaxed);
-            assert_eq!(too_little(&claim, &one_less, &Findings::default()).len(), 1, "{kind}");
+            assert_eq!(too_little(&claim, &one_less, &Findings::default(), 1.0).len(), 1, "{kind}");
             let shorter = run(Log::Postgres, Guarantee::Claim, 120);
-            assert!(too_little(&shorter, &one_less, &Findings::default()).is_empty(), "{kind}");
+            assert!(too_little(&shorter, &one_less, &Findings::default(), 1.0).is_empty(), "{kind}");
         }
     }
 
@@ -208,10 +214,11 @@ mod tests {
     fn a_log_without_a_server_has_no_connections_to_cut() {
         let uncut = Executed { cuts: AtomicU64::new(0), stalls: AtomicU64::new(0), ..executed() };
         assert!(
-            too_little(&run(Log::Sqlite, Guarantee::Claim, 180), &uncut, &Findings::default()).is_empty()
+            too_little(&run(Log::Sqlite, Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0)
+                .is_empty()
         );
         assert_eq!(
-            too_little(&run(Log::Redis, Guarantee::Claim, 180), &uncut, &Findings::default()).len(),
+            too_little(&run(Log::Redis, Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0).len(),
             2
         );
     }
@@ -221,24 +228,24 @@ mod tests {
         let disasters = vec![Disaster::Freeze, Disaster::Drops];
         let args = Args { disasters, ..run(Log::Postgres, Guarantee::Claim, 3) };
         let executed = executed();
-        assert_eq!(too_little(&args, &executed, &Findings::default()), ["freeze never took place"]);
+        assert_eq!(too_little(&args, &executed, &Findings::default(), 1.0), ["freeze never took place"]);
         executed.befallen.count(Disaster::Freeze, Duration::from_secs(3));
-        assert!(too_little(&args, &executed, &Findings::default()).is_empty());
+        assert!(too_little(&args, &executed, &Findings::default(), 1.0).is_empty());
     }
 
     #[test]
     fn a_long_run_under_the_fence_has_to_lose_something() {
         let fence = |seconds| run(Log::Sqlite, Guarantee::Fence, seconds);
-        assert_eq!(too_little(&fence(180), &executed(), &lost(0)).len(), 1);
-        assert!(too_little(&fence(180), &executed(), &lost(1)).is_empty());
-        assert!(too_little(&fence(3), &executed(), &lost(0)).is_empty(), "by chance, in a short one");
+        assert_eq!(too_little(&fence(180), &executed(), &lost(0), 1.0).len(), 1);
+        assert!(too_little(&fence(180), &executed(), &lost(1), 1.0).is_empty());
+        assert!(too_little(&fence(3), &executed(), &lost(0), 1.0).is_empty(), "by chance, in a short one");
     }
 
     #[test]
     fn only_a_worker_that_stood_still_explains_a_late_effect() {
         let late = |events| Findings { late: vec![String::new(); events], ..Findings::default() };
         let claim = run(Log::Sqlite, Guarantee::Claim, 180);
-        assert!(too_little(&claim, &executed(), &late(10)).is_empty());
-        assert_eq!(too_little(&claim, &executed(), &late(11)).len(), 1);
+        assert!(too_little(&claim, &executed(), &late(10), 1.0).is_empty());
+        assert_eq!(too_little(&claim, &executed(), &late(11), 1.0).len(), 1);
     }
 }
