@@ -198,7 +198,7 @@ impl<D: Dialect> Core<D> {
     }
 
     fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
-        table_check::refuse_traps(traps)?;
+        table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of::<D>(&self.table, found)?;
         Ok(self.slot(level).get_or_init(|| CompiledSql {
             level,
@@ -258,8 +258,7 @@ impl<D: Dialect> Core<D> {
         if !self.unknown_pooler.is_seen() {
             return Ok(());
         }
-        let traps = Traps { refusals: vec![D::POOLER.to_owned()], ..Traps::default() };
-        table_check::refuse_traps(&traps)
+        table_check::refuse(&[D::POOLER.to_owned()])
     }
 
     /// Finds everything that is wrong with the table at once.
@@ -286,7 +285,7 @@ impl<D: Dialect> Core<D> {
                 }
             }
         }
-        table_check::refuse_traps(&Traps { refusals: problems, ..Traps::default() })
+        table_check::refuse(&problems)
     }
 
     /// Creates the table if it is missing.

@@ -1,6 +1,6 @@
 //! Which guarantees a table can hold, by its columns.
 
-use super::columns::{FoundColumn, SchemaLevel, Traps};
+use super::columns::{FoundColumn, SchemaLevel};
 use super::dialect::Dialect;
 use super::fault::Fault;
 use super::table::TableName;
@@ -50,13 +50,13 @@ pub(super) fn schema_level_of<D: Dialect>(
 }
 
 /// Refuses a table, or a session, that breaks a promise of the log.
-pub(super) fn refuse_traps(traps: &Traps) -> Result<(), Error> {
-    if traps.refusals.is_empty() {
+pub(super) fn refuse(problems: &[String]) -> Result<(), Error> {
+    if problems.is_empty() {
         return Ok(());
     }
     Err(Error::Store {
         operation: "use the table of processed events".into(),
-        advice: traps.refusals.join("; ").into(),
+        advice: problems.join("; ").into(),
         source: "the table or the session breaks a promise of the log".into(),
     })
 }

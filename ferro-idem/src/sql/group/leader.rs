@@ -185,14 +185,7 @@ where
                 }
             }
         };
-        self.session = session;
-        if let Some((followers, failed)) = left.troubled {
-            let another = self.session.another();
-            let session = std::mem::replace(&mut self.session, another);
-            send_parts(&self.group, search(session, &self.group, followers, failed, None));
-        }
-        let waiting = not_apart(&self.session, &self.group, left.waiting);
-        self.group.queue().put_back(waiting);
+        self.session = go_on(session, &self.group, left, None);
         size
     }
 
@@ -248,17 +241,35 @@ async fn finish_slow<S, R>(
     R: BatchRequest<S>,
 {
     let (session, left) = sending.await;
-    let another = session.another();
-    match left.troubled {
-        Some((followers, failed)) => {
-            send_parts(&group, search(session, &group, followers, failed, Some(searched)));
-        }
-        None => drop(searched),
-    }
-    let waiting = not_apart(&another, &group, left.waiting);
-    group.queue().put_back(waiting);
-    appoint(&group, || another, Driver::Task);
+    let session = go_on(session, &group, left, Some(searched));
+    appoint(&group, || session, Driver::Task);
     drop(slow);
+}
+
+/// Sends the parts of a batch that failed, and puts back what did not fit into its statement. Returns the session for
+/// the next batch.
+fn go_on<S, R>(
+    session: S,
+    group: &Arc<Group<R, R::Answer>>,
+    left: Leftover<R, R::Answer>,
+    searched: Option<Searched<R, R::Answer>>,
+) -> S
+where
+    S: BatchSession,
+    R: BatchRequest<S>,
+{
+    let session = if let Some((followers, failed)) = left.troubled {
+        let another = session.another();
+        send_parts(group, search(session, group, followers, failed, searched));
+        another
+    } else {
+        // Its events are in nobody's way.
+        drop(searched);
+        session
+    };
+    let waiting = not_apart(&session, group, left.waiting);
+    group.queue().put_back(waiting);
+    session
 }
 
 /// Sends the parts of a failed batch in the background: the leader goes on.

@@ -14,7 +14,7 @@ use crate::sql::session::RequestFailed;
 /// A failed batch is split into so many parts.
 const PARTS: usize = 4;
 
-/// A part of a failed batch, to be sent in a task of its own.
+/// A part of a failed batch. Each part is sent in its own task.
 pub(super) struct Part<S, R: BatchRequest<S>> {
     sessions: Arc<Sessions<S>>,
     batch: Batch<R, R::Answer>,

@@ -122,17 +122,15 @@ impl Dialect for Postgres {
     ) -> Result<Vec<bool>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([mark], Attempt::First) = (marks, attempt) {
-            let insert = sqlx::query(AssertSqlSafe(statements.mark_one.clone()))
-                .persistent(statements.persists)
-                .bind(deadline);
+            let insert = statements.query(&statements.mark_one).bind(deadline);
             let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
             let inserted = deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
             return verified(connection, statements, marks, vec![inserted.rows_affected() == 1]).await;
         }
         let text = if attempt == Attempt::Retry { &statements.mark_again } else { &statements.mark };
         let events = Events::of(marks.iter().copied());
-        let marked = sqlx::query_scalar(AssertSqlSafe(text.clone()))
-            .persistent(statements.persists)
+        let marked = statements
+            .scalar(text)
             .bind(deadline)
             .bind(&events.ids)
             .bind(&events.types)
@@ -151,8 +149,8 @@ impl Dialect for Postgres {
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([claim], Attempt::First) = (claims, attempt) {
-            let token = sqlx::query_scalar(AssertSqlSafe(statements.claim_one.clone()))
-                .persistent(statements.persists)
+            let token = statements
+                .scalar(&statements.claim_one)
                 .bind(deadline)
                 .bind(&*claim.mark.id)
                 .bind(&*claim.mark.event_type)
@@ -208,12 +206,8 @@ impl Dialect for Postgres {
         let deadline = deadline::of(connection, &statements.clock).await?;
         let [for_one, for_many] = statements.update_claims(step);
         if let ([one], Attempt::First) = (held, attempt) {
-            let update = sqlx::query(AssertSqlSafe(for_one.clone()))
-                .persistent(statements.persists)
-                .bind(deadline)
-                .bind(&*one.id)
-                .bind(uuid(one.owner))
-                .bind(one.token);
+            let update =
+                statements.query(for_one).bind(deadline).bind(&*one.id).bind(uuid(one.owner)).bind(one.token);
             let update = match step {
                 ClaimStep::Renew => update.bind(one.lease_millis),
                 ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
@@ -244,15 +238,15 @@ impl Dialect for Postgres {
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
         let after = String::from_utf8_lossy(after);
-        let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
-            .persistent(statements.persists)
+        let end: Option<String> = statements
+            .scalar(&statements.page_end)
             .bind(&*after)
             .bind(PURGE_PAGE)
             .fetch_one(&mut *connection)
             .await?;
         let Some(end) = end else { return Ok(None) };
-        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
-            .persistent(statements.persists)
+        let page = statements
+            .query(&statements.delete_page)
             .bind(&*after)
             .bind(&end)
             .bind(older_than)
@@ -269,15 +263,15 @@ impl Dialect for Postgres {
         statements: &Statements,
         mark: &Mark,
     ) -> Result<MarkedIn<()>, sqlx::Error> {
-        let is_granted: bool = sqlx::query_scalar(AssertSqlSafe(statements.enter.clone()))
-            .persistent(statements.persists)
+        let is_granted: bool = statements
+            .scalar(&statements.enter)
             .bind(format!("ferro-idem:{}", mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {
             return Ok(MarkedIn::Locked);
         }
-        let insert = sqlx::query(AssertSqlSafe(statements.mark_in.clone())).persistent(statements.persists);
+        let insert = statements.query(&statements.mark_in);
         let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
         let is_first = insert.execute(&mut *connection).await?.rows_affected() == 1;
         let is_first = verified(connection, statements, &[mark], vec![is_first]).await?.contains(&true);
@@ -299,8 +293,8 @@ impl Dialect for Postgres {
         statements: &Statements,
         mark: &Mark,
     ) -> Result<bool, sqlx::Error> {
-        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .persistent(statements.persists)
+        let taken = statements
+            .query(&statements.take_over)
             .bind(&*mark.id)
             .bind(uuid(mark.owner))
             .execute(connection)
@@ -316,10 +310,7 @@ impl Dialect for Postgres {
         event_id: &str,
         owner: Owner,
     ) -> Result<OwnMark, sqlx::Error> {
-        let own = sqlx::query_scalar(AssertSqlSafe(statements.own.clone()))
-            .persistent(statements.persists)
-            .bind(event_id)
-            .bind(uuid(owner));
+        let own = statements.scalar(&statements.own).bind(event_id).bind(uuid(owner));
         Ok(match own.fetch_optional(connection).await? {
             Some(true) => OwnMark::Held,
             Some(false) => OwnMark::Committed,
@@ -332,8 +323,7 @@ impl Dialect for Postgres {
         statements: &Statements,
         mark: &Mark,
     ) -> Result<(), sqlx::Error> {
-        let given_back =
-            sqlx::query(AssertSqlSafe(statements.give_back.clone())).persistent(statements.persists);
+        let given_back = statements.query(&statements.give_back);
         given_back.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 

@@ -65,11 +65,8 @@ pub(super) async fn changed(
 ) -> Result<Vec<bool>, sqlx::Error> {
     if statements.verifies {
         for (one, _) in held.iter().zip(&changed).filter(|(_, is_changed)| !**is_changed) {
-            let state = sqlx::query_scalar(AssertSqlSafe(statements.held.clone()))
-                .persistent(statements.persists)
-                .bind(&*one.id)
-                .bind(uuid(one.owner))
-                .bind(one.token);
+            let state =
+                statements.scalar(&statements.held).bind(&*one.id).bind(uuid(one.owner)).bind(one.token);
             let state: Option<i64> = state.fetch_optional(&mut *connection).await?;
             if state.is_some_and(|state| step.changes(state)) {
                 return Err(sqlx::Error::RowNotFound);

@@ -5,6 +5,10 @@
 
 use std::sync::Arc;
 
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::{Query, QueryScalar};
+use sqlx::{AssertSqlSafe, FromRow, Postgres};
+
 use crate::server_clock::ServerClock;
 use crate::sql::columns::{SchemaLevel, Traps};
 use crate::sql::event_state::ClaimStep;
@@ -279,7 +283,7 @@ pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
     pub(super) verifies: bool,
     /// Whether the server keeps prepared statements from one request to the next.
-    pub(super) persists: bool,
+    persists: bool,
     pub(super) owners: Arc<str>,
     pub(super) held: Arc<str>,
     /// What the server's clock showed last.
@@ -305,6 +309,19 @@ pub struct Statements {
 }
 
 impl Statements {
+    /// A statement that is prepared once, if the server keeps it.
+    pub(super) fn query(&self, text: &Arc<str>) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(AssertSqlSafe(Arc::clone(text))).persistent(self.persists)
+    }
+
+    /// The same for one value of each row.
+    pub(super) fn scalar<T>(&self, text: &Arc<str>) -> QueryScalar<'static, Postgres, T, PgArguments>
+    where
+        (T,): for<'r> FromRow<'r, PgRow>,
+    {
+        sqlx::query_scalar(AssertSqlSafe(Arc::clone(text))).persistent(self.persists)
+    }
+
     pub(super) fn new(table: &TableName, level: SchemaLevel, traps: &Traps) -> Self {
         let written = |statement: &str| {
             let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
