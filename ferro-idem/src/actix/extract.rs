@@ -79,9 +79,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Sen
     })
 }
 
-// No sender may be on.
-#[allow(unused_macros)]
-macro_rules! extract_event {
+for_each_sender! {
     ($event:ty, $webhook:ty, $rejected:expr) => {
         #[doc = concat!("A handler that takes one runs on verified events only. The secrets come from the `app_data`: a `", stringify!($webhook), "`, or a `web::Data` of one.")]
         impl FromRequest for $event {
@@ -95,5 +93,3 @@ macro_rules! extract_event {
         }
     };
 }
-
-for_each_sender!(extract_event);

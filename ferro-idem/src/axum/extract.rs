@@ -6,11 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::edge::senders::for_each_sender;
+use crate::edge::status;
 use crate::sender::{Delivery, Sender, SenderRejection, SignatureError, Verified};
-
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
 
 /// 400, and why; 500 if this server has no secret to verify with.
 impl IntoResponse for SignatureError {
@@ -42,9 +39,7 @@ impl<S: Sender + FromRef<State>, State: Send + Sync> FromRequest<State> for Veri
     }
 }
 
-// No sender may be on.
-#[allow(unused_macros)]
-macro_rules! extract_event {
+for_each_sender! {
     ($event:ty, $webhook:ty, $rejected:expr) => {
         #[doc = concat!("A handler that takes one runs on verified events only. The secrets come from the router's state: `", stringify!($webhook), ": FromRef<S>`.")]
         impl<S: Send + Sync> FromRequest<S> for $event
@@ -60,5 +55,3 @@ macro_rules! extract_event {
         }
     };
 }
-
-for_each_sender!(extract_event);

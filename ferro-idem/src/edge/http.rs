@@ -17,10 +17,15 @@ impl IdBytes for HeaderValue {
     }
 }
 
+/// The `http` crate's type for a status of this crate.
+pub(crate) fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// The status of the table in [`Error`].
 impl From<&Error> for StatusCode {
     fn from(error: &Error) -> Self {
-        Self::from_u16(error.status()).unwrap_or(Self::INTERNAL_SERVER_ERROR)
+        status(error.status())
     }
 }
 

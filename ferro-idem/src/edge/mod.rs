@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 #[cfg(feature = "axum")]
 pub(crate) use self::http::KeepsStatus;
+#[cfg(all(feature = "sender", any(feature = "axum", feature = "poem")))]
+pub(crate) use self::http::status;
 use crate::error::Error;
 use crate::key::IdBytes;
 

@@ -1,49 +1,54 @@
 //! The senders whose events are extractors.
 
-/// Calls `$extractor!(event, webhook, rejected)` for each of them. `rejected` makes the rejection of the event's
-/// extractor out of that of [`Verified`](crate::sender::Verified).
+/// Applies a rule `($event:ty, $webhook:ty, $rejected:expr) => { .. }` to each of them. `$rejected` makes the rejection
+/// of the event's extractor out of that of [`Verified`](crate::sender::Verified).
 macro_rules! for_each_sender {
-    ($extractor:ident) => {
+    ($($rule:tt)*) => {
+        #[allow(unused_macros, reason = "the feature `sender` alone has no sender")]
+        macro_rules! extract_event {
+            $($rule)*
+        }
+
         #[cfg(feature = "github")]
-        $extractor!(
+        extract_event!(
             crate::sender::github::GithubEvent,
             crate::sender::github::GithubWebhook,
             std::convert::identity
         );
         #[cfg(feature = "hmac")]
-        $extractor!(crate::sender::hmac::HmacEvent, crate::sender::hmac::HmacWebhook, std::convert::identity);
+        extract_event!(crate::sender::hmac::HmacEvent, crate::sender::hmac::HmacWebhook, std::convert::identity);
         #[cfg(feature = "paddle")]
-        $extractor!(
+        extract_event!(
             crate::sender::paddle::PaddleEvent,
             crate::sender::paddle::PaddleWebhook,
             std::convert::identity
         );
         #[cfg(feature = "shopify")]
-        $extractor!(
+        extract_event!(
             crate::sender::shopify::ShopifyEvent,
             crate::sender::shopify::ShopifyWebhook,
             std::convert::identity
         );
         #[cfg(feature = "slack")]
-        $extractor!(
+        extract_event!(
             crate::sender::slack::SlackEvent,
             crate::sender::slack::SlackWebhook,
             std::convert::identity
         );
         #[cfg(feature = "square")]
-        $extractor!(
+        extract_event!(
             crate::sender::square::SquareEvent,
             crate::sender::square::SquareWebhook,
             std::convert::identity
         );
         #[cfg(feature = "standard-webhooks")]
-        $extractor!(
+        extract_event!(
             crate::sender::standard::StandardEvent,
             crate::sender::standard::StandardWebhook,
             std::convert::identity
         );
         #[cfg(feature = "stripe")]
-        $extractor!(
+        extract_event!(
             crate::sender::stripe::StripeEvent,
             crate::sender::stripe::StripeWebhook,
             crate::sender::SenderRejection::explained

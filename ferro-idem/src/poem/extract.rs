@@ -4,13 +4,9 @@ use poem::error::{ReadBodyError, ResponseError};
 use poem::http::StatusCode;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 
-use crate::edge::MAX_BODY_BYTES;
 use crate::edge::senders::for_each_sender;
+use crate::edge::{MAX_BODY_BYTES, status};
 use crate::sender::{BodyLimit, Delivery, Sender, SenderRejection, SignatureError, Verified};
-
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
 
 /// 400, and why; 500 if this server has no secret to verify with.
 impl ResponseError for SignatureError {
@@ -53,9 +49,7 @@ impl<'a, S: Sender> FromRequest<'a> for Verified<S> {
     }
 }
 
-// No sender may be on.
-#[allow(unused_macros)]
-macro_rules! extract_event {
+for_each_sender! {
     ($event:ty, $webhook:ty, $rejected:expr) => {
         #[doc = concat!("A handler that takes one runs on verified events only. The secrets come from `.data(..)` of a `", stringify!($webhook), "`.")]
         impl<'a> FromRequest<'a> for $event {
@@ -67,5 +61,3 @@ macro_rules! extract_event {
         }
     };
 }
-
-for_each_sender!(extract_event);

@@ -31,14 +31,14 @@
 use std::iter;
 
 use super::body::Body;
+use super::endpoint::endpoint_secrets;
+use super::event::event_body;
 use super::json::{lenient, members, within};
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
-use super::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, event_body,
-    refused,
-};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 const SIGNATURE: &str = "X-Hub-Signature-256";
 const DELIVERY: &str = "X-GitHub-Delivery";

@@ -75,7 +75,26 @@
 mod body;
 mod clock;
 mod delivery;
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square"
+))]
+mod endpoint;
 mod error;
+#[cfg(any(
+    feature = "github",
+    feature = "hmac",
+    feature = "paddle",
+    feature = "shopify",
+    feature = "slack",
+    feature = "square",
+    feature = "standard-webhooks"
+))]
+mod event;
 mod json;
 mod keys;
 #[cfg(feature = "poem")]
@@ -111,8 +130,6 @@ pub use self::error::SignatureError;
 #[cfg(feature = "poem")]
 pub use self::limit::BodyLimit;
 pub use self::payload::PayloadError;
-#[allow(unused_imports)]
-use self::refusal::refused;
 pub use self::rejection::SenderRejection;
 pub use self::secret::InvalidSecret;
 pub use self::verified::Verified;
@@ -199,122 +216,3 @@ pub enum IdCoverage {
 pub fn is_equal(secret: &str, given: &str) -> bool {
     secret.as_bytes().ct_eq(given.as_bytes()).into()
 }
-
-/// `with_secret`, `try_with_secret` and `Debug`, for an endpoint with a field `keys: Keys` and rules for its secrets.
-#[cfg(any(
-    feature = "github",
-    feature = "hmac",
-    feature = "paddle",
-    feature = "shopify",
-    feature = "slack",
-    feature = "square"
-))]
-macro_rules! endpoint_secrets {
-    ($webhook:ident, $rules:expr $(, $shown:ident)*) => {
-        impl $webhook {
-            /// The same endpoint with one more secret, for a rotation. Each of them is accepted, and an empty one is
-            /// ignored.
-            #[must_use]
-            pub fn with_secret(mut self, secret: impl AsRef<str>) -> Self {
-                self.keys.add($rules.key(secret.as_ref()));
-                self
-            }
-
-            /// [`with_secret`](Self::with_secret), for a server that does not start with a wrong secret.
-            ///
-            /// # Errors
-            ///
-            /// [`InvalidSecret`](crate::sender::InvalidSecret) if the text cannot be the secret.
-            pub fn try_with_secret(
-                mut self,
-                secret: impl AsRef<str>,
-            ) -> Result<Self, crate::sender::InvalidSecret> {
-                self.keys.try_add($rules.strict_key(secret.as_ref()))?;
-                Ok(self)
-            }
-        }
-
-        /// Shows no secret.
-        impl std::fmt::Debug for $webhook {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                let mut shown = formatter.debug_struct(stringify!($webhook));
-                self.keys.show(&mut shown);
-                $(shown.field(stringify!($shown), &self.$shown);)*
-                shown.finish()
-            }
-        }
-    };
-}
-#[cfg(any(
-    feature = "github",
-    feature = "hmac",
-    feature = "paddle",
-    feature = "shopify",
-    feature = "slack",
-    feature = "square"
-))]
-use endpoint_secrets;
-
-/// `payload()`, `decode()`, `WebhookEvent` and `Debug`, for an event with a field `body: Body`.
-#[cfg(any(
-    feature = "github",
-    feature = "hmac",
-    feature = "paddle",
-    feature = "shopify",
-    feature = "slack",
-    feature = "square",
-    feature = "standard-webhooks"
-))]
-macro_rules! event_body {
-    ($event:ident) => {
-        impl $event {
-            /// The body as it was delivered, byte for byte.
-            pub fn payload(&self) -> &[u8] {
-                self.body.bytes()
-            }
-
-            /// Decodes the event into a type of your own, or into `serde_json::Value`.
-            ///
-            /// In a body under the plain fence the event is marked already: if it does not fit `T`, it is lost, not
-            /// delivered again. Decode leniently there, or decode before the handler.
-            ///
-            /// # Errors
-            ///
-            /// [`PayloadError`](crate::sender::PayloadError) if the event does not fit `T`.
-            pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, crate::sender::PayloadError> {
-                crate::sender::json::decode(self.body.json())
-            }
-        }
-
-        impl crate::event::WebhookEvent for $event {
-            fn event_id(&self) -> &str {
-                self.id()
-            }
-
-            fn event_type(&self) -> Option<&str> {
-                Some(self.event_type())
-            }
-        }
-
-        /// Shows the id and the type, never the body.
-        impl std::fmt::Debug for $event {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter
-                    .debug_struct(stringify!($event))
-                    .field("id", &self.id())
-                    .field("type", &self.event_type())
-                    .finish_non_exhaustive()
-            }
-        }
-    };
-}
-#[cfg(any(
-    feature = "github",
-    feature = "hmac",
-    feature = "paddle",
-    feature = "shopify",
-    feature = "slack",
-    feature = "square",
-    feature = "standard-webhooks"
-))]
-use event_body;

@@ -27,15 +27,15 @@ use std::time::{Duration, SystemTime};
 
 use super::body::Body;
 use super::clock::{check_age, unix_seconds};
+use super::endpoint::endpoint_secrets;
+use super::event::event_body;
 use super::json::{lenient, members};
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
 use super::timed::{Form, Reasons};
-use super::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, event_body,
-    refused,
-};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 /// Paddle's libraries accept a signature for five seconds.
 const TOLERANCE: Duration = Duration::from_secs(5);

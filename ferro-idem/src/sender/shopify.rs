@@ -31,14 +31,14 @@
 use std::iter;
 
 use super::body::Body;
+use super::endpoint::endpoint_secrets;
+use super::event::event_body;
 use super::json::members;
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
-use super::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, event_body,
-    refused,
-};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 struct Headers {
     signature: &'static str,

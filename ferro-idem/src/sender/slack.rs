@@ -33,14 +33,14 @@ use std::time::{Duration, SystemTime};
 
 use super::body::{Body, form_field};
 use super::clock::{check_age, parse_seconds, unix_seconds};
+use super::endpoint::endpoint_secrets;
+use super::event::event_body;
 use super::json::{self, lenient, members, within};
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
-use super::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, event_body,
-    refused,
-};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 const SIGNATURE: &str = "X-Slack-Signature";
 const TIMESTAMP: &str = "X-Slack-Request-Timestamp";

@@ -26,14 +26,14 @@ use std::iter;
 use std::sync::Arc;
 
 use super::body::Body;
+use super::endpoint::endpoint_secrets;
+use super::event::event_body;
 use super::json::{lenient, members};
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
-use super::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, event_body,
-    refused,
-};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 const SIGNATURE: &str = "x-square-hmacsha256-signature";
 

@@ -46,11 +46,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use self::ed25519::{Ed25519Key, Ed25519Keys};
 use super::body::Body;
 use super::clock::{check_age, parse_seconds, unix_seconds};
+use super::event::event_body;
 use super::json::{lenient, members};
 use super::keys::{Encoding, Keys};
 use super::payload::Flaw;
+use super::refusal::refused;
 use super::secret::Rules;
-use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, event_body, refused};
+use super::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 /// The tolerance of the specification's own libraries.
 const TOLERANCE: Duration = Duration::from_mins(5);

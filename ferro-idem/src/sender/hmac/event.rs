@@ -1,7 +1,7 @@
 //! An event of a sender that signs with an HMAC.
 
 use crate::sender::body::Body;
-use crate::sender::event_body;
+use crate::sender::event::event_body;
 
 /// An event of a sender that is described by an [`HmacScheme`](super::HmacScheme).
 ///

@@ -7,13 +7,13 @@ use super::event::HmacEvent;
 use super::scheme::{HmacScheme, Id, Part, TypePlace};
 use crate::sender::body::Body;
 use crate::sender::clock::check_age;
+use crate::sender::endpoint::endpoint_secrets;
 use crate::sender::json::{lenient_at, members, strict_at};
 use crate::sender::keys::Keys;
 use crate::sender::payload::Flaw;
+use crate::sender::refusal::refused;
 use crate::sender::secret::{PREFIXES, Rules};
-use crate::sender::{
-    Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, endpoint_secrets, refused,
-};
+use crate::sender::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 /// The tolerance of most senders' own libraries.
 const TOLERANCE: Duration = Duration::from_mins(5);

@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use super::event::StripeEvent;
 use crate::sender::clock::{check_age, unix_seconds};
 use crate::sender::keys::{Encoding, Keys};
+use crate::sender::refusal::refused;
 use crate::sender::secret::Rules;
 use crate::sender::timed::{Form, Reasons};
-use crate::sender::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError, refused};
+use crate::sender::{Delivery, IdCoverage, InvalidSecret, PayloadError, Sender, SignatureError};
 
 /// The header that carries the signature: `Stripe-Signature`, in lower case as HTTP/2 sends it.
 pub const SIGNATURE_HEADER: &str = "stripe-signature";
