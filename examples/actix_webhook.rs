@@ -50,24 +50,11 @@ impl ResponseError for AppError {
 
 #[idempotent_webhook(log = app.log, claim(c))]
 async fn on_event(app: Data<App>, event: GithubEvent) -> Result<HttpResponse, AppError> {
-    send_message(&app, event.id(), &c.idempotency_key("message")).await?;
+    storm::send_message(app.log.pool(), event.id(), &c.idempotency_key("message")).await?;
     if storm::fails_on_purpose(event.id(), c.attempt()) {
         return Err(AppError::OnPurpose);
     }
     Ok(HttpResponse::Created().finish())
-}
-
-/// Stands for another system's API, which takes an idempotency key as Stripe's does.
-async fn send_message(app: &App, event_id: &str, idempotency_key: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO effects (event_id, idempotency_key) VALUES (?, ?)
-         ON CONFLICT (idempotency_key) DO NOTHING",
-    )
-    .bind(event_id)
-    .bind(idempotency_key)
-    .execute(app.log.pool())
-    .await
-    .map(drop)
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {

@@ -66,25 +66,13 @@ impl IntoResponse for AppError {
 /// Handshakes are answered by the extractor. They do not get here.
 #[idempotent_webhook(log = app.log, claim(c))]
 async fn on_event(State(app): State<App>, event: SlackEvent) -> Result<StatusCode, AppError> {
-    let sending = async { send_message(&app, event.id(), &c.idempotency_key("message")).await };
+    let sending =
+        async { storm::send_message(app.log.pool(), event.id(), &c.idempotency_key("message")).await };
     tokio::time::timeout(MAX_WORK, sending).await??;
     if storm::fails_on_purpose(event.id(), c.attempt()) {
         return Err(AppError::OnPurpose);
     }
     Ok(StatusCode::CREATED)
-}
-
-/// Stands for another system's API, which takes an idempotency key as Stripe's does.
-async fn send_message(app: &App, event_id: &str, idempotency_key: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO effects (event_id, idempotency_key) VALUES (?, ?)
-         ON CONFLICT (idempotency_key) DO NOTHING",
-    )
-    .bind(event_id)
-    .bind(idempotency_key)
-    .execute(app.log.pool())
-    .await
-    .map(drop)
 }
 
 #[tokio::main]

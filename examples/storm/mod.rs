@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ferro_idem::sender::SignatureError;
 use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, iter};
-use reqwest::Client;
+use reqwest::{Client, Response};
 use sqlx::SqlitePool;
 
 const EVENTS: usize = 200;
@@ -51,6 +51,24 @@ pub(crate) fn fails_on_purpose(event_id: &str, attempt: u64) -> bool {
     attempt == 1 && event_id.ends_with('7')
 }
 
+/// Stands for another system's API, which takes an idempotency key as Stripe's does.
+#[allow(dead_code, reason = "under a transaction, the effect is in the log's own database")]
+pub(crate) async fn send_message(
+    pool: &SqlitePool,
+    event_id: &str,
+    idempotency_key: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO effects (event_id, idempotency_key) VALUES (?, ?)
+         ON CONFLICT (idempotency_key) DO NOTHING",
+    )
+    .bind(event_id)
+    .bind(idempotency_key)
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
 /// Sends every event 1 to 4 times at once, each delivery until it is answered 2xx, and forgeries in between. Prints what
 /// was answered, and whether the effects are exactly right.
 pub(crate) async fn storm(
@@ -58,8 +76,7 @@ pub(crate) async fn storm(
     pool: &SqlitePool,
     sign: impl Fn(usize) -> Result<Request, SignatureError>,
 ) -> Result<bool, Box<dyn Error>> {
-    // The endpoint is on this machine, where a proxy from the environment could not reach it.
-    let client = Client::builder().no_proxy().build()?;
+    let client = client()?;
     let requests = (0..EVENTS).map(&sign).collect::<Result<Vec<_>, _>>()?;
     let deliveries = requests.iter().enumerate().map(|(number, request)| {
         let (client, copies) = (&client, 1 + number % MAX_COPIES);
@@ -108,18 +125,24 @@ async fn deliver(client: &Client, url: &str, request: &Request) -> Answers {
     answers
 }
 
-async fn attempt(client: &Client, url: &str, request: &Request) -> Option<u16> {
-    let post = client.post(url).body(request.body.clone());
-    let post = request.headers.iter().fold(post, |post, (name, value)| post.header(*name, value));
-    post.send().await.ok().map(|response| response.status().as_u16())
-}
-
 /// What one request is answered with.
 #[allow(dead_code, reason = "only Slack's example has a handshake")]
 pub(crate) async fn text(url: &str, request: &Request) -> Result<String, reqwest::Error> {
-    let post = Client::builder().no_proxy().build()?.post(url).body(request.body.clone());
-    let post = request.headers.iter().fold(post, |post, (name, value)| post.header(*name, value));
-    post.send().await?.text().await
+    send(&client()?, url, request).await?.text().await
+}
+
+async fn attempt(client: &Client, url: &str, request: &Request) -> Option<u16> {
+    send(client, url, request).await.ok().map(|response| response.status().as_u16())
+}
+
+async fn send(client: &Client, url: &str, request: &Request) -> Result<Response, reqwest::Error> {
+    let post = client.post(url).body(request.body.clone());
+    request.headers.iter().fold(post, |post, (name, value)| post.header(*name, value)).send().await
+}
+
+/// The endpoint is on this machine, where a proxy from the environment could not reach it.
+fn client() -> Result<Client, reqwest::Error> {
+    Client::builder().no_proxy().build()
 }
 
 fn verdict(answers: &Answers, effects: &HashMap<String, i64>) -> bool {
