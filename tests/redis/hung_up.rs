@@ -1,13 +1,14 @@
 //! Callers that hang up, many at once, while the server answers or does not.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
 use ferro_idem_tests::servers::{Redis, until};
-use futures_util::future::{join, join_all, join3};
+use futures_util::future::{join, join_all};
 use futures_util::poll;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{LEASE, acquire};
 
@@ -121,15 +122,12 @@ async fn the_caller_that_stays_gets_the_mark_of_one_that_hung_up() {
     let log = RedisLog::new(server.connection().await);
     assert!(log.try_mark_processed("known").await.unwrap());
     server.server().pause();
-    let resumed = async {
-        sleep(Duration::from_millis(300)).await;
-        server.server().resume();
-    };
     let hung_up = async {
         let marks = (0..100).map(|_| log.try_mark_processed("evt_1"));
         hang_up(Duration::from_millis(100), marks).await;
+        server.server().resume();
     };
-    let ((), (), stays) = join3(resumed, hung_up, log.try_mark_processed("evt_1")).await;
+    let ((), stays) = join(hung_up, log.try_mark_processed("evt_1")).await;
     assert!(stays.unwrap(), "it is a duplicate of a delivery that is gone");
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
 }
@@ -144,12 +142,10 @@ async fn a_redelivery_is_no_duplicate_of_a_delivery_that_hung_up() {
         let id = &format!("evt_{round}");
         server.server().pause();
         hang_up(Duration::from_millis(100), [log.try_mark_processed(id)].into_iter()).await;
-        let resumed = async {
-            sleep(Duration::from_millis(300)).await;
-            server.server().resume();
-        };
-        let ((), redelivered) = join(resumed, log.try_mark_processed(id)).await;
-        assert!(redelivered.unwrap(), "round {round}");
+        let mut redelivered = pin!(log.try_mark_processed(id));
+        assert!(poll!(&mut redelivered).is_pending(), "round {round}");
+        server.server().resume();
+        assert!(redelivered.await.unwrap(), "round {round}");
     }
 }
 
