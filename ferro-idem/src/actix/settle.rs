@@ -8,12 +8,12 @@ use crate::edge::{is_success, settle_as_success};
 use crate::processed::{Probe, kinds};
 use crate::reply::Settle;
 
-// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+// `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
-/// What actix-web answers may be a failure: without `Settle` it does not compile.
+/// What actix-web answers may be a failure, so it does not compile without `Settle`.
 impl<T: Responder> kinds::OfResponse for &&&Probe<'_, T> {}
 
-/// By the status.
+/// Processed if the status is 2xx.
 impl<B> Settle for HttpResponse<B> {
     fn is_processed(&self) -> bool {
         is_success(self.status().as_u16())
@@ -24,7 +24,7 @@ impl<B> Settle for HttpResponse<B> {
     }
 }
 
-/// Never: a redirect is a failure to a sender of webhooks.
+/// Never processed: senders treat a redirect as a failure.
 #[diagnostic::do_not_recommend]
 impl Settle for Redirect {
     fn is_processed(&self) -> bool {
@@ -32,7 +32,7 @@ impl Settle for Redirect {
     }
 }
 
-/// By the one that it is.
+/// Processed if the value that it holds is.
 #[diagnostic::do_not_recommend]
 impl<L: Settle, R: Settle> Settle for Either<L, R> {
     fn is_processed(&self) -> bool {
@@ -54,7 +54,8 @@ settle_as_success! {
     [] Html,
 }
 
-/// What may stand before a status. Local, because the compiler has to know that no type of the `http` crate is one.
+/// A type that may stand before a status. The trait is local, because the compiler has to know that no type of the
+/// `http` crate implements it.
 pub trait BeforeStatus {}
 
 impl BeforeStatus for &str {}
@@ -67,7 +68,7 @@ impl<T> BeforeStatus for Json<T> {}
 impl<T> BeforeStatus for Form<T> {}
 impl<B> BeforeStatus for HttpResponse<B> {}
 
-/// By the status, which replaces that of the first element.
+/// Processed if the status is 2xx. It replaces the status of the first element.
 #[diagnostic::do_not_recommend]
 impl<R: BeforeStatus> Settle for (R, StatusCode) {
     fn is_processed(&self) -> bool {

@@ -13,15 +13,15 @@ use crate::edge::{KeepsStatus, settle_as_success};
 use crate::processed::{Probe, kinds};
 use crate::reply::Settle;
 
-// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+// `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
-/// What axum answers may be a failure: without `Settle` it does not compile.
+/// What axum answers may be a failure, so it does not compile without `Settle`.
 impl<T: IntoResponse> kinds::OfResponse for &&&&Probe<'_, T> {}
 
 impl<T> KeepsStatus for Extension<T> {}
 impl<I> KeepsStatus for AppendHeaders<I> {}
 
-/// Never: a redirect is a failure to a sender of webhooks.
+/// Never processed: senders treat a redirect as a failure.
 #[diagnostic::do_not_recommend]
 impl Settle for Redirect {
     fn is_processed(&self) -> bool {
@@ -43,7 +43,7 @@ settle_as_success! {
 
 macro_rules! settle_by_status {
     ($($rejection:ty),* $(,)?) => {$(
-        /// By the status, which is a failure.
+        /// Never processed: the status is always a failure.
         #[diagnostic::do_not_recommend]
         impl Settle for $rejection {
             fn is_processed(&self) -> bool {

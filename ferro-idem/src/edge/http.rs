@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::key::IdBytes;
 use crate::reply::{DuplicateReply, FromFenceError, Settle};
 
-// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+// `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
 /// `event_id = headers.get("x-delivery-id")`.
 impl IdBytes for HeaderValue {
@@ -22,7 +22,7 @@ pub(crate) fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// The status of the table in [`Error`].
+/// The status that the table in [`Error`] names.
 impl From<&Error> for StatusCode {
     fn from(error: &Error) -> Self {
         status(error.status())
@@ -48,21 +48,21 @@ impl FromFenceError for StatusCode {
     }
 }
 
-/// 2xx.
+/// Processed if the status is 2xx.
 impl Settle for StatusCode {
     fn is_processed(&self) -> bool {
         is_success(self.as_u16())
     }
 }
 
-/// By the status.
+/// Processed if the status is 2xx.
 impl<B> Settle for Response<B> {
     fn is_processed(&self) -> bool {
         self.status().is_processed()
     }
 }
 
-/// By the status.
+/// Processed if the status is 2xx.
 #[diagnostic::do_not_recommend]
 impl Settle for Parts {
     fn is_processed(&self) -> bool {
@@ -76,9 +76,9 @@ settle_as_success! {
     [K, V, const N: usize] [(K, V); N],
 }
 
-/// What axum, poem and http put before the last element of a tuple without changing its status.
+/// A part that axum, poem and http accept before the last element of a tuple, and that does not change its status.
 ///
-/// Local, because the compiler has to know that a `StatusCode` is none of them.
+/// The trait is local, because the compiler has to know that `StatusCode` does not implement it.
 #[diagnostic::on_unimplemented(
     message = "the status of a tuple that begins with `{Self}` is not known",
     label = "not a part of axum's or http's own",
@@ -93,7 +93,7 @@ impl KeepsStatus for Extensions {}
 impl<K, V, const N: usize> KeepsStatus for [(K, V); N] {}
 impl<T: KeepsStatus> KeepsStatus for Option<T> {}
 
-/// By its only element.
+/// Processed if its only element is.
 #[diagnostic::do_not_recommend]
 impl<R: Settle> Settle for (R,) {
     fn is_processed(&self) -> bool {
@@ -101,10 +101,10 @@ impl<R: Settle> Settle for (R,) {
     }
 }
 
-/// The tuples that axum answers: a status, or none, then up to 16 parts, then the rest of the reply.
+/// The tuples that axum answers: an optional status, then up to 16 parts, then the rest of the reply.
 macro_rules! settle_tuple {
     ($($part:ident)*) => {
-        /// By the status, which replaces that of the last element.
+        /// Processed if the status is 2xx. It replaces the status of the last element.
         #[diagnostic::do_not_recommend]
         impl<$($part,)* R> Settle for (StatusCode, $($part,)* R) {
             fn is_processed(&self) -> bool {
@@ -112,7 +112,7 @@ macro_rules! settle_tuple {
             }
         }
 
-        /// By the status, which replaces that of the last element.
+        /// Processed if the status is 2xx. It replaces the status of the last element.
         #[diagnostic::do_not_recommend]
         impl<$($part,)* R> Settle for (Parts, $($part,)* R) {
             fn is_processed(&self) -> bool {
@@ -120,7 +120,7 @@ macro_rules! settle_tuple {
             }
         }
 
-        /// By the status, which replaces that of the last element.
+        /// Processed if the status is 2xx. It replaces the status of the last element.
         #[diagnostic::do_not_recommend]
         impl<$($part,)* R> Settle for (Response<()>, $($part,)* R) {
             fn is_processed(&self) -> bool {
@@ -134,7 +134,7 @@ macro_rules! settle_parts {
     ($($part:ident)+) => {
         impl<$($part: KeepsStatus),+> KeepsStatus for ($($part,)+) {}
 
-        /// By its last element, whose status the others keep.
+        /// Processed if its last element is, because the others do not change the status.
         #[diagnostic::do_not_recommend]
         impl<$($part: KeepsStatus,)+ R: Settle> Settle for ($($part,)+ R) {
             fn is_processed(&self) -> bool {

@@ -19,11 +19,11 @@ use crate::key::IdBytes;
 #[cfg(all(feature = "sender", any(feature = "actix-web", feature = "poem")))]
 pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// The answer to a delivery that was not processed, but for its status.
+/// The answer to a delivery that was not processed, without its status.
 pub(crate) struct ErrorReply {
-    /// Whole seconds (RFC 9110, 10.2.3), and never before the lease ends.
+    /// `Retry-After` in whole seconds (RFC 9110, 10.2.3), rounded up so that the lease has ended by then.
     pub(crate) retry_after: Option<u64>,
-    /// What the sender reads. It does not name the store: log the error.
+    /// The text for the sender. It does not name the store, so log the error as well.
     pub(crate) line: String,
 }
 
@@ -53,10 +53,11 @@ impl IdBytes for Bytes {
     }
 }
 
-/// What a framework answers 200 or 204, whatever it holds. `none` is [`Settle::none_is_processed`].
+/// Implements `Settle` for types that a framework always answers with 200 or 204. `none` is
+/// [`Settle::none_is_processed`].
 macro_rules! settle_as_success {
     (none = $none:expr; $([$($generics:tt)*] $reply:ty),* $(,)?) => {$(
-        /// Always: it is answered with a success.
+        /// Always processed: it is answered with a success.
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> crate::reply::Settle for $reply {
             fn is_processed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The senders whose events are extractors.
 
-/// Applies a rule `($event:ty, $webhook:ty, $rejected:expr) => { .. }` to each of them. `$rejected` makes the rejection
-/// of the event's extractor out of that of [`Verified`](crate::sender::Verified).
+/// Applies a rule `($event:ty, $webhook:ty, $rejected:expr) => { .. }` to each of them. `$rejected` converts the
+/// rejection of [`Verified`](crate::sender::Verified) into that of the event's own extractor.
 macro_rules! for_each_sender {
     ($($rule:tt)*) => {
         #[allow(unused_macros, reason = "the feature `sender` alone has no sender")]

@@ -14,7 +14,7 @@ settle_as_success! {
     [] String,
 }
 
-/// Always: it is answered with 200.
+/// Always processed: it is answered with 200.
 #[diagnostic::do_not_recommend]
 impl Settle for [u8] {
     fn is_processed(&self) -> bool {
@@ -22,7 +22,7 @@ impl Settle for [u8] {
     }
 }
 
-/// Always: it is answered with 200.
+/// Always processed: it is answered with 200.
 #[diagnostic::do_not_recommend]
 impl Settle for str {
     fn is_processed(&self) -> bool {

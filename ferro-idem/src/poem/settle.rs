@@ -7,19 +7,19 @@ use crate::edge::settle_as_success;
 use crate::processed::{Probe, kinds};
 use crate::reply::Settle;
 
-// `do_not_recommend` keeps the compiler's list of replies to those that people choose from.
+// `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
-/// What poem answers may be a failure: without `Settle` it does not compile.
+/// What poem answers may be a failure, so it does not compile without `Settle`.
 impl<T: IntoResponse> kinds::OfResponse for &&Probe<'_, T> {}
 
-/// By the status.
+/// Processed if the status is 2xx.
 impl Settle for Response {
     fn is_processed(&self) -> bool {
         self.status().is_processed()
     }
 }
 
-/// Never: a redirect is a failure to a sender of webhooks.
+/// Never processed: senders treat a redirect as a failure.
 #[diagnostic::do_not_recommend]
 impl Settle for Redirect {
     fn is_processed(&self) -> bool {

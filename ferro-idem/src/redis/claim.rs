@@ -1,4 +1,4 @@
-//! Claims. Each step is one script.
+//! Claims: one script for each step.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::Attempts;
 
-/// The states that settle a claim.
+/// The states in which a claim is settled.
 #[derive(Clone, Copy)]
 enum Settled {
     Processed = 1,

@@ -1,4 +1,4 @@
-//! The meaning of Redis' errors: whether to send the request again, and how to fix the cause.
+//! What Redis' errors mean: whether to send the request again, and how to fix the cause.
 
 use std::borrow::Cow;
 use std::io;

@@ -1,8 +1,8 @@
-//! Bounds what is on its way to a server, above all to one that does not answer.
+//! Limits the requests in flight to a server, above all to one that does not answer.
 //!
-//! A request that was written to a silent connection stays in the client's memory until the connection breaks, whatever
-//! became of its caller. It may also be carried out later, so that it has to be taken back. After some requests without
-//! an answer, calls therefore send nothing but a probe now and then, and go on when one is answered.
+//! A request that was written to a silent connection stays in the client's memory until the connection breaks, even if
+//! its caller has gone. The server may still execute it, so it has to be taken back. After a number of unanswered
+//! requests, calls therefore send only an occasional probe, and continue as soon as a probe is answered.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -14,20 +14,20 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// Nodes of a cluster have ranges of slots each. Events of one lane are therefore mostly on one node, and a node that is
-/// silent keeps only its own lanes waiting.
+/// Each node of a cluster has ranges of slots. The events of one lane are therefore mostly on one node, and a silent
+/// node delays only its own lanes.
 const LANES: u16 = 16;
 const SLOTS: u16 = 16_384;
 
-/// How many requests of one lane are on their way at the same time.
+/// The largest number of requests of one lane that are in flight at the same time.
 const MAX_IN_FLIGHT: usize = 512;
 
-/// How many requests of one lane fail without an answer, one after the other, until its calls wait.
+/// After so many consecutive unanswered requests of one lane, its calls wait for a probe.
 const MAX_UNANSWERED: u32 = 64;
 
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 
-/// What one log sends.
+/// Admits the requests of one log.
 #[derive(Debug)]
 pub(super) struct Gate([Lane; LANES as usize]);
 
@@ -35,7 +35,7 @@ pub(super) struct Gate([Lane; LANES as usize]);
 #[derive(Debug)]
 pub(super) struct Lane {
     in_flight: Semaphore,
-    /// How many failed without an answer since the last answer.
+    /// The number of unanswered requests since the last answer.
     unanswered: AtomicU32,
     answered: Notify,
     next_probe: Mutex<Option<Instant>>,
@@ -44,13 +44,13 @@ pub(super) struct Lane {
 /// What a call sends next.
 #[derive(Debug)]
 pub(super) enum Turn<'l> {
-    /// Its request. The permit lasts until the answer.
+    /// The call's own request. The permit is held until the answer.
     Request(SemaphorePermit<'l>),
-    /// A command that changes nothing. If there is any answer to it, [`Lane::hear`] wakes the other calls.
+    /// A command that changes nothing. Any answer to it wakes the other calls, through [`Lane::hear`].
     Probe,
 }
 
-/// Nobody waits for the call's answer any more, so that nothing is sent for it.
+/// No caller waits for the answer any more, so nothing is sent.
 #[derive(Debug)]
 pub(super) struct Over;
 
@@ -73,14 +73,14 @@ impl Gate {
 }
 
 impl Lane {
-    /// Waits until something may be sent, which may take for ever.
+    /// Waits until something may be sent. Sets no limit of its own: callers apply their deadline.
     pub(super) async fn enter(&self, is_over: impl Fn() -> bool) -> Result<Turn<'_>, Over> {
         while self.is_silent() {
             if is_over() {
                 return Err(Over);
             }
             let mut answered = pin!(self.answered.notified());
-            // From here on, no answer is missed.
+            // An answer that arrives from here on wakes this call.
             answered.as_mut().enable();
             let Some(next) = self.due_probe() else { return Ok(Turn::Probe) };
             if self.is_silent() {
@@ -92,20 +92,20 @@ impl Lane {
             if is_over() {
                 return Poll::Ready(Err(Over));
             }
-            // It is never closed.
+            // The semaphore is never closed.
             acquired.as_mut().poll(context).map(|permit| permit.map(Turn::Request).map_err(|_| Over))
         })
         .await
     }
 
-    /// An answer, whatever it says.
+    /// Records an answer, whether it is a success or a refusal.
     pub(super) fn hear(&self) {
         if self.unanswered.swap(0, Ordering::Relaxed) >= MAX_UNANSWERED {
             self.answered.notify_waiters();
         }
     }
 
-    /// A request failed without an answer.
+    /// Records a request that failed without an answer.
     pub(super) fn miss(&self) {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
     }
@@ -114,8 +114,8 @@ impl Lane {
         self.unanswered.load(Ordering::Relaxed) >= MAX_UNANSWERED
     }
 
-    /// `None`: this call sends the next probe, now. Otherwise, when the next one is due. How often probes are sent does
-    /// not depend on how long their callers stay.
+    /// Returns when the next probe is due, or `None` if this call sends it now. The interval between probes does not
+    /// depend on how long their callers stay.
     fn due_probe(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut next_probe = self.next_probe.lock().unwrap_or_else(PoisonError::into_inner);

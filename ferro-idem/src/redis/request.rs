@@ -1,4 +1,4 @@
-//! One script, sent until there is an answer or the call's deadline has passed.
+//! Sends one script until it is answered or the call's deadline has passed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempts, DEADLINE, FaultKind, NoAnswerInTime};
 use crate::server_clock::NEVER;
 
-/// A script and what it is about.
+/// A script, the event that it is about, and the rules for sending it.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'r> {
     pub(super) operation: &'static str,
@@ -28,30 +28,30 @@ pub(super) struct Request<'r> {
     pub(super) when: When,
 }
 
-/// Until when the server may carry a script out, and what becomes of one whose answer is lost.
+/// Until when the server may execute a script, and what happens if its answer is lost.
 #[derive(Clone, Copy)]
 pub(super) enum When {
-    /// A mark or a claim: before the call's deadline. If the call fails, what it made is taken back.
+    /// A mark or a claim: until the call's deadline. If the call fails, what it made is taken back.
     TakenBack(Owner, Made),
-    /// A renewal: before the call's deadline. A lease that was prolonged for a caller that gave up runs out.
+    /// A renewal: until the call's deadline. A lease that was renewed for a caller that gave up runs out.
     BeforeDeadline,
-    /// Completing or releasing: whenever. It remains true, and the fencing token keeps it off a later claim.
+    /// A completion or release: at any time. It is still true later, and the fencing token protects later claims.
     AtAnyTime,
 }
 
 impl When {
-    /// Nobody waits for the answer, so that no further attempt is sent.
+    /// Whether no caller waits for the answer, so that no further attempt is sent.
     fn is_over(self) -> bool {
         matches!(self, Self::TakenBack(..)) && is_detached()
     }
 }
 
-/// A client may send a request once more by itself if its answer takes long, as redis-rs does on a cluster: after 500 ms
-/// by default.
+/// After this time, the client may have resent a request by itself. redis-rs does so on a cluster, after 500 ms by
+/// default.
 const RESENT_AFTER: Duration = Duration::from_millis(100);
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
-    /// A script of which nothing is to be taken back.
+    /// Sends a script whose effect never has to be taken back after its answer.
     pub(super) async fn send(
         &self,
         attempts: Attempts,
@@ -85,7 +85,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         let mut in_doubt = InDoubt::new(self, take_back);
         if let When::TakenBack(_, Made::Mark) = when {
             let is_looked_for = self.shared.undelivered.until_looked_for(&key, || when.is_over());
-            // At the deadline, nothing was sent.
+            // If the deadline passes here, nothing was sent.
             if let Err(unanswered) = attempts.attempt(Some(DEADLINE), is_looked_for).await {
                 return Err(fault::explain(operation, fault::timed_out(unanswered)));
             }
@@ -146,7 +146,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
                 if !attempts.may_have_been_carried_out() {
                     in_doubt.is_not_made();
                 } else if kind != FaultKind::Permanent && !when.is_over() {
-                    // After this, the server does not carry it out, so that the error is true when it is answered.
+                    // After the deadline the server does not execute the script, so the error is final.
                     sleep_until(attempts.deadline()).await;
                 }
                 return Err(fault::explain(operation, error));
@@ -154,7 +154,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         }
     }
 
-    /// Waits until a script may be sent. If that fails, nothing was sent that changes anything.
+    /// Waits until a script may be sent. If this fails, nothing was sent that changes anything.
     async fn enter<'l>(
         &self,
         lane: &'l Lane,
@@ -185,7 +185,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         }
     }
 
-    /// Asks without a script: reads only.
+    /// Sends a command that only reads, without a script.
     pub(super) async fn read<T>(
         &self,
         attempts: &mut Attempts,
@@ -203,10 +203,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
         }
     }
 
-    /// Has the server close a connection that leads to a replica.
+    /// Makes the server close a connection that leads to a replica.
     ///
-    /// After a failover the name may lead elsewhere, but a connection that is open stays where it is. One that
-    /// reconnects, such as a `ConnectionManager`, resolves the name again after this.
+    /// After a failover the server's name may resolve to another address, but an open connection stays where it is. A
+    /// connection that reconnects, such as a `ConnectionManager`, then resolves the name again.
     pub(super) async fn leave_replica(&self, error: &RedisError) {
         if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) && self.shared.leaving.is_due() {
             let mut connection = self.connection.clone();
@@ -218,8 +218,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
-/// When a replica was left last. Many calls learn at the same moment that it is one; if each left, the later ones
-/// would close the connection that the first one brought.
+/// When a replica was last left. Many calls notice a replica at the same moment. If each of them closed the connection,
+/// the later ones would close the new connection.
 #[derive(Debug, Default)]
 pub(super) struct Leaving(Mutex<Option<Instant>>);
 

@@ -1,7 +1,7 @@
-//! Deliveries of one event to one log at the same time: one of them sends its mark, and the others wait for its answer.
+//! Concurrent deliveries of one event to one log: the leader sends the mark, and the followers wait for its answer.
 //!
-//! If the caller of the first one goes, the mark goes to the next of them. Otherwise the server would answer the others
-//! "duplicate" about a mark that is then taken back.
+//! If the leader's caller goes away, its mark is handed to the next follower. Otherwise the server would answer
+//! "duplicate" to the followers, because of a mark that is about to be taken back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,21 +13,21 @@ use super::undelivered::TakeBack;
 use super::{Connection, RedisLog};
 use crate::retry::Attempts;
 
-/// A leader that has not answered for so long may have a runtime that is not driven. Its followers then send marks of
-/// their own.
+/// If a leader has not answered after this time, its runtime may not be driven. Its followers then send their own
+/// marks.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type Followers = VecDeque<oneshot::Sender<Answer>>;
 
-/// The events that are being marked, with the callers that wait for each.
+/// The events that are being marked, each with its waiting followers.
 #[derive(Debug, Default)]
 pub(super) struct SameEvent(Mutex<HashMap<Vec<u8>, Followers>>);
 
-/// What a follower is told.
+/// The answer to a follower.
 #[derive(Debug)]
 enum Answer {
     Duplicate,
-    /// The mark is made, and is the follower's now.
+    /// The mark exists and now belongs to the follower.
     First(TakeBack),
 }
 
@@ -53,7 +53,7 @@ impl SameEvent {
         Role::Leader(lead)
     }
 
-    /// A panic cannot leave it half-changed.
+    /// A panic cannot leave the map half-changed.
     fn locked(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Followers>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,21 +67,21 @@ impl SameEvent {
     }
 }
 
-/// The caller that marks the event for itself and its followers. Dropped without an answer, it leaves each of them to
-/// itself.
+/// The right to mark an event for oneself and for the followers. If it is dropped without an answer, each follower
+/// sends its own mark.
 pub(super) struct Lead<C: Connection> {
     log: RedisLog<C>,
-    /// Empty: it leads nobody.
+    /// Empty if there can be no followers.
     key: Vec<u8>,
 }
 
 impl<C: Connection> Lead<C> {
-    /// Leads nobody.
+    /// A leader without followers.
     pub(super) fn alone(log: &RedisLog<C>) -> Self {
         Self { log: log.clone(), key: Vec::new() }
     }
 
-    /// `None`: the event was marked before.
+    /// `first` is `None` if the event was marked before.
     pub(super) fn answer(self, first: Option<TakeBack>) -> UndeliveredMark<C> {
         UndeliveredMark { lead: self, first, is_told: false }
     }
@@ -99,7 +99,7 @@ impl<C: Connection> Lead<C> {
 
     fn tell_duplicates(&mut self) {
         for follower in self.followers() {
-            // One that is gone need not know.
+            // A follower that has gone does not need the answer.
             drop(follower.send(Answer::Duplicate));
         }
     }
@@ -111,8 +111,7 @@ impl<C: Connection> Drop for Lead<C> {
     }
 }
 
-/// The answer to a mark, which no caller has yet. If it is dropped like that, the mark goes to the next follower, or is
-/// taken back.
+/// The answer to a mark, before its caller has it. Dropping it hands the mark to the next follower, or takes it back.
 pub(super) struct UndeliveredMark<C: Connection> {
     lead: Lead<C>,
     first: Option<TakeBack>,
@@ -120,7 +119,7 @@ pub(super) struct UndeliveredMark<C: Connection> {
 }
 
 impl<C: Connection> UndeliveredMark<C> {
-    /// The caller has the answer now.
+    /// Hands the answer to the caller.
     pub(super) fn into_is_first(mut self) -> bool {
         self.is_told = true;
         self.lead.tell_duplicates();
@@ -129,7 +128,7 @@ impl<C: Connection> UndeliveredMark<C> {
 }
 
 impl<C: Connection> Drop for UndeliveredMark<C> {
-    /// A loop, because clients control how many callers are gone.
+    /// This is a loop and not a recursion, because clients control how many callers are gone.
     fn drop(&mut self) {
         if self.is_told {
             return;
@@ -139,7 +138,7 @@ impl<C: Connection> Drop for UndeliveredMark<C> {
         while let Some(follower) = log.shared.same_event.next(key) {
             match follower.send(Answer::First(made)) {
                 Ok(()) => {
-                    // It leads from here on.
+                    // This follower is the leader from here on.
                     key.clear();
                     return;
                 }
@@ -147,7 +146,7 @@ impl<C: Connection> Drop for UndeliveredMark<C> {
                 Err(Answer::Duplicate) => return,
             }
         }
-        // Before the lead ends, so that a delivery that comes now waits until the mark is gone.
+        // This comes before the lead ends, so that a delivery that arrives now waits until the mark is gone.
         log.shared.undelivered.take_back(log, made);
     }
 }
@@ -160,7 +159,7 @@ pub(super) struct Follower<C: Connection> {
 }
 
 impl<C: Connection> Follower<C> {
-    /// `None`: there is no answer.
+    /// Returns `None` if the leader gave no answer.
     pub(super) async fn follow(mut self, attempts: &Attempts) -> Option<bool> {
         let answer = match attempts.attempt(Some(PATIENCE), &mut self.receiver).await {
             Ok(answer) => answer.ok(),
@@ -185,7 +184,7 @@ impl<C: Connection> Follower<C> {
 
 impl<C: Connection> Drop for Follower<C> {
     fn drop(&mut self) {
-        // The mark came, and this caller went before it took it.
+        // The mark was handed to this follower, whose caller went away before it read the answer.
         if let Some(Answer::First(made)) = self.last_answer() {
             drop(self.lead(made));
         }

@@ -12,12 +12,12 @@ use super::undelivered::{MAX_WAITING, Made, TakeBack, Undelivered};
 use super::{Connection, RedisLog, millis};
 use crate::retry::ANSWER_WITHIN;
 
-/// How many are asked for at the same time.
+/// The largest number of marks and claims that are looked up at the same time.
 const MAX_AT_ONCE: usize = 64;
 
 impl Undelivered {
-    /// Whether a new mark or claim could be taken back. If entries wait for a task, because their runtime has ended,
-    /// this starts one.
+    /// Whether a new mark or claim could be taken back. Starts a task if entries wait without one, because the runtime
+    /// of the last task has ended.
     pub(super) fn has_room<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>) -> bool {
         let mut queue = self.queue();
         let has_room = queue.by_due.len() < MAX_WAITING;
@@ -27,12 +27,12 @@ impl Undelivered {
         has_room
     }
 
-    /// Takes back in the background. Without a runtime, this waits for the next call that has one.
+    /// Takes a mark or claim back in the background. Outside a runtime, the next call inside one starts the task.
     pub(super) fn take_back<C: Connection>(self: &Arc<Self>, log: &RedisLog<C>, take_back: TakeBack) {
         let due = match take_back.made {
-            // A delivery that comes meanwhile must not be answered as its duplicate.
+            // A delivery that arrives meanwhile must not be answered as a duplicate of it.
             Made::Mark => Instant::now(),
-            // The same owner may claim again; which of its claims it is, is known after the deadline.
+            // The same owner may claim again. Only after the deadline is it known which of its claims exists.
             Made::Claim { .. } => take_back.passes_at,
         };
         let mut queue = self.queue();
@@ -50,10 +50,10 @@ impl Undelivered {
     }
 }
 
-/// The one task of a log. Dropped with its runtime, it leaves the rest to the next one.
+/// The only task of a log that takes back. If its runtime drops it, the next task does the rest.
 struct Task {
     undelivered: Arc<Undelivered>,
-    /// Whether it has nothing more to do, and has said so in the queue.
+    /// Whether the task has recorded in the queue that it ended.
     is_done: bool,
 }
 
@@ -71,7 +71,7 @@ impl Task {
     }
 
     async fn run<C: Connection>(mut self, log: RedisLog<C>) {
-        // A server that does not answer or refuses is asked for one event at a time.
+        // If the server does not answer or refuses, the task sends one request at a time.
         let mut limit = 1;
         loop {
             let due = match self.undelivered.due(limit) {
@@ -81,7 +81,7 @@ impl Task {
                     continue;
                 }
                 Err(None) => {
-                    // Within one lock: a call that adds one after this starts the next task.
+                    // This happens under the lock, so a call that adds an entry afterwards starts the next task.
                     let mut queue = self.undelivered.queue();
                     if queue.by_due.is_empty() {
                         queue.task_active_at = None;
@@ -105,7 +105,7 @@ impl Task {
                     Outcome::MayStillCome { until } => Some(until),
                     Outcome::Failed => {
                         is_willing = false;
-                        // After the others.
+                        // The entry queues after the others.
                         Some(Instant::now())
                     }
                 };
@@ -120,7 +120,7 @@ impl Task {
 }
 
 enum Outcome {
-    /// It is not there and will not be, or it will never be known.
+    /// The mark or claim does not exist and cannot come to exist, or this can never be known.
     Gone,
     MayStillCome {
         until: Instant,
@@ -151,7 +151,7 @@ async fn ask<C: Connection>(log: &RedisLog<C>, take_back: &TakeBack) -> Outcome 
     if let Some(error) = &error {
         log.leave_replica(error).await;
     }
-    // Every other refusal may end: a full disk or memory, a right that is missing, a replica.
+    // Every other refusal may pass: a full disk, full memory, a missing right, a replica.
     let is_another_key = error.is_some_and(|error| error.code() == Some("WRONGTYPE"));
     if is_another_key || passes_at.elapsed() > *remembered_for { Outcome::Gone } else { Outcome::Failed }
 }

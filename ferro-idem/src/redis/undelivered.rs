@@ -1,4 +1,5 @@
-//! Marks and claims whose callers do not know of them: taken back until it is known that they are gone.
+//! The queue of marks and claims whose callers do not know of them. They are taken back until they are known to be
+//! gone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -12,14 +13,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::owner::Owner;
 
-/// Clients must not decide how much memory an outage takes. While so many wait, the log makes no new marks and claims, so
-/// that each one without a caller is taken back.
+/// Clients must not control how much memory an outage takes. While the queue is full, the log makes no new marks and
+/// claims, so that every one without a caller can be taken back.
 pub(super) const MAX_WAITING: usize = 16_384;
 
-/// A task that was not active for so long has a runtime that is not driven.
+/// If a task was not active for this long, its runtime is not driven.
 const MAX_INACTIVE: Duration = Duration::from_secs(30);
 
-/// The longest pause after a server did not answer, or refused.
+/// The longest pause after the server did not answer or refused.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a call may have made.
@@ -29,11 +30,11 @@ pub(super) enum Made {
     Claim { lease: Duration },
 }
 
-/// A claim found that its owner held the event already.
+/// The outcome of a claim whose owner already held the event.
 pub(super) const HELD_BEFORE: i64 = 3;
 
 impl Made {
-    /// What a script's outcome says.
+    /// Whether a script's outcome says that it was made.
     pub(super) fn is_made(self, outcome: i64) -> bool {
         match self {
             Self::Mark => outcome == 1,
@@ -42,19 +43,19 @@ impl Made {
     }
 }
 
-/// A call whose caller does not know whether it was carried out.
+/// A call whose caller does not know whether the server executed it.
 #[derive(Clone, Debug)]
 pub(super) struct TakeBack {
     pub(super) key: Vec<u8>,
     pub(super) owner: Owner,
     pub(super) made: Made,
-    /// Until when the server may carry the call out, on its clock.
+    /// Until when the server may execute the call, on the server's clock.
     pub(super) deadline: u64,
-    /// When that is on this machine's clock, about.
+    /// About the same moment on this machine's clock.
     pub(super) passes_at: Instant,
-    /// After this, the server has forgotten the event anyway.
+    /// The retention: after it, the server has forgotten the event anyway.
     pub(super) remembered_for: Duration,
-    /// The server was asked once. If there was anything, it is gone, unless the call is carried out later.
+    /// The server was asked once. What existed then is gone, but the server may still execute the call.
     pub(super) is_looked_for: bool,
 }
 
@@ -63,23 +64,23 @@ impl TakeBack {
         matches!(self.made, Made::Mark) && !self.is_looked_for
     }
 
-    /// The server has answered, and will not carry the call out again. Its clock showed `now` then.
+    /// Records that the server has answered at `now` on its clock, and will not execute the call again.
     pub(super) fn is_known_to_be_made(&mut self, now: u64) {
-        // A later claim of the same owner has a later lease, and is kept.
+        // A later claim with the same owner has a later lease, and is kept.
         self.deadline = now.saturating_add(1);
         self.passes_at = Instant::now();
     }
 }
 
-/// When an entry is looked at next. The number tells entries of one moment apart.
+/// When an entry is due. The number distinguishes entries of the same moment.
 pub(super) type Due = (Instant, u64);
 
-/// The calls to take back, and the one task that does it.
+/// The calls to take back, and the state of the task that does it.
 #[derive(Debug, Default)]
 pub(super) struct Undelivered {
     queue: Mutex<Queue>,
     pub(super) added: Notify,
-    /// The task pauses, until a call has an answer.
+    /// Whether the task pauses until a call has an answer.
     pauses: AtomicBool,
     answered: Notify,
     looked_for: Notify,
@@ -88,10 +89,10 @@ pub(super) struct Undelivered {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) by_due: BTreeMap<Due, TakeBack>,
-    /// Keys with marks that were not looked for yet, and how many.
+    /// The number of marks for each key that were not looked up yet.
     unseen: HashMap<Vec<u8>, usize>,
     number: u64,
-    /// When the task was last active. `None`: there is none.
+    /// When the task was last active; `None` without a task.
     pub(super) task_active_at: Option<Instant>,
 }
 
@@ -117,7 +118,7 @@ impl Queue {
         Some(take_back)
     }
 
-    /// Whether the caller has to start a task now.
+    /// Whether the caller has to start a task.
     pub(super) fn needs_task(&mut self) -> bool {
         let is_active = self.task_active_at.is_some_and(|at| at.elapsed() < MAX_INACTIVE);
         let needs_task = !self.by_due.is_empty() && !is_active && Handle::try_current().is_ok();
@@ -129,19 +130,19 @@ impl Queue {
 }
 
 impl Undelivered {
-    /// A call has an answer: senders that were answered with an error come back soon, and must find nothing that is
-    /// to be taken back.
+    /// Ends a pause, because a call was answered. Senders that were answered with an error come back soon, and the
+    /// marks of their first deliveries have to be gone by then.
     pub(super) fn hear(&self) {
         if self.pauses.load(Ordering::Relaxed) {
             self.answered.notify_one();
         }
     }
 
-    /// Waits until no mark of this key is left that was not looked for, so that a delivery is not a duplicate of it.
+    /// Waits until every mark of this key was looked up once, so that a delivery is not answered as a duplicate of one.
     pub(super) async fn until_looked_for(&self, key: &[u8], is_over: impl Fn() -> bool) {
         loop {
             let mut looked_for = pin!(self.looked_for.notified());
-            // From here on, none is missed.
+            // A notification from here on wakes this call.
             looked_for.as_mut().enable();
             if !self.queue().unseen.contains_key(key) || is_over() {
                 return;
@@ -160,8 +161,8 @@ impl Undelivered {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that are due, or when the next one is. They stay in the queue until it is known that they are gone,
-    /// because this task may end with its runtime.
+    /// Returns entries that are due, or when the next one is. They stay in the queue until they are known to be gone,
+    /// because the task may end with its runtime.
     pub(super) fn due(&self, limit: usize) -> Result<Vec<(Due, TakeBack)>, Option<Instant>> {
         let mut queue = self.queue();
         let now = Instant::now();
@@ -176,7 +177,7 @@ impl Undelivered {
         if due.is_empty() { Err(queue.by_due.keys().next().map(|(at, _)| *at)) } else { Ok(due) }
     }
 
-    /// Sees to it that an entry comes again, unless it is gone.
+    /// Removes an entry, or puts it back until `until`.
     pub(super) fn put_off(&self, due: Due, until: Option<Instant>, is_looked_for: bool) {
         let mut queue = self.queue();
         if let Some(mut take_back) = queue.remove(due)

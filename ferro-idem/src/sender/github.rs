@@ -104,7 +104,7 @@ impl GithubWebhook {
             return Err(SignatureError::malformed(SIGNATURE, "it does not begin with `sha256=`"));
         };
         self.keys.verify(&[delivery.body()], Encoding::LowerHex, &iter::once(signature))?;
-        // For the header's own error: a proxy may have dropped it.
+        // Checked here for the error that names the header, because a proxy may have dropped it.
         for header in [DELIVERY, EVENT] {
             if delivery.header(header)?.is_empty() {
                 return Err(SignatureError::malformed(header, "it is empty"));

@@ -1,4 +1,4 @@
-//! What is read of a body before an application asks for more of it: named members of a JSON object.
+//! Reads named members of a JSON object, without decoding the rest of the body.
 
 use std::fmt;
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub(super) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Opti
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// `null` is no value.
+/// Treats `null` as a missing value.
 pub(super) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
@@ -56,8 +56,8 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// The string, which has to be there exactly once. Two readers of a repeated member may differ in which one
-    /// they take, and the fence would then keep another event than the one that the handler sees.
+    /// Returns the string, which has to be there exactly once. Two readers of a repeated member may choose different
+    /// ones, and the fence would then mark another event than the one that the handler sees.
     pub(super) fn strict(&self, payload: &str, name: &'static str) -> Result<String, PayloadError> {
         if self.is_repeated {
             return Err(PayloadError::no_event(Flaw::Repeats(name)));
@@ -69,7 +69,7 @@ impl Member<'_> {
     }
 }
 
-/// The named members of a value, none of them if it is no object.
+/// The named members of a value. A value that is not an object has none.
 pub(super) fn within<'a, const N: usize>(
     raw: Option<&'a RawValue>,
     names: [&'static str; N],
@@ -114,7 +114,7 @@ fn raw_members<'a, const N: usize>(
     names: [&'static str; N],
 ) -> Result<[Member<'a>; N], serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    // Only an object: what serde derives for a struct takes an array too, by the order of its fields.
+    // Only an object is accepted. A struct with serde's derive would accept an array too, in the order of its fields.
     let members = json.deserialize_map(Members(names))?;
     json.end()?;
     Ok(members)
@@ -141,8 +141,8 @@ impl<'de, const N: usize> Visitor<'de> for Members<N> {
     }
 }
 
-/// Which of the known names it is. It is read as bytes, so that a name that is no text (a lone surrogate) is
-/// passed over like any other that is not known.
+/// Finds the index of a known name. Names are read as bytes, so that a name that is not text (a lone surrogate) is
+/// skipped like any other unknown name.
 struct Name<'n>(&'n [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {

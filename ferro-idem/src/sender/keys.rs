@@ -37,7 +37,7 @@ pub enum Hash {
 pub(super) struct Keys {
     list: Vec<Arc<Key>>,
     hash: Hash,
-    /// What was configured as a secret and cannot be one.
+    /// Why a text that was configured as a secret cannot be one.
     flaw: Option<InvalidSecret>,
 }
 
@@ -68,8 +68,8 @@ impl Keys {
         Self { hash, ..Self::default() }
     }
 
-    /// One more key. An empty secret is ignored, so that it can come from a variable that is set during a rotation
-    /// only; any other text that cannot be a secret is remembered.
+    /// Adds a key. An empty secret is ignored, so that it can come from a variable that is set only during a rotation.
+    /// For any other text that cannot be a secret, the reason is kept.
     pub(super) fn add(&mut self, secret: Result<&[u8], InvalidSecret>) {
         match self.try_add(secret) {
             Ok(()) | Err(InvalidSecret::Empty) => {}
@@ -82,7 +82,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Remembers what was configured as a secret and cannot be one.
+    /// Keeps the reason why a configured text cannot be a secret.
     #[cfg(feature = "standard-webhooks")]
     pub(super) fn note(&mut self, flaw: InvalidSecret) {
         self.flaw = Some(flaw);
@@ -92,7 +92,7 @@ impl Keys {
         self.list.is_empty()
     }
 
-    /// That there is a key at all.
+    /// Checks that there is at least one key.
     pub(super) fn check(&self) -> Result<(), SignatureError> {
         if self.list.is_empty() {
             Err(self.flaw.map_or(SignatureError::NoSecret, Into::into))
@@ -101,7 +101,7 @@ impl Keys {
         }
     }
 
-    /// That one of the `given` signatures was made with one of the keys.
+    /// Checks that one of the `given` signatures was made with one of the keys.
     pub(super) fn verify<'s>(
         &self,
         signed: &[&[u8]],
@@ -136,7 +136,7 @@ impl Keys {
         Ok(self.list.last().map(|key| encoding.encode(&key.tag(signed))).unwrap_or_default())
     }
 
-    /// For the `Debug` of an endpoint: the number of secrets, and what is wrong with one.
+    /// Adds the number of secrets, and what is wrong with one, to the `Debug` output of an endpoint.
     pub(super) fn show(&self, shown: &mut fmt::DebugStruct<'_, '_>) {
         shown.field("secrets", &self.list.len());
         if let Some(flaw) = &self.flaw {
@@ -163,7 +163,7 @@ impl Key {
             #[cfg(feature = "hmac")]
             Hash::Sha512 => Hmac::new_from_slice(secret).map(Self::Sha512),
         };
-        // HMAC takes a key of any length.
+        // HMAC accepts keys of any length.
         key.map_err(|_| InvalidSecret::Characters)
     }
 

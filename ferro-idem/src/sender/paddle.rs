@@ -129,14 +129,14 @@ impl PaddleWebhook {
     fn verified(&self, delivery: &Delivery<'_>, now: SystemTime) -> Result<PaddleEvent, SignatureError> {
         self.keys.check()?;
         let header = delivery.header(FORM.header)?;
-        // As a proxy joins two headers, which are refused too.
+        // A proxy joins repeated headers like this, and repeated headers are refused too.
         if header.contains(',') {
             return Err(SignatureError::malformed(FORM.header, "it has more than one value"));
         }
         let header = FORM.parse(header)?;
         let signed: [&[u8]; 3] = [header.timestamp.as_bytes(), b":", delivery.body()];
         self.keys.verify(&signed, Encoding::LowerHex, &header.signatures.iter().copied())?;
-        // After the signature, so that nobody without the secret learns about this clock.
+        // The time is checked after the signature, so that only the sender learns about this clock.
         check_age(header.seconds, now, self.tolerance)?;
         Ok(self.decode(delivery)?)
     }

@@ -1,4 +1,4 @@
-//! Why a payload is not what it should be.
+//! The error for payloads that are not events, or that do not fit a type.
 
 /// A payload is not an event, or a part of it does not fit the type that was asked for.
 ///

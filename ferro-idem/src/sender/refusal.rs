@@ -1,4 +1,4 @@
-//! The line in the log for a delivery that is refused.
+//! Logs refused deliveries.
 
 use super::error::SignatureError;
 

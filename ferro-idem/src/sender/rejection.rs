@@ -1,4 +1,4 @@
-//! Why a request did not become an event, and what it is answered.
+//! Why a request is not an event, and how it is answered.
 
 use std::error::Error;
 
@@ -7,8 +7,8 @@ use crate::reply::Settle;
 
 /// Why a request did not become an event.
 ///
-/// What is answered tells the sender nothing: not the rule that a forgery broke, and not what this server lacks. The
-/// reason is the error's message, and under the feature `tracing` it is logged at WARN, without the payload.
+/// The answer tells the sender nothing: neither which rule a forgery broke nor what this server lacks. The reason is in
+/// the error's message. Under the feature `tracing` it is logged at WARN, without the payload.
 ///
 /// ```
 /// use ferro_idem::sender::github::GithubWebhook;
@@ -26,7 +26,7 @@ pub enum SenderRejection {
     /// secret.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The same of Stripe, whose dashboard shows the answer to the endpoint's owner: the answer names the rule.
+    /// The same for Stripe. Its dashboard shows the answer to the endpoint's owner, so the answer names the rule.
     #[error(transparent)]
     Explained(SignatureError),
     /// The body is over the limit: 413.
@@ -64,7 +64,7 @@ impl SenderRejection {
         }
     }
 
-    /// The answer says why.
+    /// Lets the answer say why the request was refused.
     #[cfg(feature = "stripe")]
     pub(crate) fn explained(self) -> Self {
         match self {
@@ -73,7 +73,7 @@ impl SenderRejection {
         }
     }
 
-    /// Logs a request that was refused before its signature was looked at.
+    /// Logs a request that was refused before its signature was checked.
     #[cfg(any(feature = "axum", feature = "actix-web", feature = "poem"))]
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nothing is logged"))]
     pub(crate) fn logged(self, sender: &'static str) -> Self {
@@ -95,7 +95,7 @@ impl SenderRejection {
     }
 }
 
-/// Only a handshake is a success.
+/// Processed if it is a handshake, which is answered with 200.
 #[diagnostic::do_not_recommend]
 impl Settle for SenderRejection {
     fn is_processed(&self) -> bool {
@@ -103,7 +103,7 @@ impl Settle for SenderRejection {
     }
 }
 
-/// Never.
+/// Never processed.
 #[diagnostic::do_not_recommend]
 impl Settle for SignatureError {
     fn is_processed(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What is told apart from a signing secret before it is used as one.
+//! Detects texts that cannot be a signing secret, such as API keys and endpoint ids.
 
 /// Why a text cannot be an endpoint's signing secret. Messages never hold the text.
 ///
@@ -11,7 +11,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSecret {
-    /// Nothing but white space: an unset variable.
+    /// The text is empty or white space, as from an unset variable.
     #[error("it is empty")]
     Empty,
     /// A key or token for the sender's API: Stripe's `sk_`, `rk_` and `pk_`, GitHub's `ghp_`, Slack's `xoxb-`.
@@ -23,10 +23,10 @@ pub enum InvalidSecret {
     /// The signing secret of another sender, by its prefix.
     #[error("it is the signing secret of another sender")]
     OtherSender,
-    /// With a quotation mark at an end, as some environment files leave it.
+    /// The text begins or ends with a quotation mark, which some environment files leave there.
     #[error("it is in quotation marks")]
     Quoted,
-    /// The prefix, and no secret.
+    /// The text is the prefix without a secret.
     #[error("it ends after `{prefix}`")]
     PrefixOnly {
         /// What a secret begins with.
@@ -48,7 +48,7 @@ pub enum InvalidSecret {
         /// What a secret begins with.
         prefix: &'static str,
     },
-    /// Not base64, and the key is what the base64 stands for.
+    /// The text is not base64, which encodes the key.
     #[error("it is not base64")]
     NotBase64,
     /// A key for Ed25519 (`whpk_` or `whsk_`) that is not one: of another length, not a point of the curve, or of small
@@ -66,10 +66,10 @@ pub enum InvalidSecret {
     PublicKey,
 }
 
-/// What the secrets of senders begin with that give them a prefix.
+/// The prefixes of the senders whose secrets have one.
 pub(super) const PREFIXES: &[&str] = &["whsec_", "whpk_", "whsk_", "pdl_ntfset_", "shpss_"];
 
-/// What is known of a sender's secrets.
+/// The form of a sender's secrets.
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
     /// What a secret begins with, if it has a prefix.
@@ -82,7 +82,7 @@ pub(super) struct Rules {
     pub(super) own: &'static [&'static str],
     /// Whether people choose the secret, so that it may hold any character but control characters.
     pub(super) is_free_text: bool,
-    /// Characters of ASCII that no secret has.
+    /// ASCII characters that no secret of the sender has.
     pub(super) without: &'static [char],
 }
 

@@ -121,7 +121,7 @@ impl ShopifyWebhook {
         let headers = headers(delivery)?;
         let signature = delivery.header(headers.signature)?;
         self.keys.verify(&[delivery.body()], Encoding::Base64, &iter::once(signature))?;
-        // For the headers' own errors: a proxy may have dropped them.
+        // Checked here for the errors that name the headers, because a proxy may have dropped them.
         for header in [headers.id, headers.topic] {
             if delivery.header(header)?.is_empty() {
                 return Err(SignatureError::malformed(header, "it is empty"));

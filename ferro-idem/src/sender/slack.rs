@@ -136,7 +136,7 @@ impl SlackWebhook {
             return Err(SignatureError::malformed(SIGNATURE, "it does not begin with `v0=`"));
         };
         self.keys.verify(&signed(timestamp, delivery.body()), Encoding::LowerHex, &iter::once(signature))?;
-        // After the signature, so that nobody without the secret learns about this clock.
+        // The time is checked after the signature, so that only the sender learns about this clock.
         check_age(seconds, now, self.tolerance)
     }
 }

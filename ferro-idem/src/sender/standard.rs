@@ -266,7 +266,7 @@ impl StandardWebhook {
         if !matches {
             return Err(self.keys.mismatch());
         }
-        // After the signature, so that nobody without the secret learns about this clock.
+        // The time is checked after the signature, so that only the sender learns about this clock.
         check_age(seconds, now, self.tolerance)?;
         Ok(self.decode(delivery)?)
     }

@@ -16,7 +16,7 @@ pub(super) struct Form {
     pub(super) reasons: Reasons,
 }
 
-/// What is said of a header that is not of the form.
+/// The reason that is given for a header of another form.
 pub(super) struct Reasons {
     pub(super) no_time: &'static str,
     pub(super) two_times: &'static str,
@@ -25,9 +25,9 @@ pub(super) struct Reasons {
     pub(super) too_many: &'static str,
 }
 
-/// The header's elements. They are not trusted yet.
+/// The elements of a header. They are not verified yet.
 pub(super) struct Timed<'a> {
-    /// As it was sent: these bytes are signed.
+    /// The time as it was sent, because these bytes are signed.
     pub(super) timestamp: &'a str,
     pub(super) seconds: u64,
     pub(super) signatures: Vec<&'a str>,

@@ -11,7 +11,8 @@ use crate::sender::keys::{Encoding, Hash};
 /// ```
 /// use ferro_idem::sender::hmac::{Encoding, HmacScheme, Id};
 ///
-/// // Typeform: `Typeform-Signature: sha256=<base64>`, with the id in the body.
+/// // Typeform: `Typeform-Signature: sha256=<base64>`, with the id in the body
+/// // (https://www.typeform.com/developers/webhooks/secure-your-webhooks/).
 /// const TYPEFORM: HmacScheme = HmacScheme::new("Typeform-Signature", Id::Body(&["event_id"]))
 ///     .with_prefix("sha256=")
 ///     .with_encoding(Encoding::Base64)
@@ -132,7 +133,7 @@ impl HmacScheme {
         Self { event_type: Some(TypePlace::Body(path)), ..self }
     }
 
-    /// What is signed besides the body.
+    /// The parts that are signed besides the body.
     pub(super) fn parts(&self) -> impl Iterator<Item = &'static Part> {
         self.before.iter().chain(self.after)
     }
@@ -141,7 +142,7 @@ impl HmacScheme {
         self.parts().any(|part| *part == Part::Id)
     }
 
-    /// What makes no sense, and refuses every delivery.
+    /// Why the scheme is invalid, in which case every delivery is refused.
     pub(super) fn flaw(&self, has_url: bool) -> Option<&'static str> {
         let is_timestamp =
             |part: &&Part| matches!(part, Part::TimestampHeader(..) | Part::TimestampElement(..));

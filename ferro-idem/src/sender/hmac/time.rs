@@ -19,7 +19,7 @@ pub enum TimeFormat {
 impl TimeFormat {
     /// The second that the text stands for. Times before 1970 count as malformed.
     pub(super) fn parse(self, text: &str) -> Option<u64> {
-        // A digit that moves from an id to the time after it must change the time.
+        // Signed texts can be adjacent. A digit that moves from an id into the time after it must change the time.
         let number = || parse_seconds(text).filter(|_| text == "0" || !text.starts_with('0'));
         match self {
             Self::UnixSeconds => number(),
@@ -41,7 +41,7 @@ impl TimeFormat {
         }
     }
 
-    /// What is said of a text that is not a time.
+    /// The reason that is given for a text that is not a time.
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::UnixSeconds => "it is not a Unix time in seconds",

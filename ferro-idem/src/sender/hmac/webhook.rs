@@ -21,7 +21,7 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// A sender signs once for each secret.
 const MAX_SIGNATURES: usize = 16;
 
-/// Nothing is known of these secrets.
+/// The secrets have no known form.
 const RULES: Rules =
     Rules { prefix: None, api_keys: &[], ids: &[], own: PREFIXES, is_free_text: true, without: &[] };
 
@@ -149,12 +149,12 @@ impl HmacWebhook {
         let (text, seconds) = time.unzip();
         let signed = self.signed(id, text.unwrap_or_default(), delivery.body());
         self.keys.verify(&signed, self.scheme.encoding, &signatures.iter().copied())?;
-        // After the signature, so that nobody without the secret learns about this clock.
+        // The time is checked after the signature, so that only the sender learns about this clock.
         if let Some(seconds) = seconds {
             check_age(seconds, now, self.tolerance)?;
         }
         if let Some(TypePlace::Header(name)) = self.scheme.event_type {
-            // For the header's own error.
+            // This returns the error of the header itself.
             delivery.optional_header(name)?;
         }
         Ok(self.decode(delivery)?)
@@ -210,7 +210,7 @@ impl HmacWebhook {
 
     fn id_in<'d>(&self, delivery: &Delivery<'d>, name: &'static str) -> Result<&'d str, SignatureError> {
         let id = delivery.header(name)?;
-        // Bytes of the body, which is an object, cannot move into an id that has no brace and no white space.
+        // The body is an object, so an id without braces and white space cannot take over bytes of the body.
         let may_be_signed = id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'{');
         if id.is_empty() {
             Err(SignatureError::malformed(name, "it is empty"))

@@ -20,7 +20,7 @@ impl Ed25519Key {
     pub(super) fn public(bytes: &[u8]) -> Result<Self, InvalidSecret> {
         let bytes = bytes.try_into().map_err(|_| InvalidSecret::NotEd25519)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| InvalidSecret::NotEd25519)?;
-        // A point has one encoding that counts, and for a point of small order anybody can sign.
+        // Only the canonical encoding of a point is accepted. For a point of small order anybody could sign.
         let is_canonical = key.to_edwards().compress().as_bytes() == bytes;
         if is_canonical && !key.is_weak() { Ok(Self::Public(key)) } else { Err(InvalidSecret::NotEd25519) }
     }
@@ -53,8 +53,8 @@ impl Ed25519Keys {
         self.0.len()
     }
 
-    /// Whether one of the `given` signatures, in base64, was made with one of the keys. Nothing here is a secret, so that
-    /// the time that it takes does not matter.
+    /// Whether one of the `given` signatures, in base64, was made with one of the keys. Nothing here is secret, so the
+    /// time that it takes does not matter.
     pub(super) fn matches<'s>(&self, signed: &[&[u8]], mut given: impl Iterator<Item = &'s str>) -> bool {
         if self.0.is_empty() {
             return false;
@@ -80,7 +80,7 @@ impl Ed25519Keys {
     }
 }
 
-/// `STANDARD` refuses bits that stand for nothing, so that a signature has one text only.
+/// `STANDARD` refuses non-zero trailing bits, so that each signature has exactly one text.
 fn signature(text: &str) -> Option<Signature> {
     let bytes = STANDARD.decode(text).ok()?;
     Signature::from_slice(&bytes).ok()

@@ -1,4 +1,4 @@
-//! What is read of an event: a string at `id` and at `type`, and everything else only if it fits.
+//! Reads the envelope of an event: strings at `id` and `type`, and everything else only if it fits.
 
 use std::ops::Range;
 
@@ -123,7 +123,7 @@ impl Created {
 
 /// The second that a time lies in.
 fn whole_seconds(seconds: f64) -> Option<i64> {
-    // 2^53: from here on, `f64` does not tell seconds apart.
+    // From 2^53 on, `f64` cannot represent every second.
     const MAX: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
     (seconds.abs() < MAX).then(|| seconds.floor() as i64)

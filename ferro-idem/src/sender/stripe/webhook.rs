@@ -206,7 +206,7 @@ impl StripeWebhook {
         let header = FORM.parse(header)?;
         let signed: [&[u8]; 3] = [header.timestamp.as_bytes(), b".", payload];
         self.keys.verify(&signed, Encoding::LowerHex, &header.signatures.iter().copied())?;
-        // After the signature, so that nobody without the secret learns about this clock.
+        // The time is checked after the signature, so that only the sender learns about this clock.
         check_age(header.seconds, now, self.tolerance)?;
         Ok(StripeEvent::from_verified(payload, header.seconds)?)
     }
