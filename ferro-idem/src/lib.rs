@@ -129,6 +129,8 @@ mod axum;
 pub mod conformance;
 #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
 mod edge;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+mod inbox;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "poem")]

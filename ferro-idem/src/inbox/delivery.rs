@@ -1,0 +1,135 @@
+//! Deliveries as the inbox takes them in and gives them out.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::claim::Ownership;
+use crate::event::EventRef;
+
+/// The longest order key that is stored as it is.
+const MAX_ORDER_KEY_BYTES: usize = 255;
+
+/// A verified delivery, to be stored. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDelivery {
+    pub(super) event_id: Arc<str>,
+    pub(super) event_type: Arc<str>,
+    pub(super) order_key: Option<Arc<str>>,
+    pub(super) stored: Arc<[u8]>,
+}
+
+impl NewDelivery {
+    /// `order_key`: events with the same key run one at a time, in the order of their arrival. An empty one is none.
+    /// `stored` is what [`Stored::encode`](super::stored::Stored::encode) returned.
+    pub(crate) fn new(event: EventRef<'_>, order_key: Option<&str>, stored: Vec<u8>) -> Self {
+        Self {
+            event_id: event.id().into(),
+            event_type: event.recorded_type().unwrap_or_default().into(),
+            order_key: order_key.filter(|key| !key.is_empty()).map(|key| storable_key(key).as_ref().into()),
+            stored: stored.into(),
+        }
+    }
+}
+
+/// A key that every database can hold. A longer one, or one with NUL, is replaced by its SHA-256: keys that were equal
+/// or different still are.
+fn storable_key(key: &str) -> Cow<'_, str> {
+    if key.len() <= MAX_ORDER_KEY_BYTES && !key.contains('\0') {
+        return key.into();
+    }
+    format!("sha256:{}", hex::encode(Sha256::digest(key))).into()
+}
+
+/// What became of a delivery that was received. It is durable in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// It was stored.
+    First,
+    /// Its event was received before: it is waiting, running, parked or processed.
+    Duplicate,
+}
+
+/// How a worker takes deliveries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TakeLimits {
+    /// The most deliveries to take.
+    pub(crate) events: u32,
+    pub(crate) lease: Duration,
+    /// A delivery that was taken so often is parked instead. At least 1.
+    pub(crate) max_attempts: u32,
+}
+
+/// The deliveries that one take got.
+#[derive(Debug, Default)]
+pub(crate) struct TakenBatch {
+    /// In the order in which they have to be started.
+    pub(crate) taken: Vec<Taken>,
+    /// Those that had used up their attempts: what ran them ended without saying how.
+    pub(crate) parked: Vec<UsedUp>,
+}
+
+/// A delivery that a worker holds under a lease.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) held: Held,
+    pub(crate) event_type: String,
+    pub(crate) order_key: Option<String>,
+    /// Which attempt this is, from 1. Counted when it was taken, so that a body that kills its process uses them up.
+    pub(crate) attempts: u32,
+    /// Until when the lease holds at least, on this machine's clock. Look at it before the body starts.
+    pub(crate) lease_until: Instant,
+    /// What [`NewDelivery::new`] was given.
+    pub(crate) stored: Vec<u8>,
+}
+
+/// A delivery that was parked instead of taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UsedUp {
+    pub(crate) event_id: String,
+    pub(crate) attempts: u32,
+}
+
+/// The proof that a worker holds a delivery. All of its parts are compared, by every step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) seq: i64,
+    pub(crate) event_id: Arc<str>,
+    pub(crate) ownership: Ownership,
+}
+
+/// How many deliveries are in the inbox. A processed one is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Due, in backoff, or after another one of their order key.
+    pub(crate) waiting: u64,
+    pub(crate) running: u64,
+    pub(crate) parked: u64,
+    /// How long ago the oldest one arrived that waits or runs.
+    pub(crate) oldest: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(key: &str) -> Option<Arc<str>> {
+        NewDelivery::new(EventRef::new("evt_1").unwrap(), Some(key), Vec::new()).order_key
+    }
+
+    #[test]
+    fn an_order_key_of_any_length_can_be_stored() {
+        assert_eq!(key("").as_deref(), None);
+        assert_eq!(key("pr:1").as_deref(), Some("pr:1"));
+        assert_eq!(key(&"é".repeat(127)).as_deref(), Some(&*"é".repeat(127)));
+        let long = "x".repeat(256);
+        assert_eq!(key(&long), key(&long));
+        assert_ne!(key(&long), key(&"x".repeat(257)));
+        assert!(key(&long).unwrap().len() <= MAX_ORDER_KEY_BYTES);
+        assert_ne!(key("a\0b"), key("a\0c"));
+        assert!(!key("a\0b").unwrap().contains('\0'));
+    }
+}
