@@ -41,6 +41,7 @@ fn every_use_of_the_attribute_in_the_corpus_keeps_its_function() {
 fn every_delivery_of_the_corpora_is_judged_rightly() {
     replay("github", |input| crate::sender_delivery::check("github", input));
     replay("slack", |input| crate::sender_delivery::check("slack", input));
+    replay("slack", crate::slack_handshake::check);
     replay("shopify", |input| crate::sender_delivery::check("shopify", input));
     replay("square", |input| crate::sender_delivery::check("square", input));
     replay("paddle", |input| crate::sender_delivery::check("paddle", input));

@@ -7,6 +7,7 @@ pub mod event_envelope;
 pub mod macro_arguments;
 pub mod sender_delivery;
 pub mod signature_header;
+pub mod slack_handshake;
 mod written;
 
 #[cfg(test)]
