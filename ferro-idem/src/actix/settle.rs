@@ -11,6 +11,42 @@ use crate::reply::Settle;
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
 /// What actix-web answers may be a failure, so it does not compile without `Settle`.
+///
+/// ```compile_fail
+/// # use actix_web::body::BoxBody;
+/// # use actix_web::{HttpRequest, HttpResponse, Responder};
+/// # use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+/// # struct Receipt;
+/// impl Responder for Receipt {
+///     // ..
+/// #   type Body = BoxBody;
+/// #   fn respond_to(self, _: &HttpRequest) -> HttpResponse { HttpResponse::BadGateway().finish() }
+/// }
+///
+/// #[idempotent_webhook(claim, on_duplicate = Ok(Receipt))]
+/// async fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<Receipt, Error> {
+///     Ok(Receipt)
+/// }
+/// ```
+///
+/// It compiles if the handler says when its reply means success:
+///
+/// ```
+/// # use actix_web::body::BoxBody;
+/// # use actix_web::{HttpRequest, HttpResponse, Responder};
+/// # use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+/// # struct Receipt;
+/// impl Responder for Receipt {
+///     // ..
+/// #   type Body = BoxBody;
+/// #   fn respond_to(self, _: &HttpRequest) -> HttpResponse { HttpResponse::BadGateway().finish() }
+/// }
+///
+/// #[idempotent_webhook(claim, on_duplicate = Ok(Receipt), processed = |reply| reply.is_ok())]
+/// async fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<Receipt, Error> {
+///     Ok(Receipt)
+/// }
+/// ```
 impl<T: Responder> kinds::OfResponse for &&&Probe<'_, T> {}
 
 /// Processed if the status is 2xx.

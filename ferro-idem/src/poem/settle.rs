@@ -10,6 +10,40 @@ use crate::reply::Settle;
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
 /// What poem answers may be a failure, so it does not compile without `Settle`.
+///
+/// ```compile_fail
+/// # use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+/// # use poem::http::StatusCode;
+/// # use poem::{IntoResponse, Response};
+/// # struct Receipt;
+/// impl IntoResponse for Receipt {
+///     // ..
+/// #   fn into_response(self) -> Response { StatusCode::BAD_GATEWAY.into_response() }
+/// }
+///
+/// #[idempotent_webhook(claim, on_duplicate = Ok(Receipt))]
+/// async fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<Receipt, Error> {
+///     Ok(Receipt)
+/// }
+/// ```
+///
+/// It compiles if the handler says when its reply means success:
+///
+/// ```
+/// # use ferro_idem::{Error, MemoryProcessedLog, idempotent_webhook};
+/// # use poem::http::StatusCode;
+/// # use poem::{IntoResponse, Response};
+/// # struct Receipt;
+/// impl IntoResponse for Receipt {
+///     // ..
+/// #   fn into_response(self) -> Response { StatusCode::BAD_GATEWAY.into_response() }
+/// }
+///
+/// #[idempotent_webhook(claim, on_duplicate = Ok(Receipt), processed = |reply| reply.is_ok())]
+/// async fn on_event(log: &MemoryProcessedLog, event: &str) -> Result<Receipt, Error> {
+///     Ok(Receipt)
+/// }
+/// ```
 impl<T: IntoResponse> kinds::OfResponse for &&Probe<'_, T> {}
 
 /// Processed if the status is 2xx.
