@@ -21,7 +21,9 @@ pub fn check(input: &[u8]) {
     for answer in [slack.handshake(&Delivery::new(body)), signed_by(&stranger, &slack, body)] {
         match answer {
             // The form `ssl_check=1` is not signed, and is answered with an empty 200.
-            Ok(Some(text)) => assert!(text.is_empty() && value.is_null(), "an unsigned challenge is repeated"),
+            Ok(Some(text)) => {
+                assert!(text.is_empty() && value.is_null(), "an unsigned challenge is repeated")
+            }
             Ok(None) => assert!(challenge.is_none(), "an unsigned challenge is no handshake"),
             Err(error) => assert!(!matches!(error, SignatureError::Payload(_)), "{error}"),
         }
@@ -35,7 +37,11 @@ pub fn check(input: &[u8]) {
     }
 }
 
-fn signed_by(signer: &SlackWebhook, slack: &SlackWebhook, body: &[u8]) -> Result<Option<String>, SignatureError> {
+fn signed_by(
+    signer: &SlackWebhook,
+    slack: &SlackWebhook,
+    body: &[u8],
+) -> Result<Option<String>, SignatureError> {
     let [timestamp, signature] = signer.sign(body, SystemTime::now()).expect("there is a secret");
     let delivery = Delivery::new(body)
         .with_header("X-Slack-Request-Timestamp", &timestamp)
