@@ -143,6 +143,10 @@ pub mod sender;
 mod sql;
 
 #[doc(hidden)]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+pub use crate::inbox::parts as __inbox;
+
+#[doc(hidden)]
 #[path = "private.rs"]
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod __private;
@@ -163,6 +167,8 @@ pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 #[cfg(feature = "stripe")]
 pub use crate::sender::stripe;
 
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+pub use crate::inbox::InboxDatabase;
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]

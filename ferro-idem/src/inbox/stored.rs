@@ -15,16 +15,16 @@ const VERSION: u8 = 1;
 
 /// A delivery as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stored<'a> {
+pub struct Stored<'a> {
     /// [`Sender::NAME`](crate::sender::Sender::NAME): a worker of another sender cannot read it.
-    pub(crate) sender: &'a str,
-    pub(crate) headers: Vec<(&'a str, &'a [u8])>,
-    pub(crate) body: &'a [u8],
+    pub sender: &'a str,
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    pub body: &'a [u8],
 }
 
 /// Why a value cannot be read. The delivery is parked with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undecodable {
+pub enum Undecodable {
     #[error("it was stored by a newer version of this library: update the worker")]
     Newer,
     #[error("it is damaged")]
@@ -33,7 +33,7 @@ pub(crate) enum Undecodable {
 
 impl<'a> Stored<'a> {
     /// The value to keep. Headers or names that are too long for it are left out: no sender accepts them.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let size: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 6).sum();
         let mut encoded = Vec::with_capacity(4 + self.sender.len() + size + self.body.len());
         let sender =
@@ -61,7 +61,7 @@ impl<'a> Stored<'a> {
     /// # Errors
     ///
     /// [`Undecodable`] if no version of this library has written it, or only a newer one.
-    pub(crate) fn decode(value: &'a [u8]) -> Result<Self, Undecodable> {
+    pub fn decode(value: &'a [u8]) -> Result<Self, Undecodable> {
         let mut rest = value;
         match take::<1>(&mut rest)? {
             [VERSION] => {}
@@ -84,7 +84,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The delivery, for [`Sender::decode`](crate::sender::Sender::decode).
-    pub(crate) fn delivery(&self) -> Delivery<'a> {
+    pub fn delivery(&self) -> Delivery<'a> {
         Delivery::new(self.body).with_headers(self.headers.iter().copied())
     }
 }

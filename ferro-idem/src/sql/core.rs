@@ -51,15 +51,27 @@ pub(super) struct Core<D: Dialect> {
     unmark_queue: UnmarkQueue,
     /// The callers that are gone, and whose requests wait for a connection.
     waiting_detached: Semaphore,
+    /// What to do if a table does not fit. `None`: what the database's own faults advise for a log.
+    of_missing: Option<String>,
 }
 
 /// The statements for one table at one schema level.
-pub(super) struct CompiledSql<D: Dialect> {
+pub(crate) struct Compiled<S> {
     pub(super) level: SchemaLevel,
     /// See [`Traps`].
     pub(super) verifies: bool,
-    pub(super) statements: D::Statements,
+    pub(super) statements: S,
 }
+
+impl<S> Compiled<S> {
+    #[cfg(feature = "inbox")]
+    pub(crate) fn statements(&self) -> &S {
+        &self.statements
+    }
+}
+
+/// Those of a log.
+pub(super) type CompiledSql<D> = Compiled<<D as Dialect>::Statements>;
 
 const CHECK: &str = "check the table of processed events";
 
@@ -89,12 +101,19 @@ impl<D: Dialect> Core<D> {
             full: OnceLock::new(),
             last_look: Mutex::new(None),
             unmark_queue: UnmarkQueue::default(),
+            of_missing: None,
         }
     }
 
     /// The same over another table.
     pub(super) fn with_table(&self, table: TableName) -> Self {
         Self { has_pooler: self.has_pooler, ..Self::new(self.pool.clone(), table) }
+    }
+
+    /// The same over tables of another part of the crate, which says what to do if they do not fit.
+    #[cfg(feature = "inbox")]
+    pub(super) fn beside(&self, table: TableName, of_missing: String) -> Self {
+        Self { of_missing: Some(of_missing), ..self.with_table(table) }
     }
 
     /// The same behind a pooler that gives each transaction another session of the server.
@@ -200,7 +219,7 @@ impl<D: Dialect> Core<D> {
     fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
         table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of::<D>(&self.table, found)?;
-        Ok(self.slot(level).get_or_init(|| CompiledSql {
+        Ok(self.slot(level).get_or_init(|| Compiled {
             level,
             verifies: traps.verifies,
             statements: D::statements(&self.pool, &self.table, level, traps),
@@ -237,7 +256,7 @@ impl<D: Dialect> Core<D> {
         }
     }
 
-    async fn look_by(
+    pub(super) async fn look_by(
         &self,
         connection: &mut PooledConnection<D>,
     ) -> Result<(Vec<FoundColumn>, Traps), sqlx::Error> {
@@ -254,7 +273,7 @@ impl<D: Dialect> Core<D> {
     }
 
     /// Refuses all calls alike once a pooler was seen, and not only those that it hurts by chance.
-    fn refuse_unknown_pooler(&self) -> Result<(), Error> {
+    pub(super) fn refuse_unknown_pooler(&self) -> Result<(), Error> {
         if !self.unknown_pooler.is_seen() {
             return Ok(());
         }
@@ -360,9 +379,12 @@ impl<D: Dialect> Core<D> {
     }
 
     pub(super) fn fault_of(&self, error: &sqlx::Error) -> Fault {
-        let fault = D::fault_of(error, &self.table);
+        let mut fault = D::fault_of(error, &self.table);
         if fault.cause == Cause::Pooler && !self.has_pooler {
             self.unknown_pooler.see();
+        }
+        if let (Cause::Table, Some(advice)) = (fault.cause, &self.of_missing) {
+            fault.advice = advice.clone().into();
         }
         fault
     }

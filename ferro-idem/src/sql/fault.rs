@@ -27,6 +27,8 @@ pub(super) enum Cause {
     ReadOnly,
     /// The user lacks a right.
     Rights,
+    /// A table is missing, or lacks a column or key.
+    Table,
     /// Another client has prepared a statement in what should be a session of our own.
     Pooler,
 }
@@ -76,11 +78,12 @@ impl Fault {
 
     /// The table is not there, or lacks a column that a statement names.
     pub(super) fn of_missing(table: &TableName, schema: &str) -> Self {
-        Self::permanent(format!(
+        let advice = format!(
             "the table `{table}` does not fit, the source says why: it has to be there, with all of these columns, and \
              `event_id` needs a PRIMARY KEY or UNIQUE constraint, as in\n{}",
             table.in_statement(schema)
-        ))
+        );
+        Self { cause: Cause::Table, ..Self::permanent(advice) }
     }
 
     /// The event is neither new nor there.

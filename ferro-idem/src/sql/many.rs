@@ -6,25 +6,30 @@ use super::table::TableName;
 
 /// A statement with a part for each event.
 #[derive(Clone, Debug)]
-pub(super) struct Many<T = &'static str> {
-    pub(super) head: T,
-    pub(super) row: &'static str,
-    pub(super) between: &'static str,
-    pub(super) tail: T,
+pub(crate) struct Many<T = &'static str> {
+    pub(crate) head: T,
+    pub(crate) row: &'static str,
+    pub(crate) between: &'static str,
+    pub(crate) tail: T,
 }
 
 impl Many {
     /// The statement for one table.
     pub(super) fn of(&self, table: &TableName) -> Many<String> {
+        self.written(|statement| table.in_statement(statement))
+    }
+
+    /// The statement with its parts written out.
+    pub(crate) fn written(&self, write: impl Fn(&str) -> String) -> Many<String> {
         let Self { head, row, between, tail } = self;
-        Many { head: table.in_statement(head), row, between, tail: table.in_statement(tail) }
+        Many { head: write(head), row, between, tail: write(tail) }
     }
 }
 
 impl Many<String> {
     /// The statement for these items, and the items to bind. The last item is repeated up to a power of two,
     /// so that a connection prepares few statements. Repetition changes nothing.
-    pub(super) fn with<'i, T>(&self, items: &'i [T]) -> (String, impl Iterator<Item = &'i T> + use<'i, T>) {
+    pub(crate) fn with<'i, T>(&self, items: &'i [T]) -> (String, impl Iterator<Item = &'i T> + use<'i, T>) {
         let count = items.len().next_power_of_two();
         let rows = vec![self.row; count].join(self.between);
         let padding = items.last().into_iter().flat_map(move |last| repeat_n(last, count - items.len()));

@@ -6,6 +6,8 @@
 //! over them ([`mark`], [`claim`], [`transaction`], [`purge`]). Imports point downwards only.
 
 mod abandoned;
+#[cfg(feature = "inbox")]
+mod beside;
 mod claim;
 mod columns;
 mod connection;
@@ -43,17 +45,29 @@ use sqlx::Pool;
 
 use self::core::Core;
 use self::group::Groups;
-use self::table::TableName;
 use crate::error::Error;
 
+#[cfg(feature = "inbox")]
+pub(crate) use self::beside::Beside;
+#[cfg(feature = "inbox")]
+pub(crate) use self::core::Compiled;
+#[cfg(feature = "inbox")]
+pub(crate) use self::dialect::QueryFuture;
 pub use self::dialect::SqlDatabase;
+#[cfg(feature = "inbox")]
+pub(crate) use self::group::{SharedGroup, SharedRequest};
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "sqlite")))]
+pub(crate) use self::many::Many;
 #[cfg(feature = "mysql")]
 pub use self::mysql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresLog, PostgresTransaction};
+#[cfg(feature = "inbox")]
+pub(crate) use self::request::Request;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteLog, SqliteTransaction};
 pub use self::table::InvalidTableName;
+pub(crate) use self::table::TableName;
 pub use self::transaction::SqlTransaction;
 
 /// A log in the application's own SQL database: [`SqliteLog`](crate::SqliteLog),

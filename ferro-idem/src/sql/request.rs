@@ -6,7 +6,7 @@ use crate::retry::Attempt;
 
 /// A request that is sent until it is answered. Invariant: carrying it out twice has the same effect as carrying
 /// it out once.
-pub(super) trait Request<D: Dialect>: Sync {
+pub(crate) trait Request<D: Dialect, S = <D as Dialect>::Statements>: Sync {
     /// For error messages, to be read after "could not".
     fn operation(&self) -> &'static str;
 
@@ -27,7 +27,7 @@ pub(super) trait Request<D: Dialect>: Sync {
     fn send(
         &self,
         connection: &mut D::Connection,
-        statements: &D::Statements,
+        statements: &S,
         attempt: Attempt,
     ) -> impl QueryFuture<Self::Answer>;
 }

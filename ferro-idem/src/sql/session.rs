@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::columns::SchemaLevel;
 use super::connection::{PooledConnection, close_dead_later};
-use super::core::{CompiledSql, Core, Failed};
+use super::core::{Compiled, Core, Failed};
 use super::dialect::Dialect;
 use super::fault::{Cause, Fault};
 use super::pooler::Pinned;
@@ -81,9 +81,9 @@ impl<D: Dialect> Session<D> {
     ///
     /// A connection that did not answer in time is closed: its answer may still arrive, and belongs to no
     /// request.
-    pub(super) async fn send_with<R: Request<D>>(
+    pub(super) async fn send_with<S: Sync, R: Request<D, S>>(
         &mut self,
-        sql: &CompiledSql<D>,
+        sql: &Compiled<S>,
         mut attempts: Attempts,
         request: &R,
     ) -> Result<R::Answer, RequestFailed> {
@@ -214,6 +214,19 @@ impl RequestFailed {
         self.attempts.may_have_been_carried_out()
     }
 
+    /// Whether it fails until somebody changes the tables, the user's rights or the process.
+    #[cfg(feature = "inbox")]
+    pub(super) fn needs_help(&self) -> bool {
+        let is_closed = matches!(self.source.downcast_ref(), Some(sqlx::Error::PoolClosed));
+        is_closed || matches!(self.fault.cause, Cause::Table | Cause::Rights)
+    }
+
+    /// The same with a mark that says so.
+    #[cfg(feature = "inbox")]
+    pub(super) fn marked(self) -> Self {
+        Self { source: NeedsHelp(self.source).into(), ..self }
+    }
+
     /// Whether the request fails however often it is repeated.
     pub(super) fn is_permanent(&self) -> bool {
         self.fault.kind == FaultKind::Permanent
@@ -245,6 +258,12 @@ impl RequestFailed {
         }
     }
 }
+
+/// The source of an error that stays until somebody changes the tables, the user's rights or the process.
+#[cfg(feature = "inbox")]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct NeedsHelp(pub(super) BoxDynError);
 
 #[cfg(test)]
 mod tests {

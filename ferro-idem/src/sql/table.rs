@@ -28,7 +28,7 @@ impl TableName {
     }
 
     /// Another table in the same schema.
-    pub(super) fn with_name(&self, name: &str) -> Result<Self, InvalidTableName> {
+    pub(crate) fn with_name(&self, name: &str) -> Result<Self, InvalidTableName> {
         Ok(Self { name: valid(name)?, ..self.clone() })
     }
 
@@ -45,9 +45,22 @@ impl TableName {
         statement.replace(RECOMMENDED, &format!("{schema}{quote}{name}{quote}"))
     }
 
+    /// The name of another table beside it, in its quotes: this name with a suffix.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        Self { name: format!("{}{suffix}", self.name), ..self.clone() }
+    }
+
+    /// The name after this prefix, in its quotes and without its schema.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn quoted_alone(&self, prefix: &str) -> String {
+        let Self { name, quote, .. } = self;
+        format!("{quote}{prefix}{name}{quote}")
+    }
+
     /// The name in its quotes.
-    #[cfg(feature = "postgres")]
-    pub(super) fn quoted(&self) -> String {
+    #[cfg(any(feature = "inbox", feature = "postgres"))]
+    pub(crate) fn quoted(&self) -> String {
         self.in_statement(RECOMMENDED)
     }
 
@@ -61,8 +74,8 @@ impl TableName {
         self.schema.as_deref()
     }
 
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    pub(super) fn as_str(&self) -> &str {
+    #[cfg(any(feature = "inbox", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn as_str(&self) -> &str {
         &self.name
     }
 }

@@ -34,6 +34,8 @@ mod queue;
 mod repeat;
 mod search;
 mod searched;
+#[cfg(feature = "inbox")]
+mod shared;
 mod slot;
 mod take_back;
 mod undelivered_mark;
@@ -56,6 +58,8 @@ use self::batch::{Batch, Follower, Leftover};
 pub(super) use self::caller::send_in_batch;
 pub(super) use self::claim_updates::ClaimUpdate;
 use self::queue::Queue;
+#[cfg(feature = "inbox")]
+pub(crate) use self::shared::{SharedGroup, SharedRequest};
 use self::slot::Caller;
 pub(super) use self::undelivered_mark::UndeliveredMark;
 use super::dialect::Dialect;
@@ -169,7 +173,7 @@ impl<D: Dialect> Default for Groups<D> {
 }
 
 /// The callers of one kind of statement.
-pub(super) struct Group<R, A> {
+pub(crate) struct Group<R, A> {
     queue: Mutex<Queue<Follower<R, A>>>,
     apart: Mutex<Apart<R, A>>,
     room: Arc<Semaphore>,

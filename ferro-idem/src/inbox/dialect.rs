@@ -1,0 +1,175 @@
+//! What differs between databases in an inbox.
+
+use std::sync::Arc;
+
+use super::delivery::{Counts, Received, SentDelivery, TakeLimits, TakenBatch};
+use super::names::Names;
+use super::step::{Step, StepOf};
+use crate::owner::Owner;
+use crate::retry::Attempt;
+use crate::sql::{QueryFuture, SqlDatabase};
+
+/// A database that an [`Inbox`](crate::Inbox) can be kept in: `sqlx::Sqlite`, `sqlx::Postgres` and `sqlx::MySql`.
+///
+/// Use it as a bound if your own code is generic over the database. The trait is sealed: it has no methods for users,
+/// and only this crate implements it.
+pub trait InboxDatabase: InboxDialect {}
+
+impl<D: InboxDialect> InboxDatabase for D {}
+
+/// The state of a delivery, in the column `state`.
+///
+/// 0: it waits until it is due. 1: a worker holds it until `due_at`. 2: it is parked. 3: it waits for another one of
+/// its order key, and is not looked at until that is gone.
+///
+/// The last one is for speed only: 50,000 of one key would be looked at by each take. Whether a delivery may run is
+/// decided by the order of `seq`, and by a unique index of the keys that run. What is in state 3 by mistake is freed by
+/// [`free_heads`](InboxDialect::free_heads).
+#[allow(missing_docs)]
+pub trait InboxDialect: SqlDatabase {
+    const INBOX_SCHEMA: &'static str;
+
+    /// The suffix of each table, its columns, and whether something could keep rows out of it without an error.
+    const INBOX_TABLES: &'static [(&'static str, &'static [&'static str], bool)];
+
+    /// The statements, written out for an inbox.
+    type InboxStatements: Send + Sync + 'static;
+
+    fn inbox_statements(names: &Names, rules: Rules) -> Self::InboxStatements;
+
+    /// The number of the layout that the tables were made with. `None`: there is no table.
+    fn layout(connection: &mut Self::Connection, names: &Names) -> impl QueryFuture<Option<i64>>;
+
+    /// Stores deliveries of different events, in this order.
+    fn receive(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        deliveries: &[&SentDelivery],
+        attempt: Attempt,
+    ) -> impl QueryFuture<Vec<Received>>;
+
+    /// Stores a delivery in the open transaction, after a lock on its order key, so that those of one key get their
+    /// numbers in the order of their commits.
+    fn put(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        delivery: &SentDelivery,
+    ) -> impl QueryFuture<Received>;
+
+    /// [`Attempt::Retry`]: an earlier attempt may have taken deliveries for this owner, which are returned as well.
+    fn take(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        take: &NewTake,
+        attempt: Attempt,
+    ) -> impl QueryFuture<TakenRows>;
+
+    /// For each delivery, whether it was held and so was changed. [`Attempt::Retry`]: also whether an earlier attempt
+    /// has changed it.
+    fn step(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        step: Step,
+        of: &[&StepOf],
+        attempt: Attempt,
+    ) -> impl QueryFuture<Vec<bool>>;
+
+    /// The milliseconds until the next one is due that is not due yet.
+    fn next_due(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        sender: &str,
+    ) -> impl QueryFuture<Option<i64>>;
+
+    /// Frees the first of each of the next order keys after this one, if it is in state 3.
+    fn free_heads(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        after: &str,
+    ) -> impl QueryFuture<FreedHeads>;
+
+    /// Forgets old events among the next page of ids after `after`. `None`: there is no next page. `looks`: whether
+    /// some of them may be in the inbox still.
+    fn purge_seen(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        after: &[u8],
+        older_than: i64,
+        looks: bool,
+    ) -> impl QueryFuture<Option<(Vec<u8>, u64)>>;
+
+    /// The age of the one with the lowest number, in seconds.
+    fn age_of_first(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+    ) -> impl QueryFuture<Option<i64>>;
+
+    fn counts(
+        connection: &mut Self::Connection,
+        statements: &Self::InboxStatements,
+        sender: &str,
+    ) -> impl QueryFuture<Counts>;
+}
+
+/// What decides between variants of statements.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// A parked delivery keeps the later ones of its order key waiting.
+    pub(super) is_strict: bool,
+    /// The server does not keep prepared statements from one request to the next.
+    pub(super) has_pooler: bool,
+}
+
+/// A take, with the same owner in each of its attempts.
+#[derive(Clone, Debug)]
+pub struct NewTake {
+    pub(super) sender: Arc<str>,
+    pub(super) limits: TakeLimits,
+    pub(super) lease_millis: i64,
+    pub(super) owner: Owner,
+}
+
+/// The rows of a take.
+#[derive(Debug)]
+pub enum TakenRows {
+    Taken(TakenBatch),
+    /// Another worker took one of the same order key at the same moment, so nothing was taken.
+    Contended,
+}
+
+/// The step of a sweep over the order keys.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FreedHeads {
+    pub(super) freed: u64,
+    /// The last key that was looked at. `None`: there are no more.
+    pub(super) last_key: Option<String>,
+}
+
+/// The keys that one step of a sweep looks at.
+pub(super) const KEYS_OF_A_SWEEP: i64 = 256;
+
+/// The rows that one transaction of a purge reads, and deletes at most.
+pub(super) const PURGE_PAGE: i64 = 500;
+
+/// The layout of the tables that this version makes and reads.
+pub(super) const LAYOUT: i64 = 1;
+
+/// What `last_error` says about a delivery that a take parks, if no attempt has left an error of its own.
+pub(super) const USED_UP: &str =
+    "what ran it ended every time without saying how, and its attempts are used up";
+
+/// Whether a row `w` may run, by its order key: it runs already, and its lease has run out, or it is the first of its
+/// key and none of the key runs. Only the part `w.state = 1` keeps an expired row and one with a lower number that was
+/// committed later from waiting for each other.
+pub(super) fn is_head(is_strict: bool) -> String {
+    let parked = "
+      AND NOT EXISTS (
+        SELECT 1 FROM webhook_inbox q WHERE q.order_key = w.order_key AND q.state = 2 AND q.seq < w.seq)";
+    format!(
+        "(w.order_key IS NULL OR w.state = 1 OR (
+      NOT EXISTS (
+        SELECT 1 FROM webhook_inbox p WHERE p.order_key = w.order_key AND p.state <> 2 AND p.seq < w.seq)
+      AND NOT EXISTS (SELECT 1 FROM webhook_inbox r WHERE r.order_key = w.order_key AND r.state = 1){}))",
+        if is_strict { parked } else { "" }
+    )
+}

@@ -1,0 +1,7 @@
+//! The store of the inbox: what workers and receivers of one database can do to each other.
+
+#[macro_use]
+mod databases;
+
+mod basics;
+mod keys;
