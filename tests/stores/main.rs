@@ -8,6 +8,7 @@ mod mysql_table;
 mod mysql_traps;
 mod pgbouncer;
 mod pointers;
+mod postgres_standby;
 mod postgres_table;
 mod postgres_traps;
 mod proof;

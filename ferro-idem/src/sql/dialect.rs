@@ -150,6 +150,17 @@ pub trait Dialect: Database + sealed::Sealed {
         mark: &Mark,
     ) -> impl QueryFuture<MarkedIn<Self::EventLock>>;
 
+    /// Called after [`look`](Self::look) has found a processed event in a transaction: waits until a failover keeps what
+    /// was found. A database that makes only commits wait for its standby ends the transaction here, and begins another
+    /// one.
+    fn outlast_failover(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+    ) -> impl QueryFuture<()> {
+        let _ = (connection, statements);
+        std::future::ready(Ok(()))
+    }
+
     /// Makes a claim that is released, or whose lease has run out, processed by this transaction.
     fn take_over(
         connection: &mut Self::Connection,

@@ -77,7 +77,10 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             let statements = &sql.statements;
             let states = D::look(&mut self.transaction, statements, &[&mark.id]).await?;
             match states.first() {
-                Some(EventState::Processed) => return Ok(MarkOutcome::Processed),
+                Some(EventState::Processed) => {
+                    D::outlast_failover(&mut self.transaction, statements).await?;
+                    return Ok(MarkOutcome::Processed);
+                }
                 Some(&EventState::Claimed { left }) => {
                     return Ok(MarkOutcome::InProgress { retry_after: left });
                 }

@@ -1,6 +1,7 @@
 //! PostgreSQL.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::Signal;
@@ -40,6 +41,25 @@ impl Postgres {
             &program("initdb", "postgresql"),
             initdb.map(OsString::from).into_iter().chain([data.clone().into()]),
         );
+        Self::start_in(server, data, settings).await
+    }
+
+    /// Starts a standby of this server that streams from it under this name, with all of its databases.
+    pub async fn start_standby(&self, name: &str) -> Self {
+        let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
+        server.ends_by(Signal::SIGQUIT);
+        let data = server.folder().join("data");
+        let primary =
+            format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.server.port());
+        let copy = ["-d", &primary, "-R", "-X", "stream", "-c", "fast", "-D"];
+        server.run(
+            &program("pg_basebackup", "postgresql"),
+            copy.map(OsString::from).into_iter().chain([data.clone().into()]),
+        );
+        Self::start_in(server, data, &["fsync=off", &format!("primary_conninfo={primary}")]).await
+    }
+
+    async fn start_in(mut server: Server, data: PathBuf, settings: &[&str]) -> Self {
         let mut arguments: Vec<OsString> =
             vec!["-D".into(), data.into(), "-k".into(), server.folder().into()];
         arguments.extend(["-p".into(), server.port().to_string().into()]);

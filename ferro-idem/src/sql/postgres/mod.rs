@@ -9,6 +9,7 @@ mod statements;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgRow};
@@ -34,6 +35,9 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// The durability of a mark depends on the database's settings. With `synchronous_commit` on (the default),
 /// an acknowledged mark survives a crash of the server. It survives a failover only if the standby is
 /// synchronous (<https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT>).
+/// With `synchronous_standby_names` set, duplicates wait for the standby as well: after a crash of the primary, a mark
+/// can be visible there that the standby does not have, so each statement writes a small message to the WAL
+/// (`pg_logical_emit_message`). Without a standby, nothing is written.
 /// TLS is the application's choice of sqlx's features.
 ///
 /// # Transactions
@@ -192,6 +196,9 @@ impl Dialect for Postgres {
             .bind(ids)
             .fetch_all(connection)
             .await?;
+        if let Some(row) = rows.first() {
+            statements.has_standby.store(row.try_get(3)?, Ordering::Relaxed);
+        }
         let row = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get(1)?, row.try_get(2)?));
         EventState::in_order(ids, rows.iter().map(row))
     }
@@ -276,6 +283,16 @@ impl Dialect for Postgres {
         let is_first = insert.execute(&mut *connection).await?.rows_affected() == 1;
         let is_first = verified(connection, statements, &[mark], vec![is_first]).await?.contains(&true);
         Ok(if is_first { MarkedIn::Marked(()) } else { MarkedIn::RowExists(()) })
+    }
+
+    async fn outlast_failover(
+        connection: &mut PgConnection,
+        statements: &Statements,
+    ) -> Result<(), sqlx::Error> {
+        if statements.has_standby.load(Ordering::Relaxed) {
+            Self::run(connection, format!("COMMIT; {}", Self::BEGIN)).await?;
+        }
+        Ok(())
     }
 
     async fn unmark(

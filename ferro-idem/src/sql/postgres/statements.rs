@@ -4,6 +4,7 @@
 //! would come out short.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::{Query, QueryScalar};
@@ -41,14 +42,28 @@ ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL D
 /// A lock on the table is waited for before the first expression is evaluated, so the deadline is looked at after
 /// that wait: a statement whose caller has given up changes nothing, and fails with 2201G, which nothing else here
 /// fails with.
+///
+/// [`DURABLE`] makes a statement that finds only duplicates wait for the standby as well.
 const BOUNDS: &str = "\
 bounds AS MATERIALIZED (
   SELECT set_config('lock_timeout', '{patience}', true) AS patience,
+    {durable},
     width_bucket(
       0::float8, 0::float8, 1::float8,
       CASE WHEN clock_timestamp() < to_timestamp($1::bigint / 1000.0) THEN 1 ELSE 0 END
     ) AS is_in_time
 )";
+
+/// Makes the statement's transaction wait for the synchronous standby, if one is configured, even if it changes no row.
+///
+/// After a crash of the primary, a mark whose commit was waiting for the standby is visible, although the standby may
+/// not have it. A duplicate that was answered from it would be lost by a failover. Only a transaction that writes to the
+/// WAL waits for the standby at its commit, so this writes a message, which changes nothing
+/// (<https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION>).
+const DURABLE: &str = "\
+CASE WHEN current_setting('synchronous_standby_names') <> ''
+      THEN pg_logical_emit_message(true, 'ferro-idem', '')
+    END AS durable";
 
 /// For statements of one event. Shorter than a caller waits for its answer, so that the server gives up first.
 const PATIENCE_OF_ONE: &str = "800ms";
@@ -146,15 +161,18 @@ UNION ALL
 SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $2 AND state = 1";
 
 const LOOK: &str = "\
-SELECT event_id::text, state::bigint, (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint
-FROM stripe_processed_events
+WITH durable AS MATERIALIZED (SELECT {durable})
+SELECT event_id::text, state::bigint, (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint, durable IS NOT NULL
+FROM durable, stripe_processed_events
 WHERE event_id = ANY($1::text[])";
 
 const OWNERS: &str = "\
-SELECT event_id::text, owner FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+WITH durable AS MATERIALIZED (SELECT {durable})
+SELECT event_id::text, owner FROM durable, stripe_processed_events WHERE event_id = ANY($1::text[])";
 
 const OWNERS_PLAIN: &str = "\
-SELECT event_id::text, NULL::uuid FROM stripe_processed_events WHERE event_id = ANY($1::text[])";
+WITH durable AS MATERIALIZED (SELECT {durable})
+SELECT event_id::text, NULL::uuid FROM durable, stripe_processed_events WHERE event_id = ANY($1::text[])";
 
 /// The state of a claim's row, if the claim still has it.
 const HELD: &str = "\
@@ -162,8 +180,9 @@ SELECT state::bigint FROM stripe_processed_events WHERE event_id = $1 AND owner 
 
 /// Every row of a plain table is processed.
 const LOOK_PLAIN: &str = "\
-SELECT event_id::text, 1::bigint, NULL::bigint
-FROM stripe_processed_events
+WITH durable AS MATERIALIZED (SELECT {durable})
+SELECT event_id::text, 1::bigint, NULL::bigint, durable IS NOT NULL
+FROM durable, stripe_processed_events
 WHERE event_id = ANY($1::text[])";
 
 const RENEW: &str = "\
@@ -284,6 +303,8 @@ pub struct Statements {
     pub(super) verifies: bool,
     /// Whether the server keeps prepared statements from one request to the next.
     persists: bool,
+    /// Whether the last look wrote a message, so that its transaction waits for a standby when it commits.
+    pub(super) has_standby: AtomicBool,
     pub(super) owners: Arc<str>,
     pub(super) held: Arc<str>,
     /// What the server's clock showed last.
@@ -327,7 +348,10 @@ impl Statements {
             let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
             let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
             table.prepared(
-                &statement.replace("{bounds of one}", &of_one).replace("{bounds of many}", &of_many),
+                &statement
+                    .replace("{bounds of one}", &of_one)
+                    .replace("{bounds of many}", &of_many)
+                    .replace("{durable}", DURABLE),
             )
         };
         // A plain table is sent marks of one event, and never a retry: it could not tell whose a row is.
@@ -340,6 +364,7 @@ impl Statements {
         Self {
             verifies: traps.verifies,
             persists: !traps.has_pooler,
+            has_standby: AtomicBool::new(false),
             owners: written(owners),
             held: written(HELD),
             clock: ServerClock::default(),
