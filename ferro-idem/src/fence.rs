@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::log::{Marking, ProcessedEventLog};
 use crate::nesting::{EventPrint, Frame};
+use crate::observed;
 use crate::trace::Delivery;
 
 /// Marks the event. Does nothing until the returned future is polled.
@@ -45,10 +46,12 @@ impl Future for Fence<'_> {
             Self::Marking(marking, event, delivery) => {
                 delivery.enter(|| marking.as_mut().poll(context)).map(|marked| match marked {
                     Ok(true) => {
+                        observed::fence_decided(true);
                         delivery.first(1, *event);
                         Entry::Run(())
                     }
                     Ok(false) => {
+                        observed::fence_decided(false);
                         delivery.duplicate(*event);
                         Entry::Duplicate
                     }

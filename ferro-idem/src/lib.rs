@@ -105,6 +105,7 @@ mod key;
 mod lease_length;
 mod log;
 mod nesting;
+mod observed;
 mod owner;
 #[allow(missing_docs, missing_debug_implementations)]
 mod processed;
@@ -130,7 +131,7 @@ pub mod conformance;
 #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
 mod edge;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-mod inbox;
+pub mod inbox;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "poem")]
@@ -161,6 +162,8 @@ pub use crate::event::{EventRef, InvalidEventId, WebhookEvent};
 pub use crate::lease_length::{DEFAULT_LEASE, MIN_LEASE};
 pub use crate::log::{ProcessedEventLog, RETENTION};
 pub use crate::owner::Owner;
+#[doc(hidden)]
+pub use crate::reply::HttpFailure;
 pub use crate::reply::{DuplicateReply, FromFenceError, Outcome, Settle};
 pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 
@@ -168,7 +171,7 @@ pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 pub use crate::sender::stripe;
 
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-pub use crate::inbox::InboxDatabase;
+pub use crate::inbox::{Inbox, InboxDatabase};
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]

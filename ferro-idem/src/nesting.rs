@@ -91,6 +91,12 @@ impl Frame {
     }
 }
 
+/// How many handlers this thread is polling inside each other.
+#[cfg(feature = "inbox")]
+pub(crate) fn depth() -> usize {
+    POLLED.with_borrow(Vec::len)
+}
+
 /// Polls, and afterwards forgets the handlers that began meanwhile, also after a panic.
 #[inline]
 pub(crate) fn leave_after<T>(poll: impl FnOnce() -> T) -> T {

@@ -129,6 +129,22 @@ mod on {
             });
         }
 
+        /// The inbox delivers the event again later.
+        #[cfg(feature = "inbox")]
+        pub(crate) fn retried(&self, attempt: u32, retry_after: Duration, error: &str) {
+            let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+            let duration_us = self.duration_us();
+            self.enter(|| info!(target: TARGET, attempt, retry_after_ms, error, duration_us, "retried"));
+        }
+
+        /// The inbox delivers the event no more, until somebody replays it.
+        #[cfg(feature = "inbox")]
+        pub(crate) fn parked(&self, attempt: u32, error: &str) {
+            let Facts { event_id, handler, .. } = &*self.0;
+            let duration_us = self.duration_us();
+            self.enter(|| warn!(target: TARGET, %event_id, %handler, attempt, error, duration_us, "parked"));
+        }
+
         /// The claim was taken back before a body ran.
         pub(crate) fn withdrawn(&self) {
             self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "withdrawn"));
@@ -186,6 +202,12 @@ mod off {
         pub(crate) fn completed(&self) {}
         #[inline]
         pub(crate) fn released(&self, _: &'static str, _: Option<&str>) {}
+        #[cfg(feature = "inbox")]
+        #[inline]
+        pub(crate) fn retried(&self, _: u32, _: Duration, _: &str) {}
+        #[cfg(feature = "inbox")]
+        #[inline]
+        pub(crate) fn parked(&self, _: u32, _: &str) {}
         #[inline]
         pub(crate) fn withdrawn(&self) {}
         #[inline]

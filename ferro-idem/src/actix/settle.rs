@@ -1,12 +1,13 @@
 //! Which replies of actix-web mean that the event is processed: those that the sender sees as 2xx.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::web::{Bytes, Form, Html, Json, Redirect};
 use actix_web::{Either, HttpResponse, Responder};
 
 use crate::edge::{is_success, settle_as_success};
 use crate::processed::{Probe, kinds};
-use crate::reply::Settle;
+use crate::reply::{HttpFailure, Settle};
 
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
@@ -57,6 +58,11 @@ impl<B> Settle for HttpResponse<B> {
 
     fn none_is_processed() -> bool {
         false
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        let header = self.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes);
+        Some(HttpFailure::of(self.status().as_u16()).with_retry_after(header))
     }
 }
 

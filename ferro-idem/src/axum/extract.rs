@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::edge::senders::for_each_sender;
@@ -26,17 +26,27 @@ impl<S: Sender + FromRef<State>, State: Send + Sync> FromRequest<State> for Veri
     type Rejection = SenderRejection;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, SenderRejection> {
-        let headers = request.headers().clone();
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let rejection = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => SenderRejection::BodyTooLarge,
-                _ => SenderRejection::BodyUnreadable(rejection.into()),
-            };
-            rejection.logged(S::NAME)
-        })?;
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Self::read(&S::from_ref(state), &Delivery::new(&body).with_headers(headers))
+        let (headers, body) = read::<S>(request).await?;
+        Self::read(&S::from_ref(state), &delivery(&headers, &body))
     }
+}
+
+/// Reads the headers and the body, which `DefaultBodyLimit` limits.
+pub(super) async fn read<S: Sender>(request: Request) -> Result<(HeaderMap, Bytes), SenderRejection> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, &()).await.map_err(|rejection| {
+        let rejection = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => SenderRejection::BodyTooLarge,
+            _ => SenderRejection::BodyUnreadable(rejection.into()),
+        };
+        rejection.logged(S::NAME)
+    })?;
+    Ok((headers, body))
+}
+
+pub(super) fn delivery<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Delivery<'a> {
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    Delivery::new(body).with_headers(headers)
 }
 
 for_each_sender! {

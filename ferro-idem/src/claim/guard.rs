@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::lease_length::{MAX_LEASE, MIN_LEASE};
 use crate::nesting::Frame;
+use crate::observed;
 use crate::owner::Owner;
 use crate::running::Running;
 use crate::trace::{Delivery, Interruption};
@@ -88,6 +89,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
             }
             Ok((event_id, frame, _, ClaimOutcome::InProgress { retry_after }, _)) => {
                 delivery.in_progress(retry_after, frame.event);
+                observed::in_progress(retry_after);
                 Entry::Failed(Error::InProgress { event_id, retry_after })
             }
             Err(error) => {
@@ -127,13 +129,48 @@ async fn claim_in_time(
 }
 
 impl Guard {
-    fn delivery(&self) -> &Delivery {
+    /// A guard over an event that was acquired in another way than by [`claim`]: by the inbox, which takes many at
+    /// once. `asked_at` is the moment before the request was sent.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn over(
+        log: Arc<dyn ClaimLog>,
+        event_id: String,
+        held: Ownership,
+        length: Duration,
+        asked_at: Instant,
+        running: Running,
+    ) -> Self {
+        let length = length.min(MAX_LEASE);
+        let holds_for = AtomicU64::new(millis(length));
+        let lease = Lease { log, event_id, held, length, running, start: asked_at, holds_for };
+        Self { lease: Arc::new(lease), stage: Stage::Undelivered, loss: None }
+    }
+
+    /// When the lease ends, on this machine's clock.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn holds_until(&self) -> Instant {
+        self.lease.until()
+    }
+
+    /// The caller settles the event.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn disarm(&mut self) {
+        self.stage = Stage::Settled;
+    }
+
+    pub(crate) fn delivery(&self) -> &Delivery {
         &self.lease.running.delivery
     }
 
     /// The handle that the body gets.
     pub fn claim(&self) -> Claim {
         Claim::new(Arc::clone(&self.lease))
+    }
+
+    /// Traces that the body begins.
+    pub fn trace_first(&self) {
+        let running = &self.lease.running;
+        running.delivery.first(self.lease.held.token, running.frame.event);
     }
 
     /// Runs the body, and renews the lease meanwhile.
@@ -143,7 +180,6 @@ impl Guard {
         self.stage = Stage::Running;
         let lease = &self.lease;
         let running = &lease.running;
-        running.delivery.first(lease.held.token, running.frame.event);
         let loss = &mut self.loss;
         let mut renewal = Handle::try_current()
             .ok()

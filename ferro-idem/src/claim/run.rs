@@ -26,6 +26,7 @@ pub fn run_claimed<F: Future<Output = R>, R>(
         let mut body = body;
         // A part of the reply that lives across the next `await` would be stored in the future a second time.
         let (mut outcome, guard) = {
+            guard.trace_first();
             let replied = guard.run(body.as_mut()).await;
             drop(body);
             match replied {

@@ -1,12 +1,13 @@
 //! Replies made of the types of the `http` crate, which axum and poem share.
 
+use http::header::RETRY_AFTER;
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::{is_success, settle_as_success};
 use crate::error::Error;
 use crate::key::IdBytes;
-use crate::reply::{DuplicateReply, FromFenceError, Settle};
+use crate::reply::{DuplicateReply, FromFenceError, HttpFailure, Settle};
 
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
@@ -53,12 +54,20 @@ impl Settle for StatusCode {
     fn is_processed(&self) -> bool {
         is_success(self.as_u16())
     }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        Some(HttpFailure::of(self.as_u16()))
+    }
 }
 
 /// Processed if the status is 2xx.
 impl<B> Settle for Response<B> {
     fn is_processed(&self) -> bool {
         self.status().is_processed()
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        Some(failure_of(self.status(), self.headers()))
     }
 }
 
@@ -68,6 +77,14 @@ impl Settle for Parts {
     fn is_processed(&self) -> bool {
         self.status.is_processed()
     }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        Some(failure_of(self.status, &self.headers))
+    }
+}
+
+fn failure_of(status: StatusCode, headers: &HeaderMap) -> HttpFailure {
+    HttpFailure::of(status.as_u16()).with_retry_after(headers.get(RETRY_AFTER).map(HeaderValue::as_bytes))
 }
 
 settle_as_success! {
@@ -99,6 +116,10 @@ impl<R: Settle> Settle for (R,) {
     fn is_processed(&self) -> bool {
         self.0.is_processed()
     }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        self.0.http_failure()
+    }
 }
 
 /// The tuples that axum answers: an optional status, then up to 16 parts, then the rest of the reply.
@@ -110,6 +131,10 @@ macro_rules! settle_tuple {
             fn is_processed(&self) -> bool {
                 self.0.is_processed()
             }
+
+            fn http_failure(&self) -> Option<HttpFailure> {
+                self.0.http_failure()
+            }
         }
 
         /// Processed if the status is 2xx. It replaces the status of the last element.
@@ -118,6 +143,10 @@ macro_rules! settle_tuple {
             fn is_processed(&self) -> bool {
                 self.0.is_processed()
             }
+
+            fn http_failure(&self) -> Option<HttpFailure> {
+                self.0.http_failure()
+            }
         }
 
         /// Processed if the status is 2xx. It replaces the status of the last element.
@@ -125,6 +154,10 @@ macro_rules! settle_tuple {
         impl<$($part,)* R> Settle for (Response<()>, $($part,)* R) {
             fn is_processed(&self) -> bool {
                 self.0.is_processed()
+            }
+
+            fn http_failure(&self) -> Option<HttpFailure> {
+                self.0.http_failure()
             }
         }
     };
@@ -142,6 +175,13 @@ macro_rules! settle_parts {
                 let ($($part,)+ last) = self;
                 $(let _ = $part;)+
                 last.is_processed()
+            }
+
+            fn http_failure(&self) -> Option<HttpFailure> {
+                #[allow(non_snake_case)]
+                let ($($part,)+ last) = self;
+                $(let _ = $part;)+
+                last.http_failure()
             }
         }
     };

@@ -1,11 +1,13 @@
 //! Which replies of poem mean that the event is processed: those that the sender sees as 2xx.
 
+use poem::http::HeaderValue;
+use poem::http::header::RETRY_AFTER;
 use poem::web::{Html, Json, Redirect};
 use poem::{Body, IntoResponse, Response};
 
 use crate::edge::settle_as_success;
 use crate::processed::{Probe, kinds};
-use crate::reply::Settle;
+use crate::reply::{HttpFailure, Settle};
 
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
@@ -50,6 +52,11 @@ impl<T: IntoResponse> kinds::OfResponse for &&Probe<'_, T> {}
 impl Settle for Response {
     fn is_processed(&self) -> bool {
         self.status().is_processed()
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        let header = self.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes);
+        Some(HttpFailure::of(self.status().as_u16()).with_retry_after(header))
     }
 }
 

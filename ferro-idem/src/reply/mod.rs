@@ -1,10 +1,12 @@
 //! The replies to deliveries whose body does not run, and the meaning of a body's reply.
 
+mod http_failure;
 #[allow(missing_docs)]
 pub(crate) mod instead;
 mod outcome;
 mod settle;
 
+pub use self::http_failure::HttpFailure;
 pub use self::outcome::Outcome;
 #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
 pub(crate) use self::settle::MISSING_IS_SUCCESS;

@@ -1,6 +1,6 @@
 //! The outcome of a delivery.
 
-use super::{DuplicateReply, Settle};
+use super::{DuplicateReply, HttpFailure, Settle};
 
 /// The outcome of a delivery, for handlers that return a value.
 ///
@@ -99,6 +99,10 @@ impl<T: Settle> Settle for Outcome<T> {
             Self::Processed(value) => value.is_processed(),
             Self::Duplicate => true,
         }
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        self.as_ref().processed().and_then(T::http_failure)
     }
 
     fn none_is_processed() -> bool {

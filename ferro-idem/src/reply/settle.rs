@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::HttpFailure;
 #[cfg(doc)]
 use super::Outcome;
 use crate::error::Error;
@@ -103,6 +104,12 @@ pub trait Settle {
     {
         true
     }
+
+    /// The status of a failure, if it has one.
+    #[doc(hidden)]
+    fn http_failure(&self) -> Option<HttpFailure> {
+        None
+    }
 }
 
 /// Whether `None` is a success in place of text, bytes or a reference. actix-web answers it with 404, and it cannot be
@@ -129,11 +136,19 @@ impl Settle for Error {
     fn is_processed(&self) -> bool {
         false
     }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        Some(HttpFailure { status: self.status(), retry_after: self.retry_after() })
+    }
 }
 
 impl<T: Settle, E> Settle for Result<T, E> {
     fn is_processed(&self) -> bool {
         self.as_ref().is_ok_and(T::is_processed)
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        self.as_ref().ok().and_then(T::http_failure)
     }
 
     fn none_is_processed() -> bool {
@@ -146,6 +161,10 @@ impl<T: Settle, E> Settle for Result<T, E> {
 impl<T: Settle> Settle for Option<T> {
     fn is_processed(&self) -> bool {
         self.as_ref().map_or_else(T::none_is_processed, T::is_processed)
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        self.as_ref().and_then(T::http_failure)
     }
 
     fn none_is_processed() -> bool {
@@ -162,6 +181,10 @@ macro_rules! settle_by_target {
                 (**self).is_processed()
             }
 
+            fn http_failure(&self) -> Option<HttpFailure> {
+                (**self).http_failure()
+            }
+
             fn none_is_processed() -> bool {
                 MISSING_IS_SUCCESS
             }
@@ -176,6 +199,10 @@ settle_by_target!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
 impl<T: Settle + ToOwned + ?Sized> Settle for Cow<'_, T> {
     fn is_processed(&self) -> bool {
         (**self).is_processed()
+    }
+
+    fn http_failure(&self) -> Option<HttpFailure> {
+        (**self).http_failure()
     }
 
     fn none_is_processed() -> bool {

@@ -11,6 +11,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::nesting::{Frame, Handler};
+use crate::observed;
 use crate::running::Running;
 use crate::trace::{Delivery, Interruption};
 
@@ -87,6 +88,7 @@ async fn begin_marked<L: TransactionalLog>(
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event, frame)) => {
             delivery.in_progress(retry_after, frame.event);
+            observed::in_progress(retry_after);
             Entry::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
         }
         Ok((None, _, _, frame)) => {
