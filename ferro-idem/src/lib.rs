@@ -51,6 +51,11 @@
 //! The table assumes that the store itself survives. Each log documents which of its marks survive a crash or
 //! a failover of the store, and on which settings of the server that depends.
 //!
+//! # Operations
+//!
+//! Every log has `operations()`, for a runbook: [`operations`] lists events, counts them, and frees, completes or
+//! forgets one by hand.
+//!
 //! # Features
 //!
 //! | feature | brings |
@@ -106,6 +111,7 @@ mod lease_length;
 mod log;
 mod nesting;
 mod observed;
+pub mod operations;
 mod owner;
 #[allow(missing_docs, missing_debug_implementations)]
 mod processed;

@@ -30,6 +30,12 @@ pub(crate) enum State {
 }
 
 impl Row {
+    /// The row of an event that an operator forgot, whose last claim had this token.
+    #[cfg(feature = "memory")]
+    pub(crate) fn forgotten(token: u64) -> Self {
+        Self { held: Ownership { owner: NOBODY, token }, state: State::Released }
+    }
+
     /// The row after a claim by `owner`, and the answer.
     pub(crate) fn claim(
         before: Option<Self>,

@@ -1,8 +1,9 @@
 //! The rows of claimed events. An event that is only marked has none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use dashmap::mapref::one::RefMut;
 use dashmap::{DashMap, Entry};
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
@@ -21,6 +22,12 @@ pub(super) struct Claims {
     /// Set before the first row is inserted, so that a plain fence does not search an empty map.
     used: AtomicBool,
     rows: DashMap<Key, Touched, RandomState>,
+    /// The highest fencing token among the processed rows that were swept. An event that is forgotten later begins
+    /// above it.
+    swept: AtomicU64,
+    /// The token below which the next claim of an event that was forgotten must not begin. A fence does not look
+    /// here, because such an event may never have been claimed.
+    forgotten: DashMap<Key, u64, RandomState>,
     budget: SweepBudget,
     /// How long the fencing token of an event without a live claim is kept.
     retention: Option<Duration>,
@@ -37,6 +44,8 @@ impl Claims {
         Self {
             used: AtomicBool::new(false),
             rows: DashMap::default(),
+            swept: AtomicU64::new(0),
+            forgotten: DashMap::default(),
             budget: SweepBudget::new(),
             retention,
             start: Instant::now(),
@@ -65,7 +74,8 @@ impl Claims {
                 (outcome, false)
             }
             Entry::Vacant(entry) => {
-                let (row, outcome) = Row::claim(None, owner, now, lease);
+                let before = self.forgotten.remove(entry.key()).map(|(_, token)| Row::forgotten(token));
+                let (row, outcome) = Row::claim(before, owner, now, lease);
                 drop(entry.insert(Touched { row, at: now }));
                 (outcome, true)
             }
@@ -100,9 +110,65 @@ impl Claims {
         })
     }
 
+    /// The row of an event and the time of its last change, whether it still counts or not.
+    pub(super) fn row(&self, id: &str) -> Option<(Row, Time)> {
+        self.rows.get(&Key::new(id)).map(|touched| (touched.row, touched.at))
+    }
+
+    /// The row of an event that is not marked, and the time that its lease has left.
+    pub(super) fn unmarked_row(&self, id: &str) -> Option<(Row, Time, Duration)> {
+        let now = self.now();
+        let touched = self.rows.get(&Key::new(id)).filter(|touched| !self.is_forgotten(touched, now))?;
+        let left = match touched.row.state {
+            State::Claimed { lease_until } => lease_until.saturating_sub(now),
+            State::Released | State::Processed => Duration::ZERO,
+        };
+        Some((touched.row, touched.at, left))
+    }
+
+    /// Gives the row to `owner` in this state, if it is still held like that and `was` holds for its state.
+    pub(super) fn change(
+        &self,
+        id: &str,
+        seen: Ownership,
+        was: impl Fn(State) -> bool,
+        owner: Owner,
+        state: State,
+    ) -> bool {
+        let now = self.now();
+        let changed = |mut touched: RefMut<'_, Key, Touched>| {
+            let is_as_seen = touched.row.held == seen && was(touched.row.state);
+            if is_as_seen {
+                let held = Ownership { owner, token: seen.token };
+                *touched = Touched { row: Row { held, state }, at: now };
+            }
+            is_as_seen
+        };
+        self.rows.get_mut(&Key::new(id)).is_some_and(changed)
+    }
+
+    /// Keeps the fencing token of an event from falling whose row was swept. Called under the event's lock in `seen`.
+    pub(super) fn forget_swept(&self, id: &str) {
+        let swept = self.swept.load(Ordering::Relaxed);
+        if swept > 0 {
+            self.forgotten.insert(Key::new(id), swept);
+        }
+    }
+
+    /// The keys of all events that have a row.
+    pub(super) fn each_key(&self, mut each: impl FnMut(&[u8])) {
+        self.rows.iter().for_each(|entry| each(entry.key().as_bytes()));
+    }
+
     fn sweep(&self, now: Time) {
         self.rows.retain(|_, touched| match touched.row.state {
-            State::Processed => now.saturating_sub(touched.at) < COMPLETED,
+            State::Processed => {
+                let stays = now.saturating_sub(touched.at) < COMPLETED;
+                if !stays {
+                    self.swept.fetch_max(touched.row.held.token, Ordering::Relaxed);
+                }
+                stays
+            }
             _ => !self.is_forgotten(touched, now),
         });
         self.budget.refill(self.rows.len());
@@ -198,5 +264,22 @@ mod tests {
         assert!(!claims.complete("long ago", held(1, 1)));
         assert!(!claims.rows.contains_key(&Key::new("released")));
         assert!(claims.has("evt_0"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_is_forgotten_after_its_row_was_swept_keeps_its_token() {
+        let claims = Claims::new(None);
+        claim(&claims, "evt_old", 1, LEASE);
+        assert!(claims.release("evt_old", held(1, 1)));
+        assert_eq!(claim(&claims, "evt_old", 2, LEASE), ClaimOutcome::Acquired { token: 2 });
+        assert!(claims.complete("evt_old", held(2, 2)));
+        advance(COMPLETED).await;
+        for number in 0..SMALLEST {
+            claim(&claims, &format!("evt_{number}"), 1, LEASE);
+        }
+        assert!(claims.row("evt_old").is_none(), "it was not swept");
+        claims.forget_swept("evt_old");
+        assert!(!claims.has("evt_old"), "a fence would take it for seen");
+        assert_eq!(claim(&claims, "evt_old", 3, LEASE), ClaimOutcome::Acquired { token: 3 });
     }
 }

@@ -28,7 +28,7 @@ impl Key {
     }
 
     #[inline]
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         match self {
             // Invariant: `len` is at most `INLINE`, so the fallback is never taken.
             Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),

@@ -4,12 +4,13 @@ mod claims;
 #[cfg(test)]
 mod histories;
 mod key;
+mod operations;
 mod retained;
 mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use dashmap::{DashMap, Entry};
@@ -50,6 +51,8 @@ pub struct MemoryProcessedLog {
 struct Memory {
     seen: Seen,
     claims: Claims,
+    /// The same moment on two clocks, so that operations can show times.
+    created_at: (Instant, SystemTime),
 }
 
 enum Seen {
@@ -74,7 +77,8 @@ impl MemoryProcessedLog {
     }
 
     fn from_parts(seen: Seen, claims: Claims) -> Self {
-        Self { memory: Arc::new(Memory { seen, claims }) }
+        let created_at = (Instant::now(), SystemTime::now());
+        Self { memory: Arc::new(Memory { seen, claims, created_at }) }
     }
 
     /// How many processed events are kept, including those that have expired but are not swept yet.
@@ -149,7 +153,7 @@ impl ProcessedEventLog for MemoryProcessedLog {
 #[async_trait]
 impl ClaimLog for MemoryProcessedLog {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        let Memory { seen, claims } = &*self.memory;
+        let Memory { seen, claims, .. } = &*self.memory;
         claims.announce();
         let outcome = seen.if_unseen(event.id(), || (false, claims.claim(event.id(), owner, lease)));
         Ok(outcome.unwrap_or(ClaimOutcome::Processed))
@@ -160,7 +164,7 @@ impl ClaimLog for MemoryProcessedLog {
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        let Memory { seen, claims } = &*self.memory;
+        let Memory { seen, claims, .. } = &*self.memory;
         let completed = seen.if_unseen(event_id, || {
             let completed = claims.complete(event_id, held);
             (completed, completed)

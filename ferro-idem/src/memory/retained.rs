@@ -21,6 +21,14 @@ pub(super) struct Retained {
     budget: SweepBudget,
 }
 
+/// What happens to a mark that an operator looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Keep,
+    Mark,
+    Forget,
+}
+
 impl Retained {
     pub(super) fn new(retention: Duration) -> Self {
         Self { retention, marked_at: DashMap::default(), budget: SweepBudget::new() }
@@ -54,6 +62,58 @@ impl Retained {
             self.sweep(now);
         }
         Some(decision)
+    }
+
+    /// When the event was marked, unless that has expired. The event stays locked while `look` runs.
+    pub(super) fn locked<T>(
+        &self,
+        id: &str,
+        now: Instant,
+        look: impl FnOnce(Option<Instant>) -> (Verdict, T),
+    ) -> T {
+        let (decided, adds) = match self.marked_at.entry(Key::new(id)) {
+            Entry::Occupied(mut entry) => {
+                let marked_at = Some(*entry.get()).filter(|marked_at| !self.has_expired(*marked_at, now));
+                let (verdict, decided) = look(marked_at);
+                match verdict {
+                    Verdict::Keep => {}
+                    Verdict::Mark => drop(entry.insert(now)),
+                    Verdict::Forget => drop(entry.remove()),
+                }
+                (decided, false)
+            }
+            Entry::Vacant(entry) => {
+                let (verdict, decided) = look(None);
+                let adds = verdict == Verdict::Mark;
+                if adds {
+                    drop(entry.insert(now));
+                }
+                (decided, adds)
+            }
+        };
+        if adds && self.budget.spend() {
+            self.sweep(now);
+        }
+        decided
+    }
+
+    /// The keys of all marks that have not expired.
+    pub(super) fn each_key(&self, now: Instant, mut each: impl FnMut(&[u8])) {
+        for entry in self.marked_at.iter().filter(|entry| !self.has_expired(*entry.value(), now)) {
+            each(entry.key().as_bytes());
+        }
+    }
+
+    /// Forgets the marks that are at least this old, and returns their number and the number of all.
+    pub(super) fn purge(&self, older_than: Duration, now: Instant) -> (u64, u64) {
+        let (mut deleted, mut read) = (0, 0);
+        self.marked_at.retain(|_, marked_at| {
+            read += 1;
+            let stays = now.saturating_duration_since(*marked_at) < older_than;
+            deleted += u64::from(!stays);
+            stays
+        });
+        (deleted, read)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -5,6 +5,7 @@ mod eviction;
 mod fault;
 mod gate;
 mod in_doubt;
+mod operations;
 mod request;
 mod same_event;
 mod script;
@@ -136,7 +137,8 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 /// # Rights
 ///
 /// A user of its own needs `+evalsha +eval +exists +hget +hmget +hset +hsetnx +hdel +pexpire +time +info`
-/// on the keys of the prefix, and on a cluster `+cluster|info` besides what its client needs.
+/// on the keys of the prefix, and on a cluster `+cluster|info` besides what its client needs. An operator also needs
+/// `+scan +type +pttl`.
 ///
 /// # Cancel safety
 ///

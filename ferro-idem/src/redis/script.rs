@@ -21,6 +21,9 @@ pub(super) static CLAIM: LazyLock<Script> = before_deadline!("scripts/claim.lua"
 pub(super) static RENEW: LazyLock<Script> = before_deadline!("scripts/renew.lua");
 pub(super) static SETTLE: LazyLock<Script> = before_deadline!("scripts/settle.lua");
 pub(super) static WITHDRAW: LazyLock<Script> = before_deadline!("scripts/withdraw.lua");
+pub(super) static CHANGE: LazyLock<Script> = before_deadline!("scripts/change.lua");
+/// Reads one event, for operations.
+pub(super) const LOOK: &str = include_str!("scripts/look.lua");
 pub(super) static TAKE_BACK: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/take_back.lua")));
 

@@ -11,6 +11,7 @@ use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd,
 };
 use super::fault::Fault;
+use super::operations::rows::OperationsDialect;
 use super::table::TableName;
 use crate::owner::Owner;
 use crate::retry::Attempt;
@@ -39,7 +40,7 @@ impl<D: Dialect> SqlDatabase for D {}
 /// with [`Fault::passing`], and the request is sent again. On [`Attempt::Retry`], statements for a single
 /// event do not wait long either, so that attempts do not pile up at the server.
 #[allow(missing_docs)]
-pub trait Dialect: Database + sealed::Sealed {
+pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
     const SCHEMA: &'static str;
     const UPGRADE: &'static str;
 
@@ -64,6 +65,9 @@ pub trait Dialect: Database + sealed::Sealed {
 
     /// The quote around names.
     const QUOTE: char;
+
+    /// When an event was received, in seconds since 1970, if `received_at` may hold numbers or text.
+    const RECEIVED: &'static str = "";
 
     /// The statements, written out for one table.
     type Statements: Send + Sync + 'static;

@@ -21,6 +21,7 @@ mod group;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod many;
 mod mark;
+mod operations;
 mod pooled_transaction;
 mod pooler;
 mod purge;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::retry::{Attempt, Attempts};
 
 /// A thousand years, in seconds. No database has times before the year 0.
-const MAX_AGE: i64 = 31_557_600_000;
+pub(super) const MAX_AGE: i64 = 31_557_600_000;
 
 impl<D: SqlDatabase> SqlLog<D> {
     /// Deletes the events that were received longer than `older_than` ago, and returns their number.
@@ -42,7 +42,7 @@ impl<D: SqlDatabase> SqlLog<D> {
     }
 }
 
-async fn purge_page<D: Dialect>(
+pub(super) async fn purge_page<D: Dialect>(
     core: Arc<Core<D>>,
     page: PurgePage,
 ) -> Result<Option<(PageEnd, u64)>, Error> {
@@ -53,9 +53,9 @@ async fn purge_page<D: Dialect>(
 
 /// Pages follow the primary key, so that a purge reads the table once however many rows stay, and needs no
 /// index of its own.
-struct PurgePage {
-    after: PageEnd,
-    older_than: i64,
+pub(super) struct PurgePage {
+    pub(super) after: PageEnd,
+    pub(super) older_than: i64,
 }
 
 impl<D: Dialect> Request<D> for PurgePage {

@@ -95,6 +95,7 @@ impl Dialect for Sqlite {
     /// Nothing is carried out without its caller.
     const SERVER_DEADLINE: Duration = Duration::ZERO;
     const QUOTE: char = '"';
+    const RECEIVED: &'static str = statements::RECEIVED;
 
     type Statements = Statements;
 

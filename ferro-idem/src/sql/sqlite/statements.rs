@@ -161,7 +161,7 @@ WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
 /// When the event was received, in seconds since 1970, however the application's own table keeps it: text, or a
 /// number of seconds, milliseconds, microseconds or nanoseconds, or a Julian day (they are told apart by their size,
 /// until the year 5138). NULL, so that the row stays, for everything else.
-const RECEIVED: &str = "\
+pub(super) const RECEIVED: &str = "\
 CASE
   WHEN typeof(received_at) = 'text' AND received_at GLOB '*[^0-9.]*' THEN unixepoch(received_at)
   WHEN typeof(received_at) = 'blob' OR CAST(received_at AS REAL) <= 0 THEN NULL

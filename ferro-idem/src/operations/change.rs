@@ -1,0 +1,74 @@
+//! What a change by hand came to.
+
+use std::fmt;
+
+use super::event::LoggedEvent;
+
+/// What a change by hand came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// The event was as it was seen, and is changed.
+    Done,
+    /// The event was not as it was seen any more, so nothing was changed. This is how it is now; `None` if the log
+    /// does not have it any more.
+    TooLate(Option<LoggedEvent>),
+    /// This change does not apply to an event of that state, or to this log. Nothing was changed. The text is a full
+    /// sentence that says what applies instead.
+    NotPossible(&'static str),
+}
+
+/// What the logs of this crate answer alike.
+#[cfg(any(
+    feature = "memory",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+impl Change {
+    pub(crate) const RELEASE_OF_PROCESSED: Self =
+        Self::NotPossible("The event is processed. Forget it to let it run again.");
+    pub(crate) const RELEASE_OF_RELEASED: Self =
+        Self::NotPossible("The event is released already, and free for its next delivery.");
+    pub(crate) const COMPLETE_OF_PROCESSED: Self = Self::NotPossible("The event is processed already.");
+    pub(crate) const FORGET_OF_CLAIMED: Self =
+        Self::NotPossible("The event is claimed. Release it to let its next delivery run.");
+    pub(crate) const FORGET_OF_RELEASED: Self =
+        Self::NotPossible("The event is released, and its next delivery runs.");
+}
+
+impl Change {
+    /// Whether the event was changed.
+    pub fn is_done(&self) -> bool {
+        *self == Self::Done
+    }
+}
+
+/// Something that a log cannot say or do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Lack {
+    /// The plain table has no columns for claims: every event counts as processed, and `forget` tells versions of an
+    /// event apart only by the time at which it was received.
+    Claims,
+    /// The types of events are not kept.
+    Types,
+    /// Times are not kept, so events have no age: nothing can be listed by age, or purged.
+    Times,
+    /// The time at which an event was received is not kept. Its age is counted from its last change.
+    ReceivedAt,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Claims => {
+                "The table is a plain one without columns for claims. Run the statements of UPGRADE to add them."
+            }
+            Self::Types => "The types of events are not kept.",
+            Self::Times => "Times are not kept, so nothing can be listed by age, or purged.",
+            Self::ReceivedAt => "Ages are counted from the last change of an event.",
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! What an operator does with a log by hand: the same cases on every log.
+
+mod bounds;
+mod cases;
+mod plain;
+mod stores;
