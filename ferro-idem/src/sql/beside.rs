@@ -120,6 +120,8 @@ impl<D: Dialect> Beside<D> {
 
     /// Whether the error stays until somebody changes the tables, the user's rights or the process.
     pub(crate) fn needs_help(error: &Error) -> bool {
-        matches!(error, Error::Store { source, .. } if source.is::<NeedsHelp>())
+        let Error::Store { source, .. } = error else { return false };
+        // The look at the table may find the pool closed before the request is sent.
+        source.is::<NeedsHelp>() || matches!(source.downcast_ref(), Some(sqlx::Error::PoolClosed))
     }
 }
