@@ -31,6 +31,10 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     /// Makes the rows of a table 10 hours older.
     fn aged(table: &str) -> String;
 
+    /// Stores so many deliveries of a sender, of one order key, in this state. They are due in a thousand seconds, if
+    /// they are due at all.
+    fn fill(count: u32, order_key: &str, state: i64) -> String;
+
     /// Makes what is parked wait again.
     const BACK_FROM_PARKED: &'static str = "UPDATE webhook_inbox SET state = 0 WHERE state = 2";
 }
@@ -86,13 +90,19 @@ impl Database for OnSqlite {
     fn aged(table: &str) -> String {
         format!("UPDATE {table} SET received_at = received_at - 36000000")
     }
+
+    fn fill(count: u32, order_key: &str, state: i64) -> String {
+        format!(
+            "WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {count})
+             INSERT INTO webhook_inbox (sender, event_id, event_type, order_key, state, due_at)
+             SELECT 'github', 'github:fill_' || n, '', {order_key}, {state}, (unixepoch() + 1000) * 1000 FROM g"
+        )
+    }
 }
 
-#[cfg(any())]
 #[derive(Debug)]
 pub(crate) struct OnPostgres(String);
 
-#[cfg(any())]
 impl Database for OnPostgres {
     type D = sqlx::Postgres;
 
@@ -115,13 +125,20 @@ impl Database for OnPostgres {
     fn aged(table: &str) -> String {
         format!("UPDATE {table} SET received_at = received_at - interval '10 hours'")
     }
+
+    fn fill(count: u32, order_key: &str, state: i64) -> String {
+        format!(
+            "INSERT INTO webhook_inbox (sender, event_id, event_type, order_key, state, due_at)
+             SELECT 'github', 'github:fill_' || n, '', {order_key}, {state}, now() + interval '1000 s'
+             FROM generate_series(1, {count}) n;
+             ANALYZE webhook_inbox"
+        )
+    }
 }
 
-#[cfg(any())]
 #[derive(Debug)]
 pub(crate) struct OnMySql(String);
 
-#[cfg(any())]
 impl Database for OnMySql {
     type D = sqlx::MySql;
 
@@ -145,8 +162,33 @@ impl Database for OnMySql {
         format!("UPDATE {table} SET received_at = received_at - INTERVAL 10 HOUR")
     }
 
+    fn fill(count: u32, order_key: &str, state: i64) -> String {
+        format!(
+            "INSERT INTO webhook_inbox (sender, event_id, event_type, order_key, state, due_at)
+             SELECT 'github', CONCAT('github:fill_', seq), '', {order_key}, {state},
+               IF({state} = 3, NULL, UTC_TIMESTAMP(6) + INTERVAL 1000 SECOND)
+             FROM seq_1_to_{count}"
+        )
+    }
+
     const BACK_FROM_PARKED: &'static str =
         "UPDATE webhook_inbox SET state = 0, due_at = UTC_TIMESTAMP(6) WHERE state = 2";
+}
+
+/// A test on the databases with a server.
+macro_rules! on_every_server {
+    ($($test:ident),* $(,)?) => {
+        mod servers_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs PostgreSQL: run tests/run"]
+            async fn $test() { super::$test::<crate::databases::OnPostgres>().await })*
+        }
+        mod servers_mysql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs MariaDB: run tests/run"]
+            async fn $test() { super::$test::<crate::databases::OnMySql>().await })*
+        }
+    };
 }
 
 /// A test on every database, named after it.
@@ -156,13 +198,11 @@ macro_rules! on_every_database {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { super::$test::<crate::databases::OnSqlite>().await })*
         }
-        #[cfg(any())]
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             #[ignore = "needs PostgreSQL: run tests/run"]
             async fn $test() { super::$test::<crate::databases::OnPostgres>().await })*
         }
-        #[cfg(any())]
         mod on_mysql {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             #[ignore = "needs MariaDB: run tests/run"]

@@ -5,3 +5,7 @@ mod databases;
 
 mod basics;
 mod keys;
+mod order;
+mod put;
+mod size;
+mod workers;

@@ -29,8 +29,8 @@ impl<D: InboxDialect> InboxDatabase for D {}
 pub trait InboxDialect: SqlDatabase {
     const INBOX_SCHEMA: &'static str;
 
-    /// The suffix of each table, its columns, and whether something could keep rows out of it without an error.
-    const INBOX_TABLES: &'static [(&'static str, &'static [&'static str], bool)];
+    /// Whether a trigger or a rule can keep rows out of a table without an error.
+    const KEEPS_ROWS_OUT: bool;
 
     /// The statements, written out for an inbox.
     type InboxStatements: Send + Sync + 'static;
@@ -111,6 +111,30 @@ pub trait InboxDialect: SqlDatabase {
     ) -> impl QueryFuture<Counts>;
 }
 
+/// The suffix of each table, and its columns.
+pub(super) const TABLES: [(&str, &[&str]); 3] = [
+    ("_seen", &["event_id", "received_at"]),
+    (
+        "",
+        &[
+            "seq",
+            "sender",
+            "event_id",
+            "event_type",
+            "order_key",
+            "state",
+            "due_at",
+            "attempts",
+            "fencing_token",
+            "owner",
+            "received_at",
+            "last_error",
+            "layout",
+        ],
+    ),
+    ("_body", &["seq", "body"]),
+];
+
 /// What decides between variants of statements.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -157,19 +181,3 @@ pub(super) const LAYOUT: i64 = 1;
 /// What `last_error` says about a delivery that a take parks, if no attempt has left an error of its own.
 pub(super) const USED_UP: &str =
     "what ran it ended every time without saying how, and its attempts are used up";
-
-/// Whether a row `w` may run, by its order key: it runs already, and its lease has run out, or it is the first of its
-/// key and none of the key runs. Only the part `w.state = 1` keeps an expired row and one with a lower number that was
-/// committed later from waiting for each other.
-pub(super) fn is_head(is_strict: bool) -> String {
-    let parked = "
-      AND NOT EXISTS (
-        SELECT 1 FROM webhook_inbox q WHERE q.order_key = w.order_key AND q.state = 2 AND q.seq < w.seq)";
-    format!(
-        "(w.order_key IS NULL OR w.state = 1 OR (
-      NOT EXISTS (
-        SELECT 1 FROM webhook_inbox p WHERE p.order_key = w.order_key AND p.state <> 2 AND p.seq < w.seq)
-      AND NOT EXISTS (SELECT 1 FROM webhook_inbox r WHERE r.order_key = w.order_key AND r.state = 1){}))",
-        if is_strict { parked } else { "" }
-    )
-}

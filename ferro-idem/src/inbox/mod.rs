@@ -57,7 +57,11 @@ mod dialect;
 #[allow(clippy::module_inception)]
 mod inbox;
 mod last_error;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod names;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod receive;
 mod reply;
 mod requests;
@@ -68,6 +72,7 @@ mod store;
 #[allow(missing_docs)]
 mod stored;
 mod tables;
+mod taken_row;
 mod worker;
 
 /// For the tests of this repository: the parts under the [`Inbox`].

@@ -46,15 +46,12 @@ impl Names {
             let end = after.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(after.len());
             let (suffix, after) = after.split_at_checked(end).unwrap_or((after, ""));
             let name = self.table.with_suffix(suffix);
-            match before.strip_suffix(OF_INDEX) {
-                Some(before) => {
-                    written.push_str(before);
-                    written.push_str(&name.quoted_alone(OF_INDEX));
-                }
-                None => {
-                    written.push_str(before);
-                    written.push_str(&name.quoted());
-                }
+            if let Some(before) = before.strip_suffix(OF_INDEX) {
+                written.push_str(before);
+                written.push_str(&name.quoted_alone(OF_INDEX));
+            } else {
+                written.push_str(before);
+                written.push_str(&name.quoted());
             }
             rest = after;
         }

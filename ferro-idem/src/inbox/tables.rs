@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::dialect::{InboxDatabase, LAYOUT, Rules};
+use super::dialect::{InboxDatabase, LAYOUT, Rules, TABLES};
 use super::names::Names;
 use crate::error::Error;
 use crate::retry::Attempt;
@@ -69,10 +69,6 @@ impl<D: InboxDatabase> Tables<D> {
         Self::over(log, self.names.clone(), true)
     }
 
-    pub(super) fn is_strict(&self) -> bool {
-        self.is_strict
-    }
-
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
@@ -115,9 +111,6 @@ impl<D: InboxDatabase> Tables<D> {
         let Found { mut refusals, weaknesses, missing } = self.problems().await?;
         refusals.extend(weaknesses);
         for (table, statements) in RIGHTS.iter().filter(|(table, _)| !missing.contains(table)) {
-            if !D::INBOX_TABLES.iter().any(|(suffix, ..)| suffix == table) {
-                continue;
-            }
             for statement in *statements {
                 let statement = self.names.in_statement(statement);
                 let Err(error) = self.beside.run("use the inbox's tables", statement).await else { continue };
@@ -134,7 +127,7 @@ impl<D: InboxDatabase> Tables<D> {
     async fn problems(&self) -> Result<Found, Error> {
         let mut found = Found::default();
         let mut is_incomplete = false;
-        for &(suffix, columns, looks_for_triggers) in D::INBOX_TABLES {
+        for (suffix, columns) in TABLES {
             let table = self.names.table(suffix);
             let (present, problems) = self.beside.look_at(&table).await?;
             if present.is_empty() {
@@ -150,7 +143,7 @@ impl<D: InboxDatabase> Tables<D> {
                     found.refusals.push(format!("the table `{table}` lacks {}", missing.join(", ")));
                 }
             }
-            if problems.has_triggers && looks_for_triggers {
+            if problems.has_triggers && D::KEEPS_ROWS_OUT {
                 found.refusals.push(format!(
                     "the table `{table}` has a trigger, row-level security or another UNIQUE key, which may keep a \
                      delivery out: take that off"
@@ -205,6 +198,10 @@ impl<D: InboxDatabase> Request<D, ()> for Layout<'_> {
 
     fn operation(&self) -> &'static str {
         "look at the inbox's tables"
+    }
+
+    fn is_sent_without_callers(&self) -> bool {
+        true
     }
 
     fn events(&self) -> usize {

@@ -89,9 +89,9 @@ impl<D: Dialect> Beside<D> {
         self.core.explained(operation, error)
     }
 
-    /// The columns of a table, and what is wrong with it.
+    /// The columns of a table, and what is wrong with it. A caller that is gone waits for a connection as well.
     pub(crate) async fn look_at(&self, table: &TableName) -> Result<(Vec<String>, Problems), Error> {
-        let (found, traps) = self.core.with_table(table.clone()).look_at_table().await?;
+        let (found, traps) = self.core.with_table(table.clone()).look_at_table_for(true).await?;
         let columns = found.into_iter().map(|column| column.name).collect();
         let problems =
             Problems { refusals: traps.refusals, has_triggers: traps.verifies, weaknesses: traps.weaknesses };

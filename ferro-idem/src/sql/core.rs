@@ -234,9 +234,14 @@ impl<D: Dialect> Core<D> {
     }
 
     pub(super) async fn look_at_table(&self) -> Result<(Vec<FoundColumn>, Traps), Error> {
+        self.look_at_table_for(false).await
+    }
+
+    /// `is_kept`: although the caller is gone.
+    pub(super) async fn look_at_table_for(&self, is_kept: bool) -> Result<(Vec<FoundColumn>, Traps), Error> {
         let mut attempts = Attempts::new();
         loop {
-            let (fault, source) = match self.connect(&attempts, false).await {
+            let (fault, source) = match self.connect(&attempts, is_kept).await {
                 Err(failed) => failed,
                 Ok(mut connection) => {
                     let look = self.look_by(&mut connection);

@@ -31,9 +31,14 @@ impl Many<String> {
     /// so that a connection prepares few statements. Repetition changes nothing.
     pub(crate) fn with<'i, T>(&self, items: &'i [T]) -> (String, impl Iterator<Item = &'i T> + use<'i, T>) {
         let count = items.len().next_power_of_two();
-        let rows = vec![self.row; count].join(self.between);
         let padding = items.last().into_iter().flat_map(move |last| repeat_n(last, count - items.len()));
-        (format!("{}{rows}{}", self.head, self.tail), items.iter().chain(padding))
+        (self.of_rows(count), items.iter().chain(padding))
+    }
+
+    /// The statement with so many rows.
+    pub(crate) fn of_rows(&self, count: usize) -> String {
+        let rows = vec![self.row; count].join(self.between);
+        format!("{}{rows}{}", self.head, self.tail)
     }
 }
 

@@ -70,7 +70,7 @@ impl TableName {
     }
 
     #[cfg(any(feature = "mysql", feature = "sqlite"))]
-    pub(super) fn schema(&self) -> Option<&str> {
+    pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 

@@ -5,18 +5,18 @@ mod statements;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Row, Sqlite};
 use tokio::time::Instant;
 
 use self::statements::Statements;
-use super::delivery::{Counts, Held, Received, SentDelivery, Taken, TakenBatch, UsedUp, without_sender};
+use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
 use super::dialect::{
     FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, PURGE_PAGE, Rules, TakenRows, USED_UP,
 };
 use super::names::Names;
 use super::step::{Step, StepOf};
-use crate::claim::Ownership;
+use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::Many;
 
@@ -25,29 +25,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 impl InboxDialect for Sqlite {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
-    const INBOX_TABLES: &'static [(&'static str, &'static [&'static str], bool)] = &[
-        ("_seen", &["event_id", "received_at"], true),
-        (
-            "",
-            &[
-                "seq",
-                "sender",
-                "event_id",
-                "event_type",
-                "order_key",
-                "state",
-                "due_at",
-                "attempts",
-                "fencing_token",
-                "owner",
-                "received_at",
-                "last_error",
-                "layout",
-            ],
-            true,
-        ),
-        ("_body", &["seq", "body"], true),
-    ];
+    const KEEPS_ROWS_OUT: bool = true;
 
     type InboxStatements = Statements;
 
@@ -102,30 +80,20 @@ impl InboxDialect for Sqlite {
             .bind(&*take.sender)
             .fetch_all(&mut *connection)
             .await?;
-        let mut batch = TakenBatch::default();
-        for row in rows {
-            let attempts = row.try_get(4)?;
-            let event_id = without_sender(row.try_get(1)?, &take.sender);
-            if row.try_get::<i64, _>(6)? == 2 {
-                batch.parked.push(UsedUp { event_id, attempts });
-                continue;
-            }
-            let token = u64::try_from(row.try_get::<i64, _>(5)?).unwrap_or(0);
-            batch.taken.push(Taken {
-                held: Held {
-                    seq: row.try_get(0)?,
-                    event_id: event_id.into(),
-                    ownership: Ownership { owner: take.owner, token },
-                },
+        let row = |row: &SqliteRow| {
+            Ok(TakenRow {
+                seq: row.try_get(0)?,
+                key: row.try_get(1)?,
                 event_type: row.try_get(2)?,
-                order_key: row.try_get::<Option<&str>, _>(3)?.map(|key| without_sender(key, &take.sender)),
-                attempts,
-                lease_until,
+                order_key: row.try_get(3)?,
+                attempts: row.try_get(4)?,
+                token: row.try_get(5)?,
+                state: row.try_get(6)?,
                 stored: Vec::new(),
-            });
-        }
-        // RETURNING has no order.
-        batch.taken.sort_by_key(|taken| taken.held.seq);
+            })
+        };
+        let rows = rows.iter().map(row).collect::<Result<_, sqlx::Error>>()?;
+        let mut batch = TakenRow::batch(rows, take, lease_until);
         let seqs: Vec<i64> = batch.taken.iter().map(|taken| taken.held.seq).collect();
         let mut bodies: HashMap<i64, Vec<u8>> = HashMap::new();
         if !seqs.is_empty() {

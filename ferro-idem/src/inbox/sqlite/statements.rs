@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::inbox::dialect::{Rules, is_head};
+use crate::inbox::dialect::Rules;
 use crate::inbox::names::Names;
 use crate::inbox::step::Step;
 use crate::sql::Many;
@@ -234,6 +234,22 @@ SELECT count(*) FILTER (WHERE state IN (0, 3)),
   CAST(unixepoch('subsec') * 1000 AS INTEGER) - min(received_at) FILTER (WHERE state <> 2)
 FROM webhook_inbox
 WHERE sender = ?1";
+
+/// Whether a row `w` may run, by its order key: it runs already, and its lease has run out, or it is the first of its
+/// key and none of the key runs. Only the part `w.state = 1` keeps an expired row and one with a lower number that was
+/// committed later from waiting for each other.
+fn is_head(is_strict: bool) -> String {
+    let parked = "
+      AND NOT EXISTS (
+        SELECT 1 FROM webhook_inbox q WHERE q.order_key = w.order_key AND q.state = 2 AND q.seq < w.seq)";
+    format!(
+        "(w.order_key IS NULL OR w.state = 1 OR (
+      NOT EXISTS (
+        SELECT 1 FROM webhook_inbox p WHERE p.order_key = w.order_key AND p.state <> 2 AND p.seq < w.seq)
+      AND NOT EXISTS (SELECT 1 FROM webhook_inbox r WHERE r.order_key = w.order_key AND r.state = 1){}))",
+        if is_strict { parked } else { "" }
+    )
+}
 
 /// Written out for one inbox.
 #[derive(Debug)]

@@ -64,8 +64,14 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
 }
 
 /// Whether the row is there already.
-pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
+pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     number_of(error) == Some(DUPLICATE_ENTRY)
+}
+
+/// Whether the whole transaction is gone, so that another one wins.
+#[cfg(feature = "inbox")]
+pub(crate) fn is_deadlock(error: &sqlx::Error) -> bool {
+    matches!(number_of(error), Some(1213 | 1020))
 }
 
 /// Whether there is no savepoint of this name: its transaction has ended.
@@ -74,7 +80,7 @@ pub(super) fn has_no_savepoint(error: &sqlx::Error) -> bool {
 }
 
 /// Whether another transaction has the row.
-pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     number_of(error) == Some(LOCK_WAIT_TIMEOUT)
 }
 

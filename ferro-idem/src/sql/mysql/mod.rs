@@ -1,8 +1,8 @@
 //! MySQL and MariaDB.
 
 mod columns;
-mod deadline;
-mod fault;
+pub(crate) mod deadline;
+pub(crate) mod fault;
 mod insert;
 mod owned;
 mod statements;
@@ -16,6 +16,8 @@ use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 use self::insert::insert;
 use self::owned::{owners_of, verified};
 use self::statements::Statements;
+#[cfg(feature = "inbox")]
+pub(crate) use self::statements::patient;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
@@ -272,14 +274,7 @@ impl Dialect for MySql {
             .fetch_one(&mut *connection)
             .await?;
         let Some(end) = end else { return Ok(None) };
-        // A binary log in statements takes writes under REPEATABLE READ only (1665).
-        let in_statements: i64 =
-            sqlx::query_scalar(IS_LOGGED_IN_STATEMENTS).fetch_one(&mut *connection).await?;
-        let begin = if in_statements == 1 {
-            "BEGIN"
-        } else {
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN"
-        };
+        let begin = begin_read_committed(connection).await?;
         let mut transaction = connection.begin_with(begin).await?;
         let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
             .bind(after)
@@ -378,6 +373,15 @@ impl Dialect for MySql {
 
 const IS_LOGGED_IN_STATEMENTS: &str =
     "SELECT CAST(@@GLOBAL.log_bin = 1 AND @@SESSION.binlog_format = 'STATEMENT' AS SIGNED)";
+
+/// What begins a transaction under READ COMMITTED. A binary log in statements takes writes under REPEATABLE READ only
+/// (1665).
+pub(crate) async fn begin_read_committed(
+    connection: &mut MySqlConnection,
+) -> Result<&'static str, sqlx::Error> {
+    let in_statements: i64 = sqlx::query_scalar(IS_LOGGED_IN_STATEMENTS).fetch_one(connection).await?;
+    Ok(if in_statements == 1 { "BEGIN" } else { "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN" })
+}
 
 const CLAIMED: i64 = 0;
 const PROCESSED: i64 = 1;

@@ -263,7 +263,7 @@ pub struct Statements {
 /// (<https://docs.percona.com/percona-server/8.4/extended-set-var.html>). Each takes the other's words for a comment.
 /// MySQL has no such limit, and takes both for comments: a statement whose caller gave up may be carried out after the
 /// lock is released, and is then taken back.
-fn patient(statement: &str, seconds: u8) -> String {
+pub(crate) fn patient(statement: &str, seconds: u8) -> String {
     let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
     format!(
         "/*M!100100 SET STATEMENT innodb_lock_wait_timeout={seconds}, lock_wait_timeout=1 FOR */ \

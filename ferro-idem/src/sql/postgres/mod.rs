@@ -1,7 +1,7 @@
 //! PostgreSQL.
 
 mod columns;
-mod deadline;
+pub(crate) mod deadline;
 mod fault;
 mod owned;
 mod pooler;
@@ -18,6 +18,8 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::owned::{changed, found, verified};
 use self::statements::Statements;
+#[cfg(feature = "inbox")]
+pub(crate) use self::statements::bounded;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{

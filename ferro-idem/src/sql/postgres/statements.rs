@@ -71,6 +71,14 @@ const PATIENCE_OF_ONE: &str = "800ms";
 /// For statements of several events: none of them may delay the others for long.
 const PATIENCE_OF_MANY: &str = "250ms";
 
+/// The statement with its bounds, and [`DURABLE`], written out.
+pub(crate) fn bounded(statement: &str) -> String {
+    let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
+    let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
+    let statement = statement.replace("{bounds of one}", &of_one).replace("{bounds of many}", &of_many);
+    statement.replace("{durable}", DURABLE)
+}
+
 /// For one event, the first time that it is sent. The server plans it once. Statements that take arrays are planned
 /// each time, because the server cannot know how long they are.
 const MARK_ONE: &str = "\
@@ -344,16 +352,7 @@ impl Statements {
     }
 
     pub(super) fn new(table: &TableName, level: SchemaLevel, traps: &Traps) -> Self {
-        let written = |statement: &str| {
-            let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
-            let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
-            table.prepared(
-                &statement
-                    .replace("{bounds of one}", &of_one)
-                    .replace("{bounds of many}", &of_many)
-                    .replace("{durable}", DURABLE),
-            )
-        };
+        let written = |statement: &str| table.prepared(&bounded(statement));
         // A plain table is sent marks of one event, and never a retry: it could not tell whose a row is.
         let (mark_one, mark_in, look, owners, own, delete_page) = match level {
             SchemaLevel::Full => (MARK_ONE, MARK_IN, LOOK, OWNERS, OWN, DELETE_PAGE),

@@ -1,0 +1,122 @@
+//! Storing deliveries in MySQL and MariaDB.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::mysql::MySqlConnection;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::keys;
+use super::statements::Statements;
+use crate::inbox::delivery::{Received, SentDelivery};
+use crate::sql::mysql::fault;
+
+/// Stores the deliveries in the open transaction.
+///
+/// Which of them are new is read before they are inserted. Another transaction can insert one of them in between: the
+/// insert waits for that one's end, and fails (1062) if it was committed. Then they are read again. `MAX_ROUNDS` such
+/// races in a row are a passing fault.
+pub(super) async fn store(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    deliveries: &[&SentDelivery],
+) -> Result<Vec<Received>, sqlx::Error> {
+    const MAX_ROUNDS: u32 = 4;
+    let mut seen = HashSet::new();
+    for round in 0.. {
+        // A lone delivery is new as a rule.
+        if deliveries.len() > 1 || round > 0 {
+            seen = are_seen(connection, statements, deliveries).await?;
+        }
+        let is_new = |delivery: &&&SentDelivery| !seen.contains(delivery.key.as_bytes());
+        let new: Vec<&SentDelivery> = deliveries.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            break;
+        }
+        match see(connection, statements, &new).await {
+            Ok(()) => {
+                insert(connection, statements, &new).await?;
+                break;
+            }
+            Err(error) if fault::is_duplicate(&error) && round < MAX_ROUNDS => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let received = |delivery: &&SentDelivery| {
+        if seen.contains(delivery.key.as_bytes()) { Received::Duplicate } else { Received::First }
+    };
+    Ok(deliveries.iter().map(received).collect())
+}
+
+async fn are_seen(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    deliveries: &[&SentDelivery],
+) -> Result<HashSet<Vec<u8>>, sqlx::Error> {
+    let (text, rows) = statements.are_seen.with(deliveries);
+    let mut look = sqlx::query_scalar(AssertSqlSafe(text));
+    for delivery in rows {
+        look = look.bind(delivery.key.as_bytes());
+    }
+    Ok(look.fetch_all(connection).await?.into_iter().collect())
+}
+
+/// In the order of the keys: batches that insert in any order deadlock.
+async fn see(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    new: &[&SentDelivery],
+) -> Result<(), sqlx::Error> {
+    let mut keys: Vec<&str> = new.iter().map(|delivery| &*delivery.key).collect();
+    keys.sort_unstable();
+    let mut see = sqlx::query(AssertSqlSafe(statements.see.of_rows(keys.len()))).persistent(keys.len() == 1);
+    for key in keys {
+        see = see.bind(key.as_bytes());
+    }
+    see.execute(connection).await.map(drop)
+}
+
+async fn insert(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    new: &[&SentDelivery],
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<Vec<u8>> =
+        new.iter().filter_map(|delivery| Some(delivery.order_key.as_ref()?.as_bytes().to_vec())).collect();
+    let mut waiting: HashSet<Vec<u8>> = HashSet::new();
+    if !keys.is_empty() {
+        let first: HashMap<Vec<u8>, i64> =
+            keys::numbers_of(connection, &statements.first_of_keys, &keys).await?;
+        waiting.extend(first.into_keys());
+        if statements.is_strict {
+            let parked = keys::numbers_of(connection, &statements.parked_of_keys, &keys).await?;
+            waiting.extend(parked.into_keys());
+        }
+    }
+    let mut insert =
+        sqlx::query(AssertSqlSafe(statements.store.of_rows(new.len()))).persistent(new.len() == 1);
+    for delivery in new {
+        let order_key = delivery.order_key.as_ref().map(|key| key.as_bytes());
+        let is_behind = order_key.is_some_and(|key| !waiting.insert(key.to_vec()));
+        insert = insert
+            .bind(delivery.sender.as_bytes())
+            .bind(delivery.key.as_bytes())
+            .bind(&*delivery.event_type)
+            .bind(order_key)
+            .bind(if is_behind { 3 } else { 0 })
+            .bind(is_behind);
+    }
+    insert.execute(&mut *connection).await?;
+    let mut insert =
+        sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(new.len()))).persistent(new.len() == 1);
+    for (n, delivery) in (0_i64..).zip(new) {
+        insert = insert.bind(n).bind(&*delivery.stored);
+    }
+    insert.execute(connection).await.map(drop)
+}
+
+/// A row of a take, without its state and body.
+pub(super) type Held = (i64, Vec<u8>, String, Option<Vec<u8>>, i64, i64);
+
+pub(super) fn held(row: &sqlx::mysql::MySqlRow) -> Result<Held, sqlx::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?))
+}

@@ -1,0 +1,174 @@
+//! Several workers and receivers at once.
+
+use std::collections::HashSet;
+use std::task::Poll;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::databases::{Database, OnMySql, OnPostgres, SENDER, delivery, ids, inbox, limits, take};
+use ferro_idem::__inbox::{InboxStore, Received};
+
+on_every_database!(
+    workers_take_no_more_than_they_want_and_never_the_same,
+    a_take_that_is_dropped_gives_back_what_it_took,
+    what_is_received_for_a_sender_that_hung_up_is_stored,
+    later_ones_of_a_key_are_not_looked_at,
+    a_receiver_wakes_its_process,
+);
+
+async fn workers_take_no_more_than_they_want_and_never_the_same<T: Database>() {
+    let database = T::fresh().await;
+    let store = inbox(&database).await;
+    let mut receives = JoinSet::new();
+    for n in 0..120 {
+        let store = store.clone();
+        receives.spawn(async move { store.receive(delivery(&format!("evt_{n}"), None)).await.unwrap() });
+    }
+    receives.join_all().await;
+    let mut workers = JoinSet::new();
+    for _ in 0..4 {
+        let store = inbox(&database).await;
+        workers.spawn(async move {
+            let mut all = Vec::new();
+            for _ in 0..20 {
+                let taken = take(&store, 7).await;
+                assert!(taken.len() <= 7, "{}", taken.len());
+                all.extend(taken);
+            }
+            all
+        });
+    }
+    let taken: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(taken.len(), 120);
+    assert_eq!(ids(&taken).into_iter().collect::<HashSet<_>>().len(), 120);
+}
+
+async fn a_take_that_is_dropped_gives_back_what_it_took<T: Database>() {
+    let database = T::fresh().await;
+    let store = inbox(&database).await;
+    store.receive(delivery("evt_1", None)).await.unwrap();
+    for polls in 0..12 {
+        let mut taking = Box::pin(store.take(limits(1)));
+        for _ in 0..polls {
+            if let Poll::Ready(taken) = futures_util::poll!(&mut taking) {
+                assert!(store.release(&taken.unwrap().taken[0].held).await.unwrap());
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(taking);
+        // As long as the dropped one is not done, it may have the row.
+        ferro_idem_tests::servers::until("it can be taken", async || {
+            let taken = take(&store, 1).await;
+            for taken in &taken {
+                assert_eq!(taken.attempts, 1);
+                assert!(store.release(&taken.held).await.unwrap());
+            }
+            !taken.is_empty()
+        })
+        .await;
+    }
+}
+
+async fn what_is_received_for_a_sender_that_hung_up_is_stored<T: Database>() {
+    let database = T::fresh().await;
+    let store = inbox(&database).await;
+    for n in 0..20 {
+        let mut receiving = Box::pin(store.receive(delivery(&format!("evt_{n}"), None)));
+        let _polled = futures_util::poll!(&mut receiving);
+    }
+    ferro_idem_tests::servers::until("all are stored", async || store.counts().await.unwrap().waiting == 20)
+        .await;
+}
+
+async fn later_ones_of_a_key_are_not_looked_at<T: Database>() {
+    let database = T::fresh().await;
+    let (store, log) = (inbox(&database).await, database.open().await);
+    let states = async |state: i64| {
+        T::number(&log, &format!("SELECT count(*) FROM webhook_inbox WHERE state = {state}")).await
+    };
+    let mut receives = JoinSet::new();
+    for n in 0..40 {
+        let store = store.clone();
+        let key = if n % 2 == 0 { "a" } else { "b" };
+        receives.spawn(async move { store.receive(delivery(&format!("evt_{n}"), Some(key))).await.unwrap() });
+    }
+    receives.join_all().await;
+    // One of a key is first, whichever statement it was in. Two statements at the same moment may each see none before.
+    assert!(states(0).await < 10, "{}", states(0).await);
+    for left in (1..=40).rev() {
+        let taken = take(&store, 1).await;
+        if taken.is_empty() {
+            assert!(store.free_heads().await.unwrap() > 0, "{left} are left");
+            continue;
+        }
+        let step = if left % 3 == 0 {
+            store.park(&taken[0].held, "").await
+        } else {
+            store.complete(&taken[0].held).await
+        };
+        assert!(step.unwrap());
+    }
+    assert_eq!(states(3).await, 0);
+}
+
+async fn a_receiver_wakes_its_process<T: Database>() {
+    let database = T::fresh().await;
+    let store = inbox(&database).await;
+    let worker = store.clone();
+    let woken = tokio::spawn(async move { worker.woken().await });
+    assert_eq!(store.receive(delivery("evt_1", None)).await.unwrap(), Received::First);
+    timeout(Duration::from_secs(60), woken).await.unwrap().unwrap();
+}
+
+/// Locks the first delivery in a transaction, takes all, and frees it again.
+macro_rules! locked_rows_are_skipped {
+    ($test:ident, $database:ty) => {
+        #[tokio::test]
+        #[ignore = "needs a server: run tests/run"]
+        async fn $test() {
+            let database = <$database>::fresh().await;
+            let (store, log) = (inbox(&database).await, database.open().await);
+            for n in 1..=5 {
+                store.receive(delivery(&format!("evt_{n}"), None)).await.unwrap();
+            }
+            let mut transaction = log.pool().begin().await.unwrap();
+            let lock = "SELECT seq FROM webhook_inbox WHERE seq = 1 FOR UPDATE";
+            sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.unwrap();
+            assert_eq!(ids(&take(&store, 2).await), ["evt_2", "evt_3"]);
+            transaction.rollback().await.unwrap();
+            assert_eq!(ids(&take(&store, 2).await), ["evt_1", "evt_4"]);
+        }
+    };
+}
+
+locked_rows_are_skipped!(a_row_that_another_worker_has_is_skipped_on_postgres, OnPostgres);
+locked_rows_are_skipped!(a_row_that_another_worker_has_is_skipped_on_mysql, OnMySql);
+
+on_every_server!(workers_that_find_nothing_do_not_hold_up_receivers);
+
+async fn workers_that_find_nothing_do_not_hold_up_receivers<T: Database>() {
+    let database = T::fresh().await;
+    let store = inbox(&database).await;
+    let mut workers = JoinSet::new();
+    for _ in 0..4 {
+        // Of another sender: it finds nothing, at the end of the same index.
+        let idle = InboxStore::new(&database.open().await, "zzz");
+        workers.spawn(async move {
+            loop {
+                assert!(take(&idle, 10).await.is_empty());
+            }
+        });
+    }
+    assert_eq!(SENDER, "github");
+    for n in 0..200 {
+        store.receive(delivery(&format!("evt_{n}"), None)).await.unwrap();
+    }
+    workers.abort_all();
+    while let Some(ended) = workers.join_next().await {
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+    }
+}
