@@ -51,6 +51,8 @@ pub(crate) struct Attempts {
     max: u32,
     /// Whether an earlier attempt may have been carried out.
     unanswered: bool,
+    /// Whether one of those that were counted here may have been carried out.
+    has_missed_an_answer: bool,
 }
 
 /// Waits for one answer. Without a limit, it waits for as long as that takes.
@@ -80,7 +82,13 @@ impl NoAnswerInTime {
 
 impl Attempts {
     pub(crate) fn new() -> Self {
-        Self { deadline: Instant::now() + DEADLINE, made: 0, max: MAX_ATTEMPTS, unanswered: false }
+        Self {
+            deadline: Instant::now() + DEADLINE,
+            made: 0,
+            max: MAX_ATTEMPTS,
+            unanswered: false,
+            has_missed_an_answer: false,
+        }
     }
 
     /// Bounded by the deadline alone.
@@ -90,7 +98,7 @@ impl Attempts {
     }
 
     /// A single attempt.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
     pub(crate) fn once() -> Self {
         Self { max: 1, ..Self::new() }
     }
@@ -121,6 +129,12 @@ impl Attempts {
         self.unanswered
     }
 
+    /// Whether an attempt that was counted here may have been carried out, apart from earlier ones.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn has_missed_an_answer(&self) -> bool {
+        self.has_missed_an_answer
+    }
+
     /// The moment at which the call fails.
     #[cfg(feature = "redis")]
     pub(crate) fn deadline(&self) -> Instant {
@@ -147,6 +161,7 @@ impl Attempts {
     pub(crate) fn count(&mut self, kind: FaultKind) {
         self.made += 1;
         self.unanswered |= kind == FaultKind::Unanswered;
+        self.has_missed_an_answer |= kind == FaultKind::Unanswered;
     }
 
     /// Counts an attempt that failed, and waits before the next one. Returns `false` if there is no next one.

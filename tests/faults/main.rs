@@ -8,5 +8,7 @@ mod messages;
 mod naive;
 mod rig;
 mod silent;
+mod taken_over;
 mod undelivered;
+mod unwritten;
 mod upgrade;

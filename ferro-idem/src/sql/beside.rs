@@ -69,7 +69,7 @@ impl<D: Dialect> Beside<D> {
         request: &R,
     ) -> Result<R::Answer, Error> {
         self.core.refuse_unknown_pooler()?;
-        let sent = Session::for_caller(&self.core).send_with(sql, Attempts::new(), request).await;
+        let sent = Session::for_caller(&self.core).send_with(sql, &mut Attempts::new(), request).await;
         sent.map_err(|failed| if failed.needs_help() { failed.marked() } else { failed }.into_error())
     }
 

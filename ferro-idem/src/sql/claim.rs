@@ -51,7 +51,7 @@ impl<D: SqlDatabase> SqlLog<D> {
             }
         }
         Ok(Session::for_caller(&self.core)
-            .send_after(Attempts::starting_with(attempt), &UpdateClaims { step, held: &[&held] })
+            .send_after(&mut Attempts::starting_with(attempt), &UpdateClaims { step, held: &[&held] })
             .await
             .map_err(RequestFailed::into_error)?
             .contains(&true))
@@ -62,7 +62,7 @@ impl<D: SqlDatabase> SqlLog<D> {
         let mut session = Session::for_caller(&self.core);
         for _ in 0..MAX_ROUNDS {
             let claimed = session
-                .send_after(Attempts::starting_with(attempt), &ClaimEvents(&[claim]))
+                .send_after(&mut Attempts::starting_with(attempt), &ClaimEvents(&[claim]))
                 .await
                 .map_err(RequestFailed::into_error)?
                 .first()

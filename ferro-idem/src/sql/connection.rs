@@ -7,10 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Pool};
+use sqlx::{ConnectOptions, Connection, Pool};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::dialect::Dialect;
 use crate::retry::answer_within;
@@ -18,8 +19,14 @@ use crate::retry::answer_within;
 /// An acquire that takes longer may have met a dead connection.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// An idle connection that does not answer a ping in this time counts as dead.
+/// An idle connection that does not answer a ping in this time may be dead.
 const PING_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long a new connection is waited for.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// An idle connection that does not answer a ping in this time is given up, whatever else answers.
+const MAX_PING: Duration = Duration::from_secs(3);
 
 /// A connection of the pool. Dropped, it is returned.
 ///
@@ -128,24 +135,69 @@ pub(super) fn close_dead_later<D: Dialect>(pool: &Pool<D>) {
     }
 }
 
-/// Closes the idle connections that do not answer, and counts them. Tests all at once.
+/// Closes the idle connections that are dead, and counts them. Tests all at once.
+///
+/// A connection is dead if it does not answer while a new one, which is opened later, does. A busy server answers late
+/// on both, and one that stands still on neither: its connections are still good, and many new ones at once would keep
+/// it busy.
 pub(super) async fn close_dead<D: Dialect>(pool: &Pool<D>) -> usize {
+    let (later_one_answers, _) = watch::channel(());
     let mut tests = JoinSet::new();
-    while let Some(mut connection) = pool.try_acquire() {
-        tests.spawn(async move {
-            let is_alive = matches!(timeout(PING_WITHIN, connection.ping()).await, Ok(Ok(())));
-            if is_alive {
-                drop(PooledConnection::new(connection));
-            } else {
-                // Frees its place at once: a graceful close would wait for the server.
-                drop(connection.detach());
-            }
-            is_alive
-        });
+    while let Some(connection) = pool.try_acquire() {
+        tests.spawn(is_alive(connection, later_one_answers.subscribe()));
     }
+    if tests.is_empty() {
+        return 0;
+    }
+    let mut opening = pin!(async {
+        sleep(PING_WITHIN).await;
+        if timeout(OPEN_WITHIN, answers_on_new(pool)).await == Ok(true) {
+            later_one_answers.send_replace(());
+        }
+    });
+    let mut is_opening = true;
     let mut closed = 0;
-    while let Some(is_alive) = tests.join_next().await {
-        closed += usize::from(is_alive.is_ok_and(|is_alive| !is_alive));
+    poll_fn(|context| {
+        if is_opening && opening.as_mut().poll(context).is_ready() {
+            is_opening = false;
+        }
+        while let Poll::Ready(is_alive) = tests.poll_join_next(context) {
+            match is_alive {
+                Some(is_alive) => closed += usize::from(is_alive.is_ok_and(|is_alive| !is_alive)),
+                None => return Poll::Ready(closed),
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn is_alive<D: Dialect>(
+    mut connection: PoolConnection<D>,
+    mut later_one_answers: watch::Receiver<()>,
+) -> bool {
+    let is_alive = {
+        let mut ping = pin!(timeout(MAX_PING, connection.ping()));
+        let mut later_one_answers = pin!(later_one_answers.changed());
+        poll_fn(|context| match ping.as_mut().poll(context) {
+            Poll::Ready(answered) => Poll::Ready(answered.is_ok_and(|answered| answered.is_ok())),
+            Poll::Pending => later_one_answers.as_mut().poll(context).map(|_| false),
+        })
+        .await
+    };
+    if is_alive {
+        drop(PooledConnection::new(connection));
+    } else {
+        // Frees its place at once: a graceful close would wait for the server.
+        drop(connection.detach());
     }
-    closed
+    is_alive
+}
+
+async fn answers_on_new<D: Dialect>(pool: &Pool<D>) -> bool {
+    let options = pool.connect_options();
+    let Ok(mut connection) = options.connect().await else { return false };
+    let answers = connection.ping().await.is_ok();
+    drop(connection.close().await);
+    answers
 }

@@ -92,7 +92,8 @@ pub use self::transaction::SqlTransaction;
 /// carried the statement out, the same request is sent again with the same owner, up to 8 times within 10
 /// seconds. A row with its own owner counts as first. Deadlocks and serialization failures are retried in the
 /// same way. If there is still no answer, the call fails with [`Error::Store`], and a mark that may exist is
-/// taken back in the background, so that the next delivery runs. This goes on, through an outage of the
+/// taken back in the background, so that the next delivery runs. A delivery that reaches the same process before that
+/// goes on with that mark, or waits until it is gone. This goes on, through an outage of the
 /// database too, until the mark is known to be gone; only if the process dies first, the mark stays and its
 /// event counts as seen. While 65,536 marks wait to be taken back, no new ones are made. A plain table has no owners:
 /// a mark whose reply was lost fails with [`Error::Store`] at once, and its event counts as seen.
@@ -114,8 +115,9 @@ pub use self::transaction::SqlTransaction;
 ///
 /// Dropping a call leaves the table consistent and the pool whole, and harms no other call. If its mark was
 /// made, or may have been made, another delivery of the event that waits becomes first instead, or the mark
-/// is taken back, so that the next delivery runs. A delivery that arrives before that is a duplicate. If the
-/// process crashes before that, or over a plain table, the mark stays.
+/// is taken back, so that the next delivery runs. A delivery that reaches this process before that takes the mark
+/// over; one that reaches another process is a duplicate. If the process crashes before that, or over a plain
+/// table, the mark stays.
 pub struct SqlLog<D: SqlDatabase> {
     core: Arc<Core<D>>,
     groups: Arc<Groups<D>>,

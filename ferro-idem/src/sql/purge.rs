@@ -47,7 +47,7 @@ pub(super) async fn purge_page<D: Dialect>(
     page: PurgePage,
 ) -> Result<Option<(PageEnd, u64)>, Error> {
     let sql = core.current_sql().await?;
-    let purged = Session::for_caller(&core).send_with(sql, Attempts::new(), &page).await;
+    let purged = Session::for_caller(&core).send_with(sql, &mut Attempts::new(), &page).await;
     purged.map_err(RequestFailed::into_error)
 }
 

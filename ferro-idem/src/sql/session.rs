@@ -57,13 +57,13 @@ impl<D: Dialect> Session<D> {
         R: Request<D>,
         R::Answer: Default,
     {
-        self.send_after(Attempts::new(), request).await
+        self.send_after(&mut Attempts::new(), request).await
     }
 
     /// Sends a request to the full table, after other attempts.
     pub(super) async fn send_after<R>(
         &mut self,
-        attempts: Attempts,
+        attempts: &mut Attempts,
         request: &R,
     ) -> Result<R::Answer, RequestFailed>
     where
@@ -84,7 +84,7 @@ impl<D: Dialect> Session<D> {
     pub(super) async fn send_with<S: Sync, R: Request<D, S>>(
         &mut self,
         sql: &Compiled<S>,
-        mut attempts: Attempts,
+        attempts: &mut Attempts,
         request: &R,
     ) -> Result<R::Answer, RequestFailed> {
         let is_plain = sql.level == SchemaLevel::Plain;
@@ -92,52 +92,52 @@ impl<D: Dialect> Session<D> {
         loop {
             // The rows of a plain table do not tell who made them.
             let attempt = if is_plain { Attempt::First } else { attempts.next() };
-            let (mut fault, source) =
-                match self.connection(&attempts, request.is_sent_without_callers()).await {
-                    Err(failed) => failed,
-                    Ok(mut connection) => {
-                        let sent = async {
-                            let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await?;
-                            let answer = request.send(pinned.connection(), &sql.statements, attempt).await;
-                            let ended = pinned.end(answer.is_ok()).await;
-                            answer.and_then(|answer| ended.map(|()| answer))
-                        };
-                        match attempts.attempt(self.answers_within(request.events()), sent).await {
-                            Ok(Ok(answer)) => {
+            let (mut fault, source) = match self.connection(attempts, request.is_sent_without_callers()).await
+            {
+                Err(failed) => failed,
+                Ok(mut connection) => {
+                    let sent = async {
+                        let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await?;
+                        let answer = request.send(pinned.connection(), &sql.statements, attempt).await;
+                        let ended = pinned.end(answer.is_ok()).await;
+                        answer.and_then(|answer| ended.map(|()| answer))
+                    };
+                    match attempts.attempt(self.answers_within(request.events()), sent).await {
+                        Ok(Ok(answer)) => {
+                            self.keep(connection);
+                            return Ok(answer);
+                        }
+                        // The row may have been deleted since its statement found it: by a purge, or because another
+                        // delivery's mark was taken back.
+                        Ok(Err(sqlx::Error::RowNotFound)) if !has_missed_a_row => {
+                            has_missed_a_row = true;
+                            attempts.count(FaultKind::Passing);
+                            self.keep(connection);
+                            continue;
+                        }
+                        // Nothing in this table keeps a row out.
+                        Ok(Err(error @ sqlx::Error::RowNotFound)) if !sql.verifies => {
+                            (Fault::deleted_meanwhile(), error.into())
+                        }
+                        Ok(Err(error)) => {
+                            let failed = self.core.failed(error);
+                            if failed.0.cause == Cause::ReadOnly {
+                                connection.close();
+                            } else if self.goes_on_with_parts(&failed.0, request.events()) {
                                 self.keep(connection);
-                                return Ok(answer);
                             }
-                            // The row may have been deleted since its statement found it: by a purge, or because another
-                            // delivery's mark was taken back.
-                            Ok(Err(sqlx::Error::RowNotFound)) if !has_missed_a_row => {
-                                has_missed_a_row = true;
-                                attempts.count(FaultKind::Passing);
-                                self.keep(connection);
-                                continue;
-                            }
-                            // Nothing in this table keeps a row out.
-                            Ok(Err(error @ sqlx::Error::RowNotFound)) if !sql.verifies => {
-                                (Fault::deleted_meanwhile(), error.into())
-                            }
-                            Ok(Err(error)) => {
-                                let failed = self.core.failed(error);
-                                if failed.0.cause == Cause::ReadOnly {
-                                    connection.close();
-                                } else if self.goes_on_with_parts(&failed.0, request.events()) {
-                                    self.keep(connection);
-                                }
-                                failed
-                            }
-                            Err(late) => {
-                                self.core.abandon(connection);
-                                // After a failover, the others are dead as well.
-                                close_dead_later(self.core.pool());
-                                let is_about_one_event = request.events() == 1;
-                                (Fault { is_about_one_event, ..Fault::late() }, late.into())
-                            }
+                            failed
+                        }
+                        Err(late) => {
+                            self.core.abandon(connection);
+                            // After a failover, the others are dead as well.
+                            close_dead_later(self.core.pool());
+                            let is_about_one_event = request.events() == 1;
+                            (Fault { is_about_one_event, ..Fault::late() }, late.into())
                         }
                     }
-                };
+                }
+            };
             if fault.kind == FaultKind::Unanswered && is_plain && !R::NEEDS_NO_OWNER {
                 fault.kind = FaultKind::Permanent;
             }
@@ -149,6 +149,7 @@ impl<D: Dialect> Session<D> {
                 attempts.again_after(fault.kind).await
             };
             if !goes_on {
+                let attempts = attempts.clone();
                 return Err(RequestFailed { fault, attempts, operation: request.operation(), source });
             }
         }
@@ -232,14 +233,9 @@ impl RequestFailed {
         self.fault.kind == FaultKind::Permanent
     }
 
-    /// Nothing was sent, because too many marks are being taken back.
-    pub(super) fn not_sent(operation: &'static str) -> Self {
-        Self {
-            fault: Fault::no_connection(),
-            attempts: Attempts::new(),
-            operation,
-            source: "too many marks without a caller wait for the database to be taken back".into(),
-        }
+    /// Nothing was sent, because of marks that are being taken back.
+    pub(super) fn not_sent(operation: &'static str, why: &'static str) -> Self {
+        Self { fault: Fault::no_connection(), attempts: Attempts::new(), operation, source: why.into() }
     }
 
     /// The error for a single caller. Not a `From`, because rustc would suggest it to users.

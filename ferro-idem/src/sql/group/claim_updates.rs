@@ -43,11 +43,11 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
         let Some(step) = batch.followers.first().map(|follower| follower.request.step) else {
             return Leftover::waiting(waiting);
         };
-        let attempts = batch.begin();
+        let mut attempts = batch.begin();
         let changed = {
             let held: Vec<&HeldClaim> =
                 batch.followers.iter().map(|follower| &follower.request.held).collect();
-            session.send_after(attempts, &UpdateClaims { step, held: &held }).await
+            session.send_after(&mut attempts, &UpdateClaims { step, held: &held }).await
         };
         match changed {
             Ok(are_changed) => {

@@ -40,10 +40,10 @@ impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
     async fn send_batch(session: &mut Session<D>, mut batch: ClaimBatch) -> Leftover<Self, ClaimOutcome> {
         let others = batch.keep_one_of_each(|claim| &claim.mark.id, |_, other| Some(other));
         let mut others = Batch::new(&batch.group, others);
-        let attempts = batch.begin();
+        let mut attempts = batch.begin();
         let claimed = {
             let claims: Vec<&NewClaim> = batch.followers.iter().map(|follower| &follower.request).collect();
-            session.send_after(attempts, &ClaimEvents(&claims)).await
+            session.send_after(&mut attempts, &ClaimEvents(&claims)).await
         };
         let claimed = match claimed {
             Ok(claimed) => claimed,

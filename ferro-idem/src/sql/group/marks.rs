@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::batch::{Batch, Follower, Leftover, Sent, answer_with_error};
 use super::slot::Caller;
 use super::take_back::take_back;
-use super::undelivered_mark::check_room;
+use super::undelivered_mark::{being_taken_back, check_room};
 use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::MarkEvents;
 use crate::sql::session::{RequestFailed, Session};
+use crate::sql::unmark_queue::{Next, UnmarkQueue};
 
 type MarkFollower<D> = Follower<Mark, UndeliveredMark<D>>;
 
@@ -54,38 +55,65 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
         session: &mut Session<D>,
         mut batch: Batch<Self, UndeliveredMark<D>>,
     ) -> Leftover<Self, UndeliveredMark<D>> {
-        let waiting = batch.keep_one_of_each(|mark| &mark.id, <Self as BatchRequest<Session<D>>>::merge);
+        let mut waiting = batch.keep_one_of_each(|mark| &mark.id, <Self as BatchRequest<Session<D>>>::merge);
         if let Err(failed) = check_room(session.core()) {
             fail(session, &mut batch, failed);
             return Leftover::waiting(waiting);
         }
-        let attempts = batch.begin();
+        let mut blocked = take_over(session.core().unmark_queue(), &mut batch);
+        let mut attempts = batch.begin();
         let marked = {
             let marks: Vec<&Mark> = batch.followers.iter().map(|follower| &follower.request).collect();
-            session.send_after(attempts, &MarkEvents(&marks)).await
+            session.send_after(&mut attempts, &MarkEvents(&marks)).await
         };
         match marked {
             Ok(are_first) => {
                 let group = Arc::clone(&batch.group);
                 for (follower, is_first) in batch.take().into_iter().zip(are_first) {
+                    let is_in_doubt = follower.sent == Sent::InDoubt || attempts.has_missed_an_answer();
                     let undelivered = if is_first {
                         UndeliveredMark::first(session.core(), &group, follower.request)
                     } else {
+                        if is_in_doubt {
+                            // An earlier attempt may make the mark as soon as the other one is gone.
+                            take_back(session.core(), follower.request, true);
+                        }
                         UndeliveredMark::duplicate()
                     };
                     tell_first(undelivered, follower.callers);
                 }
-                Leftover::waiting(waiting)
             }
             Err(failed) if failed.is_about_one_event() => {
-                Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) }
+                waiting.extend(blocked.take());
+                return Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) };
             }
-            Err(failed) => {
-                fail(session, &mut batch, failed);
-                Leftover::waiting(waiting)
+            Err(failed) => fail(session, &mut batch, failed),
+        }
+        // They are repeated apart from the others, as if their rows were locked.
+        let blocked = blocked.take();
+        Leftover { waiting, troubled: (!blocked.is_empty()).then(|| (blocked, being_taken_back())) }
+    }
+}
+
+/// Goes on with marks of the same events that wait to be taken back. Returns the followers that have to wait until such
+/// a mark is gone.
+fn take_over<D: Dialect>(
+    queue: &UnmarkQueue,
+    batch: &mut Batch<Mark, UndeliveredMark<D>>,
+) -> Batch<Mark, UndeliveredMark<D>> {
+    let mut blocked = Batch::new(&batch.group, Vec::new());
+    if !queue.is_empty() {
+        for mut follower in batch.take() {
+            let next = queue.next_of(&follower.request.id, follower.sent == Sent::InDoubt);
+            if let Next::TakeOver(owner) = next {
+                follower.request.owner = owner;
+                follower.sent = Sent::InDoubt;
             }
+            let joined = if next == Next::Wait { &mut blocked } else { &mut *batch };
+            joined.followers.push(follower);
         }
     }
+    blocked
 }
 
 fn fail<D: Dialect>(

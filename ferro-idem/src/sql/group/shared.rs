@@ -77,7 +77,7 @@ impl<D: Dialect, R: SharedRequest<D>> SharedGroup<D, R> {
             BatchAnswer::Alone(attempt) => attempt,
         };
         let alone = Session::for_caller(core)
-            .send_with(sql, Attempts::starting_with(attempt), &Together(&[&request]))
+            .send_with(sql, &mut Attempts::starting_with(attempt), &Together(&[&request]))
             .await
             .map_err(RequestFailed::into_error)?;
         alone.into_iter().next().ok_or_else(|| Error::store(request.operation(), sqlx::Error::RowNotFound))
@@ -125,11 +125,11 @@ impl<D: Dialect, R: SharedRequest<D>> BatchRequest<Session<D>> for Shared<R::Sta
         let Some(sql) = batch.followers.first().map(|first| Arc::clone(&first.request.sql)) else {
             return Leftover::waiting(waiting);
         };
-        let attempts = batch.begin();
+        let mut attempts = batch.begin();
         let answers = {
             let requests: Vec<&R> =
                 batch.followers.iter().map(|follower| &follower.request.request).collect();
-            session.send_with(&sql, attempts, &Together(&requests)).await
+            session.send_with(&sql, &mut attempts, &Together(&requests)).await
         };
         match answers {
             Ok(answers) => {

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::clock::{in_background, pause};
+use crate::retry::Attempts;
 use crate::sql::core::Core;
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::UnmarkEvents;
 use crate::sql::session::Session;
-use crate::sql::unmark_queue::LeftMark;
+use crate::sql::unmark_queue::{Place, Unmarked};
 
 /// A margin for statements that were sent shortly before they were given up, beside their deadline at the server.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -30,27 +31,26 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
     let now = Instant::now();
     let may_be_made_until = if is_in_doubt { now + D::SERVER_DEADLINE + MARGIN } else { now };
-    core.unmark_queue().push([LeftMark { mark, may_be_made_until }]);
+    core.unmark_queue().push(mark, may_be_made_until);
     ensure_worker(core);
 }
 
 /// Starts the worker, if marks wait for one: the last one may have ended with its runtime.
 pub(super) fn ensure_worker<D: Dialect>(core: &Arc<Core<D>>) {
     if core.unmark_queue().needs_worker() {
-        in_background(work(Worker { core: Arc::clone(core), taken: Vec::new() }));
+        in_background(work(Worker { core: Arc::clone(core), has_ended: false }));
     }
 }
 
 /// Dropped with its runtime, it leaves its marks to the next worker.
 struct Worker<D: Dialect> {
     core: Arc<Core<D>>,
-    taken: Vec<LeftMark>,
+    has_ended: bool,
 }
 
 impl<D: Dialect> Drop for Worker<D> {
     fn drop(&mut self) {
-        if !self.taken.is_empty() {
-            self.core.unmark_queue().push(std::mem::take(&mut self.taken));
+        if !self.has_ended {
             self.core.unmark_queue().end_worker();
         }
     }
@@ -60,33 +60,35 @@ async fn work<D: Dialect>(mut worker: Worker<D>) {
     let mut next_pause = FIRST_PAUSE;
     let mut max = MAX_MARKS;
     loop {
-        worker.taken = worker.core.unmark_queue().take(max);
-        if worker.taken.is_empty() {
+        let queue = worker.core.unmark_queue();
+        let taken = queue.take(max);
+        if taken.is_empty() {
+            worker.has_ended = true;
             return;
         }
-        let begun_at = Instant::now();
-        let mut session = Session::for_batches(&worker.core);
-        let unmarked = {
-            let marks: Vec<&Mark> = worker.taken.iter().map(|left| &left.mark).collect();
-            session.send(&UnmarkEvents(&marks)).await
-        };
-        drop(session);
-        let mut left = std::mem::take(&mut worker.taken);
-        match unmarked {
-            Ok(()) => {
-                left.retain(|left| left.may_be_made_until > begun_at);
-                max = MAX_MARKS;
-                if left.is_empty() {
-                    next_pause = FIRST_PAUSE;
-                    continue;
-                }
-            }
-            // One of them is locked: each by itself, for a while.
-            Err(failed) if failed.is_about_one_event() => max = 1,
-            Err(_) => max = MAX_MARKS,
+        let (unmarked, next_max) = unmark(&worker.core, &taken).await;
+        max = next_max;
+        if queue.put_back(&taken, unmarked) {
+            next_pause = FIRST_PAUSE;
+            continue;
         }
-        worker.core.unmark_queue().push(left);
         pause(next_pause).await;
         next_pause = (next_pause * 2).min(MAX_PAUSE);
+    }
+}
+
+/// Sends one attempt, so that it is known of each statement whether it may be carried out later. Also returns the size
+/// of the next statement.
+async fn unmark<D: Dialect>(core: &Arc<Core<D>>, taken: &[(Place, Mark)]) -> (Unmarked, usize) {
+    let begun = Instant::now();
+    let marks: Vec<&Mark> = taken.iter().map(|(_, mark)| mark).collect();
+    match Session::for_caller(core).send_after(&mut Attempts::once(), &UnmarkEvents(&marks)).await {
+        Ok(()) => (Unmarked::Since(begun), MAX_MARKS),
+        Err(failed) => {
+            let unmarked =
+                if failed.may_be_carried_out() { Unmarked::Unanswered } else { Unmarked::NotCarriedOut };
+            // One of them is locked: each by itself, for a while.
+            (unmarked, if failed.is_about_one_event() { 1 } else { MAX_MARKS })
+        }
     }
 }

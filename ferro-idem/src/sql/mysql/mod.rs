@@ -37,6 +37,10 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// (<https://mariadb.com/docs/server/server-usage/storage-engines/innodb/innodb-system-variables>). TLS is
 /// the application's choice of sqlx's features.
 ///
+/// `InnoDB` shows a commit to other sessions a moment before it is in the log. If the server is killed in that moment,
+/// the commit is gone, and the call that made it gets no answer and marks the event again. But a duplicate may have
+/// been answered from it. If that call's process dies as well, the event does not come again.
+///
 /// # The table
 ///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
@@ -141,7 +145,10 @@ impl Dialect for MySql {
                 Err(error) => Err(error),
             };
         }
-        let (text, rows) = statements.mark.with(marks);
+        let (text, rows) = match attempt {
+            Attempt::First => statements.mark.with(marks),
+            Attempt::Retry => statements.mark_again.with(marks),
+        };
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for mark in rows {
             insert = insert.bind(deadline);

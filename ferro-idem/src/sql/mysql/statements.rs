@@ -71,6 +71,21 @@ const MARK: Many = Many {
     tail: "\nON DUPLICATE KEY UPDATE event_id = event_id",
 };
 
+/// The same after another attempt, which may have made the rows. It changes those, so that its own commit waits until
+/// they are written to the log.
+///
+/// `InnoDB` shows a commit to other sessions before it is written to the log, and a server that is killed in between
+/// forgets it. Without a change, this statement has nothing to write, and the row that it found would not be a proof.
+/// The time is always another one than before.
+const MARK_AGAIN: Many = Many {
+    tail: "
+ON DUPLICATE KEY UPDATE
+  updated_at = IF(
+    owner <=> VALUES(owner),
+    CURRENT_TIMESTAMP + INTERVAL IF(updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND, updated_at)",
+    ..MARK
+};
+
 /// The owners and states of rows.
 const OWNERS: Many = Many {
     head: "\
@@ -143,10 +158,12 @@ const RENEW: Many = Many {
     ..UPDATE
 };
 
+/// Always changes the row, for the reason of [`MARK_AGAIN`].
 const COMPLETE: Many = Many {
     tail: concat!(
         "\n) AS b ON e.event_id = b.id\n",
-        "SET e.state = 1, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP\n",
+        "SET e.state = 1, e.lease_until = NULL,\n",
+        "  e.updated_at = CURRENT_TIMESTAMP + INTERVAL IF(e.updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND\n",
         "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
         in_time!()
     ),
@@ -241,6 +258,7 @@ pub struct Statements {
     pub(super) insert: Arc<str>,
     pub(super) insert_in: Arc<str>,
     pub(super) mark: Many<String>,
+    pub(super) mark_again: Many<String>,
     pub(super) owners: Many<String>,
     pub(super) claim: Many<String>,
     pub(super) look: Many<String>,
@@ -297,6 +315,7 @@ impl Statements {
             insert: written(&patient(insert, 1)),
             insert_in: written(&patient(insert_in, 0)),
             mark: shared(MARK),
+            mark_again: shared(MARK_AGAIN),
             owners: OWNERS.of(table),
             claim: shared(CLAIM),
             look: look.of(table),

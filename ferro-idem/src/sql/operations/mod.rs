@@ -84,7 +84,7 @@ impl<D: SqlDatabase> SqlOperations<D> {
         let core = Arc::clone(&self.core);
         let sent = async move {
             let sql = core.current_sql().await?;
-            let answer = Session::for_caller(&core).send_with(sql, Attempts::new(), &request).await;
+            let answer = Session::for_caller(&core).send_with(sql, &mut Attempts::new(), &request).await;
             answer.map_err(RequestFailed::into_error)
         };
         DetachOnDrop::new(sent).await
