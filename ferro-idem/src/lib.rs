@@ -74,6 +74,7 @@
 //! | `sender` | [`sender::Sender`], for a sender of your own |
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
+//! | `cli` | the command `ferro-idem`, for operators: `cargo install ferro-idem --features cli,postgres` |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
 // docs.rs shows on each item which feature enables it.
@@ -132,6 +133,8 @@ mod transaction;
 mod actix;
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "cli")]
+mod cli;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
@@ -157,6 +160,13 @@ pub use crate::inbox::parts as __inbox;
 #[path = "private.rs"]
 #[allow(missing_docs, missing_debug_implementations)]
 pub mod __private;
+
+/// The command `ferro-idem`, for its binary.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod __cli {
+    pub use crate::cli::main;
+}
 
 /// Needed to implement [`ProcessedEventLog`] over a store of your own.
 pub use async_trait::async_trait;

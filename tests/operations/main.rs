@@ -2,5 +2,6 @@
 
 mod bounds;
 mod cases;
+mod command;
 mod plain;
 mod stores;

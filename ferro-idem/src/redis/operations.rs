@@ -42,6 +42,19 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     }
 }
 
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
+    /// Checks that the server answers, that its `maxmemory-policy` keeps marks, and that the user may read events. Writes
+    /// nothing. Run it when the application starts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] with what is wrong and what fixes it.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.refuse_eviction(&Attempts::until_deadline()).await?;
+        self.operations().look("ferro-idem-check").await.map(drop)
+    }
+}
+
 struct RedisOperations<C> {
     log: RedisLog<C>,
     /// Whether the connection is one to a cluster.

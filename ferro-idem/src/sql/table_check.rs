@@ -61,18 +61,23 @@ pub(super) fn refuse(problems: &[String]) -> Result<(), Error> {
     })
 }
 
-/// The error for a claim over a table that lacks columns, with the statements that add them.
-pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Error {
+/// The statements that add the columns that a claim needs and this table lacks.
+pub(super) fn missing<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> String {
     let is_missing = |statement: &&str| {
         let column = statement.split_whitespace().skip_while(|&word| word != "COLUMN").nth(1);
         column.is_some_and(|column| !has(found, column))
     };
     let missing: Vec<&str> = D::UPGRADE.lines().filter(is_missing).collect();
+    table.in_statement(&missing.join("\n"))
+}
+
+/// The error for a claim over a table that lacks columns, with the statements that add them.
+pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Error {
     Error::Store {
         operation: "claim the event".into(),
         advice: format!(
             "the table `{table}` lacks columns that a claim needs, add them with\n{}",
-            table.in_statement(&missing.join("\n"))
+            missing::<D>(table, found)
         )
         .into(),
         source: sqlx::Error::ColumnNotFound(OF_CLAIMS.join(", ")).into(),

@@ -28,6 +28,9 @@ pub struct Expressions {
     pub(super) patience: &'static str,
     pub(super) from: &'static str,
     pub(super) using: &'static str,
+    /// Has the session wait for a lock on the table for a second at most.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    pub(super) brief_locks: &'static str,
     /// Parameters are numbered.
     pub(super) numbered: Option<char>,
 }
@@ -53,6 +56,7 @@ pub(super) const POSTGRES: Expressions = Expressions {
     patience: "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '800ms', true)) ",
     from: " FROM patience",
     using: " USING patience",
+    brief_locks: "SET lock_timeout = '1s'",
     numbered: Some('$'),
 };
 
@@ -77,6 +81,7 @@ pub(super) const MYSQL: Expressions = Expressions {
     patience: "/*M!100100 SET STATEMENT innodb_lock_wait_timeout=1, lock_wait_timeout=1 FOR */ ",
     from: "",
     using: "",
+    brief_locks: "SET lock_wait_timeout = 1",
     numbered: None,
 };
 
@@ -99,5 +104,6 @@ pub(super) const SQLITE: Expressions = Expressions {
     patience: "",
     from: "",
     using: "",
+    brief_locks: "SELECT 1",
     numbered: Some('?'),
 };

@@ -5,6 +5,7 @@ mod expressions;
 mod reads;
 pub(super) mod rows;
 mod statements;
+mod upgrade;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
