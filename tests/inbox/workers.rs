@@ -124,6 +124,26 @@ async fn a_receiver_wakes_its_process<T: Database>() {
     timeout(Duration::from_secs(60), woken).await.unwrap().unwrap();
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_receiver_wakes_the_workers_of_other_processes_on_postgres() {
+    let database = OnPostgres::fresh().await;
+    let (receiver, worker) = (inbox(&database).await, inbox(&database).await);
+    let woken = tokio::spawn(async move {
+        // The first one says that it listens from now on, the second one that it was told.
+        worker.woken().await;
+        worker.woken().await;
+    });
+    let mut n = 0;
+    while !woken.is_finished() {
+        n += 1;
+        assert!(n < 2000, "it was not woken");
+        receiver.receive(delivery(&format!("evt_{n}"), None)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    woken.await.unwrap();
+}
+
 /// Locks the first delivery in a transaction, takes all, and frees it again.
 macro_rules! locked_rows_are_skipped {
     ($test:ident, $database:ty) => {

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use sqlx::Pool;
+use tokio::sync::Notify;
+
 use super::delivery::{Counts, Received, SentDelivery, TakeLimits, TakenBatch};
 use super::names::Names;
 use super::step::{Step, StepOf};
+use super::wakeup::Channel;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 use crate::sql::{QueryFuture, SqlDatabase};
@@ -103,6 +107,21 @@ pub trait InboxDialect: SqlDatabase {
         connection: &mut Self::Connection,
         statements: &Self::InboxStatements,
     ) -> impl QueryFuture<Option<i64>>;
+
+    /// Whether [`tell`](Self::tell) and [`listen`](Self::listen) do something.
+    const TELLS_OTHERS: bool = false;
+
+    /// Tells other processes that there are new deliveries.
+    fn tell(pool: &Pool<Self>, channel: &Channel) -> impl QueryFuture<()> {
+        let _ = (pool, channel);
+        std::future::ready(Ok(()))
+    }
+
+    /// Wakes when another process has told. Ends if it cannot hear, or no longer.
+    fn listen(pool: &Pool<Self>, channel: &Channel, woken: &Notify) -> impl QueryFuture<()> {
+        let _ = (pool, channel, woken);
+        std::future::ready(Ok(()))
+    }
 
     fn counts(
         connection: &mut Self::Connection,

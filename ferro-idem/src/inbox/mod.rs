@@ -73,6 +73,7 @@ mod store;
 mod stored;
 mod tables;
 mod taken_row;
+mod wakeup;
 mod worker;
 
 /// For the tests of this repository: the parts under the [`Inbox`].

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::delivery::{
     Counts, Held, NewDelivery, Received, SentDelivery, TakeLimits, TakenBatch, storable_key,
 };
@@ -13,6 +11,7 @@ use super::dialect::{InboxDatabase, NewTake, TakenRows};
 use super::requests::{AgeOfFirst, Count, FreeHeads, NextDue, PurgeSeen, RECEIVE, Take};
 use super::step::{Step, StepOf, millis};
 use super::tables::Tables;
+use super::wakeup::Wakeup;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::owner::Owner;
@@ -53,7 +52,7 @@ struct Inner<D: InboxDatabase> {
     releases: SharedGroup<D, StepOf>,
     /// The last order key that the sweep looked at.
     swept: Mutex<String>,
-    woken: Notify,
+    wakeup: Wakeup<D>,
 }
 
 /// Not derived: a derived one would require `D: Clone`.
@@ -84,6 +83,8 @@ impl<D: InboxDatabase> InboxStore<D> {
     }
 
     fn over(log: SqlLog<D>, tables: Tables<D>, sender: Arc<str>) -> Self {
+        let has_pooler = tables.connection().has_pooler();
+        let wakeup = Wakeup::new(log.pool(), &tables.names().table(""), &sender, has_pooler);
         Self {
             inner: Arc::new(Inner {
                 log,
@@ -96,7 +97,7 @@ impl<D: InboxDatabase> InboxStore<D> {
                 parkings: SharedGroup::default(),
                 releases: SharedGroup::default(),
                 swept: Mutex::default(),
-                woken: Notify::new(),
+                wakeup,
             }),
         }
     }
@@ -365,11 +366,11 @@ impl<D: InboxDatabase> InboxStore<D> {
 
     /// Wakes the workers of this process, and on PostgreSQL those of others.
     pub fn wake(&self) {
-        self.inner.woken.notify_one();
+        self.inner.wakeup.wake();
     }
 
     /// Completes at the next wake-up since the last call returned. Cancel safe. Poll all the same.
     pub async fn woken(&self) {
-        self.inner.woken.notified().await;
+        self.inner.wakeup.woken().await;
     }
 }

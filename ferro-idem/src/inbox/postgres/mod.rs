@@ -1,5 +1,6 @@
 //! An inbox in PostgreSQL.
 
+mod listen;
 mod statements;
 
 use std::collections::HashSet;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::types::Uuid;
-use sqlx::{AssertSqlSafe, Postgres, Row};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::statements::Statements;
@@ -20,6 +22,7 @@ use super::dialect::{
 use super::names::Names;
 use super::step::{Step, StepOf};
 use super::taken_row::TakenRow;
+use super::wakeup::Channel;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 use crate::sql::postgres::deadline;
@@ -207,6 +210,16 @@ impl InboxDialect for Postgres {
     ) -> Result<Option<i64>, sqlx::Error> {
         let first = planned_each_time(&statements.age_of_first).fetch_optional(connection).await?;
         first.map(|row| row.try_get(0)).transpose()
+    }
+
+    const TELLS_OTHERS: bool = true;
+
+    async fn tell(pool: &PgPool, channel: &Channel) -> Result<(), sqlx::Error> {
+        listen::tell(pool, channel).await
+    }
+
+    async fn listen(pool: &PgPool, channel: &Channel, woken: &Notify) -> Result<(), sqlx::Error> {
+        listen::listen(pool, channel, woken).await
     }
 
     async fn counts(
