@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub(crate) const USAGE: &str = "\
-usage: stripe_webhook [--database FILE] [--listen ADDRESS]
+usage: stripe_webhook [--database FILE] [--inbox | --listen ADDRESS]
 
   --database FILE     keep the events and the payments in FILE [stripe_webhook.db]
+  --inbox             store events and answer 202; senders try once, workers run the handler and are killed
   --listen ADDRESS    serve the real Stripe until Ctrl-C, with the secret from STRIPE_WEBHOOK_SECRET:
                         stripe listen --forward-to localhost:4242/webhook
                         STRIPE_WEBHOOK_SECRET=whsec_... cargo run --example stripe_webhook -- --listen 127.0.0.1:4242
@@ -23,6 +24,7 @@ pub(crate) struct Args {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Storm,
+    Inbox,
     Listen(String),
     Help,
 }
@@ -43,6 +45,7 @@ impl Args {
                     let address = value("an address, like 127.0.0.1:4242")?;
                     parsed.mode = Mode::Listen(address.to_string_lossy().into_owned());
                 }
+                Some("--inbox") => parsed.mode = Mode::Inbox,
                 Some("--help" | "-h") => return Ok(Self { mode: Mode::Help, ..parsed }),
                 _ => return Err(format!("unknown argument `{}`", arg.display())),
             }

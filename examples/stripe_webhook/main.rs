@@ -5,6 +5,7 @@
 //! cargo run --example stripe_webhook
 //! cargo run --example stripe_webhook                             # a second run: every event is a duplicate
 //! cargo run --example stripe_webhook -- --database other.db
+//! cargo run --example stripe_webhook -- --inbox                  # 202 at once, workers run the handler
 //! cargo test --example stripe_webhook
 //! ```
 //!
@@ -16,6 +17,9 @@
 //!
 //! Kill it half-way and run it again on the same file: no effect is lost or doubled, because mark and effect are
 //! committed together or not at all. Delete the file to start over.
+//!
+//! With `--inbox`, the endpoint stores each event and answers 202, and workers deliver it to the same handler. Senders
+//! try once, handlers fail, and workers are killed. It ends when the inbox is empty.
 //!
 //! To serve the real Stripe:
 //!
@@ -36,6 +40,7 @@
 mod args;
 mod deliveries;
 mod events;
+mod inbox;
 mod ledger;
 mod mishaps;
 mod server;
@@ -79,6 +84,10 @@ async fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Mode::Listen(address) => listen(&args.database, &address).await.map(|()| ExitCode::SUCCESS),
+        Mode::Inbox => inbox_storm(&args.database, EVENTS).await.map(|ledger| {
+            println!("{ledger}");
+            if ledger.balances() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }),
         Mode::Storm => storm(&args.database, EVENTS).await.map(|ledger| {
             println!("{ledger}");
             if ledger.balances() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -131,6 +140,12 @@ async fn interrupted() {
             std::process::exit(130);
         }
     });
+}
+
+/// The same with an inbox, whose senders try once.
+async fn inbox_storm(database: &Path, count: usize) -> Result<inbox::Ledger, Box<dyn Error>> {
+    let secret = format!("whsec_{}", Alphanumeric.sample_string(&mut rand::rng(), 32));
+    inbox::storm(database, &events::events(count), StripeWebhook::new(secret)).await
 }
 
 /// Serves on a free port, plays Stripe against it, and compares the answers with the database.

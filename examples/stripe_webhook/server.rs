@@ -67,7 +67,7 @@ async fn on_github(State(app): State<App>, event: GithubEvent) -> Result<StatusC
 /// Everything written through `tx` is committed together with the event's mark, exactly once. If the body ends early
 /// (an error, a panic, a sender that hangs up, a crash), both are rolled back and the next delivery runs.
 #[idempotent_webhook(log = app.log, transaction(tx))]
-async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, AppError> {
+pub(crate) async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCode, AppError> {
     // Thin events carry no object. They are recorded without an amount.
     let object: Value = event.object().unwrap_or_default();
     let amount = match event.event_type() {
@@ -93,7 +93,7 @@ async fn on_event(State(app): State<App>, event: StripeEvent) -> Result<StatusCo
 }
 
 #[derive(Debug, thiserror::Error)]
-enum AppError {
+pub(crate) enum AppError {
     #[error("the event could not be processed")]
     Event(#[from] ferro_idem::Error),
     #[error("the payment could not be recorded")]

@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// The endpoint's answers, one count for each delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answers {
-    /// 201: the body ran.
+    /// 201: the body ran. 202: the inbox has it.
     pub(crate) first: usize,
     /// Any other 2xx.
     pub(crate) duplicates: usize,
@@ -50,13 +50,19 @@ pub(crate) struct Stripe {
     url: String,
     endpoint: StripeWebhook,
     mishaps: Mishaps,
+    max_attempts: u32,
 }
 
 impl Stripe {
     pub(crate) fn new(url: String, endpoint: StripeWebhook, mishaps: Mishaps) -> reqwest::Result<Self> {
         // The endpoint is on this machine, where a proxy from the environment could not reach it.
         let client = Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        Ok(Self { client, url, endpoint, mishaps })
+        Ok(Self { client, url, endpoint, mishaps, max_attempts: MAX_ATTEMPTS })
+    }
+
+    /// Attempts each delivery this often.
+    pub(crate) fn with_attempts(self, max_attempts: u32) -> Self {
+        Self { max_attempts, ..self }
     }
 
     /// Sends all volleys, and waits for the last answer.
@@ -85,7 +91,7 @@ impl Stripe {
         let mut status = self.attempt(delivery).await?;
         let mut redeliveries = 0;
         let mut answers = Answers::default();
-        while !is_final(delivery, status) && redeliveries + 1 < MAX_ATTEMPTS {
+        while !is_final(delivery, status) && redeliveries + 1 < self.max_attempts {
             answers.in_progress += usize::from(status == Some(StatusCode::CONFLICT));
             tokio::time::sleep(FIRST_BACKOFF * 2_u32.pow(redeliveries)).await;
             redeliveries += 1;
@@ -93,7 +99,7 @@ impl Stripe {
         }
         answers.redeliveries = redeliveries as usize;
         let count = match (delivery.is_genuine(), status) {
-            (true, Some(StatusCode::CREATED)) => &mut answers.first,
+            (true, Some(StatusCode::CREATED | StatusCode::ACCEPTED)) => &mut answers.first,
             (true, Some(status)) if status.is_success() => &mut answers.duplicates,
             (true, _) => &mut answers.undelivered,
             (false, Some(StatusCode::BAD_REQUEST)) => &mut answers.refused,

@@ -34,6 +34,22 @@ async fn a_storm_takes_effect_once_and_its_repetition_not_at_all() {
     assert!(second_run.balances(), "{second_run}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_an_inbox_nothing_is_lost_though_senders_try_once_and_workers_die() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("inbox.db");
+    let exactly_once = Effects { found: EVENTS, ..Effects::default() };
+
+    let first_run = inbox_storm(&database, EVENTS).await.unwrap();
+    assert_eq!((first_run.effects, first_run.answers.first), (exactly_once, EVENTS), "{first_run}");
+    assert!(first_run.kills > 0 && first_run.runs > EVENTS, "{first_run}");
+    assert!(first_run.balances(), "{first_run}");
+
+    let second_run = inbox_storm(&database, EVENTS).await.unwrap();
+    assert_eq!((second_run.effects, second_run.answers.first, second_run.runs), (exactly_once, 0, 0));
+    assert!(second_run.balances(), "{second_run}");
+}
+
 /// Tampers with `payments` after a storm, and repeats the storm for its verdict.
 async fn after(tampering: &'static str) -> Ledger {
     let folder = tempfile::tempdir().unwrap();

@@ -72,6 +72,7 @@
 //! | `standard-webhooks-ed25519` | public keys (`whpk_`) of Standard Webhooks |
 //! | `hmac` | [`HmacWebhook`](sender::hmac::HmacWebhook), for any other sender that signs with an HMAC |
 //! | `sender` | [`sender::Sender`], for a sender of your own |
+//! | `inbox` | [`inbox`]: stores deliveries, and delivers them to the handler until it succeeds, over a SQL log |
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `cli` | the command `ferro-idem`, for operators: `cargo install ferro-idem --features cli,postgres` |
@@ -86,6 +87,7 @@
         feature = "mysql",
         feature = "postgres",
         feature = "github",
+        feature = "inbox",
         feature = "redis",
         feature = "sqlite",
         feature = "stripe"

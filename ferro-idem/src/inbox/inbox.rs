@@ -30,7 +30,43 @@ type Order<E> = Arc<dyn Fn(&E) -> Option<String> + Send + Sync>;
 
 /// The inbox of one sender, in the database of a log.
 ///
-/// The [module](super) says what it is for, and has an example. Clones share the same inbox.
+/// The [module](super) says what it is for, and has an example with an endpoint. Clones share the same inbox.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ferro_idem::inbox::{Backoff, Inbox, Receipt};
+/// use ferro_idem::sender::Delivery;
+/// use ferro_idem::stripe::{StripeEvent, StripeWebhook};
+/// use ferro_idem::SqliteLog;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("ferro-idem-inbox-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("app.db");
+/// let log = SqliteLog::open(&path).await?;
+/// let inbox = Inbox::new(log.clone(), StripeWebhook::new("whsec_..."))
+///     .with_max_attempts(12)
+///     .with_backoff(Backoff::exponential(Duration::from_secs(1)..Duration::from_secs(3600)));
+/// inbox.create_tables().await?; // or put `inbox.schema()` into your migrations
+///
+/// // An event that needs no signature. The endpoint is `inbox.receive()`, or `receive_delivery`.
+/// let delivery = Delivery::new(br#"{"id": "evt_1", "type": "invoice.paid", "data": {"object": {}}}"#);
+/// assert_eq!(inbox.add(&delivery).await?, Receipt::Stored);
+/// assert_eq!(inbox.add(&delivery).await?, Receipt::Duplicate);
+///
+/// let (delivered, seen) = tokio::sync::oneshot::channel::<()>();
+/// let delivered = std::sync::Mutex::new(Some(delivered));
+/// let worker = inbox.worker(move |event: StripeEvent| {
+///     println!("shipping for {}", event.id());
+///     drop(delivered.lock().map(|mut delivered| delivered.take())); // ends this example
+///     async { Ok::<(), ferro_idem::Error>(()) }
+/// });
+/// worker.run(async move { drop(seen.await) }).await?;
+/// # log.pool().close().await;
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(()) }
+/// ```
 pub struct Inbox<D: InboxDatabase, S: Sender> {
     store: InboxStore<D>,
     sender: Arc<S>,
