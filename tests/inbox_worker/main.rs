@@ -4,6 +4,7 @@ mod bad_input;
 mod guarantees;
 mod over_axum;
 mod processes;
+mod servers;
 mod transactions;
 
 use std::future::Future;

@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(told("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
         let minute = httpdate::fmt_http_date(SystemTime::now() + Duration::from_mins(1));
         let wait = told(&minute).unwrap();
-        assert!((Duration::from_secs(55)..=Duration::from_secs(60)).contains(&wait), "{wait:?}");
+        assert!((Duration::from_secs(55)..=Duration::from_mins(1)).contains(&wait), "{wait:?}");
         assert_eq!(told("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO), "a date that is over");
     }
 
