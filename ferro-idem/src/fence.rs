@@ -5,13 +5,13 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::delivery::Delivery;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::Key;
 use crate::log::{Marking, ProcessedEventLog};
 use crate::nesting::{EventPrint, Frame};
 use crate::observed;
-use crate::trace::Delivery;
 
 /// Marks the event. Does nothing until the returned future is polled.
 #[inline]

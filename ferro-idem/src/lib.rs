@@ -76,6 +76,7 @@
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `cli` | the command `ferro-idem`, for operators: `cargo install ferro-idem --features cli,postgres` |
+//! | `metrics` | [`metrics`]: counters, durations and gauges, over the facade crate of that name |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
 // docs.rs shows on each item which feature enables it.
@@ -84,6 +85,7 @@
     not(all(
         feature = "conformance",
         feature = "memory",
+        feature = "metrics",
         feature = "mysql",
         feature = "postgres",
         feature = "github",
@@ -101,6 +103,8 @@
 
 mod claim;
 #[allow(missing_debug_implementations)]
+mod delivery;
+#[allow(missing_debug_implementations)]
 mod detach_on_drop;
 #[allow(missing_docs, missing_debug_implementations)]
 mod entry;
@@ -112,6 +116,8 @@ mod fence;
 mod key;
 mod lease_length;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod nesting;
 mod observed;
 pub mod operations;
@@ -127,7 +133,7 @@ mod running;
 mod server_clock;
 #[cfg(feature = "tracing")]
 mod shared_keys;
-#[allow(missing_debug_implementations)]
+#[allow(missing_debug_implementations, unreachable_pub)]
 mod trace;
 mod transaction;
 

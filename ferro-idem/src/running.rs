@@ -3,8 +3,8 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 
+use crate::delivery::Delivery;
 use crate::nesting::Frame;
-use crate::trace::Delivery;
 
 /// The frame and the span of a body that has begun.
 pub struct Running {

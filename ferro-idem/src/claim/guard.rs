@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lease::{Claim, Lease, Loss, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
 use super::{ClaimLog, ClaimOutcome, Ownership};
+use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -23,7 +24,7 @@ use crate::nesting::Frame;
 use crate::observed;
 use crate::owner::Owner;
 use crate::running::Running;
-use crate::trace::{Delivery, Interruption};
+use crate::trace::Interruption;
 
 /// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///

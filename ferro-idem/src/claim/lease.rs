@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{ClaimLog, ClaimOutcome, Ownership};
+use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::lease_length::DEFAULT_LEASE;
 use crate::nesting::Frame;
 use crate::owner::Owner;
 use crate::running::Running;
-use crate::trace::Delivery;
 
 /// A claimed event, as the body sees it: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///

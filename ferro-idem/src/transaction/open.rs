@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 
 use super::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
+use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -13,7 +14,7 @@ use crate::event::{EventRef, InvalidEventId};
 use crate::nesting::{Frame, Handler};
 use crate::observed;
 use crate::running::Running;
-use crate::trace::{Delivery, Interruption};
+use crate::trace::Interruption;
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.

@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::settings::Settings;
 use super::verdict::{Ended, Verdict, verdict};
 use crate::claim::Guard;
+use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::inbox::delivery::Taken;
@@ -26,7 +27,6 @@ use crate::nesting::{Frame, Handler};
 use crate::observed::Observed;
 use crate::running::Running;
 use crate::sender::Sender;
-use crate::trace::Delivery;
 
 /// What all attempts of a worker share.
 pub(super) struct Work<S, F> {

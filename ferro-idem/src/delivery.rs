@@ -1,0 +1,87 @@
+//! A delivery as it is observed: by `tracing`, and by metrics. Without the features all of this does nothing.
+
+#[cfg(feature = "metrics")]
+pub(crate) use self::metered::Delivery;
+#[cfg(not(feature = "metrics"))]
+pub(crate) use crate::trace::Delivery;
+
+#[cfg(feature = "metrics")]
+mod metered {
+    use std::time::Duration;
+
+    use crate::error::Error;
+    use crate::event::EventRef;
+    use crate::metrics::Meter;
+    use crate::nesting::{EventPrint, Handler};
+    use crate::trace;
+
+    /// Tells both, in one call each.
+    pub struct Delivery {
+        trace: trace::Delivery,
+        meter: Meter,
+    }
+
+    impl Delivery {
+        #[inline]
+        pub(crate) fn new(guarantee: &'static str, handler: Handler, event: Option<EventRef<'_>>) -> Self {
+            Self { trace: trace::Delivery::new(guarantee, handler, event), meter: Meter::new(guarantee) }
+        }
+
+        #[inline]
+        pub(crate) fn enter<T>(&self, within: impl FnOnce() -> T) -> T {
+            self.trace.enter(within)
+        }
+
+        pub(crate) fn first(&self, attempt: u64, event: EventPrint) {
+            self.meter.first(attempt);
+            self.trace.first(attempt, event);
+        }
+
+        pub(crate) fn duplicate(&self, event: EventPrint) {
+            self.meter.duplicate();
+            self.trace.duplicate(event);
+        }
+
+        pub(crate) fn in_progress(&self, retry_after: Duration, event: EventPrint) {
+            self.meter.in_progress();
+            self.trace.in_progress(retry_after, event);
+        }
+
+        pub(crate) fn completed(&self) {
+            self.meter.completed();
+            self.trace.completed();
+        }
+
+        pub(crate) fn released(&self, reason: &'static str, error: Option<&str>) {
+            self.meter.released();
+            self.trace.released(reason, error);
+        }
+
+        #[cfg(feature = "inbox")]
+        pub(crate) fn retried(&self, attempt: u32, retry_after: Duration, error: &str) {
+            self.meter.retried();
+            self.trace.retried(attempt, retry_after, error);
+        }
+
+        #[cfg(feature = "inbox")]
+        pub(crate) fn parked(&self, attempt: u32, error: &str) {
+            self.meter.parked();
+            self.trace.parked(attempt, error);
+        }
+
+        pub(crate) fn withdrawn(&self) {
+            self.meter.withdrawn();
+            self.trace.withdrawn();
+        }
+
+        pub(crate) fn lease_lost(&self, reason: &'static str, error: Option<&Error>) {
+            self.meter.lease_lost();
+            self.trace.lease_lost(reason, error);
+        }
+
+        pub(crate) fn failed(&self, error: &Error) {
+            self.meter.failed(error);
+            self.trace.failed(error);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Metrics, over the facade crate [`metrics`](https://docs.rs/metrics). Install a recorder of yours, such as
+//! `metrics-exporter-prometheus`, before the first delivery; without one, nothing is recorded.
+//!
+//! | metric | kind | labels |
+//! |---|---|---|
+//! | [`DELIVERIES`] | counter | `guarantee`, `outcome`: `first`, `retry`, `duplicate`, `in_progress`, `failed` |
+//! | [`BODIES`] | counter | `guarantee`, `outcome`: `processed`, `released`, `lease_lost`, `withdrawn`, `failed`; of the inbox `retried`, `parked` |
+//! | [`DURATION`] | histogram, seconds | `guarantee` |
+//! | [`ERRORS`] | counter | `kind`: `store`, `lease_lost`, `invalid_id`, `lease_too_short`, `nested`, `other` |
+//! | [`EVENTS`] | gauge | `state`: `claimed`, `lease-ended`, `released`, `processed` |
+//! | [`OLDEST`] | gauge, seconds | `state` |
+//!
+//! `guarantee` is `fence`, `claim`, `transaction` or `inbox`. No label holds an event's id or type, so the number
+//! of series does not depend on what senders send: there are 66 at most, without the histogram's buckets.
+//!
+//! - [`DELIVERIES`] counts how each delivery began, and [`BODIES`] how each body ended under a claim, a transaction or the
+//!   inbox. A fence checks before the body and does not see its end.
+//! - [`DURATION`] is the time from the delivery's arrival at the attribute to its answer. For a fence that runs its body,
+//!   it is the time of the mark.
+//! - [`EVENTS`] and [`OLDEST`] are set by [`record`], because counting reads the whole log: call it every few minutes,
+//!   in one process.
+//!
+//! ```
+//! use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, metrics};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
+//! metrics::describe(); // after the recorder is installed
+//!
+//! let log = MemoryProcessedLog::new();
+//! metrics::record(&log.operations().counts().await?); // every few minutes
+//! # Ok(()) }
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::error::Error;
+use crate::operations::{Counts, EventState};
+
+/// `ferro_idem_deliveries_total`: how deliveries began.
+pub const DELIVERIES: &str = "ferro_idem_deliveries_total";
+/// `ferro_idem_bodies_total`: how bodies ended.
+pub const BODIES: &str = "ferro_idem_bodies_total";
+/// `ferro_idem_delivery_duration_seconds`: how long deliveries took.
+pub const DURATION: &str = "ferro_idem_delivery_duration_seconds";
+/// `ferro_idem_errors_total`: deliveries that were answered with an error of the log.
+pub const ERRORS: &str = "ferro_idem_errors_total";
+/// `ferro_idem_events`: how many events the log has.
+pub const EVENTS: &str = "ferro_idem_events";
+/// `ferro_idem_oldest_event_age_seconds`: how old the oldest event is.
+pub const OLDEST: &str = "ferro_idem_oldest_event_age_seconds";
+
+/// Tells the recorder what the metrics mean, and their units. The [module](self) has an example.
+pub fn describe() {
+    describe_counter!(DELIVERIES, "Deliveries by how they began.");
+    describe_counter!(
+        BODIES,
+        "Bodies of handlers by how they ended. A fence does not see the end of its body."
+    );
+    describe_histogram!(DURATION, Unit::Seconds, "The time from the arrival of a delivery to its answer.");
+    describe_counter!(ERRORS, "Deliveries that were answered with an error of the log.");
+    describe_gauge!(EVENTS, "Events in the log.");
+    describe_gauge!(OLDEST, Unit::Seconds, "The age of the oldest event.");
+}
+
+/// Records what the log holds. The [module](self) has an example.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub fn record(counts: &Counts) {
+    for state in EventState::ALL {
+        let of = counts.of(state);
+        gauge!(EVENTS, "state" => state.as_str()).set(of.events as f64);
+        let age =
+            of.oldest.and_then(|oldest| SystemTime::now().duration_since(oldest).ok()).unwrap_or_default();
+        gauge!(OLDEST, "state" => state.as_str()).set(age.as_secs_f64());
+    }
+}
+
+/// The metrics of one delivery.
+pub(crate) struct Meter {
+    guarantee: Guarantee,
+    /// Whether the body has begun.
+    has_begun: AtomicBool,
+    started: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Guarantee {
+    Fence,
+    Claim,
+    Transaction,
+    Inbox,
+}
+
+/// Names and labels are literals, so that no key is built for each delivery.
+macro_rules! of_guarantee {
+    ($guarantee:expr, $kind:ident!($name:literal $(, $label:literal => $value:literal)*)) => {
+        match $guarantee {
+            Guarantee::Fence => $kind!($name, "guarantee" => "fence" $(, $label => $value)*),
+            Guarantee::Claim => $kind!($name, "guarantee" => "claim" $(, $label => $value)*),
+            Guarantee::Transaction => $kind!($name, "guarantee" => "transaction" $(, $label => $value)*),
+            Guarantee::Inbox => $kind!($name, "guarantee" => "inbox" $(, $label => $value)*),
+        }
+    };
+}
+
+macro_rules! delivered {
+    ($meter:expr, $outcome:literal) => {
+        of_guarantee!($meter.guarantee, counter!("ferro_idem_deliveries_total", "outcome" => $outcome)).increment(1)
+    };
+}
+
+macro_rules! ended {
+    ($meter:expr, $outcome:literal) => {
+        of_guarantee!($meter.guarantee, counter!("ferro_idem_bodies_total", "outcome" => $outcome)).increment(1)
+    };
+}
+
+impl Meter {
+    #[inline]
+    pub(crate) fn new(guarantee: &'static str) -> Self {
+        let guarantee = match guarantee {
+            "claim" => Guarantee::Claim,
+            "transaction" => Guarantee::Transaction,
+            "inbox" => Guarantee::Inbox,
+            _ => Guarantee::Fence,
+        };
+        Self { guarantee, has_begun: AtomicBool::new(false), started: Instant::now() }
+    }
+
+    fn answered(&self) {
+        of_guarantee!(self.guarantee, histogram!("ferro_idem_delivery_duration_seconds"))
+            .record(self.started.elapsed().as_secs_f64());
+    }
+
+    pub(crate) fn first(&self, attempt: u64) {
+        self.has_begun.store(true, Ordering::Relaxed);
+        if attempt > 1 {
+            delivered!(self, "retry");
+        } else {
+            delivered!(self, "first");
+        }
+        if let Guarantee::Fence = self.guarantee {
+            self.answered();
+        }
+    }
+
+    pub(crate) fn duplicate(&self) {
+        delivered!(self, "duplicate");
+        self.answered();
+    }
+
+    pub(crate) fn in_progress(&self) {
+        delivered!(self, "in_progress");
+        self.answered();
+    }
+
+    pub(crate) fn completed(&self) {
+        ended!(self, "processed");
+        self.answered();
+    }
+
+    pub(crate) fn released(&self) {
+        ended!(self, "released");
+        self.answered();
+    }
+
+    #[cfg(feature = "inbox")]
+    pub(crate) fn retried(&self) {
+        ended!(self, "retried");
+        self.answered();
+    }
+
+    #[cfg(feature = "inbox")]
+    pub(crate) fn parked(&self) {
+        ended!(self, "parked");
+        self.answered();
+    }
+
+    pub(crate) fn withdrawn(&self) {
+        ended!(self, "withdrawn");
+        self.answered();
+    }
+
+    pub(crate) fn lease_lost(&self) {
+        ended!(self, "lease_lost");
+        counter!("ferro_idem_errors_total", "kind" => "lease_lost").increment(1);
+        self.answered();
+    }
+
+    pub(crate) fn failed(&self, error: &Error) {
+        if self.has_begun.load(Ordering::Relaxed) {
+            ended!(self, "failed");
+        } else {
+            delivered!(self, "failed");
+        }
+        match error {
+            Error::Store { .. } => counter!("ferro_idem_errors_total", "kind" => "store"),
+            Error::LeaseLost { .. } => counter!("ferro_idem_errors_total", "kind" => "lease_lost"),
+            Error::InvalidEventId { .. } => counter!("ferro_idem_errors_total", "kind" => "invalid_id"),
+            Error::LeaseTooShort { .. } => counter!("ferro_idem_errors_total", "kind" => "lease_too_short"),
+            Error::Nested { .. } => counter!("ferro_idem_errors_total", "kind" => "nested"),
+            _ => counter!("ferro_idem_errors_total", "kind" => "other"),
+        }
+        .increment(1);
+        self.answered();
+    }
+}

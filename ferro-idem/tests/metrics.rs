@@ -1,0 +1,137 @@
+//! What a Prometheus server scrapes.
+
+use std::time::Duration;
+
+use ferro_idem::{
+    ClaimLog, Error, EventRef, MemoryProcessedLog, Owner, ProcessedEventLog, async_trait, idempotent_webhook,
+    metrics,
+};
+use futures_util::FutureExt;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+struct Away;
+
+#[async_trait]
+impl ProcessedEventLog for Away {
+    async fn try_mark_processed(&self, _: &str) -> Result<bool, Error> {
+        Err(Error::store("mark the event", "connection refused"))
+    }
+}
+
+#[idempotent_webhook]
+async fn fenced<L: ProcessedEventLog>(log: &L, event: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+#[idempotent_webhook(claim)]
+async fn claimed<L: ClaimLog>(log: &L, event: &str, fails: bool) -> Result<(), Error> {
+    if fails { Err(Error::store("ship", "no parcel left")) } else { Ok(()) }
+}
+
+/// Runs it with a recorder of its own, and returns what is scraped.
+fn scraped(run: impl Future<Output = ()>) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle: PrometheusHandle = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    ::metrics::with_local_recorder(&recorder, || {
+        metrics::describe();
+        runtime.block_on(run);
+    });
+    handle.render()
+}
+
+#[track_caller]
+fn holds(scrape: &str, line: &str) {
+    assert!(scrape.lines().any(|scraped| scraped == line), "no {line} in\n{scrape}");
+}
+
+#[test]
+fn deliveries_and_bodies_are_counted_by_outcome() {
+    let scrape = scraped(async {
+        let log = MemoryProcessedLog::new();
+        for event in ["evt_1", "evt_1", "evt_1", "evt_2"] {
+            fenced(&log, event).await.unwrap();
+        }
+        assert!(claimed(&log, "evt_3", true).await.is_err());
+        claimed(&log, "evt_3", false).await.unwrap();
+        claimed(&log, "evt_3", false).await.unwrap();
+        let owner = Owner::random().unwrap();
+        log.claim(EventRef::new("evt_4").unwrap(), owner, Duration::from_mins(1)).await.unwrap();
+        assert!(matches!(claimed(&log, "evt_4", false).await, Err(Error::InProgress { .. })));
+    });
+    for line in [
+        "ferro_idem_deliveries_total{guarantee=\"fence\",outcome=\"first\"} 2",
+        "ferro_idem_deliveries_total{guarantee=\"fence\",outcome=\"duplicate\"} 2",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"first\"} 1",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"retry\"} 1",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"duplicate\"} 1",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"in_progress\"} 1",
+        "ferro_idem_bodies_total{guarantee=\"claim\",outcome=\"processed\"} 1",
+        "ferro_idem_bodies_total{guarantee=\"claim\",outcome=\"released\"} 1",
+        "ferro_idem_delivery_duration_seconds_count{guarantee=\"fence\"} 4",
+        "ferro_idem_delivery_duration_seconds_count{guarantee=\"claim\"} 4",
+    ] {
+        holds(&scrape, line);
+    }
+}
+
+#[test]
+fn errors_are_counted_by_kind_and_never_name_an_event() {
+    let scrape = scraped(async {
+        assert!(fenced(&Away, "evt_canary").await.is_err());
+        assert!(fenced(&MemoryProcessedLog::new(), "").await.is_err());
+    });
+    holds(&scrape, "ferro_idem_errors_total{kind=\"store\"} 1");
+    holds(&scrape, "ferro_idem_errors_total{kind=\"invalid_id\"} 1");
+    holds(&scrape, "ferro_idem_deliveries_total{guarantee=\"fence\",outcome=\"failed\"} 2");
+    assert!(!scrape.contains("canary"), "{scrape}");
+}
+
+#[test]
+fn gauges_show_what_the_log_holds() {
+    let scrape = scraped(async {
+        let log = MemoryProcessedLog::with_retention(ferro_idem::RETENTION);
+        fenced(&log, "evt_1").await.unwrap();
+        let owner = Owner::random().unwrap();
+        log.claim(EventRef::new("evt_2").unwrap(), owner, Duration::ZERO).await.unwrap();
+        metrics::record(&log.operations().counts().await.unwrap());
+    });
+    holds(&scrape, "ferro_idem_events{state=\"processed\"} 1");
+    holds(&scrape, "ferro_idem_events{state=\"lease-ended\"} 1");
+    assert!(scrape.contains("ferro_idem_oldest_event_age_seconds{state=\"processed\"}"), "{scrape}");
+}
+
+#[test]
+fn without_a_recorder_nothing_happens() {
+    metrics::describe();
+    fenced(&MemoryProcessedLog::new(), "evt_1").now_or_never().unwrap().unwrap();
+}
+
+/// The dashboard and the alerts name metrics that exist.
+#[test]
+fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
+    let names = [
+        metrics::DELIVERIES,
+        metrics::BODIES,
+        metrics::DURATION,
+        metrics::ERRORS,
+        metrics::EVENTS,
+        metrics::OLDEST,
+    ];
+    let files = [
+        include_str!("../../docs/dashboards/grafana.json"),
+        include_str!("../../docs/dashboards/alerts.yml"),
+    ];
+    serde_json::from_str::<serde_json::Value>(files[0]).unwrap();
+    for file in files {
+        let mut used = 0;
+        for rest in file.split("ferro_idem_").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap();
+            let name = format!("ferro_idem_{}", &rest[..end]);
+            let name = name.trim_end_matches("_bucket").trim_end_matches("_count").trim_end_matches("_sum");
+            assert!(names.contains(&name), "there is no {name}");
+            used += 1;
+        }
+        assert!(used >= 5, "{used}");
+    }
+}
