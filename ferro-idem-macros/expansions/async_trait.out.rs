@@ -24,18 +24,24 @@ where
             __arg1
         };
         let __ret: Result<(), Error> = {
-            {
+            let __ferro_idem_marked = {
                 let __ferro_idem_entry = {
                     let __ferro_idem_key = ::ferro_idem::__private::event(&event);
                     let __ferro_idem_entry = ::ferro_idem::__private::fence(
                             &__self.log,
                             __ferro_idem_key,
+                            &::ferro_idem::__private::Site {
+                                name: ::core::concat!(::core::module_path!(), "::handle"),
+                                line: ::core::line!(),
+                            },
                         )
                         .await;
                     __ferro_idem_entry
                 };
                 match __ferro_idem_entry {
-                    ::ferro_idem::__private::Entry::Run(()) => {}
+                    ::ferro_idem::__private::Entry::Run(__ferro_idem_marked) => {
+                        __ferro_idem_marked
+                    }
                     ::ferro_idem::__private::Entry::Duplicate => {
                         return ::ferro_idem::__private::duplicate_reply();
                     }
@@ -43,7 +49,7 @@ where
                         return ::ferro_idem::__private::error_reply(__ferro_idem_error);
                     }
                 }
-            }
+            };
             __self.ship(event).await
         };
         #[allow(unreachable_code)] __ret

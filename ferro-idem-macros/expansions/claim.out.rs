@@ -12,6 +12,10 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
             &self.log,
             __ferro_idem_key,
             __ferro_idem_lease,
+            &::ferro_idem::__private::Site {
+                name: ::core::concat!(::core::module_path!(), "::refund"),
+                line: ::core::line!(),
+            },
         );
         let __ferro_idem_entry = __ferro_idem_claiming.await;
         __ferro_idem_entry
@@ -60,6 +64,7 @@ async fn refund(&self, event: StripeEvent) -> Result<impl IntoResponse, AppError
                             }
                         }
                     },
+                    ::ferro_idem::__private::untold,
                 )
                 .await
         }

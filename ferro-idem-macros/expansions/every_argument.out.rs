@@ -3,7 +3,7 @@ async fn shopify(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode, AppError> {
-    {
+    let __ferro_idem_marked = {
         let __ferro_idem_entry = {
             use ::renamed::__private::ids::*;
             let __ferro_idem_key = ::renamed::__private::owned(
@@ -22,12 +22,16 @@ async fn shopify(
             let __ferro_idem_entry = ::renamed::__private::fence(
                     &app.log,
                     __ferro_idem_key,
+                    &::renamed::__private::Site {
+                        name: ::core::concat!(::core::module_path!(), "::shopify"),
+                        line: ::core::line!(),
+                    },
                 )
                 .await;
             __ferro_idem_entry
         };
         match __ferro_idem_entry {
-            ::renamed::__private::Entry::Run(()) => {}
+            ::renamed::__private::Entry::Run(__ferro_idem_marked) => __ferro_idem_marked,
             ::renamed::__private::Entry::Duplicate => {
                 #[allow(unreachable_code, clippy::diverging_sub_expression)]
                 return match () {
@@ -41,6 +45,6 @@ async fn shopify(
                 );
             }
         }
-    }
+    };
     handle(body).await
 }

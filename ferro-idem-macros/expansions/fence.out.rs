@@ -4,18 +4,24 @@ pub async fn on_event<L: ProcessedEventLog>(
     event: StripeEvent,
 ) -> Result<(), AppError> {
     #![allow(unused)]
-    {
+    let __ferro_idem_marked = {
         let __ferro_idem_entry = {
             let __ferro_idem_key = ::ferro_idem::__private::event(&event);
             let __ferro_idem_entry = ::ferro_idem::__private::fence(
                     &log,
                     __ferro_idem_key,
+                    &::ferro_idem::__private::Site {
+                        name: ::core::concat!(::core::module_path!(), "::on_event"),
+                        line: ::core::line!(),
+                    },
                 )
                 .await;
             __ferro_idem_entry
         };
         match __ferro_idem_entry {
-            ::ferro_idem::__private::Entry::Run(()) => {}
+            ::ferro_idem::__private::Entry::Run(__ferro_idem_marked) => {
+                __ferro_idem_marked
+            }
             ::ferro_idem::__private::Entry::Duplicate => {
                 return ::ferro_idem::__private::duplicate_reply();
             }
@@ -23,7 +29,7 @@ pub async fn on_event<L: ProcessedEventLog>(
                 return ::ferro_idem::__private::error_reply(__ferro_idem_error);
             }
         }
-    }
+    };
     ship(event).await?;
     Ok(())
 }

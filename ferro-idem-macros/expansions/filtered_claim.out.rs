@@ -19,6 +19,10 @@ async fn shopify(log: &Log, headers: HeaderMap) -> StatusCode {
             &log,
             __ferro_idem_key,
             __ferro_idem_lease,
+            &::ferro_idem::__private::Site {
+                name: ::core::concat!(::core::module_path!(), "::shopify"),
+                line: ::core::line!(),
+            },
         );
         let __ferro_idem_entry = __ferro_idem_claiming.await;
         __ferro_idem_entry
@@ -41,6 +45,7 @@ async fn shopify(log: &Log, headers: HeaderMap) -> StatusCode {
                         |reply| reply.is_success(),
                         __ferro_idem_reply,
                     ),
+                    ::ferro_idem::__private::untold,
                 )
                 .await
         }

@@ -13,6 +13,10 @@ async fn invoice_paid(
         let __ferro_idem_entry = ::ferro_idem::__private::begin(
                 &app.log,
                 __ferro_idem_key,
+                &::ferro_idem::__private::Site {
+                    name: ::core::concat!(::core::module_path!(), "::invoice_paid"),
+                    line: ::core::line!(),
+                },
             )
             .await;
         __ferro_idem_entry
@@ -71,6 +75,7 @@ async fn invoice_paid(
                             }
                         }
                     },
+                    ::ferro_idem::__private::untold,
                 )
                 .await
         }

@@ -25,7 +25,8 @@ mod snapshots;
 ///
 /// - Without an argument, the **fence**: the event's id is recorded before the body, which runs at most once.
 ///   The check is inserted into the function, which stays as it is, so `?`, `return`, drop order and compile
-///   errors are those of the function as written.
+///   errors are those of the function as written. Only with the feature `tracing`, which tells how a body
+///   fails, the body is an async block.
 /// - `claim(c)`: the event is claimed before the body and completed after it. If the body fails or the
 ///   process dies, the next delivery runs: at least once, one at a time.
 /// - `transaction(tx)`: the mark and the effects are committed together after the body, so the effects happen
@@ -156,7 +157,9 @@ mod snapshots;
 ///
 /// # Drop order
 ///
-/// Under the fence, the drop order is that of the plain function. Under `claim` and `transaction` the body is
+/// Under the fence, the drop order is that of the plain function. With the feature `tracing` of `ferro-idem`
+/// the fenced body is an async block too. Its parameters are still dropped in that order, but for a part of a
+/// parameter that has no name, as in `Event { id, .. }`, if the attribute's arguments use the other parts. Under `claim` and `transaction` the body is
 /// an async block. Its locals and the parameters that it uses are dropped at its end, before the event is
 /// settled. Parameters that it does not use are dropped at the function's end. `on_error` and `processed` are
 /// evaluated after the body, so they cannot use a parameter that the body has moved.
@@ -182,5 +185,5 @@ pub fn idempotent_webhook(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    stages::idempotent_webhook(args.into(), &item.into()).into()
+    stages::idempotent_webhook(args.into(), &item.into(), cfg!(feature = "tracing")).into()
 }

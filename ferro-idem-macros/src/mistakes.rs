@@ -12,7 +12,7 @@ const HANDLER: &str = "async fn f(log: &L, event: E) {}";
 fn messages(arguments: &str, item: &str) -> Vec<String> {
     let item: TokenStream = item.parse().unwrap();
     let kept = quote!(#[allow(unused_variables)] #item).to_string();
-    let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item).to_string();
+    let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item, false).to_string();
     let Some(errors) = output.strip_prefix(&kept) else { return Vec::new() };
     let File { items, .. } = syn::parse_str(errors).unwrap();
     let text = |item: &Item| match item {
@@ -123,7 +123,7 @@ fn each_mistake_in_the_arguments_names_its_fix() {
 fn a_literal_of_a_macro_rules_is_a_literal() {
     let handed_on = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!("evt_1"));
     let item: TokenStream = HANDLER.parse().unwrap();
-    let output = crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item).to_string();
+    let output = crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item, false).to_string();
     assert!(output.contains("a constant id"), "{output}");
 }
 

@@ -1,4 +1,5 @@
-//! Tests that each `expansions/NAME.in.rs` expands to `expansions/NAME.out.rs`.
+//! Tests that each `expansions/NAME.in.rs` expands to `expansions/NAME.out.rs`, and with the feature `tracing` to
+//! `NAME.traced.rs`.
 //!
 //! `BLESS=1 cargo test -p ferro-idem-macros` rewrites the outputs. Read the diff.
 
@@ -36,9 +37,9 @@ impl Parse for Case {
     }
 }
 
-fn expand(source: &str) -> TokenStream {
+fn expand(source: &str, traced: bool) -> TokenStream {
     let Case { args, item } = syn::parse_str(source).expect("a case is an attribute and an item");
-    crate::stages::idempotent_webhook(args, &item)
+    crate::stages::idempotent_webhook(args, &item, traced)
 }
 
 /// Formats the expansion if syn can parse it. Otherwise prints its tokens.
@@ -65,13 +66,16 @@ fn cases() -> Vec<PathBuf> {
 fn each_case_expands_as_recorded() {
     let mut wrong = Vec::new();
     for case in cases() {
-        let expansion = readable(&expand(&fs::read_to_string(&case).unwrap()));
-        let expected =
-            case.with_file_name(case.file_name().unwrap().to_string_lossy().replace(".in.rs", ".out.rs"));
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(&expected, &expansion).unwrap();
-        } else if fs::read_to_string(&expected).unwrap_or_default() != expansion {
-            wrong.push(format!("{} is now:\n{expansion}", expected.display()));
+        let source = fs::read_to_string(&case).unwrap();
+        for (traced, ending) in [(false, ".out.rs"), (true, ".traced.rs")] {
+            let expansion = readable(&expand(&source, traced));
+            let name = case.file_name().unwrap().to_string_lossy().replace(".in.rs", ending);
+            let expected = case.with_file_name(name);
+            if std::env::var_os("BLESS").is_some() {
+                fs::write(&expected, &expansion).unwrap();
+            } else if fs::read_to_string(&expected).unwrap_or_default() != expansion {
+                wrong.push(format!("{} is now:\n{expansion}", expected.display()));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -82,9 +86,9 @@ fn each_case_expands_as_recorded() {
 fn the_same_input_expands_to_the_same_tokens() {
     for case in cases() {
         let source = fs::read_to_string(&case).unwrap();
-        let first = expand(&source).to_string();
+        let first = expand(&source, true).to_string();
         for _ in 0..10 {
-            assert_eq!(expand(&source).to_string(), first, "{}", case.display());
+            assert_eq!(expand(&source, true).to_string(), first, "{}", case.display());
         }
     }
 }

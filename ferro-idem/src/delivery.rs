@@ -12,8 +12,9 @@ mod metered {
     use crate::error::Error;
     use crate::event::EventRef;
     use crate::metrics::Meter;
-    use crate::nesting::{EventPrint, Handler};
-    use crate::trace;
+    use crate::nesting::EventPrint;
+    use crate::reply::failure::Failure;
+    use crate::trace::{self, Origin};
 
     /// Tells both, in one call each.
     pub struct Delivery {
@@ -23,7 +24,11 @@ mod metered {
 
     impl Delivery {
         #[inline]
-        pub(crate) fn new(guarantee: &'static str, handler: Handler, event: Option<EventRef<'_>>) -> Self {
+        pub(crate) fn new(
+            guarantee: &'static str,
+            handler: impl Into<Origin>,
+            event: Option<EventRef<'_>>,
+        ) -> Self {
             Self { trace: trace::Delivery::new(guarantee, handler, event), meter: Meter::new(guarantee) }
         }
 
@@ -32,9 +37,9 @@ mod metered {
             self.trace.enter(within)
         }
 
-        pub(crate) fn first(&self, attempt: u64, event: EventPrint) {
-            self.meter.first(attempt);
-            self.trace.first(attempt, event);
+        pub(crate) fn begun(&self, attempt: Option<u64>, event: EventPrint) {
+            self.meter.first(attempt.unwrap_or(1));
+            self.trace.begun(attempt, event);
         }
 
         pub(crate) fn duplicate(&self, event: EventPrint) {
@@ -52,9 +57,20 @@ mod metered {
             self.trace.completed();
         }
 
-        pub(crate) fn released(&self, reason: &'static str, error: Option<&str>) {
+        pub(crate) fn released(&self, reason: &'static str, failure: &Failure) {
             self.meter.released();
-            self.trace.released(reason, error);
+            self.trace.released(reason, failure);
+        }
+
+        /// The metrics of a fence end with its mark, so that they are the same without the feature `tracing`.
+        #[cfg(feature = "tracing")]
+        pub(crate) fn body_succeeded(&self) {
+            self.trace.body_succeeded();
+        }
+
+        #[cfg(feature = "tracing")]
+        pub(crate) fn body_failed(&self, reason: &'static str, failure: &Failure) {
+            self.trace.body_failed(reason, failure);
         }
 
         #[cfg(feature = "inbox")]

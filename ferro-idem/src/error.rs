@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::panic::Location;
 use std::time::Duration;
 
 use crate::event::InvalidEventId;
@@ -95,20 +94,21 @@ pub enum Error {
 
     /// A handler called another annotated handler for the same event, over the same log and without a `scope`.
     ///
-    /// The inner handler could never run, because the outer handler already holds the event. The log is not
-    /// called.
+    /// The inner handler could never run, because the outer handler already holds the event. If the outer
+    /// handler is a fence, two handlers that one task joins count as nested as well: the second one would be a
+    /// duplicate of the first.
     #[error(
-        "the handler at {inner} was called by the one at {outer} for the same event and log, so it would never \
-         run: give one of them a `scope`, or call a function without `#[idempotent_webhook]`"
+        "`{inner}` was called by `{outer}` for the same event and log, so it would never run: give one of them \
+         a `scope`, or call a function without `#[idempotent_webhook]`"
     )]
     #[non_exhaustive]
     Nested {
         /// The key.
         event_id: String,
-        /// The source location of the log or of the attribute of the handler that holds the event.
-        outer: &'static Location<'static>,
-        /// The same location of the handler that was refused.
-        inner: &'static Location<'static>,
+        /// The handler that holds the event, as its module's path and its name: `shop::ship`.
+        outer: &'static str,
+        /// The handler that was refused.
+        inner: &'static str,
     },
 
     /// The id cannot be a key in every store, so the log is not called.
@@ -250,8 +250,7 @@ mod tests {
     #[test]
     fn an_error_says_its_status_when_to_retry_and_whether_it_helps() {
         let invalid = || Error::from(InvalidEventId::Empty);
-        let nested =
-            Error::Nested { event_id: "evt_1".into(), outer: Location::caller(), inner: Location::caller() };
+        let nested = Error::Nested { event_id: "evt_1".into(), outer: "shop::ship", inner: "shop::mail" };
         let minute = Duration::from_mins(1);
         for (error, status, retry_after, is_retryable) in [
             (Error::in_progress("evt_1", minute), 409, Some(minute), true),

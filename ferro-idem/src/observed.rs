@@ -122,6 +122,9 @@ mod tests {
     use crate::event::EventRef;
     use crate::fence::fence;
     use crate::memory::MemoryProcessedLog;
+    use crate::nesting::Site;
+
+    const SITE: &Site = &Site { name: "a test", line: 0 };
 
     async fn observe<F: Future>(handler: F) -> (Arc<Observed>, F::Output) {
         let observed = Arc::new(Observed::default());
@@ -131,8 +134,8 @@ mod tests {
     }
 
     async fn pass_the_fence(log: &MemoryProcessedLog) {
-        let decided = fence(log, EventRef::new("evt_1")).await;
-        assert!(matches!(decided, Entry::Run(()) | Entry::Duplicate));
+        let decided = fence(log, EventRef::new("evt_1"), SITE).await;
+        assert!(matches!(decided, Entry::Run(_) | Entry::Duplicate));
     }
 
     #[tokio::test]
@@ -151,10 +154,10 @@ mod tests {
         let (claims, fences) = (MemoryProcessedLog::new(), MemoryProcessedLog::new());
         pass_the_fence(&fences).await;
         let (observed, ()) = observe(async {
-            let entry = claim(&claims, EventRef::new("evt_1"), Duration::from_mins(1)).await;
+            let entry = claim(&claims, EventRef::new("evt_1"), Duration::from_mins(1), SITE).await;
             let Entry::Run(mut guard) = entry else { panic!("{:?}", EventRef::new("evt_1")) };
             guard.run(std::pin::pin!(pass_the_fence(&fences))).await.unwrap();
-            guard.settle(true).await.unwrap();
+            guard.settle(None).await.unwrap();
         })
         .await;
         assert!(!observed.fence_ran() && !observed.fence_duplicate());
@@ -164,8 +167,8 @@ mod tests {
     async fn the_end_of_another_deliverys_lease_is_seen() {
         let log = MemoryProcessedLog::new();
         let minute = Duration::from_mins(1);
-        let held = claim(&log, EventRef::new("evt_1"), minute).await;
-        let (observed, _) = observe(claim(&log, EventRef::new("evt_1"), minute)).await;
+        let held = claim(&log, EventRef::new("evt_1"), minute, SITE).await;
+        let (observed, _) = observe(claim(&log, EventRef::new("evt_1"), minute, SITE)).await;
         assert_eq!(observed.retry_after(), Some(minute));
         drop(held);
     }

@@ -1,10 +1,40 @@
 //! The span of a delivery, and its events. Without the feature `tracing` all of this does nothing. No payload
 //! is recorded. `docs/tracing.md` lists names, levels, fields and units.
 
+use std::fmt;
+#[cfg(feature = "inbox")]
+use std::panic::Location;
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) use self::off::Delivery;
 #[cfg(feature = "tracing")]
 pub(crate) use self::on::Delivery;
+use crate::nesting::Handler;
+
+/// The origin of a delivery.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    Handler(Handler),
+    /// The place in the application that made an inbox's worker.
+    #[cfg(feature = "inbox")]
+    Worker(&'static Location<'static>),
+}
+
+impl From<Handler> for Origin {
+    fn from(handler: Handler) -> Self {
+        Self::Handler(handler)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handler(handler) => handler.fmt(formatter),
+            #[cfg(feature = "inbox")]
+            Self::Worker(location) => location.fmt(formatter),
+        }
+    }
+}
 
 /// Why a body ended without a reply.
 #[derive(Clone, Copy)]
@@ -14,9 +44,9 @@ pub(crate) enum Interruption {
 }
 
 impl Interruption {
-    /// The reason why the future that is being dropped ends.
-    pub(crate) fn of_this_drop() -> Self {
-        if std::thread::panicking() { Self::Panic } else { Self::HangUp }
+    /// Why a body is dropped, by whether its poll has not returned.
+    pub(crate) fn of(is_polled: bool) -> Self {
+        if is_polled { Self::Panic } else { Self::HangUp }
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -33,9 +63,11 @@ mod on {
 
     use tracing::{Span, debug, field, info, info_span, warn};
 
+    use super::Origin;
     use crate::error::Error;
     use crate::event::EventRef;
-    use crate::nesting::{EventPrint, Handler};
+    use crate::nesting::EventPrint;
+    use crate::reply::failure::Failure;
     use crate::shared_keys;
 
     /// The target of the span and of all events.
@@ -49,12 +81,17 @@ mod on {
         /// Events at WARN repeat these fields, because a filter may drop the span.
         event_id: Box<str>,
         guarantee: &'static str,
-        handler: Handler,
+        handler: Origin,
         started: Instant,
     }
 
     impl Delivery {
-        pub(crate) fn new(guarantee: &'static str, handler: Handler, event: Option<EventRef<'_>>) -> Self {
+        pub(crate) fn new(
+            guarantee: &'static str,
+            handler: impl Into<Origin>,
+            event: Option<EventRef<'_>>,
+        ) -> Self {
+            let handler = handler.into();
             let span = info_span!(
                 target: TARGET,
                 "delivery",
@@ -76,15 +113,16 @@ mod on {
             u64::try_from(self.0.started.elapsed().as_micros()).unwrap_or(u64::MAX)
         }
 
-        pub(crate) fn first(&self, attempt: u64, event: EventPrint) {
+        /// The body begins. A log of transactions does not count attempts.
+        pub(crate) fn begun(&self, attempt: Option<u64>, event: EventPrint) {
             self.0.span.record("attempt", attempt);
-            shared_keys::remember(event, self.0.handler);
-            self.enter(|| {
-                if attempt > 1 {
-                    info!(target: TARGET, attempt, "retry");
-                } else {
-                    debug!(target: TARGET, attempt, "first");
-                }
+            if let Origin::Handler(handler) = self.0.handler {
+                shared_keys::remember(event, handler);
+            }
+            self.enter(|| match attempt {
+                None => debug!(target: TARGET, "begun"),
+                Some(attempt @ ..=1) => debug!(target: TARGET, attempt, "first"),
+                Some(attempt) => info!(target: TARGET, attempt, "retry"),
             });
         }
 
@@ -101,8 +139,9 @@ mod on {
         }
 
         fn warn_if_shared(&self, event: EventPrint) {
-            if let Some(other) = shared_keys::other_handler(event, self.0.handler) {
-                let Facts { event_id, handler, .. } = &*self.0;
+            let Origin::Handler(handler) = self.0.handler else { return };
+            if let Some(other) = shared_keys::other_handler(event, handler) {
+                let event_id = &self.0.event_id;
                 self.enter(|| {
                     warn!(
                         target: TARGET,
@@ -121,11 +160,32 @@ mod on {
         }
 
         /// The claim is released or the transaction rolled back, and the next delivery runs.
-        pub(crate) fn released(&self, reason: &'static str, error: Option<&str>) {
+        pub(crate) fn released(&self, reason: &'static str, Failure { error, status }: &Failure) {
             let Facts { event_id, guarantee, handler, .. } = &*self.0;
-            let duration_us = self.duration_us();
+            let (error, duration_us) = (error.as_deref(), self.duration_us());
             self.enter(|| {
-                warn!(target: TARGET, %event_id, guarantee, %handler, reason, error, duration_us, "released");
+                warn!(
+                    target: TARGET,
+                    %event_id, guarantee, %handler, reason, error, status, duration_us,
+                    "released"
+                );
+            });
+        }
+
+        pub(crate) fn body_succeeded(&self) {
+            self.completed();
+        }
+
+        /// A fenced body failed. It never runs again.
+        pub(crate) fn body_failed(&self, reason: &'static str, Failure { error, status }: &Failure) {
+            let Facts { event_id, guarantee, handler, .. } = &*self.0;
+            let (error, duration_us) = (error.as_deref(), self.duration_us());
+            self.enter(|| {
+                warn!(
+                    target: TARGET,
+                    %event_id, guarantee, %handler, reason, error, status, duration_us,
+                    "body failed, and does not run again"
+                );
             });
         }
 
@@ -176,16 +236,18 @@ mod on {
 mod off {
     use std::time::Duration;
 
+    use super::Origin;
     use crate::error::Error;
     use crate::event::EventRef;
-    use crate::nesting::{EventPrint, Handler};
+    use crate::nesting::EventPrint;
+    use crate::reply::failure::Failure;
 
     pub struct Delivery;
 
     #[allow(clippy::unused_self)]
     impl Delivery {
         #[inline]
-        pub(crate) fn new(_: &'static str, _: Handler, _: Option<EventRef<'_>>) -> Self {
+        pub(crate) fn new(_: &'static str, _: impl Into<Origin>, _: Option<EventRef<'_>>) -> Self {
             Self
         }
         #[inline]
@@ -193,7 +255,7 @@ mod off {
             within()
         }
         #[inline]
-        pub(crate) fn first(&self, _: u64, _: EventPrint) {}
+        pub(crate) fn begun(&self, _: Option<u64>, _: EventPrint) {}
         #[inline]
         pub(crate) fn duplicate(&self, _: EventPrint) {}
         #[inline]
@@ -201,7 +263,7 @@ mod off {
         #[inline]
         pub(crate) fn completed(&self) {}
         #[inline]
-        pub(crate) fn released(&self, _: &'static str, _: Option<&str>) {}
+        pub(crate) fn released(&self, _: &'static str, _: &Failure) {}
         #[cfg(feature = "inbox")]
         #[inline]
         pub(crate) fn retried(&self, _: u32, _: Duration, _: &str) {}

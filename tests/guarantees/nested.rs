@@ -1,5 +1,6 @@
 //! A handler that calls another one for the same event and log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferro_idem::{
@@ -8,6 +9,7 @@ use ferro_idem::{
 };
 use ferro_idem_tests::{open_sqlite, write_effect};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use super::stores::memory;
 
@@ -46,12 +48,14 @@ async fn outer_claim<L: ProcessedEventLog + ClaimLog + Clone>(
     Ok(())
 }
 
-fn assert_told(seen: &[Result<Outcome<()>, Error>]) {
+fn assert_told(seen: &[Result<Outcome<()>, Error>], outer: &str) {
     let [fence, claim, scoped, another] = seen else { panic!("{seen:?}") };
     for refused in [fence, claim] {
         let Err(error @ Error::Nested { .. }) = refused else { panic!("{refused:?}") };
         let text = error.to_string();
-        assert_eq!(text.matches("nested.rs:").count(), 2, "{text}");
+        let inner = if std::ptr::eq(refused, fence) { "inner_fence" } else { "inner_claim" };
+        let names = format!("`guarantees::nested::{inner}` was called by `guarantees::nested::{outer}`");
+        assert!(text.starts_with(&names), "{text}");
         assert!(text.contains("`scope`"), "{text}");
     }
     assert_eq!(scoped.as_ref().unwrap(), &Outcome::Processed(()));
@@ -63,9 +67,97 @@ async fn a_handler_inside_a_handler_of_the_same_event_is_told_so() {
     let mut seen = Seen::new();
     let [log, _] = memory().handles;
     outer_claim(&log, "evt_1", &mut seen).await.unwrap();
-    assert_told(&seen);
+    assert_told(&seen, "outer_claim");
 
     assert_eq!(inner_fence(&log, "evt_1").await.unwrap(), Outcome::Duplicate, "afterwards it is a duplicate");
+}
+
+#[idempotent_webhook]
+async fn outer_fence<L: ProcessedEventLog + ClaimLog + Clone>(
+    log: &L,
+    event: &str,
+    seen: &mut Seen,
+) -> Result<(), Error> {
+    call_all(log, event, seen).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_inside_a_fenced_handler_is_told_at_the_first_time() {
+    let mut seen = Seen::new();
+    let [log, _] = memory().handles;
+    outer_fence(&log, "evt_1", &mut seen).await.unwrap();
+    assert_told(&seen, "outer_fence");
+
+    assert_eq!(inner_fence(&log, "evt_1").await.unwrap(), Outcome::Duplicate, "afterwards it is a duplicate");
+}
+
+/// The outer body is moved to other threads before it calls the inner one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_fenced_handler_that_changes_threads_is_told_as_well() {
+    #[idempotent_webhook]
+    async fn outer<L: ProcessedEventLog>(log: &L, event: &str) -> Result<Outcome<()>, Error> {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let nested = inner_fence(log, event).await;
+        assert!(matches!(nested, Err(Error::Nested { .. })), "{nested:?}");
+        Ok(Outcome::Processed(()))
+    }
+    let [log, _] = memory().handles;
+    let deliveries = (0..64).map(|number| {
+        let log = log.clone();
+        tokio::spawn(async move { outer(&log, &format!("evt_{number}")).await })
+    });
+    for delivery in deliveries.collect::<Vec<_>>() {
+        delivery.await.unwrap().unwrap();
+    }
+}
+
+#[idempotent_webhook(transaction(tx))]
+async fn inner_transaction(log: &SqliteLog, event: &str) -> Result<(), Error> {
+    write_effect(tx, event).await
+}
+
+#[idempotent_webhook]
+async fn fence_around_a_transaction(log: &SqliteLog, event: &str) -> Result<(), Error> {
+    inner_transaction(log, event).await
+}
+
+#[tokio::test]
+async fn a_transaction_inside_a_fenced_handler_is_told() {
+    let folder = TempDir::new().unwrap();
+    let log: SqliteLog = open_sqlite(folder.path(), 1).await;
+    ferro_idem_tests::create_effects(&log).await;
+    let error = fence_around_a_transaction(&log, "evt_1").await.unwrap_err();
+    assert!(matches!(error, Error::Nested { .. }), "{error:?}");
+    assert!(error.to_string().contains("::fence_around_a_transaction`"), "{error}");
+}
+
+/// Other deliveries of the event, in other tasks, are duplicates.
+#[tokio::test]
+async fn another_handler_in_another_task_is_not_nested() {
+    #[idempotent_webhook]
+    async fn slow<L: ProcessedEventLog>(
+        log: &L,
+        event: &str,
+        begun: &Notify,
+        end: &Notify,
+    ) -> Result<(), Error> {
+        begun.notify_one();
+        end.notified().await;
+        Ok(())
+    }
+    let [log, _] = memory().handles;
+    let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let running = tokio::spawn({
+        let (log, begun, end) = (log.clone(), Arc::clone(&begun), Arc::clone(&end));
+        async move { slow(&log, "evt_1", &begun, &end).await }
+    });
+    begun.notified().await;
+    assert_eq!(inner_fence(&log, "evt_1").await.unwrap(), Outcome::Duplicate);
+    end.notify_one();
+    running.await.unwrap().unwrap();
 }
 
 #[idempotent_webhook(transaction(tx))]

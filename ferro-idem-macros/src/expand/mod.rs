@@ -16,6 +16,7 @@ mod settling;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, Path, ReturnType};
 
@@ -25,7 +26,12 @@ use self::settling::Settling;
 use crate::handler::Handler;
 use crate::validate::{Guarantee, Protection};
 
-pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
+/// `traced` are the attribute's arguments, if replies are told to `tracing`.
+pub(crate) fn expand(
+    mut handler: Handler,
+    protection: Protection,
+    traced: Option<&TokenStream>,
+) -> TokenStream {
     let Protection {
         guarantee,
         krate,
@@ -43,11 +49,28 @@ pub(crate) fn expand(handler: Handler, protection: Protection) -> TokenStream {
     let replies = Replies::new(runtime, return_span, on_duplicate, on_ignored, on_error);
     let delivery = Delivery::new(runtime, only_if, &replies.ignored, key, scope, log);
     let return_type = handler.return_type();
+    let site = site(runtime, &handler);
+    let parameters = match (&guarantee, traced) {
+        (Guarantee::Fence, Some(args)) => Some(handler.move_parameters(args)),
+        _ => None,
+    };
+    let is_traced = traced.is_some();
     handler.with_body(|body| {
-        let settling =
-            |delivery, replies| Settling { runtime, delivery, replies, return_type, return_span, processed };
+        let settling = |delivery, replies| Settling {
+            runtime,
+            delivery,
+            replies,
+            return_type,
+            return_span,
+            processed,
+            site,
+            is_traced,
+        };
         match guarantee {
-            Guarantee::Fence => fence::expand(runtime, &delivery, &replies, &body),
+            Guarantee::Fence => match parameters {
+                None => fence::expand(&settling(delivery, replies), &body),
+                Some(parameters) => fence::traced(&settling(delivery, replies), &parameters, body),
+            },
             Guarantee::Claim { binding, lease } => {
                 settling::claim(settling(delivery, replies), binding.as_ref(), lease, &body)
             }
@@ -73,6 +96,16 @@ impl Runtime {
                 token
             })
             .collect()
+    }
+}
+
+/// `&Site { name: "shop::ship", line: 7 }`: the handler in errors and in the log.
+fn site(runtime: &Runtime, handler: &Handler) -> TokenStream {
+    let here = Span::mixed_site();
+    let site = runtime.call("Site", here);
+    let name = format!("::{}", handler.signature.ident.unraw());
+    quote_spanned! {here=>
+        &#site { name: ::core::concat!(::core::module_path!(), #name), line: ::core::line!() }
     }
 }
 

@@ -164,6 +164,42 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
     }
 }
 
+/// A function that returns what the log is told about a reply which is not a success.
+pub(super) fn failure(runtime: &Runtime, is_traced: bool) -> TokenStream {
+    let here = Span::mixed_site();
+    if !is_traced {
+        return runtime.call("untold", here);
+    }
+    let failure = told_failure(runtime);
+    let failures = runtime.call("failures", here);
+    quote_spanned!(here=> |__ferro_idem_reply| { use #failures::*; #failure })
+}
+
+/// The same for a fence, if the reply is not a success.
+pub(super) fn why_not_a_success(runtime: &Runtime) -> TokenStream {
+    let here = Span::mixed_site();
+    let (failures, probe) = (runtime.call("failures", here), runtime.call("Probe", here));
+    let (some, none) = (runtime.call("Some", here), runtime.call("None", here));
+    let failure = told_failure(runtime);
+    quote_spanned! {here=>
+        |__ferro_idem_reply| {
+            use #failures::*;
+            if (&&&#probe(__ferro_idem_reply)).__ferro_idem_is_success() { #none } else { #some(#failure) }
+        }
+    }
+}
+
+fn told_failure(runtime: &Runtime) -> TokenStream {
+    let here = Span::mixed_site();
+    let (failure, probe) = (runtime.call("Failure", here), runtime.call("Probe", here));
+    quote_spanned! {here=>
+        #failure::new(
+            (&&&&&#probe(__ferro_idem_reply)).__ferro_idem_error(),
+            (&&&&#probe(__ferro_idem_reply)).__ferro_idem_status(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use quote::quote;

@@ -16,7 +16,7 @@
 //!                 let c = claim;
 //!                 /* the body */
 //!             };
-//!             run_claimed(guard, Box::pin(body), /* whether a reply means "processed" */).await
+//!             run_claimed(guard, Box::pin(body), /* whether a reply means "processed" */, untold).await
 //!         }
 //!         Entry::Duplicate => { return duplicate_reply(); }
 //!         Entry::Failed(error) => Err(error),
@@ -39,7 +39,7 @@ use quote::quote_spanned;
 use syn::Expr;
 
 use super::delivery::Delivery;
-use super::reply::{Replies, is_processed};
+use super::reply::{Replies, failure, is_processed};
 use super::{Runtime, lease};
 use crate::handler::Body;
 
@@ -52,6 +52,10 @@ pub(super) struct Settling<'a> {
     /// The span of the return type.
     pub(super) return_span: Span,
     pub(super) processed: Option<Expr>,
+    /// The handler in errors and in the log.
+    pub(super) site: TokenStream,
+    /// Whether replies are told to `tracing`.
+    pub(super) is_traced: bool,
 }
 
 pub(super) fn claim(
@@ -61,14 +65,14 @@ pub(super) fn claim(
     body: &Body,
 ) -> TokenStream {
     let here = Span::mixed_site();
-    let runtime = settling.runtime;
+    let Settling { runtime, site, .. } = &settling;
     let Delivery { key, log, log_span, .. } = &settling.delivery;
     let call = runtime.call("claim", *log_span);
     let lease = lease::lease(runtime, written_lease);
     let entry = quote_spanned! {here=>
         #key
         let __ferro_idem_lease: ::core::time::Duration = #lease;
-        let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease);
+        let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease, #site);
         let __ferro_idem_entry = __ferro_idem_claiming.await;
         __ferro_idem_entry
     };
@@ -79,11 +83,11 @@ pub(super) fn claim(
     });
     let (make_claim, bind_claim) = bind_claim.unzip();
     let (pinned, run) = (runtime.call("Box", here), runtime.call("run_claimed", here));
-    settling.expand(body, &entry, bind_claim.as_ref(), |body, is_processed| {
+    settling.expand(body, &entry, bind_claim.as_ref(), |body, judge| {
         let run = quote_spanned! {here=>
             #make_claim
             let __ferro_idem_body = #body;
-            #run(__ferro_idem_guard, #pinned::pin(__ferro_idem_body), #is_processed).await
+            #run(__ferro_idem_guard, #pinned::pin(__ferro_idem_body), #judge).await
         };
         (quote_spanned!(here=> __ferro_idem_guard), run)
     })
@@ -91,13 +95,13 @@ pub(super) fn claim(
 
 pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) -> TokenStream {
     let here = Span::mixed_site();
-    let runtime = settling.runtime;
+    let Settling { runtime, site, .. } = &settling;
     let Delivery { key, bind_log, bound_log, log_span, .. } = &settling.delivery;
     let call = runtime.call("begin", *log_span);
     let entry = quote_spanned! {here=>
         #key
         #bind_log
-        let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key).await;
+        let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key, #site).await;
         __ferro_idem_entry
     };
     let bind_connection = quote_spanned! {here=>
@@ -106,21 +110,21 @@ pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) 
     };
     let (open, pinned) = (runtime.call("OpenTransaction", here), runtime.call("Box", here));
     let (run, settle) = (runtime.call("run_in_transaction", here), runtime.call("settle_transaction", here));
-    settling.expand(body, &entry, Some(&bind_connection), |body, is_processed| {
+    settling.expand(body, &entry, Some(&bind_connection), |body, judge| {
         let run = quote_spanned! {here=>
             let __ferro_idem_reply = {
                 let (__ferro_idem_connection, __ferro_idem_delivery) = #open::parts(&mut __ferro_idem_open);
                 let __ferro_idem_body = #body;
                 #run(__ferro_idem_delivery, #pinned::pin(__ferro_idem_body)).await
             };
-            #settle(__ferro_idem_open, __ferro_idem_reply, #is_processed).await
+            #settle(__ferro_idem_open, __ferro_idem_reply, #judge).await
         };
         (quote_spanned!(here=> mut __ferro_idem_open), run)
     })
 }
 
 impl Settling<'_> {
-    /// `run` gets the body's block and the closure that judges its reply. It returns the pattern for the
+    /// `run` gets the body's block and the closures that judge its reply. It returns the pattern for the
     /// guard that the body runs under, and the code that settles the event.
     fn expand(
         self,
@@ -130,13 +134,15 @@ impl Settling<'_> {
         run: impl FnOnce(TokenStream, TokenStream) -> (TokenStream, TokenStream),
     ) -> TokenStream {
         let here = Span::mixed_site();
-        let Self { runtime, delivery, replies, return_type, return_span, processed } = self;
+        let Self { runtime, delivery, replies, return_type, return_span, processed, is_traced, .. } = self;
         let Replies { duplicate, error, .. } = replies;
         let filter = delivery.filter;
         let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
         let variants = runtime.call("Entry", here);
         let block = typed_block(runtime, &return_type, return_span, bind, body);
-        let (pattern, settled) = run(block, is_processed(runtime, return_span, processed));
+        let (is_processed, failure) =
+            (is_processed(runtime, return_span, processed), failure(runtime, is_traced));
+        let (pattern, settled) = run(block, quote_spanned!(here=> #is_processed, #failure));
         quote_spanned! {here=>
             #filter
             let __ferro_idem_entry = { #entry };
@@ -153,7 +159,7 @@ impl Settling<'_> {
     }
 }
 
-fn typed_block(
+pub(super) fn typed_block(
     runtime: &Runtime,
     return_type: &TokenStream,
     return_span: Span,

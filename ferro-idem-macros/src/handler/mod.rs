@@ -3,6 +3,7 @@
 //! The body is kept as raw tokens, so that half-typed code still expands and no code is parsed twice.
 
 mod items;
+mod parameters;
 mod return_type;
 #[cfg(test)]
 mod tests;

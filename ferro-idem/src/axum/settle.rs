@@ -11,7 +11,7 @@ use bytes::buf::Chain;
 
 use crate::edge::{KeepsStatus, settle_as_success};
 use crate::processed::{Probe, kinds};
-use crate::reply::Settle;
+use crate::reply::{HttpFailure, Settle};
 
 // `do_not_recommend` keeps these impls out of the compiler's suggestions, which should list what people choose from.
 
@@ -48,6 +48,10 @@ macro_rules! settle_by_status {
         impl Settle for $rejection {
             fn is_processed(&self) -> bool {
                 self.status().is_success()
+            }
+
+            fn http_failure(&self) -> Option<HttpFailure> {
+                Some(HttpFailure::of(self.status().as_u16()))
             }
         }
     )*};

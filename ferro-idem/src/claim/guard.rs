@@ -1,7 +1,6 @@
 //! Claims an event, runs the body under the lease, and completes or releases the event afterwards.
 
 use std::future::{Future, poll_fn};
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,11 +19,11 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::lease_length::{MAX_LEASE, MIN_LEASE};
-use crate::nesting::Frame;
+use crate::nesting::{Frame, Handler};
 use crate::observed;
 use crate::owner::Owner;
+use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
-use crate::trace::Interruption;
 
 /// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///
@@ -46,13 +45,12 @@ enum Stage {
 
 /// Claims the event. The future borrows nothing. If it is dropped, it finishes in the background and
 /// withdraws the claim that it gets.
-#[track_caller]
 pub fn claim<L: ClaimLog + ?Sized>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     length: Duration,
+    handler: Handler,
 ) -> DetachOnDrop<Entry<Guard>> {
-    let handler = Location::caller();
     let length = length.min(MAX_LEASE);
     let delivery = Delivery::new("claim", handler, key.ok());
     let key = key.map_err(Error::from).and_then(|event| {
@@ -69,6 +67,9 @@ pub fn claim<L: ClaimLog + ?Sized>(
             let owner = Owner::random()?;
             let event = EventRef::new(&id)?.with_type(event_type.as_deref());
             let (outcome, asked_at) = claim_in_time(&*log, event, owner, length).await?;
+            if outcome == ClaimOutcome::Processed {
+                frame.refuse_nested_duplicate(&id)?;
+            }
             Ok((id, frame, owner, outcome, asked_at))
         };
         match acquired.await {
@@ -78,7 +79,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
                     event_id,
                     held: Ownership { owner, token },
                     length,
-                    running: Running { frame, delivery },
+                    running: Running::new(frame, delivery),
                     start: asked_at,
                     holds_for: AtomicU64::new(millis(length)),
                 });
@@ -171,7 +172,7 @@ impl Guard {
     /// Traces that the body begins.
     pub fn trace_first(&self) {
         let running = &self.lease.running;
-        running.delivery.first(self.lease.held.token, running.frame.event);
+        running.delivery.begun(Some(self.lease.held.token), running.frame.event);
     }
 
     /// Runs the body, and renews the lease meanwhile.
@@ -211,7 +212,12 @@ impl Guard {
         .await
     }
 
-    /// Completes the event, or releases it.
+    /// Asks the user's code about a reply, so that a panic in it counts as one.
+    pub fn enter<T>(&self, users_code: impl FnOnce() -> T) -> T {
+        self.lease.running.enter(users_code)
+    }
+
+    /// Completes the event, or releases it because of a failure.
     ///
     /// If the future is dropped, it finishes in the background.
     ///
@@ -219,29 +225,28 @@ impl Guard {
     ///
     /// [`Error::LeaseLost`] if another delivery has taken the event over, [`Error::Store`] if the event could
     /// not be completed.
-    pub async fn settle(mut self, processed: bool) -> Result<(), Error> {
+    pub async fn settle(mut self, failure: Option<Failure>) -> Result<(), Error> {
         self.stage = Stage::Settled;
         let lease = Arc::clone(&self.lease);
-        if processed {
-            match DetachOnDrop::new(async move { lease.complete().await }).await {
-                Ok(true) => {
-                    self.delivery().completed();
-                    Ok(())
-                }
-                Ok(false) => {
-                    self.loss = Some(Loss::TakenOver);
-                    Err(self.lost())
-                }
-                Err(error) => {
-                    self.delivery().failed(&error);
-                    Err(error)
-                }
-            }
-        } else {
-            self.delivery().released("the handler's reply was not a success", None);
+        if let Some(failure) = failure {
+            self.delivery().released(NO_SUCCESS, &failure);
             // If the release fails, the lease ends by itself. The reply is a failure in either case.
             drop(DetachOnDrop::new(async move { lease.release().await }).await);
-            Ok(())
+            return Ok(());
+        }
+        match DetachOnDrop::new(async move { lease.complete().await }).await {
+            Ok(true) => {
+                self.delivery().completed();
+                Ok(())
+            }
+            Ok(false) => {
+                self.loss = Some(Loss::NotHeld);
+                Err(self.lost())
+            }
+            Err(error) => {
+                self.delivery().failed(&error);
+                Err(error)
+            }
         }
     }
 
@@ -250,7 +255,10 @@ impl Guard {
         self.stage = Stage::Settled;
         let (reason, cause) = match self.loss.take() {
             Some(Loss::NotRenewed(Some(error))) => ("the store did not renew the lease in time", Some(error)),
-            Some(Loss::TakenOver) => ("taken over by another delivery", None),
+            Some(Loss::NotHeld) => (
+                "the log no longer has this claim: another delivery took it over, or it was settled by hand",
+                None,
+            ),
             Some(Loss::NotRenewed(None)) | None => {
                 ("not renewed in time: the thread was blocked, or the process did not run", None)
             }
@@ -271,7 +279,8 @@ impl Drop for Guard {
         if undelivered {
             self.delivery().withdrawn();
         } else {
-            self.delivery().released(Interruption::of_this_drop().as_str(), None);
+            let reason = self.lease.running.interruption().as_str();
+            self.delivery().released(reason, &Failure::default());
         }
         if let Ok(runtime) = Handle::try_current() {
             let lease = Arc::clone(&self.lease);

@@ -1,7 +1,6 @@
 //! The claim as the body sees it.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,8 +57,9 @@ pub(super) struct Lease {
 
 /// Why a lease is over.
 pub(super) enum Loss {
-    /// The store says that another delivery has taken the event over.
-    TakenOver,
+    /// The store says that the claim is not current: another delivery has taken the event over, or somebody
+    /// has settled the event by hand.
+    NotHeld,
     /// The store did not renew the lease in time. `None` if no request was sent, because the thread was
     /// blocked or the process did not run.
     NotRenewed(Option<Error>),
@@ -121,8 +121,8 @@ impl Claim {
     }
 
     fn of_nothing(event_id: String, token: u64) -> Self {
-        let running =
-            Running { frame: Frame::outside(), delivery: Delivery::new("claim", Location::caller(), None) };
+        let frame = Frame::outside();
+        let running = Running::new(frame, Delivery::new("claim", frame.handler, None));
         let held = Ownership { owner: Owner::from_bytes([0; 16]), token };
         Self::new(Arc::new(Lease {
             log: Arc::new(NoLog),

@@ -143,7 +143,7 @@ async fn keep(lease: &Lease) -> Loss {
                 lease.prolong(asked_at);
                 (next, failure) = (asked_at + lease.length / 3, None);
             }
-            Ok(Ok(false)) => return Loss::TakenOver,
+            Ok(Ok(false)) => return Loss::NotHeld,
             // The store may come back before the lease ends.
             Ok(Err(error)) => (next, failure) = (Instant::now() + lease.length / 10, Some(error)),
             Err(late) => {

@@ -5,8 +5,10 @@ use std::pin::Pin;
 
 use super::guard::Guard;
 use crate::error::Error;
+use crate::reply::failure::Failure;
 
-/// Runs the body under its claim, and settles by the reply. The body is dropped before the claim is settled,
+/// Runs the body under its claim, and settles by the reply. `failure` says what to tell about a reply that is
+/// not processed. The body is dropped before the claim is settled,
 /// and as soon as the lease is lost.
 ///
 /// An `async fn` would store each argument twice.
@@ -19,6 +21,7 @@ pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,
     body: Pin<Box<F>>,
     is_processed: impl FnOnce(&mut R) -> bool,
+    failure: impl FnOnce(&R) -> Failure,
 ) -> impl Future<Output = Result<R, Error>> {
     async move {
         // If this future is dropped, the body is dropped before the claim is released.
@@ -35,8 +38,8 @@ pub fn run_claimed<F: Future<Output = R>, R>(
             }
         };
         if let (Ok(reply), Some(guard)) = (&mut outcome, guard) {
-            let is_processed = is_processed(reply);
-            guard.settle(is_processed).await?;
+            let failure = guard.enter(|| (!is_processed(reply)).then(|| failure(reply)));
+            guard.settle(failure).await?;
         }
         outcome
     }

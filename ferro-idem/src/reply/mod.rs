@@ -1,5 +1,7 @@
 //! The replies to deliveries whose body does not run, and the meaning of a body's reply.
 
+#[allow(missing_docs, missing_debug_implementations)]
+pub(crate) mod failure;
 mod http_failure;
 #[allow(missing_docs)]
 pub(crate) mod instead;

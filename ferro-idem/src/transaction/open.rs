@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::ops::DerefMut;
-use std::panic::Location;
 use std::pin::Pin;
 
 use super::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
@@ -13,8 +12,8 @@ use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::nesting::{Frame, Handler};
 use crate::observed;
+use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
-use crate::trace::Interruption;
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
@@ -41,7 +40,8 @@ struct TracedEnd {
 impl Drop for TracedEnd {
     fn drop(&mut self) {
         if !self.settled {
-            self.running.delivery.released(Interruption::of_this_drop().as_str(), None);
+            let reason = self.running.interruption().as_str();
+            self.running.delivery.released(reason, &Failure::default());
         }
     }
 }
@@ -50,16 +50,16 @@ impl Drop for TracedEnd {
 ///
 /// If the future is dropped, the begin finishes in the background: the pool must not get a connection back
 /// whose `BEGIN` is not answered yet.
-#[track_caller]
 pub fn begin<'a, L, T>(
     log: &'a L,
     key: Result<EventRef<'a>, InvalidEventId>,
+    handler: Handler,
 ) -> Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'a>>
 where
     L: TransactionalLog<Transaction = T>,
     T: Send + 'a,
 {
-    Box::pin(begin_marked(log, key, Location::caller()))
+    Box::pin(begin_marked(log, key, handler))
 }
 
 async fn begin_marked<L: TransactionalLog>(
@@ -76,14 +76,17 @@ async fn begin_marked<L: TransactionalLog>(
         if outcome != MarkOutcome::First {
             // If the rollback fails, the outcome is the same: the server never commits the transaction.
             drop(DetachOnDrop::new(L::rollback(transaction)).await);
+            if outcome == MarkOutcome::Processed {
+                frame.refuse_nested_duplicate(event.id())?;
+            }
             return Ok((None, outcome, event, frame));
         }
         Ok((Some(transaction), outcome, event, frame))
     };
     match marked.await {
         Ok((Some(transaction), _, _, frame)) => {
-            delivery.first(1, frame.event);
-            let end = TracedEnd { running: Running { frame, delivery }, settled: false };
+            delivery.begun(None, frame.event);
+            let end = TracedEnd { running: Running::new(frame, delivery), settled: false };
             let (commit, rollback) = (L::commit, L::rollback);
             Entry::Run(OpenTransaction(Box::new(Parts { transaction, commit, rollback, end })))
         }
@@ -117,27 +120,26 @@ impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
     /// # Errors
     ///
     /// [`Error::Store`] if nothing was committed, or if that is unknown.
-    pub async fn settle(self, processed: bool) -> Result<(), Error> {
+    pub async fn settle(self, failure: Option<Failure>) -> Result<(), Error> {
         let Parts { transaction, commit, rollback, mut end } = *self.0;
         end.settled = true;
-        if processed {
+        let Some(failure) = failure else {
             let committed = DetachOnDrop::new(commit(transaction)).await;
             match &committed {
                 Ok(()) => end.running.delivery.completed(),
                 Err(error) => end.running.delivery.failed(error),
             }
-            committed
-        } else {
-            end.running.delivery.released("the handler's reply was not a success", None);
-            match DetachOnDrop::new(rollback(transaction)).await {
-                Err(error) if CommittedEarly::is_source_of(&error) => {
-                    end.running.delivery.failed(&error);
-                    Err(error)
-                }
-                // If the rollback fails, the reply is a failure in any case, and the server never commits the
-                // transaction.
-                _ => Ok(()),
+            return committed;
+        };
+        end.running.delivery.released(NO_SUCCESS, &failure);
+        match DetachOnDrop::new(rollback(transaction)).await {
+            Err(error) if CommittedEarly::is_source_of(&error) => {
+                end.running.delivery.failed(&error);
+                Err(error)
             }
+            // If the rollback fails, the reply is a failure in any case, and the server never commits the
+            // transaction.
+            _ => Ok(()),
         }
     }
 }
@@ -162,8 +164,10 @@ pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
     open: OpenTransaction<T>,
     mut reply: R,
     is_processed: impl FnOnce(&mut R) -> bool,
+    failure: impl FnOnce(&R) -> Failure,
 ) -> impl Future<Output = Result<R, Error>> {
-    let settling = open.settle(is_processed(&mut reply));
+    let failure = open.0.end.running.enter(|| (!is_processed(&mut reply)).then(|| failure(&reply)));
+    let settling = open.settle(failure);
     async move {
         settling.await?;
         Ok(reply)

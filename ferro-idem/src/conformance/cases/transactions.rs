@@ -12,6 +12,7 @@ use crate::conformance::random::Ending;
 use crate::conformance::{Store, ids, random};
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::nesting::Site;
 use crate::transaction::{MarkOutcome, TransactionalLog, begin};
 
 pub(in crate::conformance) async fn of_many_racers_one_is_first<S: Store>(store: &S) -> Kept
@@ -240,9 +241,9 @@ where
 
 /// The calls of `#[idempotent_webhook(transaction(tx))]` around a body that does nothing.
 async fn deliver<L: TransactionalLog>(log: &L, id: &str) -> Kept<MarkOutcome> {
-    match begin(log, Ok(event(id)?)).await {
+    match begin(log, Ok(event(id)?), &Site { name: "a case of the kit", line: 0 }).await {
         Entry::Run(open) => {
-            open.settle(true).await?;
+            open.settle(None).await?;
             Ok(MarkOutcome::First)
         }
         Entry::Duplicate => Ok(MarkOutcome::Processed),

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,17 +23,18 @@ use crate::inbox::delivery::Taken;
 use crate::inbox::last_error::storable;
 use crate::inbox::reply::{Failure, Reply};
 use crate::inbox::stored::Stored;
-use crate::nesting::{Frame, Handler};
+use crate::nesting::Frame;
 use crate::observed::Observed;
 use crate::running::Running;
 use crate::sender::Sender;
+use crate::trace::Origin;
 
 /// What all attempts of a worker share.
 pub(super) struct Work<S, F> {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) sender: Arc<S>,
     pub(super) handler: F,
-    pub(super) location: Handler,
+    pub(super) location: &'static Location<'static>,
     pub(super) settings: Settings,
 }
 
@@ -107,10 +108,13 @@ where
             Err(panic) => Err(format!("the sender's `decode` panicked: {}", text_of(&*panic))),
         };
         let key = EventRef::new(&taken.held.event_id).ok();
-        let delivery =
-            Delivery::new("inbox", self.location, key.map(|key| key.with_type(taken.event_type.as_str())));
-        let running = Running { frame: Frame::outside(), delivery };
-        running.delivery.first(u64::from(taken.attempts), running.frame.event);
+        let delivery = Delivery::new(
+            "inbox",
+            Origin::Worker(self.location),
+            key.map(|key| key.with_type(taken.event_type.as_str())),
+        );
+        let running = Running::new(Frame::outside(), delivery);
+        running.delivery.begun(Some(u64::from(taken.attempts)), running.frame.event);
         let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(reason) => {

@@ -21,6 +21,7 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,6 @@ use super::delivery::Taken;
 use super::reply::Reply;
 use crate::error::Error;
 use crate::lease_length::{MAX_LEASE, MIN_LEASE};
-use crate::nesting::Handler;
 use crate::sender::Sender;
 
 /// More handlers at once would only wait for each other.
@@ -49,7 +49,7 @@ pub struct Worker<S, F> {
     queue: Arc<dyn Queue>,
     sender: Arc<S>,
     handler: F,
-    location: Handler,
+    location: &'static Location<'static>,
     settings: Settings,
 }
 
@@ -58,7 +58,7 @@ impl<S, F> Worker<S, F> {
         queue: Arc<dyn Queue>,
         sender: Arc<S>,
         handler: F,
-        location: Handler,
+        location: &'static Location<'static>,
         (max_attempts, backoff, has_order): (u32, Backoff, bool),
     ) -> Self {
         Self { queue, sender, handler, location, settings: Settings::new(max_attempts, backoff, has_order) }

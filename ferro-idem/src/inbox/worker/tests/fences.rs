@@ -9,14 +9,18 @@ use crate::entry::Entry;
 use crate::event::EventRef;
 use crate::fence::fence;
 use crate::memory::MemoryProcessedLog;
+use crate::nesting::Site;
+use crate::reply::failure::untold;
+
+const SITE: &Site = &Site { name: "a handler", line: 0 };
 
 /// What `#[idempotent_webhook]` makes of a handler.
 async fn fenced(
     log: &MemoryProcessedLog,
     body: impl Future<Output = Result<(), String>>,
 ) -> Result<(), String> {
-    match fence(log, EventRef::new("evt_1")).await {
-        Entry::Run(()) => body.await,
+    match fence(log, EventRef::new("evt_1"), SITE).await {
+        Entry::Run(_marked) => body.await,
         Entry::Duplicate => Ok(()),
         Entry::Failed(error) => Err(error.to_string()),
     }
@@ -24,11 +28,11 @@ async fn fenced(
 
 /// What `#[idempotent_webhook(claim)]` makes of a handler.
 async fn claimed(log: &MemoryProcessedLog, body: Result<(), String>) -> Result<(), String> {
-    match claim(log, EventRef::new("evt_1"), 60 * SECOND).await {
+    match claim(log, EventRef::new("evt_1"), 60 * SECOND, SITE).await {
         Entry::Run(guard) => {
             let body = Box::pin(async move { body });
-            let reply =
-                crate::claim::run_claimed(guard, body, |reply: &mut Result<(), String>| reply.is_ok()).await;
+            let is_processed = |reply: &mut Result<(), String>| reply.is_ok();
+            let reply = crate::claim::run_claimed(guard, body, is_processed, untold).await;
             reply.map_err(|error| error.to_string())?
         }
         Entry::Duplicate => Ok(()),
@@ -71,7 +75,7 @@ async fn a_duplicate_of_a_plain_fence_after_a_crash_is_no_proof() {
     let (log, queue) = (MemoryProcessedLog::new(), Double::new());
     queue.receive("evt_1", None);
     // The attempt of a process that crashed: the event is marked, and its lease runs out.
-    assert!(matches!(fence(&log, EventRef::new("evt_1")).await, Entry::Run(())));
+    assert!(matches!(fence(&log, EventRef::new("evt_1"), SITE).await, Entry::Run(_)));
     let limits = crate::inbox::delivery::TakeLimits { events: 1, lease: SECOND, max_attempts: MAX_ATTEMPTS };
     assert_eq!(super::super::Queue::take(&*queue, limits).await.unwrap().taken.len(), 1);
     let run = run(worker(&queue, move |_| {
@@ -89,7 +93,7 @@ async fn a_duplicate_of_a_plain_fence_after_a_crash_is_no_proof() {
 async fn a_duplicate_at_the_first_attempt_is_processed() {
     let (log, queue) = (MemoryProcessedLog::new(), Double::new());
     queue.receive("evt_1", None);
-    assert!(matches!(fence(&log, EventRef::new("evt_1")).await, Entry::Run(())));
+    assert!(matches!(fence(&log, EventRef::new("evt_1"), SITE).await, Entry::Run(_)));
     let run = run(worker(&queue, move |_| {
         let log = log.clone();
         async move { fenced(&log, async { Err("it does not run".to_owned()) }).await }
@@ -132,7 +136,7 @@ async fn a_failure_under_a_claim_runs_again() {
 async fn an_event_that_is_in_progress_elsewhere_waits_for_that_lease() {
     let (log, queue) = (MemoryProcessedLog::new(), Double::new());
     queue.receive("evt_1", None);
-    let elsewhere = claim(&log, EventRef::new("evt_1"), 40 * SECOND).await;
+    let elsewhere = claim(&log, EventRef::new("evt_1"), 40 * SECOND, SITE).await;
     assert!(matches!(elsewhere, Entry::Run(_)));
     std::mem::forget(elsewhere);
     let start = tokio::time::Instant::now();

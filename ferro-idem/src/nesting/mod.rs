@@ -3,14 +3,21 @@
 //! The inner handler can never run, because the outer handler holds the event. The fence of the inner handler
 //! would silently answer as a duplicate, its claim would be in progress at every delivery, and its mark could
 //! wait for the transaction of the outer handler. So it gets an error before the log is called.
+//!
+//! A body under a claim or a transaction is polled by this crate, so [`POLLED`] knows which handlers are around
+//! a call. A fenced body is a part of the user's function. While it runs, it is in [`running_fences`] together with
+//! its task. A handler inside it gets the error when the log has answered that the event is a duplicate.
+
+mod running_fences;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::num::NonZeroU64;
-use std::panic::Location;
 
 use foldhash::quality::FixedState;
 
+pub(crate) use self::running_fences::FencedBody;
 use crate::error::Error;
 
 /// Identifies the store of a log within this process. Clones of a log have the same id.
@@ -28,12 +35,27 @@ impl StoreId {
     }
 }
 
-/// The source location of a handler's attribute, or of the log that it names.
-pub(crate) type Handler = &'static Location<'static>;
+/// An annotated handler.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// The module's path, and the function.
+    pub name: &'static str,
+    /// Two methods of one module may have the same name.
+    pub line: u32,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// One word, because a handler's future holds it.
+pub(crate) type Handler = &'static Site;
 
 /// A hash of a store and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EventPrint(NonZeroU64);
+pub(crate) struct EventPrint(NonZeroU64);
 
 impl EventPrint {
     /// The store cannot be distinguished from others.
@@ -45,8 +67,8 @@ impl EventPrint {
 }
 
 /// A handler that holds an event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
     pub(crate) event: EventPrint,
     pub(crate) handler: Handler,
 }
@@ -60,21 +82,34 @@ impl Frame {
     /// Refuses the event if a handler around this call holds it.
     pub(crate) fn new(store: StoreId, key: &str, handler: Handler) -> Result<Self, Error> {
         let event = store.0.map_or(EventPrint::UNKNOWN, |store| fingerprint(store, key));
-        let outer = POLLED.with_borrow(|polled| {
-            polled.iter().find(|outer| outer.event.is_known() && outer.event == event).copied()
+        let frame = Self { event, handler };
+        if !event.is_known() {
+            return Ok(frame);
+        }
+        let polled = POLLED.with_borrow(|polled| {
+            polled.iter().find(|outer| outer.event == event).map(|outer| outer.handler)
         });
-        match outer {
-            Some(Self { handler: outer, .. }) => {
-                Err(Error::Nested { event_id: key.to_owned(), outer, inner: handler })
-            }
-            None => Ok(Self { event, handler }),
+        match polled {
+            Some(outer) => Err(frame.nested_in(outer, key)),
+            None => Ok(frame),
         }
     }
 
+    /// Refuses a duplicate if a fenced body in the same task holds its event.
+    pub(crate) fn refuse_nested_duplicate(self, key: &str) -> Result<(), Error> {
+        match running_fences::other_handler(self) {
+            Some(outer) if self.event.is_known() => Err(self.nested_in(outer, key)),
+            _ => Ok(()),
+        }
+    }
+
+    fn nested_in(self, outer: Handler, key: &str) -> Error {
+        Error::Nested { event_id: key.to_owned(), outer: outer.name, inner: self.handler.name }
+    }
+
     /// The frame of a claim that was made for a test.
-    #[track_caller]
     pub(crate) fn outside() -> Self {
-        Self { event: EventPrint::UNKNOWN, handler: Location::caller() }
+        Self { event: EventPrint::UNKNOWN, handler: &Site { name: "a test", line: 0 } }
     }
 
     /// Polls the handler's body.
@@ -132,33 +167,32 @@ fn fingerprint(store: usize, key: &str) -> EventPrint {
 mod tests {
     use super::*;
 
+    const SITE: Handler = &Site { name: "shop::ship", line: 1 };
+
     #[test]
     fn only_the_same_event_of_the_same_store_is_nested() {
         let (one, other) = (StoreId::of(&1_u8), StoreId(Some(1)));
-        let outer = Frame::new(one, "evt_1", Location::caller()).unwrap();
+        let outer = Frame::new(one, "evt_1", SITE).unwrap();
         outer.enter(|| {
-            let error = Frame::new(one, "evt_1", Location::caller()).unwrap_err();
+            let error = Frame::new(one, "evt_1", SITE).unwrap_err();
             assert!(matches!(error, Error::Nested { .. }), "{error:?}");
-            assert!(Frame::new(one, "evt_2", Location::caller()).is_ok());
-            assert!(Frame::new(one, "billing:evt_1", Location::caller()).is_ok());
-            assert!(Frame::new(other, "evt_1", Location::caller()).is_ok());
-            Frame::new(one, "evt_2", Location::caller()).unwrap().enter(|| {
-                assert!(
-                    Frame::new(one, "evt_1", Location::caller()).is_err(),
-                    "not only the one around it counts"
-                );
+            assert!(Frame::new(one, "evt_2", SITE).is_ok());
+            assert!(Frame::new(one, "billing:evt_1", SITE).is_ok());
+            assert!(Frame::new(other, "evt_1", SITE).is_ok());
+            Frame::new(one, "evt_2", SITE).unwrap().enter(|| {
+                assert!(Frame::new(one, "evt_1", SITE).is_err(), "not only the one around it counts");
             });
-            assert!(Frame::new(StoreId::of(&()), "evt_1", Location::caller()).is_ok(), "no store is known");
+            assert!(Frame::new(StoreId::of(&()), "evt_1", SITE).is_ok(), "no store is known");
         });
-        assert!(Frame::new(one, "evt_1", Location::caller()).is_ok());
+        assert!(Frame::new(one, "evt_1", SITE).is_ok());
     }
 
     #[test]
     fn a_body_that_panics_holds_nothing() {
         let store = StoreId(Some(1));
-        let outer = Frame::new(store, "evt_1", Location::caller()).unwrap();
+        let outer = Frame::new(store, "evt_1", SITE).unwrap();
         let panics = std::panic::AssertUnwindSafe(|| outer.enter(|| panic!("in the body")));
         assert!(std::panic::catch_unwind(panics).is_err());
-        assert!(Frame::new(store, "evt_1", Location::caller()).is_ok());
+        assert!(Frame::new(store, "evt_1", SITE).is_ok());
     }
 }

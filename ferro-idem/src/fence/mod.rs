@@ -1,0 +1,93 @@
+//! The fence: an event is marked before the body, which runs at most once.
+
+#[cfg(feature = "tracing")]
+mod run;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+#[cfg(feature = "tracing")]
+pub use self::run::run_fenced;
+use crate::delivery::Delivery;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::key::Key;
+use crate::log::{Marking, ProcessedEventLog};
+use crate::nesting::{FencedBody, Frame, Handler};
+use crate::observed;
+
+/// Marks the event. Does nothing until the returned future is polled.
+#[inline]
+pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>, handler: Handler) -> Fence<'a> {
+    let delivery = Delivery::new("fence", handler, key.ok());
+    let frame = key.map_err(Error::from).and_then(|event| {
+        let frame = Frame::new(log.store_id(), event.id(), handler)?;
+        Ok((event, frame))
+    });
+    match frame {
+        Ok((event, frame)) => Fence::Marking(log.try_mark_event(event), event.id(), Some((frame, delivery))),
+        Err(error) => Fence::Refused(Some((Box::new(error), delivery))),
+    }
+}
+
+/// A hand-written future adds few words to the handler's future, and an `async fn` would add more.
+#[must_use = "the event is marked when this is awaited"]
+pub enum Fence<'a> {
+    Marking(Marking<'a>, &'a str, Option<(Frame, Delivery)>),
+    /// The log is not called.
+    Refused(Option<(Box<Error>, Delivery)>),
+}
+
+impl Future for Fence<'_> {
+    type Output = Entry<Marked>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Entry<Marked>> {
+        match self.get_mut() {
+            Self::Marking(marking, key, delivered) => {
+                let Some((_, delivery)) = delivered else { return Poll::Pending };
+                let marked = delivery.enter(|| marking.as_mut().poll(context));
+                let Poll::Ready(marked) = marked else { return Poll::Pending };
+                let Some((frame, delivery)) = delivered.take() else { return Poll::Pending };
+                Poll::Ready(entry(marked, key, frame, delivery))
+            }
+            Self::Refused(refused) => match refused.take() {
+                Some((error, delivery)) => Poll::Ready(failed(*error, &delivery)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+#[inline]
+fn entry(marked: Result<bool, Error>, key: &str, frame: Frame, delivery: Delivery) -> Entry<Marked> {
+    match marked {
+        Ok(true) => {
+            observed::fence_decided(true);
+            delivery.begun(Some(1), frame.event);
+            Entry::Run(Marked { body: FencedBody::new(frame), delivery })
+        }
+        Ok(false) => match frame.refuse_nested_duplicate(key) {
+            Ok(()) => {
+                observed::fence_decided(false);
+                delivery.duplicate(frame.event);
+                Entry::Duplicate
+            }
+            Err(nested) => failed(nested, &delivery),
+        },
+        Err(error) => failed(error, &delivery),
+    }
+}
+
+fn failed(error: Error, delivery: &Delivery) -> Entry<Marked> {
+    delivery.failed(&error);
+    Entry::Failed(error)
+}
+
+/// An event that this delivery has marked. It exists while the body runs.
+#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only its drop counts"))]
+pub struct Marked {
+    body: FencedBody,
+    delivery: Delivery,
+}

@@ -1,0 +1,1 @@
+../fail/half_typed_body.rs

@@ -1,0 +1,1 @@
+../fail/mistakes_in_a_fenced_body.rs

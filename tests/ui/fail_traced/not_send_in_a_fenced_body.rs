@@ -1,0 +1,1 @@
+../fail/not_send_in_a_fenced_body.rs
