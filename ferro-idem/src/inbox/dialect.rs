@@ -5,10 +5,10 @@ use std::sync::Arc;
 use sqlx::Pool;
 use tokio::sync::Notify;
 
+use super::channel::Channel;
 use super::delivery::{Counts, Received, SentDelivery, TakeLimits, TakenBatch};
 use super::names::Names;
 use super::step::{Step, StepOf};
-use super::wakeup::Channel;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 use crate::sql::{QueryFuture, SqlDatabase};

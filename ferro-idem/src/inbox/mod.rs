@@ -51,6 +51,7 @@
 #![cfg_attr(not(test), allow(dead_code, reason = "operations are built on it next"))]
 
 mod backoff;
+mod channel;
 #[allow(missing_docs)]
 mod delivery;
 mod dialect;

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use sqlx::Pool;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::channel::Channel;
 use super::dialect::InboxDatabase;
-use crate::owner::Owner;
 use crate::sql::TableName;
 
 /// Deliveries that are stored within this time are told of together. A transaction that tells others takes a lock that
@@ -42,23 +41,12 @@ struct Shared<D: InboxDatabase> {
     is_listening: AtomicBool,
 }
 
-/// How processes of one inbox find each other.
-#[derive(Clone, Debug)]
-pub struct Channel {
-    /// The same for all of them.
-    pub(super) name: String,
-    /// This process, so that it does not wake itself a second time.
-    pub(super) own: String,
-}
-
 impl<D: InboxDatabase> Wakeup<D> {
     pub(super) fn new(pool: &Pool<D>, table: &TableName, sender: &str, has_pooler: bool) -> Self {
-        let name = hex::encode(Sha256::digest(format!("{}:{sender}", table.quoted())));
-        let own = Owner::random().map(|own| hex::encode(own.as_bytes())).unwrap_or_default();
         Self {
             shared: Arc::new(Shared {
                 woken: Arc::default(),
-                channel: Channel { name: format!("ferro_idem_{}", name.get(..32).unwrap_or_default()), own },
+                channel: Channel::new(table, sender),
                 pool: pool.clone(),
                 has_pooler,
                 is_telling: AtomicBool::new(false),

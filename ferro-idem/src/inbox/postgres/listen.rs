@@ -7,7 +7,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::inbox::wakeup::Channel;
+use crate::inbox::channel::Channel;
 
 /// How long what a listener tells itself may be under way.
 const ROUND_TRIP: Duration = Duration::from_secs(2);

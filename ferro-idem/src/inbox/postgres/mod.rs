@@ -2,6 +2,7 @@
 
 mod listen;
 mod statements;
+mod steps;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::statements::Statements;
+use super::channel::Channel;
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
 use super::dialect::{
     FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, PURGE_PAGE, Rules, TakenRows, USED_UP,
@@ -22,7 +24,6 @@ use super::dialect::{
 use super::names::Names;
 use super::step::{Step, StepOf};
 use super::taken_row::TakenRow;
-use super::wakeup::Channel;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 use crate::sql::postgres::deadline;
