@@ -17,6 +17,14 @@ use crate::sql::{QueryFuture, SqlDatabase};
 ///
 /// Use it as a bound if your own code is generic over the database. The trait is sealed: it has no methods for users,
 /// and only this crate implements it.
+///
+/// ```
+/// use ferro_idem::{Error, InboxDatabase, SqlLog};
+///
+/// async fn ready<D: InboxDatabase>(log: &SqlLog<D>) -> Result<(), Error> {
+///     log.check().await
+/// }
+/// ```
 pub trait InboxDatabase: InboxDialect {}
 
 impl<D: InboxDialect> InboxDatabase for D {}

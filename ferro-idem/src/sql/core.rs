@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::abandoned::Abandoned;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
+pub(crate) use super::compiled::{Compiled, CompiledSql};
 use super::connection::{self, PooledConnection};
 use super::dialect::Dialect;
 use super::fault::{Cause, Fault};
@@ -54,24 +55,6 @@ pub(super) struct Core<D: Dialect> {
     /// What to do if a table does not fit. `None`: what the database's own faults advise for a log.
     of_missing: Option<String>,
 }
-
-/// The statements for one table at one schema level.
-pub(crate) struct Compiled<S> {
-    pub(super) level: SchemaLevel,
-    /// See [`Traps`].
-    pub(super) verifies: bool,
-    pub(super) statements: S,
-}
-
-impl<S> Compiled<S> {
-    #[cfg(feature = "inbox")]
-    pub(crate) fn statements(&self) -> &S {
-        &self.statements
-    }
-}
-
-/// Those of a log.
-pub(super) type CompiledSql<D> = Compiled<<D as Dialect>::Statements>;
 
 const CHECK: &str = "check the table of processed events";
 

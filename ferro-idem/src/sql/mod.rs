@@ -10,6 +10,7 @@ mod abandoned;
 mod beside;
 mod claim;
 mod columns;
+mod compiled;
 mod connection;
 mod core;
 #[cfg(any(feature = "mysql", feature = "postgres"))]

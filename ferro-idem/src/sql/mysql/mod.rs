@@ -4,6 +4,7 @@ mod columns;
 pub(crate) mod deadline;
 pub(crate) mod fault;
 mod insert;
+mod isolation;
 mod owned;
 mod statements;
 
@@ -14,6 +15,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 
 use self::insert::insert;
+pub(crate) use self::isolation::begin_read_committed;
 use self::owned::{owners_of, verified};
 use self::statements::Statements;
 #[cfg(feature = "inbox")]
@@ -376,18 +378,6 @@ impl Dialect for MySql {
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
     }
-}
-
-const IS_LOGGED_IN_STATEMENTS: &str =
-    "SELECT CAST(@@GLOBAL.log_bin = 1 AND @@SESSION.binlog_format = 'STATEMENT' AS SIGNED)";
-
-/// What begins a transaction under READ COMMITTED. A binary log in statements takes writes under REPEATABLE READ only
-/// (1665).
-pub(crate) async fn begin_read_committed(
-    connection: &mut MySqlConnection,
-) -> Result<&'static str, sqlx::Error> {
-    let in_statements: i64 = sqlx::query_scalar(IS_LOGGED_IN_STATEMENTS).fetch_one(connection).await?;
-    Ok(if in_statements == 1 { "BEGIN" } else { "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN" })
 }
 
 const CLAIMED: i64 = 0;
