@@ -26,6 +26,9 @@ const MAX_TELLING: Duration = Duration::from_secs(2);
 /// How long after it failed a listener tries again.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
+/// How often a listener looks whether its inbox is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// The wake-ups of one inbox. Clones share them.
 pub(super) struct Wakeup<D: InboxDatabase> {
     shared: Arc<Shared<D>>,
@@ -90,20 +93,14 @@ impl<D: InboxDatabase> Wakeup<D> {
         let (inbox, woken) = (Arc::downgrade(&self.shared), Arc::clone(&self.shared.woken));
         let (pool, channel) = (self.shared.pool.clone(), self.shared.channel.clone());
         runtime.spawn(async move {
-            let mut is_over = Box::pin(async move {
-                while inbox.strong_count() > 0 {
-                    sleep(Duration::from_secs(5)).await;
+            let mut listening = Box::pin(async move {
+                loop {
+                    let _ended = D::listen(&pool, &channel, &woken).await;
+                    sleep(LISTEN_AGAIN_AFTER).await;
                 }
             });
-            loop {
-                tokio::select! {
-                    () = &mut is_over => return,
-                    _ = D::listen(&pool, &channel, &woken) => {}
-                }
-                tokio::select! {
-                    () = &mut is_over => return,
-                    () = sleep(LISTEN_AGAIN_AFTER) => {}
-                }
+            while inbox.strong_count() > 0 {
+                let _looked: Result<(), _> = timeout(LOOK_EVERY, &mut listening).await;
             }
         });
     }

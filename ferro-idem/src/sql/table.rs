@@ -74,7 +74,7 @@ impl TableName {
         self.schema.as_deref()
     }
 
-    #[cfg(any(feature = "inbox", feature = "mysql", feature = "sqlite"))]
+    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn as_str(&self) -> &str {
         &self.name
     }
