@@ -52,6 +52,7 @@ keeps! {
     sqlite_keeps_the_fence("sqlite", &["fence"], "drops");
     sqlite_keeps_the_claim("sqlite", &["claim"], "drops");
     sqlite_keeps_the_transaction("sqlite", &["transaction"], "drops");
+    sqlite_keeps_the_inbox("sqlite", &["inbox"], "drops");
     #[ignore = "takes a minute: run tests/run"]
     sqlite_keeps_the_fence_in_long_disasters("sqlite", &["fence"], "table-lock,drops");
     #[ignore = "takes a minute: run tests/run"]
@@ -62,6 +63,8 @@ keeps! {
     postgres_keeps_the_claim("postgres", &["claim"], "failover,read-only,drops");
     #[ignore = "needs PostgreSQL: run tests/run"]
     postgres_keeps_the_transaction("postgres", &["transaction"], "failover,read-only,drops");
+    #[ignore = "needs PostgreSQL: run tests/run"]
+    postgres_keeps_the_inbox("postgres", &["inbox"], "failover,read-only,drops");
     #[ignore = "needs PostgreSQL, and takes two minutes: run tests/run"]
     postgres_keeps_the_fence_in_long_disasters("postgres", &["fence"], "table-lock,row-locks,freeze,drops");
     #[ignore = "needs PostgreSQL, and takes two minutes: run tests/run"]
@@ -72,6 +75,8 @@ keeps! {
     mysql_keeps_the_claim("mysql", &["claim"], "failover,read-only,drops");
     #[ignore = "needs MariaDB: run tests/run"]
     mysql_keeps_the_transaction("mysql", &["transaction"], "failover,read-only,drops");
+    #[ignore = "needs MariaDB: run tests/run"]
+    mysql_keeps_the_inbox("mysql", &["inbox"], "failover,read-only,drops");
     #[ignore = "needs MariaDB, and takes two minutes: run tests/run"]
     mysql_keeps_the_fence_in_long_disasters("mysql", &["fence"], "table-lock,row-locks,freeze,drops");
     #[ignore = "needs MariaDB, and takes two minutes: run tests/run"]

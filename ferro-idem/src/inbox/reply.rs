@@ -71,7 +71,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with this text. It is stored beside the event, cut to 1,000 characters. It must not hold the payload
+    /// A failure with this text. It is stored beside the event, cut to 1,000 bytes. It must not hold the payload
     /// of the event, because it is kept and shown longer than that.
     pub fn new(error: impl Display) -> Self {
         Self { error: error.to_string(), retry_after: None }

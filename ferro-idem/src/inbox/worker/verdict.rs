@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::inbox::last_error::storable;
+use crate::inbox::last_error::{storable, storable_with};
 use crate::inbox::reply::{Failure, Reply};
 use crate::observed::Observed;
 
@@ -75,13 +75,13 @@ pub(super) fn verdict(
         Ended::Stopped => return Verdict::Release,
         Ended::Failed(failure) => failure,
     };
-    let error = storable(failure.error());
     if observed.fence_ran() {
-        return Verdict::Park { error: storable(&format!("{error} ({FINAL})")) };
+        return Verdict::Park { error: storable_with(failure.error(), FINAL) };
     }
     if is_unproven {
-        return Verdict::Park { error: storable(&format!("{error} ({SEEN_BEFORE})")) };
+        return Verdict::Park { error: storable_with(failure.error(), SEEN_BEFORE) };
     }
+    let error = storable(failure.error());
     if attempt >= settings.max_attempts {
         return Verdict::Park { error };
     }

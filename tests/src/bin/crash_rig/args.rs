@@ -9,7 +9,8 @@ usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--wit
 
   --log LOG               sqlite, postgres, mysql or redis; or naive: a log written in a hurry over SQLite, which
                           has to be found BROKEN
-  --guarantee GUARANTEE   fence, claim or transaction (redis has no transactions)
+  --guarantee GUARANTEE   fence, claim, transaction (not redis), or inbox (sqlite, postgres, mysql): senders try once,
+                          and the inbox delivers to a handler with a transaction
   --seconds N             how long the storm lasts [60]
   --seed N                the seed of every random choice [from the clock]
   --with DISASTERS        what happens to the store beside kills, cuts and short stalls: `all` that the log can
@@ -45,6 +46,8 @@ pub(crate) enum Guarantee {
     Fence,
     Claim,
     Transaction,
+    /// Senders try once, and the inbox delivers to a handler under a transaction.
+    Inbox,
 }
 
 /// What a run is to do.
@@ -81,8 +84,17 @@ impl Log {
 }
 
 impl Guarantee {
-    const ALL: [(Self, &str); 3] =
-        [(Self::Fence, "fence"), (Self::Claim, "claim"), (Self::Transaction, "transaction")];
+    const ALL: [(Self, &str); 4] = [
+        (Self::Fence, "fence"),
+        (Self::Claim, "claim"),
+        (Self::Transaction, "transaction"),
+        (Self::Inbox, "inbox"),
+    ];
+
+    /// Whether effects are written in the transaction of their mark.
+    pub(crate) fn is_in_database(self) -> bool {
+        matches!(self, Self::Transaction | Self::Inbox)
+    }
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         named(&Self::ALL, name)
@@ -122,8 +134,11 @@ impl Args {
         }
         let log = log.ok_or("--log is missing")?;
         let guarantee = guarantee.ok_or("--guarantee is missing")?;
-        if (log, guarantee) == (Log::Redis, Guarantee::Transaction) {
+        if log == Log::Redis && guarantee.is_in_database() {
             return Err("redis has no transactions".to_owned());
+        }
+        if (log, guarantee) == (Log::Naive, Guarantee::Inbox) {
+            return Err("the naive log has no inbox".to_owned());
         }
         let disasters = Disaster::parse_all(&with, log)?;
         // Long enough for each of them.
@@ -139,6 +154,6 @@ impl Args {
 
     /// Whether a handler keeps all others from writing while it runs.
     pub(crate) fn has_one_writer(&self) -> bool {
-        !self.log.has_server() && self.guarantee == Guarantee::Transaction
+        !self.log.has_server() && self.guarantee.is_in_database()
     }
 }

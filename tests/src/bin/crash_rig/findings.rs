@@ -121,8 +121,10 @@ impl Findings {
         let is_fence = guarantee == Guarantee::Fence;
         let lost = if is_fence { &self.unexplained } else { &self.lost };
         let after_error = if is_fence { &self.lost_after_error[..] } else { &[] };
+        // A sender that tries once knows that it was not heard.
+        let unacknowledged = if guarantee == Guarantee::Inbox { &[] } else { self.unacknowledged.as_slice() };
         let forbidden: &[(&str, &[String])] = &[
-            ("never acknowledged", &self.unacknowledged),
+            ("never acknowledged", unacknowledged),
             ("lost", lost),
             ("lost after an error reply", after_error),
             ("doubled", &self.doubled),

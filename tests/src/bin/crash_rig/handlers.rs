@@ -8,8 +8,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use ferro_idem::inbox::{Backoff, Inbox};
+use ferro_idem::sender::{self, IdCoverage, PayloadError, Sender, SignatureError};
 use ferro_idem::{
-    ClaimLog, Error, MIN_LEASE, ProcessedEventLog, TransactionalLog, WebhookEvent, idempotent_webhook,
+    ClaimLog, Error, InboxDatabase, MIN_LEASE, ProcessedEventLog, SqlLog, TransactionalLog, WebhookEvent,
+    idempotent_webhook,
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,4 +97,61 @@ where
     tokio::time::sleep(event.before).await;
     tx.write_effect(&event.id).await.map_err(|error| Error::store("write the effect", error))?;
     Ok(event.outcome().await)
+}
+
+/// Deliveries that need no signature.
+pub(crate) struct Unsigned;
+
+impl Sender for Unsigned {
+    type Event = Delivery;
+    const NAME: &'static str = "rig";
+    const ID: IdCoverage = IdCoverage::Signed;
+
+    fn verify(&self, delivery: &sender::Delivery<'_>) -> Result<Delivery, SignatureError> {
+        Ok(self.decode(delivery)?)
+    }
+
+    fn decode(&self, delivery: &sender::Delivery<'_>) -> Result<Delivery, PayloadError> {
+        delivery.json()
+    }
+}
+
+/// An event is killed more often than any real one, and none may be parked.
+const MAX_ATTEMPTS: u32 = 10_000;
+
+/// The lease of an event of the inbox. Shorter ones end while a handler waits for SQLite's only writer, on a busy machine.
+const INBOX_LEASE: Duration = Duration::from_secs(3);
+
+/// One run of a handler behind the inbox in so many fails.
+const RUNS_PER_FAILURE: u32 = 30;
+
+pub(crate) fn inbox<D: InboxDatabase>(log: &SqlLog<D>) -> Inbox<D, Unsigned> {
+    Inbox::new(log.clone(), Unsigned)
+        .with_max_attempts(MAX_ATTEMPTS)
+        .with_backoff(Backoff::exponential(Duration::from_millis(10)..Duration::from_millis(500)))
+}
+
+/// Answers 202, and runs a worker of so many handlers in the same process.
+pub(crate) fn received<D: InboxDatabase>(endpoint: Endpoint<SqlLog<D>>, handlers: usize) -> Router
+where
+    SqlLog<D>: TransactionalLog,
+    <<SqlLog<D> as TransactionalLog>::Transaction as Deref>::Target: WriteEffect,
+{
+    let inbox = inbox(&endpoint.log);
+    let endpoint = Arc::new(endpoint);
+    let worker = inbox.worker(move |event: Delivery| {
+        let fails = rand::random_ratio(1, RUNS_PER_FAILURE);
+        transaction(State(Arc::clone(&endpoint)), Json(Delivery { fails, ..event }))
+    });
+    let worker = worker
+        .with_lease(INBOX_LEASE)
+        .with_concurrency(handlers)
+        .with_poll_interval(Duration::from_millis(200));
+    tokio::spawn(async move {
+        if let Err(error) = worker.run(std::future::pending()).await {
+            eprintln!("the worker of the inbox ended: {error}: {:?}", std::error::Error::source(&error));
+            std::process::exit(3);
+        }
+    });
+    Router::new().route("/", post(inbox.receive()))
 }

@@ -58,7 +58,7 @@ impl Ledger {
         let counts = vec![
             ("events", "events sent", length(events.len())),
             ("deliveries", "deliveries", number(&tally.deliveries)),
-            ("processed", "  answered 201, processed", number(&tally.processed)),
+            ("processed", "  answered 201 or 202", number(&tally.processed)),
             ("duplicates", "  answered 200, a duplicate", number(&tally.duplicates)),
             ("in_progress", "  answered 409, in progress or lease lost", number(&tally.in_progress)),
             ("unavailable", "  answered 503, store unavailable", number(&tally.unavailable)),

@@ -22,6 +22,7 @@ mod trouble;
 mod worker;
 mod workers;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +30,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::{Args, Guarantee, USAGE};
-use crate::disasters::Weather;
+use crate::disasters::{Weather, stretched};
 use crate::executioner::{Executed, Executioner};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
@@ -99,6 +100,9 @@ async fn run(args: Args) -> Ledger {
             over.send_replace(true);
         };
         tokio::join!(sender.storm(senders, end, calm), disturb);
+        if args.guarantee == Guarantee::Inbox {
+            drop(timeout(stretched(5 * PATIENCE), emptied(&sender, &store)).await);
+        }
     };
     tokio::select! {
         () = run => {}
@@ -109,4 +113,20 @@ async fn run(args: Args) -> Ledger {
     workers.end();
     let effects = store.effects().await;
     Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects)
+}
+
+/// Waits until the inbox has delivered every event that was acknowledged.
+async fn emptied(sender: &Sender, store: &Store) {
+    loop {
+        let effects: HashSet<String> = store.effects().await.into_iter().map(|effect| effect.event).collect();
+        let is_done = {
+            let events = sender.events();
+            let mut acknowledged = events.iter().filter(|(_, known)| known.acknowledged.is_some());
+            acknowledged.all(|(event, _)| effects.contains(event))
+        };
+        if is_done {
+            return;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }

@@ -137,6 +137,8 @@ pub(crate) struct Sender {
     /// The longest work of a handler before its effect, and after it. SQLite's only writer waits for it.
     longest_work: Duration,
     drops_at_once: bool,
+    /// Whether an event is delivered once, whatever the answer.
+    tries_once: bool,
     weather: Arc<Weather>,
 }
 
@@ -159,7 +161,8 @@ impl Sender {
             tally: Tally::default(),
             events: Mutex::default(),
             senders: AtomicU64::new(0),
-            has_failures: args.guarantee != Guarantee::Fence,
+            has_failures: !matches!(args.guarantee, Guarantee::Fence | Guarantee::Inbox),
+            tries_once: args.guarantee == Guarantee::Inbox,
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
             drops_at_once: args.disasters.contains(&Disaster::Drops),
             weather,
@@ -244,6 +247,7 @@ impl Sender {
             let attempt_of = Delivery { fails, ..delivery.clone() };
             match self.attempt(sender, &attempt_of, within, hangs_up.is_some(), &mut rng).await {
                 Answer::Acknowledged => return,
+                _ if self.tries_once => return,
                 Answer::Unavailable => self.weather.to_come_back().await,
                 Answer::Other => {}
             }
@@ -332,7 +336,7 @@ impl Sender {
         };
         let status = response.status();
         count(match status {
-            StatusCode::CREATED => &tally.processed,
+            StatusCode::CREATED | StatusCode::ACCEPTED => &tally.processed,
             StatusCode::OK => &tally.duplicates,
             StatusCode::CONFLICT => &tally.in_progress,
             StatusCode::SERVICE_UNAVAILABLE => &tally.unavailable,

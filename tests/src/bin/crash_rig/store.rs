@@ -9,6 +9,7 @@ use sqlx::{MySqlPool, PgPool};
 
 use crate::args::{Args, Guarantee, Log};
 use crate::effects::{CREATE_TABLE, EVENTS_IN_TABLE, Effect, read_file};
+use crate::handlers::inbox;
 
 pub(crate) enum Database {
     Sqlite(PathBuf),
@@ -39,6 +40,7 @@ impl Store {
                 let path = folder.path().join("events.db");
                 let log = SqliteLog::open(&path).await.expect("the database can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                inbox(&log).create_tables().await.expect("the inbox can be created");
                 // Only the workers use the file.
                 log.pool().close().await;
                 (Database::Sqlite(path), None)
@@ -49,6 +51,7 @@ impl Store {
                 let log = PostgresLog::new(PgPool::connect(&url).await.expect("the server is up"));
                 log.create_table().await.expect("the table can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                inbox(&log).create_tables().await.expect("the inbox can be created");
                 let way = (Protocol::Postgres, server.server().port());
                 (Database::Postgres(server, url), Some(way))
             }
@@ -58,6 +61,7 @@ impl Store {
                 let log = MySqlLog::new(MySqlPool::connect(&url).await.expect("the server is up"));
                 log.create_table().await.expect("the table can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                inbox(&log).create_tables().await.expect("the inbox can be created");
                 sqlx::raw_sql(CREATE_USER).execute(log.pool()).await.expect("the user can be created");
                 let way = (Protocol::MySql, server.server().port());
                 (Database::MySql(server, url), Some(way))
@@ -123,7 +127,7 @@ impl Store {
 
     /// All effects.
     pub(crate) async fn effects(&self) -> Vec<Effect> {
-        if self.guarantee != Guarantee::Transaction {
+        if !self.guarantee.is_in_database() {
             return read_file(&self.effects_file());
         }
         let events: Result<Vec<String>, sqlx::Error> = match &self.database {

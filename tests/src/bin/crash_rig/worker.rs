@@ -7,18 +7,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
-use ferro_idem::{ClaimLog, MySqlLog, PostgresLog, ProcessedEventLog, RedisLog, SqliteLog, TransactionalLog};
+use ferro_idem::{
+    ClaimLog, InboxDatabase, MySqlLog, PostgresLog, ProcessedEventLog, RedisLog, SqlLog, SqliteLog,
+    TransactionalLog,
+};
 use redis::aio::ConnectionManagerConfig;
 use sqlx::pool::PoolOptions;
 use tokio::net::TcpListener;
 
 use crate::args::{Guarantee, Log};
 use crate::effects::{EffectsFile, WriteEffect};
-use crate::handlers::{Endpoint, claimed, fenced, transacted};
+use crate::handlers::{Endpoint, claimed, fenced, received, transacted};
 use crate::naive::Naive;
 
 /// The connections of each worker to its server.
 const CONNECTIONS: u32 = 8;
+
+/// The handlers of each worker that run at once behind the inbox. Endpoint and worker share the connections.
+const HANDLERS: usize = 6;
 
 /// A server that is down comes back soon.
 const RECONNECT_WITHIN: Duration = Duration::from_millis(200);
@@ -31,16 +37,19 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let guarantee = Guarantee::parse(guarantee)?;
     let effects = EffectsFile::open(Path::new(effects));
     let router = match Log::parse(log)? {
-        Log::Sqlite => router(SqliteLog::open(url).await?, guarantee, effects),
-        Log::Postgres => router(
+        // SQLite has one writer.
+        Log::Sqlite => sql_router(SqliteLog::open(url).await?, guarantee, effects, 1),
+        Log::Postgres => sql_router(
             PostgresLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
+            HANDLERS,
         ),
-        Log::MySql => router(
+        Log::MySql => sql_router(
             MySqlLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
+            HANDLERS,
         ),
         Log::Naive => router(Naive::open(url).await?, guarantee, effects),
         Log::Redis => {
@@ -50,7 +59,7 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
             match guarantee {
                 Guarantee::Fence => fenced(endpoint),
                 Guarantee::Claim => claimed(endpoint),
-                Guarantee::Transaction => return Err("redis has no transactions".into()),
+                Guarantee::Transaction | Guarantee::Inbox => return Err("redis has no transactions".into()),
             }
         }
     };
@@ -59,6 +68,23 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
     Ok(axum::serve(listener, router).await?)
+}
+
+/// The router of a log with an inbox.
+fn sql_router<D: InboxDatabase>(
+    log: SqlLog<D>,
+    guarantee: Guarantee,
+    effects: EffectsFile,
+    handlers: usize,
+) -> Router
+where
+    SqlLog<D>: ProcessedEventLog + ClaimLog + TransactionalLog + 'static,
+    <<SqlLog<D> as TransactionalLog>::Transaction as Deref>::Target: WriteEffect,
+{
+    match guarantee {
+        Guarantee::Inbox => received(Endpoint { log, effects }, handlers),
+        _ => router(log, guarantee, effects),
+    }
 }
 
 fn router<L>(log: L, guarantee: Guarantee, effects: EffectsFile) -> Router
@@ -70,6 +96,6 @@ where
     match guarantee {
         Guarantee::Fence => fenced(endpoint),
         Guarantee::Claim => claimed(endpoint),
-        Guarantee::Transaction => transacted(endpoint),
+        Guarantee::Transaction | Guarantee::Inbox => transacted(endpoint),
     }
 }
