@@ -20,6 +20,17 @@ pub(crate) enum Origin {
     Worker(&'static Location<'static>),
 }
 
+#[cfg(feature = "tracing")]
+impl Origin {
+    fn annotated(self) -> Option<Handler> {
+        match self {
+            Self::Handler(handler) => Some(handler),
+            #[cfg(feature = "inbox")]
+            Self::Worker(_) => None,
+        }
+    }
+}
+
 impl From<Handler> for Origin {
     fn from(handler: Handler) -> Self {
         Self::Handler(handler)
@@ -116,7 +127,7 @@ mod on {
         /// The body begins. A log of transactions does not count attempts.
         pub(crate) fn begun(&self, attempt: Option<u64>, event: EventPrint) {
             self.0.span.record("attempt", attempt);
-            if let Origin::Handler(handler) = self.0.handler {
+            if let Some(handler) = self.0.handler.annotated() {
                 shared_keys::remember(event, handler);
             }
             self.enter(|| match attempt {
@@ -139,7 +150,7 @@ mod on {
         }
 
         fn warn_if_shared(&self, event: EventPrint) {
-            let Origin::Handler(handler) = self.0.handler else { return };
+            let Some(handler) = self.0.handler.annotated() else { return };
             if let Some(other) = shared_keys::other_handler(event, handler) {
                 let event_id = &self.0.event_id;
                 self.enter(|| {

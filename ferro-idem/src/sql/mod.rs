@@ -129,7 +129,8 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// The table for all guarantees. The primary key on `event_id` is the fence.
     ///
     /// `state` is 0 for claimed, 1 for processed, 2 for released. A row that was written to the first three
-    /// columns only counts as processed.
+    /// columns only counts as processed. The documentation of [`PostgresLog`](crate::PostgresLog),
+    /// [`MySqlLog`](crate::MySqlLog) and [`SqliteLog`](crate::SqliteLog) shows the statements.
     pub const SCHEMA: &'static str = D::SCHEMA;
 
     /// The statements that upgrade a plain table to that of [`SCHEMA`](Self::SCHEMA), under a running

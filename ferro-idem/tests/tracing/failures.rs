@@ -195,3 +195,61 @@ async fn a_method_of_async_trait_is_told_as_well() {
     assert!(shop.handle("evt_1".to_owned()).await.is_ok(), "a duplicate");
     assert_eq!(lines.take(), "");
 }
+
+#[cfg(feature = "axum")]
+mod statuses {
+    //! Over axum, a failure may have no text.
+
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Redirect, Response};
+
+    use super::*;
+
+    #[idempotent_webhook(claim)]
+    async fn claimed(log: &MemoryProcessedLog, event: &str) -> StatusCode {
+        StatusCode::BAD_GATEWAY
+    }
+
+    #[idempotent_webhook]
+    async fn status(log: &MemoryProcessedLog, event: &str) -> StatusCode {
+        StatusCode::BAD_GATEWAY
+    }
+
+    #[idempotent_webhook]
+    async fn response(log: &MemoryProcessedLog, event: &str) -> Result<Response, Error> {
+        Ok((StatusCode::BAD_GATEWAY, "canary").into_response())
+    }
+
+    #[idempotent_webhook(on_duplicate = Ok(()), on_error = |_| Ok(()))]
+    async fn error(log: &MemoryProcessedLog, event: &str) -> Result<(), (StatusCode, String)> {
+        Err((StatusCode::BAD_GATEWAY, "canary".to_owned()))
+    }
+
+    #[idempotent_webhook(on_duplicate = Redirect::to("/"), on_error = |_| Redirect::to("/"))]
+    async fn redirect(log: &MemoryProcessedLog, event: &str) -> Redirect {
+        Redirect::to("/")
+    }
+
+    #[idempotent_webhook]
+    async fn success(log: &MemoryProcessedLog, event: &str) -> StatusCode {
+        StatusCode::ACCEPTED
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_no_success_is_a_warning() {
+        let lines = Lines::default();
+        let _recording = lines.record_from(Level::WARN);
+        claimed(fresh(), "evt_1").await;
+        assert_one_warning(&lines, &["released", "was not a success", "status=502"]);
+        status(fresh(), "evt_1").await;
+        assert_one_warning(&lines, &[LOST, "status=502"]);
+        response(fresh(), "evt_1").await.unwrap();
+        assert_one_warning(&lines, &[LOST, "status=502"]);
+        error(fresh(), "evt_1").await.unwrap_err();
+        assert_one_warning(&lines, &[LOST, "status=502"]);
+        let _ = redirect(fresh(), "evt_1").await;
+        assert_one_warning(&lines, &[LOST, "was not a success"]);
+        success(fresh(), "evt_1").await;
+        assert_eq!(lines.take(), "");
+    }
+}

@@ -68,7 +68,17 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
 /// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
 ///
+/// # The table
+///
+/// `MySqlLog::SCHEMA`, for your own migrations; [`schema`](SqlLog::schema) is the same for another table's name:
+///
+#[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
+///
 /// # Upgrade
+///
+/// `MySqlLog::UPGRADE`, for a plain table:
+///
+#[doc = concat!("```sql\n", include_str!("upgrade.sql"), "```")]
 ///
 /// `MySqlLog::UPGRADE` rewrites no row (`ALGORITHM=INSTANT`, from MariaDB 10.3 and MySQL 8.0.12 on). On a
 /// table that cannot be changed like that, a statement copies it while marks wait: with `, ALGORITHM=INSTANT`

@@ -12,24 +12,9 @@ use crate::sql::event_state::ClaimStep;
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
-pub(super) const SCHEMA: &str = "\
-CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    VARBINARY(255) NOT NULL PRIMARY KEY,
-  event_type  VARCHAR(255) CHARACTER SET utf8mb4 NOT NULL,
-  received_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state       TINYINT NOT NULL DEFAULT 1,
-  owner       BINARY(16),
-  fencing_token BIGINT NOT NULL DEFAULT 0,
-  lease_until DATETIME(6),
-  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
-) ENGINE=InnoDB;";
+pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
 
-pub(super) const UPGRADE: &str = "\
-ALTER TABLE stripe_processed_events ADD COLUMN state TINYINT NOT NULL DEFAULT 1;
-ALTER TABLE stripe_processed_events ADD COLUMN owner BINARY(16);
-ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE stripe_processed_events ADD COLUMN lease_until DATETIME(6);
-ALTER TABLE stripe_processed_events ADD COLUMN updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP;";
+pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
 
 /// An error, 1690, if the deadline on the server's clock has passed, and a large number otherwise. The deadline is in
 /// milliseconds since 1970.

@@ -51,7 +51,17 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
 /// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
 ///
+/// # The table
+///
+/// `PostgresLog::SCHEMA`, for your own migrations; [`schema`](SqlLog::schema) is the same for another table's name:
+///
+#[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
+///
 /// # Upgrade
+///
+/// `PostgresLog::UPGRADE`, for a plain table:
+///
+#[doc = concat!("```sql\n", include_str!("upgrade.sql"), "```")]
 ///
 /// `PostgresLog::UPGRADE` rewrites no row. Each statement locks the table for a moment. It waits for open
 /// transactions that use the table, such as that of a long body under `transaction(tx)`, and every mark waits

@@ -15,26 +15,11 @@ use crate::sql::columns::{SchemaLevel, Traps};
 use crate::sql::event_state::ClaimStep;
 use crate::sql::table::TableName;
 
-pub(super) const SCHEMA: &str = "\
-CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    TEXT COLLATE \"C\" PRIMARY KEY,
-  event_type  TEXT NOT NULL,
-  received_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-  state       SMALLINT NOT NULL DEFAULT 1,
-  owner       UUID,
-  fencing_token BIGINT NOT NULL DEFAULT 0,
-  lease_until TIMESTAMPTZ,
-  updated_at  TIMESTAMPTZ NOT NULL DEFAULT now()
-);";
+pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
 
 /// The defaults are constants for the statement, so that no row is rewritten
 /// (<https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN>).
-pub(super) const UPGRADE: &str = "\
-ALTER TABLE stripe_processed_events ADD COLUMN state SMALLINT NOT NULL DEFAULT 1;
-ALTER TABLE stripe_processed_events ADD COLUMN owner UUID;
-ALTER TABLE stripe_processed_events ADD COLUMN fencing_token BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE stripe_processed_events ADD COLUMN lease_until TIMESTAMPTZ;
-ALTER TABLE stripe_processed_events ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT now();";
+pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
 
 /// What a statement that changes rows begins with: how long it waits for a row that another transaction has locked,
 /// and its deadline on the server's clock. The deadline is $1, in milliseconds since 1970.

@@ -43,7 +43,17 @@ use crate::retry::Attempt;
 /// event is told at once that the first one is running, if it came to the same process; from another
 /// process it waits for the lock, and for no longer than `busy_timeout`.
 ///
+/// # The table
+///
+/// `SqliteLog::SCHEMA`, for your own migrations; [`schema`](SqlLog::schema) is the same for another table's name:
+///
+#[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
+///
 /// # Upgrade
+///
+/// `SqliteLog::UPGRADE`, for a plain table:
+///
+#[doc = concat!("```sql\n", include_str!("upgrade.sql"), "```")]
 ///
 /// SQLite knows no `ADD COLUMN IF NOT EXISTS`: run `SqliteLog::UPGRADE` once. `lease_until` is in
 /// milliseconds since 1970.

@@ -11,24 +11,9 @@ use crate::sql::event_state::ClaimStep;
 use crate::sql::many::Many;
 use crate::sql::table::TableName;
 
-pub(super) const SCHEMA: &str = "\
-CREATE TABLE IF NOT EXISTS stripe_processed_events (
-  event_id    TEXT NOT NULL PRIMARY KEY,
-  event_type  TEXT NOT NULL,
-  received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  state       INTEGER NOT NULL DEFAULT 1,
-  owner       BLOB,
-  fencing_token INTEGER NOT NULL DEFAULT 0,
-  lease_until INTEGER,
-  updated_at  TEXT
-) STRICT, WITHOUT ROWID;";
+pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
 
-pub(super) const UPGRADE: &str = "\
-ALTER TABLE stripe_processed_events ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE stripe_processed_events ADD COLUMN owner BLOB;
-ALTER TABLE stripe_processed_events ADD COLUMN fencing_token INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE stripe_processed_events ADD COLUMN lease_until INTEGER;
-ALTER TABLE stripe_processed_events ADD COLUMN updated_at TEXT;";
+pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
 
 const MARK: Many = Many {
     head: "INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) VALUES ",
