@@ -1,8 +1,9 @@
-//! The statements of `docs/operations.md` run on a server as they stand.
+//! The commands and statements of `docs/operations.md` run on a server as they stand.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, PostgresLog, ProcessedEventLog};
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, PostgresLog, ProcessedEventLog};
 use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 
@@ -22,6 +23,27 @@ async fn run(pool: &PgPool, holds: &str) -> u64 {
     pool.execute(AssertSqlSafe(statement(holds))).await.unwrap().rows_affected()
 }
 
+/// The runbook's commands, in order.
+fn commands() -> Vec<&'static str> {
+    let blocks = RUNBOOK.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("ferro-idem ")).collect()
+}
+
+/// Runs the runbook's command that begins with this, and returns its exit code and output.
+fn command(url: &str, begins_with: &str) -> (i32, String) {
+    let commands = commands();
+    let found = commands.iter().find(|command| command.starts_with(begins_with));
+    let command = found.unwrap_or_else(|| panic!("no command {begins_with}"));
+    let output = Command::new(env!("CARGO_BIN_EXE_operator"))
+        .args(command.split_whitespace())
+        .env("FERRO_IDEM_URL", url)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), shown)
+}
+
 async fn claim(log: &PostgresLog) -> ClaimOutcome {
     let event = EventRef::new("evt_1").unwrap().with_type("invoice.paid");
     log.claim(event, Owner::random().unwrap(), LEASE).await.unwrap()
@@ -31,31 +53,66 @@ async fn claim(log: &PostgresLog) -> ClaimOutcome {
 #[ignore = "starts PostgreSQL; tests/run runs it"]
 async fn the_runbook_frees_completes_and_forgets_an_event() {
     let server = Postgres::start().await;
+    let url = server.fresh_database().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    let log = PostgresLog::new(pool.clone());
+    log.create_table().await.unwrap();
+
+    // Lost to a fence: forgotten, and the next delivery is first.
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(command(&url, "forget").0, 0);
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(command(&url, "forget").0, 0);
+
+    // Stuck: freed by hand, and the token grows with the next claim.
+    assert_eq!(claim(&log).await, ClaimOutcome::Acquired { token: 1 });
+    assert!(matches!(claim(&log).await, ClaimOutcome::InProgress { .. }));
+    assert_eq!(command(&url, "release").0, 0);
+    assert_eq!(claim(&log).await, ClaimOutcome::Acquired { token: 2 });
+    assert_eq!(command(&url, "release").0, 0);
+
+    // Poison: found by its token, then completed by hand.
+    for token in 3..=5 {
+        let owner = Owner::random().unwrap();
+        let claimed = log.claim(EventRef::new("evt_1").unwrap(), owner, LEASE).await.unwrap();
+        assert_eq!(claimed, ClaimOutcome::Acquired { token });
+        assert!(log.release("evt_1", Ownership { owner, token }).await.unwrap());
+    }
+    let (code, poison) = command(&url, "list --state released --min-token");
+    assert!(code == 0 && poison.contains("evt_1"), "{poison}");
+    assert_eq!(command(&url, "complete").0, 0);
+    assert_eq!(claim(&log).await, ClaimOutcome::Processed);
+
+    // All others at least run.
+    for line in commands() {
+        let words: Vec<&str> = line.split_whitespace().take(2).collect();
+        let (code, shown) = command(&url, &words.join(" "));
+        let is_change = ["release", "complete", "forget"].contains(&words[0]);
+        assert!(code == 0 || is_change && [4, 5].contains(&code), "{line}: {shown}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL; tests/run runs it"]
+async fn the_statements_of_the_runbook_do_what_the_commands_do() {
+    let server = Postgres::start().await;
     let pool = PgPool::connect(&server.fresh_database().await).await.unwrap();
     let log = PostgresLog::new(pool.clone());
     log.create_table().await.unwrap();
     let looks = RUNBOOK.matches("\nSELECT ").count();
-    assert_eq!(looks, 6, "a look was added or removed: run it below");
+    assert_eq!(looks, 3, "a look was added or removed: run it below");
 
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(run(&pool, "DELETE FROM").await, 1);
     assert_eq!(claim(&log).await, ClaimOutcome::Acquired { token: 1 });
-    for look in
-        ["GROUP BY state", "lease_left", "WHERE state = 0 ORDER", "pg_stat_activity", ">= 5", "purgeable"]
-    {
+    for look in ["GROUP BY state", "lease_left", "pg_stat_activity"] {
         run(&pool, look).await;
     }
-
-    // Stuck: freed by hand, and the token grows with the next claim.
-    assert!(matches!(claim(&log).await, ClaimOutcome::InProgress { .. }));
     assert_eq!(run(&pool, "SET state = 2").await, 1);
     assert_eq!(claim(&log).await, ClaimOutcome::Acquired { token: 2 });
-
-    // Poison: released, then completed by hand.
     assert_eq!(run(&pool, "SET state = 2").await, 1);
     assert_eq!(run(&pool, "SET state = 1").await, 1);
     assert_eq!(claim(&log).await, ClaimOutcome::Processed);
-
-    // Lost to a fence: forgotten, and the next delivery is first.
-    assert!(!log.try_mark_processed("evt_1").await.unwrap());
-    assert_eq!(run(&pool, "DELETE FROM").await, 1);
-    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert_eq!(run(&pool, "DELETE FROM").await, 0, "the fencing token would fall");
 }

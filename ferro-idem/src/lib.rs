@@ -76,6 +76,7 @@
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `cli` | the command `ferro-idem`, for operators: `cargo install ferro-idem --features cli,postgres` |
+//! | `console` | [`console()`]: a page for operators, as an axum router |
 //! | `metrics` | [`metrics`]: counters, durations and gauges, over the facade crate of that name |
 //! | `tracing` | a span for each delivery, and events for what happens to it |
 #![forbid(unsafe_code)]
@@ -145,6 +146,8 @@ mod axum;
 mod cli;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
 mod edge;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
@@ -194,6 +197,8 @@ pub use crate::transaction::{Detached, MarkOutcome, TransactionalLog};
 #[cfg(feature = "stripe")]
 pub use crate::sender::stripe;
 
+#[cfg(feature = "console")]
+pub use crate::console::console;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub use crate::inbox::{Inbox, InboxDatabase};
 #[cfg(feature = "memory")]

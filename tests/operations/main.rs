@@ -3,5 +3,6 @@
 mod bounds;
 mod cases;
 mod command;
+mod console;
 mod plain;
 mod stores;

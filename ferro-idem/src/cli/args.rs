@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::text::parse_duration;
 use crate::operations::EventState;
+use crate::operations::text::parse_duration;
 
 const EXIT_CODES: &str = "\
 Exit codes:

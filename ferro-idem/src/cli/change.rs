@@ -7,8 +7,8 @@ use super::ask::confirm;
 use super::exit::{Exit, Failure};
 use super::show::print_event;
 use super::table::{event_json, print_json};
-use super::text::escaped;
 use crate::error::Error;
+use crate::operations::text::escaped;
 use crate::operations::{Change, EventState, LoggedEvent, Operations};
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,6 @@ mod redact;
 mod show;
 mod store;
 mod table;
-mod text;
 mod top;
 
 use std::io::Write as _;

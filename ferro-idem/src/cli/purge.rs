@@ -9,8 +9,8 @@ use super::args::{Output, Purge};
 use super::ask::confirm;
 use super::exit::{Exit, Failure};
 use super::table::print_json;
-use super::text::duration;
 use crate::operations::Operations;
+use crate::operations::text::duration;
 
 pub(super) async fn purge(
     operations: &dyn Operations,

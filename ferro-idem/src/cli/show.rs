@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::args::Output;
 use super::exit::{Exit, Failure};
 use super::table::{Table, event_json, oldest, print_json, style_of};
-use super::text::{ago, duration, escaped, time};
+use crate::operations::text::{ago, duration, escaped, time};
 use crate::operations::{Counts, EventState, LoggedEvent, Operations};
 
 pub(super) async fn show(operations: &dyn Operations, id: &str, output: Output) -> Result<Exit, Failure> {

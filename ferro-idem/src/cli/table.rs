@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use console::{Alignment, Style, Term, measure_text_width, pad_str, truncate_str};
 use serde_json::{Value, json};
 
-use super::text::{ago, duration, escaped, time};
+use crate::operations::text::{ago, duration, escaped, time};
 use crate::operations::{EventState, LoggedEvent};
 
 /// A narrower column shows nothing of use.

@@ -11,7 +11,7 @@ use super::args::{Output, Top};
 use super::exit::{Exit, Failure};
 use super::show::{counts_json, counts_table};
 use super::table::{EVENT_HEADER, Table, event_json, event_row, print_json};
-use super::text::time;
+use crate::operations::text::time;
 use crate::operations::{Counts, EventState, Filter, LoggedEvent, Operations};
 
 /// Counting reads the whole log, so it must not be all that the store does.

@@ -40,6 +40,8 @@
 mod change;
 mod event;
 mod listing;
+#[cfg(any(feature = "cli", feature = "console"))]
+pub(crate) mod text;
 mod totals;
 
 use std::time::Duration;

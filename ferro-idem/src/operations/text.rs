@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// A duration like `35d` or `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration is written like 35d, 12h, 90m, 30s or 1h30m";
     let mut total: u64 = 0;
     let mut digits = String::new();
@@ -31,7 +31,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The two largest units: `3d 4h`, `5m 2s`.
-pub(super) fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let mut parts = Vec::new();
@@ -50,12 +50,12 @@ pub(super) fn duration(duration: Duration) -> String {
 }
 
 /// How long ago this was.
-pub(super) fn ago(time: SystemTime) -> String {
+pub(crate) fn ago(time: SystemTime) -> String {
     duration(SystemTime::now().duration_since(time).unwrap_or_default())
 }
 
 /// RFC 3339, in UTC.
-pub(super) fn time(time: SystemTime) -> String {
+pub(crate) fn time(time: SystemTime) -> String {
     let seconds = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |seconds| -seconds),
@@ -81,7 +81,7 @@ fn date(days: i64) -> (i64, i64, i64) {
 /// Text that a sender chose, without anything that a terminal would act on or not show: control characters,
 /// line breaks, characters that change the direction or have no width. A backslash is doubled, so that two ids never
 /// look alike.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,0 +1,106 @@
+//! What the templates show. askama escapes markup; characters that a browser would not show are escaped here.
+
+use std::time::SystemTime;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::Site;
+use crate::error::Error;
+use crate::operations::LoggedEvent;
+use crate::operations::text::{ago, duration, escaped, time};
+
+/// What every page has.
+pub(super) struct Frame {
+    /// The path of the page, without a slash at its end.
+    pub(super) base: String,
+    pub(super) has_actions: bool,
+    pub(super) protection: String,
+}
+
+impl Frame {
+    /// `original` is the path that was asked for, and `inner` the part of it that the router saw.
+    pub(super) fn new(site: &Site, original: &str, inner: &str) -> Self {
+        let nested = original.strip_suffix(inner).unwrap_or(original).trim_end_matches('/');
+        // `//host` would lead to another site.
+        let nested = nested.trim_start_matches('/');
+        let nested = if nested.is_empty() { String::new() } else { format!("/{nested}") };
+        Self {
+            base: site.base_path.clone().unwrap_or(nested),
+            has_actions: site.has_actions,
+            protection: site.protection.text().to_owned(),
+        }
+    }
+
+    pub(super) fn home(&self) -> &str {
+        if self.base.is_empty() { "/" } else { &self.base }
+    }
+}
+
+/// An event as a row shows it.
+pub(super) struct EventView {
+    /// The id as links and forms carry it: browsers change line breaks in forms.
+    pub(super) hex: String,
+    pub(super) id: String,
+    pub(super) event_type: String,
+    pub(super) state: &'static str,
+    pub(super) token: u64,
+    pub(super) age: String,
+    pub(super) lease_left: String,
+}
+
+impl EventView {
+    pub(super) fn new(event: &LoggedEvent) -> Self {
+        Self {
+            hex: hex::encode(event.id()),
+            id: escaped(event.id()),
+            event_type: event.event_type().map(escaped).unwrap_or_default(),
+            state: event.state().as_str(),
+            token: event.fencing_token(),
+            age: event.received_at().or(event.updated_at()).map(ago).unwrap_or_default(),
+            lease_left: event.lease_left().map(duration).unwrap_or_default(),
+        }
+    }
+}
+
+pub(super) fn moment(at: Option<SystemTime>) -> String {
+    at.map_or_else(|| "not kept".to_owned(), |at| format!("{} ({} ago)", time(at), ago(at)))
+}
+
+/// The id of a link or a form.
+pub(super) fn id_of(hex: &str) -> Option<String> {
+    String::from_utf8(hex::decode(hex).ok()?).ok()
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message {
+    frame: Frame,
+    title: &'static str,
+    text: String,
+    hex: String,
+}
+
+pub(super) fn message(
+    frame: Frame,
+    status: StatusCode,
+    title: &'static str,
+    text: String,
+    hex: String,
+) -> Response {
+    page(status, &Message { frame, title, text, hex })
+}
+
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered\n").into_response(),
+    }
+}
+
+/// The error says what to do. It may name a table or a host, and operators may see that.
+pub(super) fn failed(frame: Frame, error: &Error) -> Response {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    message(frame, status, "The store did not answer", escaped(&error.to_string()), String::new())
+}
