@@ -1,6 +1,10 @@
 //! The inbox's tables: created, checked, and looked at once before the first statement.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::dialect::{InboxDatabase, LAYOUT, Rules, TABLES};
 use super::names::Names;
@@ -45,7 +49,12 @@ pub(super) struct Tables<D: InboxDatabase> {
     beside: Beside<D>,
     /// Set by the first call that finds tables that fit.
     sql: OnceLock<Arc<Compiled<D::InboxStatements>>>,
+    /// Locked during a look, so that calls share it.
+    looking: Mutex<()>,
 }
+
+/// How long a call waits for another one's look, before it looks by itself.
+const MAX_SHARED_LOOK: Duration = Duration::from_secs(5);
 
 impl<D: InboxDatabase> Tables<D> {
     pub(super) fn beside(log: &SqlLog<D>) -> Self {
@@ -58,7 +67,7 @@ impl<D: InboxDatabase> Tables<D> {
             names.in_statement(D::INBOX_SCHEMA)
         );
         let beside = log.beside(names.table(""), of_missing);
-        Self { names, is_strict, beside, sql: OnceLock::new() }
+        Self { names, is_strict, beside, sql: OnceLock::new(), looking: Mutex::new(()) }
     }
 
     pub(super) fn with_name(&self, log: &SqlLog<D>, name: &str) -> Result<Self, InvalidTableName> {
@@ -81,8 +90,14 @@ impl<D: InboxDatabase> Tables<D> {
         self.names.in_statement(D::INBOX_SCHEMA)
     }
 
-    /// The statements. Only the first call looks at the tables.
+    /// The statements. Only the first call looks at the tables: calls that arrive meanwhile wait for it, because each
+    /// look takes connections that the others need.
     pub(super) async fn sql(&self) -> Result<&Arc<Compiled<D::InboxStatements>>, Error> {
+        if let Some(sql) = self.sql.get() {
+            return Ok(sql);
+        }
+        // One whose caller is not polled must not keep the others waiting for ever.
+        let _looking = timeout(MAX_SHARED_LOOK, self.looking.lock()).await;
         if let Some(sql) = self.sql.get() {
             return Ok(sql);
         }
