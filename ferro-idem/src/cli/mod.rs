@@ -21,7 +21,6 @@ use clap::{CommandFactory, Parser};
 use self::args::{Args, Command};
 use self::exit::{Exit, Failure};
 use self::redact::Secrets;
-use self::store::Store;
 
 /// The whole command.
 pub fn main() -> ExitCode {
@@ -64,13 +63,13 @@ fn run(args: Args) -> Result<Exit, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Output)?;
     runtime.block_on(async {
-        let store = Store::open(&args.store).await?;
+        let store = &*store::open(&args.store).await?;
         let (output, operations) = (args.output, store.operations());
         let operations = &*operations;
         match args.command {
-            Command::Check => check::check(&store).await,
-            Command::Schema => check::schema(&store),
-            Command::Upgrade { run, yes } => check::upgrade(&store, run, yes).await,
+            Command::Check => check::check(store).await,
+            Command::Schema => check::schema(store),
+            Command::Upgrade { run, yes } => check::upgrade(store, run, yes).await,
             Command::Stats => show::stats(operations, output).await,
             Command::List(list) => list::list(operations, &list, output).await,
             Command::Show { id } => show::show(operations, &id, output).await,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::args::StoreArgs;
 use super::exit::Failure;
 use crate::error::Error;
@@ -11,16 +13,69 @@ use crate::operations::Operations;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 use crate::sql::SqlLog;
 
-/// An open store.
-pub(super) enum Store {
-    #[cfg(feature = "postgres")]
-    Postgres(crate::PostgresLog),
-    #[cfg(feature = "mysql")]
-    MySql(crate::MySqlLog),
-    #[cfg(feature = "sqlite")]
-    Sqlite(crate::SqliteLog),
-    #[cfg(feature = "redis")]
-    Redis(crate::RedisLog),
+/// A log, as the command uses it.
+#[async_trait]
+pub(super) trait Store: Send + Sync {
+    fn operations(&self) -> Arc<dyn Operations>;
+
+    async fn check(&self) -> Result<(), Error>;
+
+    /// The statements that make the table. `None`: there is no table.
+    fn schema(&self) -> Option<String>;
+
+    /// The statements that add the columns which the table lacks.
+    async fn missing_columns(&self) -> Result<Option<String>, Error>;
+
+    /// Runs one of these statements.
+    async fn add_column(&self, statement: &str) -> Result<(), Error>;
+}
+
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[async_trait]
+impl<D: crate::SqlDatabase> Store for SqlLog<D> {
+    fn operations(&self) -> Arc<dyn Operations> {
+        SqlLog::operations(self)
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        SqlLog::check(self).await
+    }
+
+    fn schema(&self) -> Option<String> {
+        Some(SqlLog::schema(self))
+    }
+
+    async fn missing_columns(&self) -> Result<Option<String>, Error> {
+        SqlLog::missing_columns(self).await.map(Some)
+    }
+
+    async fn add_column(&self, statement: &str) -> Result<(), Error> {
+        SqlLog::add_column(self, statement).await
+    }
+}
+
+#[cfg(feature = "redis")]
+#[async_trait]
+impl Store for crate::RedisLog {
+    fn operations(&self) -> Arc<dyn Operations> {
+        crate::RedisLog::operations(self)
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        crate::RedisLog::check(self).await
+    }
+
+    fn schema(&self) -> Option<String> {
+        None
+    }
+
+    async fn missing_columns(&self) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    async fn add_column(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The schemes, and the features that they need.
@@ -38,55 +93,45 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 const CONNECTIONS: u32 = 2;
 
-impl Store {
-    pub(super) async fn open(args: &StoreArgs) -> Result<Self, Failure> {
-        let url = args.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
-        let url =
-            url.ok_or_else(|| Failure::Usage("name the store: set FERRO_IDEM_URL, or --url".to_owned()))?;
-        let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
-        let known = SCHEMES.iter().find(|(schemes, ..)| schemes.contains(&scheme.as_str()));
-        let Some((_, feature, is_on)) = known else {
-            return Err(Failure::Usage(
-                "the URL of the store begins with postgres:, mysql:, sqlite: or redis:".to_owned(),
-            ));
-        };
-        if !is_on {
-            return Err(Failure::Usage(format!(
-                "this command was built without the feature `{feature}`: cargo install ferro-idem --features \
-                 cli,{feature}"
-            )));
-        }
-        match *feature {
-            #[cfg(feature = "postgres")]
-            "postgres" => open_postgres(url, args).map(Self::Postgres),
-            #[cfg(feature = "mysql")]
-            "mysql" => {
-                let pool = sqlx::mysql::MySqlPoolOptions::new().max_connections(CONNECTIONS);
-                let options = url.parse().map_err(wrong_url)?;
-                let pool = pool.acquire_timeout(CONNECT_WITHIN).connect_lazy_with(options);
-                named(crate::MySqlLog::new(pool), args).map(Self::MySql)
-            }
-            #[cfg(feature = "sqlite")]
-            "sqlite" => open_sqlite(url, args).map(Self::Sqlite),
-            #[cfg(feature = "redis")]
-            _ => open_redis(url, args).await.map(Self::Redis),
-            #[cfg(not(feature = "redis"))]
-            _ => Err(Failure::Usage("the URL of the store is of no known kind".to_owned())),
-        }
+/// Opens the store. Nothing is sent to a database yet.
+#[allow(clippy::unused_async, reason = "without Redis nothing is waited for")]
+pub(super) async fn open(args: &StoreArgs) -> Result<Box<dyn Store>, Failure> {
+    let url = args.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| Failure::Usage("name the store: set FERRO_IDEM_URL, or --url".to_owned()))?;
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    let known = SCHEMES.iter().find(|(schemes, ..)| schemes.contains(&scheme.as_str()));
+    let Some((_, feature, is_on)) = known else {
+        return Err(Failure::Usage(
+            "the URL of the store begins with postgres:, mysql:, sqlite: or redis:".to_owned(),
+        ));
+    };
+    if !is_on {
+        return Err(Failure::Usage(format!(
+            "this command was built without the feature `{feature}`: cargo install ferro-idem --features \
+             cli,{feature}"
+        )));
     }
+    match *feature {
+        #[cfg(feature = "postgres")]
+        "postgres" => open_postgres(url, args).map(boxed),
+        #[cfg(feature = "mysql")]
+        "mysql" => {
+            let pool = sqlx::mysql::MySqlPoolOptions::new().max_connections(CONNECTIONS);
+            let options = url.parse().map_err(wrong_url)?;
+            let pool = pool.acquire_timeout(CONNECT_WITHIN).connect_lazy_with(options);
+            named(crate::MySqlLog::new(pool), args).map(boxed)
+        }
+        #[cfg(feature = "sqlite")]
+        "sqlite" => open_sqlite(url, args).map(boxed),
+        #[cfg(feature = "redis")]
+        "redis" => open_redis(url, args).await.map(boxed),
+        _ => Err(Failure::Usage("the URL of the store is of no known kind".to_owned())),
+    }
+}
 
-    pub(super) fn operations(&self) -> Arc<dyn Operations> {
-        match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres(log) => log.operations(),
-            #[cfg(feature = "mysql")]
-            Self::MySql(log) => log.operations(),
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(log) => log.operations(),
-            #[cfg(feature = "redis")]
-            Self::Redis(log) => log.operations(),
-        }
-    }
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+fn boxed(store: impl Store + 'static) -> Box<dyn Store> {
+    Box::new(store)
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
