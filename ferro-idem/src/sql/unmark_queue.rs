@@ -36,16 +36,16 @@ pub(super) struct UnmarkQueue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// In the order in which they are taken back.
+    /// In the order in which they are due.
     marks: BTreeMap<Place, LeftMark>,
     places: HashMap<Arc<str>, Vec<Place>>,
-    last_place: u64,
+    last_number: u64,
     worker_active_at: Option<Instant>,
 }
 
-/// Where a mark is in the queue.
+/// Where a mark is in the queue: when it is taken back next, and a number of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u64);
+pub(super) struct Place(Instant, u64);
 
 /// A mark without a caller.
 #[derive(Clone, Debug)]
@@ -77,6 +77,15 @@ pub(super) enum Unmarked {
     Unanswered,
 }
 
+/// What the worker does next.
+#[derive(Debug)]
+pub(super) enum Due {
+    Marks(Vec<(Place, Mark)>),
+    NotBefore(Instant),
+    /// There are no marks. The worker has ended.
+    Never,
+}
+
 impl UnmarkQueue {
     /// A panic cannot leave it half-changed.
     fn locked(&self) -> MutexGuard<'_, Inner> {
@@ -93,7 +102,7 @@ impl UnmarkQueue {
 
     pub(super) fn push(&self, mark: Mark, may_be_made_until: Instant) {
         let left = LeftMark { mark, may_be_made_until, is_sent: false, may_be_deleted_later: false };
-        self.change(|inner| inner.insert(left));
+        self.change(|inner| inner.insert(left, Instant::now()));
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -154,28 +163,30 @@ impl UnmarkQueue {
         needs_worker
     }
 
-    /// The marks of the worker's next statement. Empty: it has ended.
-    pub(super) fn take(&self, max: usize) -> Vec<(Place, Mark)> {
+    /// The marks of the worker's next statement.
+    pub(super) fn take(&self, max: usize) -> Due {
+        let now = Instant::now();
         let mut inner = self.locked();
-        let waiting = inner.marks.iter_mut().filter(|(_, left)| !left.is_sent).take(max);
+        let Some(&Place(first, _)) = inner.marks.keys().next() else {
+            inner.worker_active_at = None;
+            return Due::Never;
+        };
+        inner.worker_active_at = Some(now);
+        let due = inner.marks.iter_mut().take_while(|(place, _)| place.0 <= now);
+        let waiting = due.filter(|(_, left)| !left.is_sent).take(max);
         let taken: Vec<_> = waiting
             .map(|(place, left)| {
                 left.is_sent = true;
                 (*place, left.mark.clone())
             })
             .collect();
-        inner.worker_active_at = (!taken.is_empty()).then(Instant::now);
-        taken
+        if taken.is_empty() { Due::NotBefore(first) } else { Due::Marks(taken) }
     }
 
-    /// What became of the worker's statement. Returns whether all of its marks are gone.
-    pub(super) fn put_back(&self, taken: &[(Place, Mark)], unmarked: Unmarked) -> bool {
-        let are_gone = self.change(|inner| {
-            let left = taken.iter().filter(|(place, _)| inner.is_left(*place, unmarked));
-            left.count() == 0
-        });
+    /// What became of the worker's statement. What is left is due then.
+    pub(super) fn put_back(&self, taken: &[(Place, Mark)], unmarked: Unmarked, due: Instant) {
+        self.change(|inner| taken.iter().for_each(|(place, _)| inner.put_back(*place, unmarked, due)));
         self.changed.notify_waiters();
-        are_gone
     }
 
     /// The worker was dropped. Its statement may be carried out.
@@ -187,9 +198,9 @@ impl UnmarkQueue {
 }
 
 impl Inner {
-    fn insert(&mut self, left: LeftMark) {
-        self.last_place += 1;
-        let place = Place(self.last_place);
+    fn insert(&mut self, left: LeftMark, due: Instant) {
+        self.last_number += 1;
+        let place = Place(due, self.last_number);
         self.places.entry(Arc::clone(&left.mark.id)).or_default().push(place);
         self.marks.insert(place, left);
     }
@@ -215,16 +226,14 @@ impl Inner {
         }
     }
 
-    /// Whether the mark waits for another statement, after the others.
-    fn is_left(&mut self, place: Place, unmarked: Unmarked) -> bool {
-        let Some(mut left) = self.remove(place) else { return false };
-        if matches!(unmarked, Unmarked::Since(begun) if left.may_be_made_until <= begun) {
-            return false;
+    fn put_back(&mut self, place: Place, unmarked: Unmarked, due: Instant) {
+        let Some(mut left) = self.remove(place) else { return };
+        let is_gone = matches!(unmarked, Unmarked::Since(begun) if left.may_be_made_until <= begun);
+        if !is_gone {
+            left.is_sent = false;
+            left.may_be_deleted_later |= unmarked == Unmarked::Unanswered;
+            self.insert(left, due);
         }
-        left.is_sent = false;
-        left.may_be_deleted_later |= unmarked == Unmarked::Unanswered;
-        self.insert(left);
-        true
     }
 
     fn give_up_statements(&mut self) {
@@ -249,22 +258,48 @@ mod tests {
         Owner::from_bytes([byte; 16])
     }
 
+    /// The marks that are due.
+    fn take(queue: &UnmarkQueue, max: usize) -> Vec<(Place, Mark)> {
+        match queue.take(max) {
+            Due::Marks(taken) => taken,
+            Due::NotBefore(_) | Due::Never => Vec::new(),
+        }
+    }
+
+    fn put_back(queue: &UnmarkQueue, taken: &[(Place, Mark)], unmarked: Unmarked) {
+        queue.put_back(taken, unmarked, Instant::now());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_worker_takes_marks_back_and_a_lost_one_is_replaced() {
         let queue = UnmarkQueue::default();
         assert!(!queue.needs_worker(), "there is nothing to do");
         (0..3).for_each(|number| queue.push(mark("evt_1", number), Instant::now()));
         assert!(queue.needs_worker() && !queue.needs_worker());
-        assert_eq!(queue.take(2).len(), 2);
+        assert_eq!(take(&queue, 2).len(), 2);
         tokio::time::advance(MAX_INACTIVE).await;
         assert!(queue.needs_worker(), "the first one was not polled for long");
         queue.end_worker();
         assert!(queue.needs_worker(), "the second one was dropped");
-        let (two, one) = (queue.take(2), queue.take(2));
+        let (two, one) = (take(&queue, 2), take(&queue, 2));
         assert_eq!((two.len(), one.len()), (2, 1));
-        assert!(queue.put_back(&two, Unmarked::Since(Instant::now())));
-        assert!(queue.put_back(&one, Unmarked::Since(Instant::now())));
-        assert!(queue.take(2).is_empty() && !queue.needs_worker());
+        put_back(&queue, &two, Unmarked::Since(Instant::now()));
+        put_back(&queue, &one, Unmarked::Since(Instant::now()));
+        assert!(matches!(queue.take(2), Due::Never) && !queue.needs_worker());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn marks_that_are_not_due_keep_no_others_waiting() {
+        let queue = UnmarkQueue::default();
+        let soon = Instant::now() + Duration::from_secs(1);
+        queue.push(mark("evt_1", 1), Instant::now());
+        let locked = take(&queue, 1);
+        queue.put_back(&locked, Unmarked::NotCarriedOut, soon);
+        assert!(matches!(queue.take(1), Due::NotBefore(due) if due == soon));
+        queue.push(mark("evt_2", 2), Instant::now());
+        assert_eq!(&*take(&queue, 2)[0].1.id, "evt_2");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(&*take(&queue, 2)[0].1.id, "evt_1");
     }
 
     #[test]
@@ -283,23 +318,23 @@ mod tests {
         assert_eq!(queue.take_over("evt_2").await, None);
         assert_eq!(queue.take_over("evt_1").await, Some(owner(1)));
         assert_eq!(queue.take_over("evt_1").await, None, "it is the other's");
-        assert!(queue.take(1).is_empty(), "nothing deletes it any more");
+        assert!(take(&queue, 1).is_empty(), "nothing deletes it any more");
     }
 
     #[tokio::test]
     async fn a_delivery_waits_while_the_mark_is_being_deleted() {
         let queue = UnmarkQueue::default();
         queue.push(mark("evt_1", 1), Instant::now() + Duration::from_secs(7));
-        let taken = queue.take(1);
+        let taken = take(&queue, 1);
         let mut next = pin!(queue.take_over("evt_1"));
         assert!(poll!(&mut next).is_pending());
-        assert!(!queue.put_back(&taken, Unmarked::Since(Instant::now())), "it may be made later");
+        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
         assert_eq!(next.await, Some(owner(1)));
         queue.push(mark("evt_1", 2), Instant::now());
-        let taken = queue.take(1);
+        let taken = take(&queue, 1);
         let mut next = pin!(queue.take_over("evt_1"));
         assert!(poll!(&mut next).is_pending());
-        assert!(queue.put_back(&taken, Unmarked::Since(Instant::now())));
+        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
         assert_eq!(next.await, None);
     }
 
@@ -308,24 +343,24 @@ mod tests {
         for is_dropped in [false, true] {
             let queue = UnmarkQueue::default();
             queue.push(mark("evt_1", 1), Instant::now() + Duration::from_secs(7));
-            let taken = queue.take(1);
+            let taken = take(&queue, 1);
             if is_dropped {
                 queue.end_worker();
             } else {
-                assert!(!queue.put_back(&taken, Unmarked::Unanswered));
+                put_back(&queue, &taken, Unmarked::Unanswered);
             }
             let mut next = pin!(queue.take_over("evt_1"));
             assert!(poll!(&mut next).is_pending());
             // The earlier statement may still be at the server.
-            let taken = queue.take(1);
-            assert!(!queue.put_back(&taken, Unmarked::Since(Instant::now())));
+            let taken = take(&queue, 1);
+            put_back(&queue, &taken, Unmarked::Since(Instant::now()));
             assert!(poll!(&mut next).is_pending());
-            let taken = queue.take(1);
-            assert!(!queue.put_back(&taken, Unmarked::NotCarriedOut));
+            let taken = take(&queue, 1);
+            put_back(&queue, &taken, Unmarked::NotCarriedOut);
             assert!(poll!(&mut next).is_pending());
-            let taken = queue.take(1);
+            let taken = take(&queue, 1);
             let later = Instant::now() + Duration::from_secs(8);
-            assert!(queue.put_back(&taken, Unmarked::Since(later)));
+            put_back(&queue, &taken, Unmarked::Since(later));
             assert_eq!(next.await, None);
         }
     }
@@ -347,8 +382,8 @@ mod tests {
         queue.push(mark("evt_1", 2), Instant::now());
         let mut next = pin!(queue.take_over("evt_1"));
         assert!(poll!(&mut next).is_pending());
-        let taken = queue.take(1);
-        assert!(queue.put_back(&taken, Unmarked::Since(Instant::now())));
+        let taken = take(&queue, 1);
+        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
         assert_eq!(next.await, Some(owner(2)));
     }
 }

@@ -80,6 +80,7 @@ where
         if ticks.poll(context).is_ready() {
             let stuck = group.queue().take_stuck(now(), LOOK_EVERY, R::max_unpolled());
             drop(stuck);
+            group.background.drop_stuck();
             if group.apart().needs_run(&place.id) {
                 repeat::run(group, new_session(), &place.id);
             }

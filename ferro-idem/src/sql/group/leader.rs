@@ -180,7 +180,8 @@ where
                 };
                 if let Some(slow) = slow {
                     let searched = Searched::begin(&self.group, ids);
-                    in_background(finish_slow(Arc::clone(&self.group), sending, searched, slow));
+                    let finishing = finish_slow(Arc::clone(&self.group), sending, searched, slow);
+                    self.group.background.run(finishing);
                     return size;
                 }
             }
@@ -279,7 +280,7 @@ where
     R: BatchRequest<S>,
 {
     for part in parts {
-        in_background(send_part(Arc::clone(group), part));
+        group.background.run(send_part(Arc::clone(group), part));
     }
 }
 

@@ -18,6 +18,7 @@
 //!    callers.
 
 mod apart;
+mod background;
 mod batch;
 mod caller;
 mod claim_updates;
@@ -54,6 +55,7 @@ use shuttle::sync::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use self::apart::Apart;
+use self::background::Background;
 use self::batch::{Batch, Follower, Leftover};
 pub(super) use self::caller::send_in_batch;
 pub(super) use self::claim_updates::ClaimUpdate;
@@ -179,6 +181,7 @@ pub(crate) struct Group<R, A> {
     room: Arc<Semaphore>,
     statements_apart: Semaphore,
     slow_batches: Arc<Semaphore>,
+    background: Background,
 }
 
 impl<R, A> Default for Group<R, A> {
@@ -189,6 +192,7 @@ impl<R, A> Default for Group<R, A> {
             room: Arc::new(Semaphore::new(MAX_QUEUED)),
             statements_apart: Semaphore::new(MAX_APART),
             slow_batches: Arc::new(Semaphore::new(MAX_SLOW)),
+            background: Background::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::apart::Joined;
 use super::batch::{Batch, Follower, Sent, answer_with_error, wanted};
-use super::clock::{in_background, now, pause};
+use super::clock::{now, pause};
 use super::{BatchRequest, BatchSession, Group};
 use crate::sql::session::RequestFailed;
 
@@ -83,7 +83,7 @@ where
 {
     if group.apart().begin_run(id) {
         let run = Run { group: Arc::clone(group), id: Arc::clone(id), has_ended: false };
-        in_background(send_apart(session, run));
+        group.background.run(send_apart(session, run));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::UnmarkEvents;
 use crate::sql::session::Session;
-use crate::sql::unmark_queue::{Place, Unmarked};
+use crate::sql::unmark_queue::{Due, Place, Unmarked};
 
 /// A margin for statements that were sent shortly before they were given up, beside their deadline at the server.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -61,34 +61,49 @@ async fn work<D: Dialect>(mut worker: Worker<D>) {
     let mut max = MAX_MARKS;
     loop {
         let queue = worker.core.unmark_queue();
-        let taken = queue.take(max);
-        if taken.is_empty() {
-            worker.has_ended = true;
-            return;
+        let taken = match queue.take(max) {
+            Due::Marks(taken) => taken,
+            Due::NotBefore(due) => {
+                // New marks are due at once.
+                pause(due.saturating_duration_since(Instant::now()).min(FIRST_PAUSE)).await;
+                continue;
+            }
+            Due::Never => {
+                worker.has_ended = true;
+                return;
+            }
+        };
+        let (unmarked, is_about_one_event) = unmark(&worker.core, &taken).await;
+        let now = Instant::now();
+        match unmarked {
+            Unmarked::Since(_) => {
+                queue.put_back(&taken, unmarked, now + MAX_PAUSE);
+                next_pause = FIRST_PAUSE;
+                max = (max * 2).min(MAX_MARKS);
+            }
+            // One of them is locked: the others go through without it.
+            _ if is_about_one_event && taken.len() > 1 => {
+                queue.put_back(&taken, unmarked, now);
+                max = (taken.len() / 4).max(1);
+            }
+            _ if is_about_one_event => queue.put_back(&taken, unmarked, now + MAX_PAUSE),
+            _ => {
+                queue.put_back(&taken, unmarked, now);
+                pause(next_pause).await;
+                next_pause = (next_pause * 2).min(MAX_PAUSE);
+            }
         }
-        let (unmarked, next_max) = unmark(&worker.core, &taken).await;
-        max = next_max;
-        if queue.put_back(&taken, unmarked) {
-            next_pause = FIRST_PAUSE;
-            continue;
-        }
-        pause(next_pause).await;
-        next_pause = (next_pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// Sends one attempt, so that it is known of each statement whether it may be carried out later. Also returns the size
-/// of the next statement.
-async fn unmark<D: Dialect>(core: &Arc<Core<D>>, taken: &[(Place, Mark)]) -> (Unmarked, usize) {
+/// Sends one attempt, so that it is known of each statement whether it may be carried out later. Also returns whether
+/// one of the marks may have kept the others.
+async fn unmark<D: Dialect>(core: &Arc<Core<D>>, taken: &[(Place, Mark)]) -> (Unmarked, bool) {
     let begun = Instant::now();
     let marks: Vec<&Mark> = taken.iter().map(|(_, mark)| mark).collect();
     match Session::for_caller(core).send_after(&mut Attempts::once(), &UnmarkEvents(&marks)).await {
-        Ok(()) => (Unmarked::Since(begun), MAX_MARKS),
-        Err(failed) => {
-            let unmarked =
-                if failed.may_be_carried_out() { Unmarked::Unanswered } else { Unmarked::NotCarriedOut };
-            // One of them is locked: each by itself, for a while.
-            (unmarked, if failed.is_about_one_event() { 1 } else { MAX_MARKS })
-        }
+        Ok(()) => (Unmarked::Since(begun), false),
+        Err(failed) if failed.may_be_carried_out() => (Unmarked::Unanswered, failed.is_about_one_event()),
+        Err(failed) => (Unmarked::NotCarriedOut, failed.is_about_one_event()),
     }
 }

@@ -61,12 +61,18 @@ SELECT CAST(@@SESSION.autocommit AS SIGNED),
     HAVING COUNT(*) > 1 OR MAX(column_name) <> 'event_id'
   ) AS SIGNED),
   (SELECT CAST(MAX(table_type) AS CHAR) FROM information_schema.tables
-    WHERE table_schema = DATABASE() AND table_name = ?)";
+    WHERE table_schema = DATABASE() AND table_name = ?),
+  CAST(EXISTS (
+    SELECT 1 FROM information_schema.triggers
+    WHERE event_object_schema = DATABASE() AND event_object_table = ? AND action_timing = 'BEFORE'
+      AND LOWER(action_statement) REGEXP 'new[[:space:]]*[.][[:space:]]*`?owner`?([^a-z0-9_$]|$)'
+  ) AS SIGNED)";
 
 pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
-    type Found = (i64, i64, i64, i64, i64, Option<String>);
-    let (autocommit, is_chained, unique_checks, is_limited, verifies, kind): Found =
+    type Found = (i64, i64, i64, i64, i64, Option<String>, i64);
+    let (autocommit, is_chained, unique_checks, is_limited, verifies, kind, changes_owner): Found =
         sqlx::query_as(AssertSqlSafe(in_schema(TRAPS, table)))
+            .bind(table.as_str())
             .bind(table.as_str())
             .bind(table.as_str())
             .bind(table.as_str())
@@ -92,6 +98,13 @@ pub(super) async fn traps(connection: &mut MySqlConnection, table: &TableName) -
     } else if is_temporary(connection, table).await? {
         refusals.push(format!(
             "the table `{table}` is temporary, so each connection has one of its own: create a permanent one"
+        ));
+    }
+    // The statement for many events does not tell an inserted row from one that was there.
+    if changes_owner == 1 {
+        refusals.push(format!(
+            "a BEFORE trigger of the table `{table}` uses `NEW.owner`: a mark whose owner it changed would be taken for \
+             another delivery's, so leave the column to the log"
         ));
     }
     Ok(Traps { verifies: verifies == 1, refusals, ..Traps::default() })

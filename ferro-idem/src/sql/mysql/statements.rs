@@ -277,10 +277,11 @@ pub(crate) fn patient(statement: &str, seconds: u8) -> String {
 impl Statements {
     pub(super) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
         let written = |statement: &str| table.prepared(statement);
-        let shared = |many: Many| {
+        let waiting = |many: Many, seconds: u8| {
             let many = many.of(table);
-            Many { head: patient(&many.head, 1), ..many }
+            Many { head: patient(&many.head, seconds), ..many }
         };
+        let shared = |many: Many| waiting(many, 1);
         let (insert, insert_in, look, own, delete_page) = match level {
             SchemaLevel::Full => (INSERT, INSERT_IN, LOOK, OWN, DELETE_PAGE),
             SchemaLevel::Plain => (INSERT_PLAIN, INSERT_IN_PLAIN, LOOK_PLAIN, OWN_PLAIN, DELETE_PAGE_PLAIN),
@@ -308,7 +309,8 @@ impl Statements {
             complete: shared(COMPLETE),
             release: shared(RELEASE),
             withdraw: shared(WITHDRAW),
-            unmark: shared(UNMARK),
+            // A locked row keeps the other marks.
+            unmark: waiting(UNMARK, 0),
             take_over: written(TAKE_OVER),
             own: written(own),
             give_back: written(GIVE_BACK),
