@@ -2,6 +2,7 @@
 //! again until it succeeds.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use ferro_idem_tests::proxy::{From, Proxy, Then};
 use ferro_idem_tests::redeliver;
 use ferro_idem_tests::servers::until;
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::naive::OnPostgresNaively;
@@ -82,36 +84,48 @@ impl Loss {
         Seen { lost, wrong: (!is_right).then(wrong) }
     }
 
-    /// Loses one message after the other, until none is left. Returns how many there were and what went
-    /// wrong.
+    /// Loses each of these messages, at the same time, each on its way to a log of its own.
+    async fn of_messages<R: Rig>(self, rig: &Arc<R>, messages: Range<usize>) -> Vec<Seen> {
+        let cases = messages.map(|nth| {
+            let rig = Arc::clone(rig);
+            tokio::spawn(async move { self.of_message(&*rig, nth).await })
+        });
+        join_all(cases.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
+    }
+
+    /// Loses one message after the other, some at a time, until none is left. Returns how many there were and what
+    /// went wrong.
     async fn of_each<R: Rig>(self, rig: &Arc<R>) -> (usize, Vec<String>) {
-        let mut wrong = Vec::new();
-        for nth in 0.. {
-            let seen = self.of_message(&**rig, nth).await;
-            wrong.extend(seen.wrong);
-            if !seen.lost {
-                assert!(nth > 0, "{self:?}: nothing was lost");
-                return (nth, wrong);
+        let at_a_time = if self.operation.is_of_many() { 4 } else { 8 };
+        let (mut lost, mut wrong) = (0, Vec::new());
+        for nth in (0..).step_by(at_a_time) {
+            let seen = self.of_messages(rig, nth..nth + at_a_time).await;
+            let is_over = seen.iter().any(|seen| !seen.lost);
+            lost += seen.iter().filter(|seen| seen.lost).count();
+            wrong.extend(seen.into_iter().filter_map(|seen| seen.wrong));
+            if is_over {
+                assert!(lost > 0, "{self:?}: nothing was lost");
+                return (lost, wrong);
             }
         }
         unreachable!()
     }
 
-    /// The same concurrently, because each loss hangs until the log stops waiting.
+    /// The same for all of them at once, because each loss hangs until the log stops waiting.
     async fn of_each_at_once<R: Rig>(self, rig: &Arc<R>, messages: usize) -> Vec<String> {
-        let cases = (0..messages).map(|nth| {
-            let rig = Arc::clone(rig);
-            tokio::spawn(async move { self.of_message(&*rig, nth).await })
-        });
-        let seen: Vec<Seen> = join_all(cases).await.into_iter().map(Result::unwrap).collect();
+        let seen = self.of_messages(rig, 0..messages).await;
         // Messages of the pool are counted too, so the last ones may not be reached.
         assert!(2 * seen.iter().filter(|seen| seen.lost).count() > messages, "{self:?}: too few were lost");
         seen.into_iter().filter_map(|seen| seen.wrong).collect()
     }
 }
 
+/// The tests that lose messages at the same time: each has dozens of logs with connections that hang.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
 /// Loses messages of both sides, with closed and with hanging connections, with a used and with a new log.
 async fn each_message_of<R: Rig>(operation: Operation) {
+    let _at_once = AT_ONCE.acquire().await.unwrap();
     let rig = Arc::new(R::fresh().await);
     let (mut wrong, mut summary) = (Vec::new(), String::new());
     for warm in [true, false] {

@@ -46,7 +46,7 @@ impl MariaDb {
         arguments.push(option("--pid-file=", server.folder().join("pid")));
         arguments.push(format!("--port={}", server.port()).into());
         arguments.extend(
-            ["--bind-address=127.0.0.1", "--max-connections=300"].iter().chain(options).map(Into::into),
+            ["--bind-address=127.0.0.1", "--max-connections=600"].iter().chain(options).map(Into::into),
         );
         server.start(arguments);
         let server = Self { server, databases: AtomicU32::new(0) };

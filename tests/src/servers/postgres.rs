@@ -13,7 +13,7 @@ use super::until;
 
 /// Shared memory is in the server's folder, which is removed. A killed server leaves the system's shared memory behind.
 const USUAL: [&str; 3] =
-    ["listen_addresses=127.0.0.1", "max_connections=300", "dynamic_shared_memory_type=mmap"];
+    ["listen_addresses=127.0.0.1", "max_connections=600", "dynamic_shared_memory_type=mmap"];
 
 /// A PostgreSQL server.
 ///

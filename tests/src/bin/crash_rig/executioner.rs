@@ -8,9 +8,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::RwLock;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::disasters::{Befallen, Disaster, Order, Weather};
+use crate::disasters::{Befallen, Disaster, Order, Weather, stretched};
 use crate::handlers::LEASE;
 use crate::sender::Sender;
 use crate::store::Store;
@@ -56,10 +56,11 @@ impl Executioner<'_> {
         );
     }
 
-    /// Waits for a random time in milliseconds. Returns false if the storm is over.
+    /// Waits for a random time in milliseconds, longer on a busy machine: workers take longer to start there, and
+    /// would be killed before they deliver anything. Returns false if the storm is over.
     async fn waits(&self, rng: &mut StdRng, milliseconds: std::ops::Range<u64>) -> bool {
-        sleep(Duration::from_millis(rng.random_range(milliseconds))).await;
-        Instant::now() < self.end
+        let pause = stretched(Duration::from_millis(rng.random_range(milliseconds)));
+        timeout_at(self.end, sleep(pause)).await.is_ok() && Instant::now() < self.end
     }
 
     async fn kill_workers(&self, mut rng: StdRng, running: &RwLock<()>) {
@@ -123,7 +124,11 @@ impl Executioner<'_> {
     async fn befall(&self, mut rng: StdRng, running: &RwLock<()>) {
         let mut order = Order::new(self.disasters);
         let pause = if self.is_long { 5_000..15_000 } else { 500..3_000 };
-        while self.waits(&mut rng, pause.clone()).await || !order.has_drawn_all() {
+        loop {
+            sleep(Duration::from_millis(rng.random_range(pause.clone()))).await;
+            if Instant::now() >= self.end && order.has_drawn_all() {
+                return;
+            }
             let Some(disaster) = order.next(&mut rng) else { return };
             let length = disaster.length(&mut rng);
             let _all = running.write().await;
