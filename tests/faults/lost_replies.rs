@@ -96,10 +96,9 @@ impl Loss {
     /// Loses one message after the other, some at a time, until none is left. Returns how many there were and what
     /// went wrong.
     async fn of_each<R: Rig>(self, rig: &Arc<R>) -> (usize, Vec<String>) {
-        let at_a_time = if self.operation.is_of_many() { 4 } else { 8 };
         let (mut lost, mut wrong) = (0, Vec::new());
-        for nth in (0..).step_by(at_a_time) {
-            let seen = self.of_messages(rig, nth..nth + at_a_time).await;
+        for nth in (0..).step_by(AT_A_TIME) {
+            let seen = self.of_messages(rig, nth..nth + AT_A_TIME).await;
             let is_over = seen.iter().any(|seen| !seen.lost);
             lost += seen.iter().filter(|seen| seen.lost).count();
             wrong.extend(seen.into_iter().filter_map(|seen| seen.wrong));
@@ -119,6 +118,9 @@ impl Loss {
         seen.into_iter().filter_map(|seen| seen.wrong).collect()
     }
 }
+
+/// How many messages a test loses at the same time, each on its way to another log.
+const AT_A_TIME: usize = 4;
 
 /// The tests that lose messages at the same time: each has dozens of logs with connections that hang.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
