@@ -247,12 +247,15 @@ impl Sender {
             let attempt_of = Delivery { fails, ..delivery.clone() };
             match self.attempt(sender, &attempt_of, within, hangs_up.is_some(), &mut rng).await {
                 Answer::Acknowledged => return,
-                _ if self.tries_once => return,
                 Answer::Unavailable => self.weather.to_come_back().await,
                 Answer::Other => {}
             }
             let backoff = FIRST_BACKOFF * 2_u32.pow(attempt.min(DOUBLINGS));
             sleep(backoff.mul_f64(rng.random_range(0.5..1.5))).await;
+            // After the pause, so that an outage does not use up all events.
+            if self.tries_once {
+                return;
+            }
         }
     }
 
