@@ -1,5 +1,6 @@
 //! The page for operators, as a browser asks for it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -47,7 +48,10 @@ async fn get(router: &Router, path: &str) -> (Response<()>, String) {
 }
 
 fn hex(id: &str) -> String {
-    id.bytes().map(|byte| format!("{byte:02x}")).collect()
+    id.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// The value of a hidden field of the page's first form.
