@@ -141,13 +141,13 @@ async fn story() -> Result<bool, Box<dyn Error>> {
     };
     let worker = inbox.worker(move |event: StripeEvent| on_event(handler_log.clone(), event)).run(done);
     let (webhook_url, live) = (here.join("/webhook")?, webhook);
-    let (listed, delivered, worked) = tokio::join!(
+    let (listed, live_deliveries, ended) = tokio::join!(
         catch_up(&client, &here, KEY, "evt_none", &inbox),
         deliver_live(&client, &webhook_url, &live),
         worker,
     );
-    delivered?;
-    worked?;
+    live_deliveries?;
+    ended?;
     let listed = listed?;
     let again = catch_up(&client, &here, KEY, "evt_none", &inbox).await?;
     server.abort();

@@ -25,7 +25,6 @@ const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
     ("PostgresTransaction", "as SqlTransaction"),
     ("MySqlTransaction", "as SqlTransaction"),
     ("SqliteTransaction", "as SqlTransaction"),
-    ("InboxDatabase", "a bound, as SqlDatabase"),
     ("Testable", "the example of StripeEvent::testable makes one"),
 ];
 

@@ -197,13 +197,13 @@ async fn a_purge_keeps_what_is_in_the_inbox<T: Database>() {
             assert!(store.complete(&held).await.unwrap());
         }
     }
-    assert_eq!(store.purge(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(store.purge(Duration::from_hours(1)).await.unwrap(), 0);
     let log = database.open().await;
     T::run(&log, "DELETE FROM webhook_inbox_seen WHERE event_id = 'github:evt_000'").await;
     for table in ["webhook_inbox_seen", "webhook_inbox"] {
         T::run(&log, &T::aged(table)).await;
     }
-    assert_eq!(store.purge(Duration::from_secs(3600)).await.unwrap(), 597);
+    assert_eq!(store.purge(Duration::from_hours(1)).await.unwrap(), 597);
     for (id, received) in
         [("evt_001", Received::First), ("evt_598", Received::Duplicate), ("evt_599", Received::Duplicate)]
     {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) const SENDER: &str = "github";
 
 /// Longer than a test takes.
-pub(crate) const LEASE: Duration = Duration::from_secs(600);
+pub(crate) const LEASE: Duration = Duration::from_mins(10);
 
 /// An empty database.
 pub(crate) trait Database: Sized + Send + Sync + 'static {

@@ -82,7 +82,7 @@ async fn events_of_a_key_run_one_by_one_in_order<T: Database>() {
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
-    let broken = history.broken.lock().unwrap();
+    let broken = history.broken.lock().unwrap().clone();
     assert!(broken.is_empty(), "{broken:#?}");
     assert_eq!(receiver.counts().await.unwrap(), Counts::default());
     let keys = history.keys.lock().unwrap();

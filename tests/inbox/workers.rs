@@ -121,7 +121,7 @@ async fn a_receiver_wakes_its_process<T: Database>() {
     let worker = store.clone();
     let woken = tokio::spawn(async move { worker.woken().await });
     assert_eq!(store.receive(delivery("evt_1", None)).await.unwrap(), Received::First);
-    timeout(Duration::from_secs(60), woken).await.unwrap().unwrap();
+    timeout(Duration::from_mins(1), woken).await.unwrap().unwrap();
 }
 
 #[tokio::test]

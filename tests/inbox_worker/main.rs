@@ -29,11 +29,11 @@ use tower::ServiceExt;
 type GithubInbox = Inbox<Sqlite, GithubWebhook>;
 
 const SECRET: &str = "It's a Secret to Everybody";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An application with its database.
 struct App {
-    _folder: Arc<TempDir>,
+    folder: Arc<TempDir>,
     log: SqliteLog,
     inbox: GithubInbox,
 }
@@ -54,14 +54,14 @@ impl App {
 
     /// What another process over the same database has.
     async fn another(&self) -> Self {
-        Self::in_folder(&self._folder).await
+        Self::in_folder(&self.folder).await
     }
 
     async fn in_folder(folder: &Arc<TempDir>) -> Self {
         let log = open_sqlite(folder.path(), 4).await;
         let inbox =
             Inbox::new(log.clone(), GithubWebhook::new(SECRET)).with_backoff(quick()).with_max_attempts(3);
-        Self { _folder: Arc::clone(folder), log, inbox }
+        Self { folder: Arc::clone(folder), log, inbox }
     }
 
     async fn number(&self, query: &str) -> i64 {

@@ -38,10 +38,10 @@ fn an_event_of_a_process_that_died_is_taken_over() {
     runtime.block_on(app.receive("evt_1"));
     // A process of its own: its runtime is gone without a drain, and gives nothing back.
     let dying = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
-    let (began, begun) = std::sync::mpsc::channel();
+    let (starts, begun) = std::sync::mpsc::channel();
     let killed = dying.block_on(app.another());
     let worker = killed.inbox.worker(move |_| {
-        began.send(()).unwrap();
+        starts.send(()).unwrap();
         std::future::pending::<()>()
     });
     let worker = worker.with_lease(Duration::from_millis(600));
@@ -80,11 +80,11 @@ async fn a_worker_drains_at_its_shutdown() {
     for event in 0..50 {
         app.receive(&format!("evt_{event}")).await;
     }
-    let (began, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let (starts, mut begun) = tokio::sync::mpsc::unbounded_channel();
     let run = run(app
         .inbox
         .worker(move |_| {
-            began.send(()).unwrap();
+            starts.send(()).unwrap();
             tokio::time::sleep(Duration::from_millis(50))
         })
         .with_concurrency(4));

@@ -40,14 +40,14 @@ fn paid(id: u32, customer: &str) -> Vec<u8> {
     serde_json::json!({"id": format!("ord_{id}"), "customer": customer}).to_string().into_bytes()
 }
 
-async fn outbox(app: &App) -> Inbox<Sqlite, Own> {
+fn outbox(app: &App) -> Inbox<Sqlite, Own> {
     Inbox::new(app.log.clone(), Own).with_backoff(quick()).with_order(|event| event.customer.clone())
 }
 
 #[tokio::test]
 async fn an_event_that_is_put_is_delivered_if_and_only_if_its_transaction_commits() {
     let app = App::new().await;
-    let outbox = outbox(&app).await;
+    let outbox = outbox(&app);
     let mut tx = app.log.pool().begin().await.unwrap();
     let receipt = outbox.put(&mut *tx, &Delivery::new(&paid(1, "ann"))).await.unwrap();
     assert_eq!(receipt, Receipt::Stored);
@@ -71,7 +71,7 @@ async fn an_event_that_is_put_is_delivered_if_and_only_if_its_transaction_commit
 #[tokio::test]
 async fn what_is_no_event_is_not_put() {
     let app = App::new().await;
-    let outbox = outbox(&app).await;
+    let outbox = outbox(&app);
     let mut tx = app.log.pool().begin().await.unwrap();
     for body in ["", "{}", "[]", "not json", r#"{"id": 7, "customer": ""}"#, r#"{"id": "", "customer": ""}"#]
     {
@@ -85,7 +85,7 @@ async fn what_is_no_event_is_not_put() {
 #[tokio::test]
 async fn events_of_one_key_run_in_order_through_failures_and_takeovers() {
     let app = App::new().await;
-    let outbox = outbox(&app).await;
+    let outbox = outbox(&app);
     for id in 0..60 {
         outbox.add(&Delivery::new(&paid(id, ["ann", "bob", "cy"][id as usize % 3]))).await.unwrap();
     }
@@ -129,7 +129,7 @@ async fn events_of_one_key_run_in_order_through_failures_and_takeovers() {
 async fn a_parked_event_holds_its_key_up_only_if_the_order_is_strict() {
     for is_strict in [false, true] {
         let app = App::new().await;
-        let mut outbox = outbox(&app).await.with_max_attempts(1);
+        let mut outbox = outbox(&app).with_max_attempts(1);
         if is_strict {
             outbox = outbox.strict();
         }

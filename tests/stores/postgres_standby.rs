@@ -71,7 +71,7 @@ async fn fence(log: PostgresLog) -> Result<bool, Error> {
 }
 
 async fn claim(log: PostgresLog) -> Result<ClaimOutcome, Error> {
-    log.claim(EventRef::new(EVENTS[1])?, Owner::random()?, Duration::from_secs(60)).await
+    log.claim(EventRef::new(EVENTS[1])?, Owner::random()?, Duration::from_mins(1)).await
 }
 
 async fn in_transaction(log: PostgresLog) -> Result<MarkOutcome, Error> {

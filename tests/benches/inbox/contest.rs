@@ -77,7 +77,7 @@ fn delivery(id: &str, body: &[u8]) -> Outcome<NewDelivery> {
 }
 
 fn limits() -> TakeLimits {
-    TakeLimits { events: TAKE, lease: Duration::from_secs(600), max_attempts: 3 }
+    TakeLimits { events: TAKE, lease: Duration::from_mins(10), max_attempts: 3 }
 }
 
 /// Runs this many at a time, and returns how many a second.
@@ -116,10 +116,7 @@ async fn receive<D: InboxDatabase>(store: &InboxStore<D>, turn: u32, body: &Arc<
     .await)
 }
 
-async fn insert<H: ByHand>(pool: &Pool<H::D>, turn: u32, body: &Arc<[u8]>) -> Outcome<f64>
-where
-    H: ByHand,
-{
+async fn insert<H: ByHand>(pool: &Pool<H::D>, turn: u32, body: &Arc<[u8]>) -> Outcome<f64> {
     let (pool, body) = (pool.clone(), Arc::clone(body));
     let start = Instant::now();
     let mut tasks = JoinSet::new();

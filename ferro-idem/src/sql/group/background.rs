@@ -129,8 +129,8 @@ mod tests {
         let held = Arc::new(());
         let of_work = Arc::clone(&held);
         background.run(async move {
-            let _held = of_work;
             pending::<()>().await;
+            drop(of_work);
         });
         // Longer than a task of a runtime that stops is polled, and than work may be unpolled after that.
         for _ in 0..16 {

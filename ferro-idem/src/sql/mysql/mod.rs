@@ -45,6 +45,8 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 ///
 /// # The table
 ///
+#[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
+///
 /// `event_id` is `VARBINARY(255)`: text is compared without case, accents and trailing spaces under most
 /// collations, and without trailing spaces under nearly all, so that a real event would be taken for a
 /// duplicate. A table whose `event_id` is text, or too short for every id (a server that is not strict cuts
@@ -67,12 +69,6 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 ///
 /// One event under several guarantees: a fence or a claim of an event whose *transaction* is open waits for
 /// its end. If that takes more than some seconds, it is an [`Error::Store`](crate::Error::Store).
-///
-/// # The table
-///
-/// `MySqlLog::SCHEMA`, for your own migrations; [`schema`](SqlLog::schema) is the same for another table's name:
-///
-#[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
 ///
 /// # Upgrade
 ///
