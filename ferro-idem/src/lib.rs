@@ -98,6 +98,10 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 #![cfg_attr(
+    all(feature = "inbox", not(any(feature = "mysql", feature = "postgres", feature = "sqlite"))),
+    allow(dead_code, unused_imports, reason = "the inbox needs a database")
+)]
+#![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]

@@ -6,16 +6,9 @@
 #[cfg(not(feature = "inbox"))]
 pub(crate) use self::off::{fence_decided, in_progress};
 #[cfg(feature = "inbox")]
-#[allow(unused_imports, reason = "the inbox needs a database")]
-pub(crate) use self::on::Observed;
-#[cfg(feature = "inbox")]
-pub(crate) use self::on::{fence_decided, in_progress};
+pub(crate) use self::on::{Observed, fence_decided, in_progress};
 
 #[cfg(feature = "inbox")]
-#[cfg_attr(
-    not(any(feature = "mysql", feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "the inbox needs a database")
-)]
 mod on {
     use std::cell::RefCell;
     use std::sync::atomic::{AtomicBool, Ordering};

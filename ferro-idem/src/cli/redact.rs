@@ -17,8 +17,8 @@ impl Secrets {
                 is_secret(name).then_some(value)
             });
             for secret in password.into_iter().chain(of_parameters).filter(|secret| !secret.is_empty()) {
-                secrets.push(secret.to_owned());
-                secrets.push(percent_decoded(secret));
+                let decoded = percent_decoded(secret);
+                secrets.extend([secret.to_owned(), percent_encoded(&decoded), decoded]);
             }
             secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
             secrets.dedup();
@@ -78,6 +78,14 @@ fn password_of(text: &str) -> Option<(usize, usize)> {
         from = start;
     }
     None
+}
+
+/// As a driver may write what was not encoded.
+fn percent_encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode =
+        |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
 }
 
 fn percent_decoded(text: &str) -> String {
