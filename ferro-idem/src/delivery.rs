@@ -63,12 +63,10 @@ mod metered {
         }
 
         /// The metrics of a fence end with its mark, so that they are the same without the feature `tracing`.
-        #[cfg(feature = "tracing")]
         pub(crate) fn body_succeeded(&self) {
             self.trace.body_succeeded();
         }
 
-        #[cfg(feature = "tracing")]
         pub(crate) fn body_failed(&self, reason: &'static str, failure: &Failure) {
             self.trace.body_failed(reason, failure);
         }

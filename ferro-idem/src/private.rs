@@ -8,9 +8,7 @@ pub use std::string::String;
 
 pub use crate::claim::{Guard, claim, run_claimed};
 pub use crate::entry::Entry;
-pub use crate::fence::fence;
-#[cfg(feature = "tracing")]
-pub use crate::fence::run_fenced;
+pub use crate::fence::{fence, run_fenced};
 pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
 pub use crate::lease_length::{DEFAULT_LEASE, checked_lease};
 pub use crate::nesting::Site;

@@ -275,6 +275,10 @@ mod off {
         pub(crate) fn completed(&self) {}
         #[inline]
         pub(crate) fn released(&self, _: &'static str, _: &Failure) {}
+        #[inline]
+        pub(crate) fn body_succeeded(&self) {}
+        #[inline]
+        pub(crate) fn body_failed(&self, _: &'static str, _: &Failure) {}
         #[cfg(feature = "inbox")]
         #[inline]
         pub(crate) fn retried(&self, _: u32, _: Duration, _: &str) {}

@@ -1,13 +1,11 @@
 //! The fence: an event is marked before the body, which runs at most once.
 
-#[cfg(feature = "tracing")]
 mod run;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-#[cfg(feature = "tracing")]
 pub use self::run::run_fenced;
 use crate::delivery::Delivery;
 use crate::entry::Entry;
@@ -86,7 +84,6 @@ fn failed(error: Error, delivery: &Delivery) -> Entry<Marked> {
 }
 
 /// An event that this delivery has marked. It exists while the body runs.
-#[cfg_attr(not(feature = "tracing"), expect(dead_code, reason = "only its drop counts"))]
 pub struct Marked {
     body: FencedBody,
     delivery: Delivery,

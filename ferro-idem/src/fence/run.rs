@@ -1,5 +1,6 @@
-//! Runs a fenced body, and traces how it ends. A fence does not need this: without the feature `tracing`, the
-//! body is a part of the user's function.
+//! Runs a fenced body, and traces how it ends. A fence does not need this: without the feature `tracing` of the macro
+//! crate, the body is a part of the user's function. It is here in any case, because cargo can unite that crate's
+//! features with those of a build for another platform.
 
 use std::future::Future;
 use std::pin::Pin;
