@@ -24,8 +24,9 @@ fn storm(log: &str, guarantee: &str, more: &[&str]) -> String {
     line
 }
 
-/// How many storms go on at the same time. A disaster is mostly waiting.
-const MAX_STORMS: usize = 6;
+/// How many storms go on at the same time. A disaster is mostly waiting, but each storm has its server and its workers:
+/// with six of them on two cores, calls fail because the machine is busy.
+const MAX_STORMS: usize = 3;
 
 static STORMS: Mutex<usize> = Mutex::new(0);
 static STORM_ENDED: Condvar = Condvar::new();
@@ -62,8 +63,8 @@ fn keeps(log: &str, guarantees: &[&str], disasters: &str) {
     }
 }
 
-const ALL: &[&str] = &["fence", "claim", "transaction"];
-const WITH_INBOX: &[&str] = &["fence", "claim", "transaction", "inbox"];
+const OTHERS: &[&str] = &["claim", "transaction"];
+const WITH_INBOX: &[&str] = &["fence", "inbox"];
 const OF_REDIS: &[&str] = &["fence", "claim"];
 
 macro_rules! keeps {
@@ -83,15 +84,25 @@ keeps! {
     sqlite_keeps_the_transaction("sqlite", &["transaction"], "drops");
     sqlite_keeps_the_inbox("sqlite", &["inbox"], "drops");
     #[ignore = "takes a minute: run tests/run"]
-    sqlite_keeps_its_guarantees_in_long_disasters("sqlite", ALL, "table-lock,drops");
+    sqlite_keeps_the_fence_in_long_disasters("sqlite", &["fence"], "table-lock,drops");
+    #[ignore = "takes a minute: run tests/run"]
+    sqlite_keeps_the_others_in_long_disasters("sqlite", OTHERS, "table-lock,drops");
     #[ignore = "needs PostgreSQL: run tests/run"]
-    postgres_keeps_its_guarantees("postgres", WITH_INBOX, "failover,read-only,drops");
+    postgres_keeps_the_fence_and_the_inbox("postgres", WITH_INBOX, "failover,read-only,drops");
+    #[ignore = "needs PostgreSQL: run tests/run"]
+    postgres_keeps_the_others("postgres", OTHERS, "failover,read-only,drops");
     #[ignore = "needs PostgreSQL, and takes two minutes: run tests/run"]
-    postgres_keeps_its_guarantees_in_long_disasters("postgres", ALL, "table-lock,row-locks,freeze,drops");
+    postgres_keeps_the_fence_in_long_disasters("postgres", &["fence"], "table-lock,row-locks,freeze,drops");
+    #[ignore = "needs PostgreSQL, and takes two minutes: run tests/run"]
+    postgres_keeps_the_others_in_long_disasters("postgres", OTHERS, "table-lock,row-locks,freeze,drops");
     #[ignore = "needs MariaDB: run tests/run"]
-    mysql_keeps_its_guarantees("mysql", WITH_INBOX, "failover,read-only,drops");
+    mysql_keeps_the_fence_and_the_inbox("mysql", WITH_INBOX, "failover,read-only,drops");
+    #[ignore = "needs MariaDB: run tests/run"]
+    mysql_keeps_the_others("mysql", OTHERS, "failover,read-only,drops");
     #[ignore = "needs MariaDB, and takes two minutes: run tests/run"]
-    mysql_keeps_its_guarantees_in_long_disasters("mysql", ALL, "table-lock,row-locks,freeze,drops");
+    mysql_keeps_the_fence_in_long_disasters("mysql", &["fence"], "table-lock,row-locks,freeze,drops");
+    #[ignore = "needs MariaDB, and takes two minutes: run tests/run"]
+    mysql_keeps_the_others_in_long_disasters("mysql", OTHERS, "table-lock,row-locks,freeze,drops");
     #[ignore = "needs Redis: run tests/run"]
     redis_keeps_its_guarantees("redis", OF_REDIS, "failover,read-only,drops");
     #[ignore = "needs Redis, and takes a minute: run tests/run"]

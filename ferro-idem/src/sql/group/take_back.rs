@@ -25,7 +25,9 @@ const MARGIN: Duration = Duration::from_secs(3);
 const MAX_MARKS: usize = 256;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Short: until the mark is gone, a delivery that reaches another process is answered as its duplicate.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes a mark back. `is_in_doubt`: it may not exist yet, because its statement got no answer.
 pub(super) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
