@@ -15,6 +15,7 @@ use super::core::{CompiledSql, Core};
 use super::dialect::SqlDatabase;
 use super::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use super::fault::Fault;
+use super::group::take_back::take_back;
 use super::pooled_transaction::PooledTransaction;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
@@ -196,6 +197,11 @@ impl<D: SqlDatabase> SqlTransaction<D> {
         match taken_back {
             Ok(()) => {
                 "A part of its effects is kept. The mark was taken back, so that the next delivery runs all of it"
+            }
+            // The next delivery may be looking at the row.
+            Err(_) if !is_taken_over => {
+                take_back(&self.core, mark.clone(), false);
+                "A part of its effects is kept. The mark is being taken back, so that a later delivery runs all of it"
             }
             Err(_) => STAYS,
         }

@@ -38,7 +38,7 @@ mod searched;
 #[cfg(feature = "inbox")]
 mod shared;
 mod slot;
-mod take_back;
+pub(super) mod take_back;
 mod undelivered_mark;
 
 use std::collections::VecDeque;

@@ -30,7 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes a mark back. `is_in_doubt`: it may not exist yet, because its statement got no answer.
-pub(super) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
+pub(in crate::sql) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
     let now = Instant::now();
     let may_be_made_until = if is_in_doubt { now + D::SERVER_DEADLINE + MARGIN } else { now };
     core.unmark_queue().push(mark, may_be_made_until);
