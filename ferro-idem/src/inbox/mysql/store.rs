@@ -68,14 +68,11 @@ async fn see(
 ) -> Result<(), sqlx::Error> {
     let mut keys: Vec<&str> = new.iter().map(|delivery| &*delivery.key).collect();
     keys.sort_unstable();
-    for keys in in_powers_of_two(&keys) {
-        let mut see = sqlx::query(AssertSqlSafe(statements.see.of_rows(keys.len())));
-        for key in keys {
-            see = see.bind(key.as_bytes());
-        }
-        see.execute(&mut *connection).await?;
+    let mut see = sqlx::query(AssertSqlSafe(statements.see.of_rows(keys.len()))).persistent(keys.len() == 1);
+    for key in keys {
+        see = see.bind(key.as_bytes());
     }
-    Ok(())
+    see.execute(connection).await.map(drop)
 }
 
 async fn insert(
@@ -95,36 +92,26 @@ async fn insert(
             waiting.extend(parked.into_keys());
         }
     }
-    for new in in_powers_of_two(new) {
-        let mut insert = sqlx::query(AssertSqlSafe(statements.store.of_rows(new.len())));
-        for delivery in new {
-            let order_key = delivery.order_key.as_ref().map(|key| key.as_bytes());
-            let is_behind = order_key.is_some_and(|key| !waiting.insert(key.to_vec()));
-            insert = insert
-                .bind(delivery.sender.as_bytes())
-                .bind(delivery.key.as_bytes())
-                .bind(&*delivery.event_type)
-                .bind(order_key)
-                .bind(if is_behind { 3 } else { 0 })
-                .bind(is_behind);
-        }
-        insert.execute(&mut *connection).await?;
-        let mut insert = sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(new.len())));
-        for (n, delivery) in (0_i64..).zip(new) {
-            insert = insert.bind(n).bind(&*delivery.stored);
-        }
-        insert.execute(&mut *connection).await?;
+    let mut insert =
+        sqlx::query(AssertSqlSafe(statements.store.of_rows(new.len()))).persistent(new.len() == 1);
+    for delivery in new {
+        let order_key = delivery.order_key.as_ref().map(|key| key.as_bytes());
+        let is_behind = order_key.is_some_and(|key| !waiting.insert(key.to_vec()));
+        insert = insert
+            .bind(delivery.sender.as_bytes())
+            .bind(delivery.key.as_bytes())
+            .bind(&*delivery.event_type)
+            .bind(order_key)
+            .bind(if is_behind { 3 } else { 0 })
+            .bind(is_behind);
     }
-    Ok(())
-}
-
-/// Parts of which each is a power of two long, so that a connection prepares few statements.
-fn in_powers_of_two<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let (part, others) = rest.split_at(1 << rest.len().checked_ilog2()?);
-        rest = others;
-        Some(part)
-    })
+    insert.execute(&mut *connection).await?;
+    let mut insert =
+        sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(new.len()))).persistent(new.len() == 1);
+    for (n, delivery) in (0_i64..).zip(new) {
+        insert = insert.bind(n).bind(&*delivery.stored);
+    }
+    insert.execute(connection).await.map(drop)
 }
 
 /// A row of a take, without its state and body.
@@ -132,21 +119,4 @@ pub(super) type Held = (i64, Vec<u8>, String, Option<Vec<u8>>, i64, i64);
 
 pub(super) fn held(row: &sqlx::mysql::MySqlRow) -> Result<Held, sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::in_powers_of_two;
-
-    #[test]
-    fn parts_are_powers_of_two_long_and_in_order() {
-        for (items, parts) in [
-            (&[][..], &[][..]),
-            (&[1], &[&[1][..]]),
-            (&[1, 2, 3], &[&[1, 2], &[3]]),
-            (&[1, 2, 3, 4, 5, 6, 7], &[&[1, 2, 3, 4], &[5, 6], &[7]]),
-        ] {
-            assert_eq!(in_powers_of_two(items).collect::<Vec<_>>(), parts);
-        }
-    }
 }
