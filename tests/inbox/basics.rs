@@ -20,6 +20,7 @@ on_every_database!(
     a_number_is_never_given_again,
     a_purge_keeps_what_is_in_the_inbox,
     deliveries_that_arrive_together_are_each_stored_once,
+    batches_that_overlap_in_part_store_all_their_events,
     check_says_everything_that_is_wrong_at_once,
     tables_of_a_newer_version_are_refused,
 );
@@ -228,6 +229,22 @@ async fn deliveries_that_arrive_together_are_each_stored_once<T: Database>() {
     assert_eq!(one.counts().await.unwrap().waiting, 200);
     let log = database.open().await;
     assert_eq!(T::number(&log, "SELECT count(*) FROM webhook_inbox_seen").await, 200);
+}
+
+async fn batches_that_overlap_in_part_store_all_their_events<T: Database>() {
+    let database = T::fresh().await;
+    let (one, other) = (inbox(&database).await, inbox(&database).await);
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..300 {
+        // Both get the events whose keys are the last of a batch.
+        for store in [one.clone(), other.clone()].into_iter().take(if n % 10 < 7 { 1 } else { 2 }) {
+            let event = format!("evt_{}_{n}", n % 10);
+            all.spawn(async move { store.receive(delivery(&event, None)).await.unwrap() });
+        }
+    }
+    let received = all.join_all().await;
+    assert_eq!(received.iter().filter(|received| **received == Received::First).count(), 300);
+    assert_eq!(one.counts().await.unwrap().waiting, 300, "what is answered is stored");
 }
 
 async fn check_says_everything_that_is_wrong_at_once<T: Database>() {
