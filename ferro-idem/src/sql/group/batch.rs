@@ -162,6 +162,38 @@ pub(super) fn wanted<S, R: BatchRequest<S>>(
     wanted
 }
 
+impl<R, A> Batch<R, A> {
+    /// Answers every follower of a statement that failed.
+    pub(super) fn fail<S>(&mut self, session: &S, failed: RequestFailed)
+    where
+        R: BatchRequest<S, Answer = A>,
+    {
+        let followers = self.take_failed(&failed);
+        let error_for_each = failed.into_errors();
+        for follower in followers {
+            answer_with_error(session, &self.group, follower, &error_for_each);
+        }
+    }
+
+    /// The end of a statement that failed: its followers are searched for the event that made it fail, if there may be
+    /// one, and are answered otherwise.
+    pub(super) fn fail_or_search<S>(
+        &mut self,
+        session: &S,
+        waiting: Vec<Follower<R, A>>,
+        failed: RequestFailed,
+    ) -> Leftover<R, A>
+    where
+        R: BatchRequest<S, Answer = A>,
+    {
+        if failed.is_about_one_event() {
+            return Leftover { waiting, troubled: Some((self.take_failed(&failed), failed)) };
+        }
+        self.fail(session, failed);
+        Leftover::waiting(waiting)
+    }
+}
+
 /// Answers a follower's callers with an error, and gives a request up that may have been carried out.
 pub(super) fn answer_with_error<S, R>(
     session: &S,

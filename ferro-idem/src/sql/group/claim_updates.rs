@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Follower, Leftover, answer_with_error};
+use super::batch::{Batch, Follower, Leftover};
 use super::{BatchAnswer, BatchRequest, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{ClaimStep, HeldClaim};
@@ -56,17 +56,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
                 }
                 Leftover::waiting(waiting)
             }
-            Err(failed) if failed.is_about_one_event() => {
-                Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) }
-            }
-            Err(failed) => {
-                let followers = batch.take_failed(&failed);
-                let error_for_each = failed.into_errors();
-                for follower in followers {
-                    answer_with_error(session, &batch.group, follower, &error_for_each);
-                }
-                Leftover::waiting(waiting)
-            }
+            Err(failed) => batch.fail_or_search(session, waiting, failed),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Follower, Leftover, Sent, answer_with_error};
+use super::batch::{Batch, Follower, Leftover, Sent};
 use super::slot::Caller;
 use super::take_back::take_back;
 use super::undelivered_mark::{being_taken_back, check_room};
@@ -11,7 +11,7 @@ use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, max_unpolled}
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::MarkEvents;
-use crate::sql::session::{RequestFailed, Session};
+use crate::sql::session::Session;
 use crate::sql::unmark_queue::{Next, UnmarkQueue};
 
 type MarkFollower<D> = Follower<Mark, UndeliveredMark<D>>;
@@ -57,7 +57,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
     ) -> Leftover<Self, UndeliveredMark<D>> {
         let mut waiting = batch.keep_one_of_each(|mark| &mark.id, <Self as BatchRequest<Session<D>>>::merge);
         if let Err(failed) = check_room(session.core()) {
-            fail(session, &mut batch, failed);
+            batch.fail(session, failed);
             return Leftover::waiting(waiting);
         }
         let mut blocked = take_over(session.core().unmark_queue(), &mut batch);
@@ -85,9 +85,9 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
             }
             Err(failed) if failed.is_about_one_event() => {
                 waiting.extend(blocked.take());
-                return Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) };
+                return batch.fail_or_search(session, waiting, failed);
             }
-            Err(failed) => fail(session, &mut batch, failed),
+            Err(failed) => batch.fail(session, failed),
         }
         // They are repeated apart from the others, as if their rows were locked.
         let blocked = blocked.take();
@@ -114,19 +114,6 @@ fn take_over<D: Dialect>(
         }
     }
     blocked
-}
-
-fn fail<D: Dialect>(
-    session: &Session<D>,
-    batch: &mut Batch<Mark, UndeliveredMark<D>>,
-    failed: RequestFailed,
-) {
-    let group = Arc::clone(&batch.group);
-    let followers = batch.take_failed(&failed);
-    let error_for_each = failed.into_errors();
-    for follower in followers {
-        answer_with_error(session, &group, follower, &error_for_each);
-    }
 }
 
 /// The first caller that is still there gets the mark. The others are duplicates.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, Leftover, answer_with_error};
+use super::batch::{Batch, Leftover};
 use super::{BatchAnswer, BatchRequest, Group, max_unpolled, send_in_batch};
 use crate::error::Error;
 use crate::retry::{Attempt, Attempts};
@@ -138,17 +138,7 @@ impl<D: Dialect, R: SharedRequest<D>> BatchRequest<Session<D>> for Shared<R::Sta
                 }
                 Leftover::waiting(waiting)
             }
-            Err(failed) if failed.is_about_one_event() => {
-                Leftover { waiting, troubled: Some((batch.take_failed(&failed), failed)) }
-            }
-            Err(failed) => {
-                let followers = batch.take_failed(&failed);
-                let error_for_each = failed.into_errors();
-                for follower in followers {
-                    answer_with_error(session, &batch.group, follower, &error_for_each);
-                }
-                Leftover::waiting(waiting)
-            }
+            Err(failed) => batch.fail_or_search(session, waiting, failed),
         }
     }
 }
