@@ -1,5 +1,7 @@
 //! Passwords are not shown, in errors either.
 
+use crate::operations::text::percent_encoded;
+
 /// What must not be shown.
 pub(super) struct Secrets(Vec<String>);
 
@@ -18,6 +20,7 @@ impl Secrets {
             });
             for secret in password.into_iter().chain(of_parameters).filter(|secret| !secret.is_empty()) {
                 let decoded = percent_decoded(secret);
+                // As a driver may write what was not encoded.
                 secrets.extend([secret.to_owned(), percent_encoded(&decoded), decoded]);
             }
             secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -78,14 +81,6 @@ fn password_of(text: &str) -> Option<(usize, usize)> {
         from = start;
     }
     None
-}
-
-/// As a driver may write what was not encoded.
-fn percent_encoded(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode =
-        |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }
 
 fn percent_decoded(text: &str) -> String {

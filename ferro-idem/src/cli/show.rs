@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::args::Output;
 use super::exit::{Exit, Failure};
 use super::table::{Table, event_json, oldest, print_json, style_of};
-use crate::operations::text::{ago, duration, escaped, time};
+use crate::operations::text::{ago, duration, escaped, next_delivery, time};
 use crate::operations::{Counts, EventState, LoggedEvent, Operations};
 
 pub(super) async fn show(operations: &dyn Operations, id: &str, output: Output) -> Result<Exit, Failure> {
@@ -39,15 +39,6 @@ pub(super) fn print_event(event: &LoggedEvent) -> std::io::Result<()> {
     row("lease left", event.lease_left().map(duration), plain());
     row("next delivery", Some(next_delivery(event.state()).to_owned()), plain());
     table.print(&Term::stdout())
-}
-
-fn next_delivery(state: EventState) -> &'static str {
-    match state {
-        EventState::Claimed => "is told to come again (409)",
-        EventState::LeaseEnded => "takes the event over, and runs",
-        EventState::Released => "runs",
-        EventState::Processed => "is answered as a duplicate",
-    }
 }
 
 pub(super) async fn stats(operations: &dyn Operations, output: Output) -> Result<Exit, Failure> {

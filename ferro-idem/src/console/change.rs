@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Form;
+use axum::extract::State;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{OriginalUri, State};
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use subtle::ConstantTimeEq;
 
 use super::Site;
 use super::view::{Frame, failed, id_of, message};
@@ -45,19 +46,17 @@ pub(super) fn actions_of(state: EventState) -> Vec<Action> {
 
 pub(super) async fn change(
     State(site): State<Arc<Site>>,
-    OriginalUri(original): OriginalUri,
-    uri: Uri,
+    frame: Frame,
     headers: HeaderMap,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Response {
-    let frame = Frame::new(&site, original.path(), uri.path());
     if !site.has_actions {
         let text = "This page is read-only.".to_owned();
         return message(frame, StatusCode::FORBIDDEN, "Nothing was changed", text, String::new());
     }
     let fields = form.map(|Form(fields)| fields).unwrap_or_default();
     let field = |name: &str| fields.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
-    if !is_from_here(&headers) || !is_equal(field("token"), &site.form_token) {
+    if !is_from_here(&headers) || !is_form_token(field("token"), &site) {
         let text =
             "The form is not from this page, or the application was restarted since. Open the event again.";
         return message(frame, StatusCode::FORBIDDEN, "Nothing was changed", text.to_owned(), String::new());
@@ -113,8 +112,7 @@ fn is_from_here(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Takes as long for every text of that length.
-fn is_equal(given: &str, expected: &str) -> bool {
-    let different = given.bytes().zip(expected.bytes()).fold(0, |different, (a, b)| different | (a ^ b));
-    given.len() == expected.len() && different == 0
+/// In a time that does not depend on where they differ.
+fn is_form_token(given: &str, site: &Site) -> bool {
+    given.as_bytes().ct_eq(site.form_token.as_bytes()).into()
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{OriginalUri, Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::Site;
 use super::change::{Action, actions_of};
 use super::view::{EventView, Frame, failed, id_of, message, moment, page};
 use crate::error::Error;
-use crate::operations::text::{ago, parse_duration};
+use crate::operations::text::{ago, next_delivery, parse_duration, percent_encoded};
 use crate::operations::{Counts, Cursor, EventState, Filter, Operations};
 
 /// How many events a page shows.
@@ -47,12 +47,7 @@ struct Overview {
     stuck: Vec<EventView>,
 }
 
-pub(super) async fn overview(
-    State(site): State<Arc<Site>>,
-    OriginalUri(original): OriginalUri,
-    uri: Uri,
-) -> Response {
-    let frame = Frame::new(&site, original.path(), uri.path());
+pub(super) async fn overview(State(site): State<Arc<Site>>, frame: Frame) -> Response {
     match read_overview(&*site.operations).await {
         Err(error) => failed(frame, &error),
         Ok((counts, is_partial, lacks, stuck)) => {
@@ -127,14 +122,7 @@ impl FilterView<'_> {
             query.push('&');
             query.push_str(name);
             query.push('=');
-            for byte in value.bytes() {
-                if byte.is_ascii_alphanumeric() {
-                    query.push(char::from(byte));
-                } else {
-                    query.push('%');
-                    query.push_str(&hex::encode([byte]));
-                }
-            }
+            query.push_str(&percent_encoded(value));
         }
         query
     }
@@ -152,11 +140,9 @@ struct ListPage<'p> {
 
 pub(super) async fn events(
     State(site): State<Arc<Site>>,
-    OriginalUri(original): OriginalUri,
-    uri: Uri,
+    frame: Frame,
     Query(parameters): Parameters,
 ) -> Response {
-    let frame = Frame::new(&site, original.path(), uri.path());
     let typed = FilterView {
         state: parameter(&parameters, "state"),
         event_type: parameter(&parameters, "type"),
@@ -189,13 +175,7 @@ pub(super) async fn events(
 }
 
 /// From a typed id to its page.
-pub(super) async fn find(
-    State(site): State<Arc<Site>>,
-    OriginalUri(original): OriginalUri,
-    uri: Uri,
-    Query(parameters): Parameters,
-) -> Response {
-    let frame = Frame::new(&site, original.path(), uri.path());
+pub(super) async fn find(frame: Frame, Query(parameters): Parameters) -> Response {
     let id = parameters.iter().find(|(name, _)| name == "id").map_or("", |(_, id)| id);
     Redirect::to(&format!("{}/event?id={}", frame.base, hex::encode(id))).into_response()
 }
@@ -216,11 +196,9 @@ struct EventPage {
 
 pub(super) async fn event(
     State(site): State<Arc<Site>>,
-    OriginalUri(original): OriginalUri,
-    uri: Uri,
+    frame: Frame,
     Query(parameters): Parameters,
 ) -> Response {
-    let frame = Frame::new(&site, original.path(), uri.path());
     let none = |frame| {
         let text = "The log does not have this event, or not any more.".to_owned();
         message(frame, StatusCode::NOT_FOUND, "There is no such event", text, String::new())
@@ -237,16 +215,10 @@ pub(super) async fn event(
         "forget" => "The event was forgotten.",
         _ => "",
     };
-    let next_delivery = match found.state() {
-        EventState::Claimed => "is told to come again (409)",
-        EventState::LeaseEnded => "takes the event over and runs",
-        EventState::Released => "runs",
-        EventState::Processed => "is answered as a duplicate",
-    };
     let template = EventPage {
         event: EventView::new(&found),
         notice,
-        next_delivery,
+        next_delivery: next_delivery(found.state()),
         received: moment(found.received_at()),
         updated: moment(found.updated_at()),
         version: found.version(),

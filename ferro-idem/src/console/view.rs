@@ -1,9 +1,13 @@
 //! What the templates show. askama escapes markup; characters that a browser would not show are escaped here.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use askama::Template;
+use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::Site;
@@ -19,9 +23,18 @@ pub(super) struct Frame {
     pub(super) protection: String,
 }
 
+impl FromRequestParts<Arc<Site>> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Infallible> {
+        let OriginalUri(original) = OriginalUri::from_request_parts(parts, site).await?;
+        Ok(Self::new(site, original.path(), parts.uri.path()))
+    }
+}
+
 impl Frame {
     /// `original` is the path that was asked for, and `inner` the part of it that the router saw.
-    pub(super) fn new(site: &Site, original: &str, inner: &str) -> Self {
+    fn new(site: &Site, original: &str, inner: &str) -> Self {
         let nested = original.strip_suffix(inner).unwrap_or(original).trim_end_matches('/');
         // `//host` would lead to another site.
         let nested = nested.trim_start_matches('/');

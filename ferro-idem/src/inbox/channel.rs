@@ -10,6 +10,7 @@ const NAME_BYTES: usize = 32;
 
 /// Where processes of one inbox tell each other of new deliveries.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL tells other processes"))]
 pub struct Channel {
     /// The same for all of them.
     pub(super) name: String,

@@ -168,6 +168,7 @@ pub struct Rules {
     /// A parked delivery keeps the later ones of its order key waiting.
     pub(super) is_strict: bool,
     /// The server does not keep prepared statements from one request to the next.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL has such poolers"))]
     pub(super) has_pooler: bool,
 }
 
@@ -198,9 +199,6 @@ pub struct FreedHeads {
 
 /// The keys that one step of a sweep looks at.
 pub(super) const KEYS_OF_A_SWEEP: i64 = 256;
-
-/// The rows that one transaction of a purge reads, and deletes at most.
-pub(super) const PURGE_PAGE: i64 = 500;
 
 /// The layout of the tables that this version makes and reads.
 pub(super) const LAYOUT: i64 = 1;

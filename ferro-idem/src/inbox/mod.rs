@@ -48,8 +48,6 @@
 //! Every process may run a worker. Each event is with one of them at a time, under a lease that is renewed while the
 //! handler runs. A worker holds no more events in memory than its handlers need next, however many wait.
 
-#![cfg_attr(not(test), allow(dead_code, reason = "operations are built on it next"))]
-
 mod backoff;
 mod channel;
 #[allow(missing_docs)]

@@ -88,10 +88,6 @@ macro_rules! request {
                 $operation
             }
 
-            fn events(&self) -> usize {
-                1
-            }
-
             fn send(
                 &self,
                 $connection: &mut D::Connection,

@@ -15,13 +15,10 @@ use super::wakeup::Wakeup;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::owner::Owner;
-use crate::sql::{Beside, InvalidTableName, SharedGroup, SqlLog};
+use crate::sql::{Beside, InvalidTableName, SharedGroup, SqlLog, seconds_of_age};
 
 /// How often a take meets another worker's at the same key, before it leaves what is due to that one.
 const MAX_CONTENDED: u32 = 8;
-
-/// A thousand years, in seconds. No database has times before the year 0.
-const MAX_AGE: i64 = 31_557_600_000;
 
 /// Deliveries get their numbers in about the order of their arrival: one in an open transaction gets it early.
 const MAX_LATE: i64 = 86_400;
@@ -328,7 +325,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`]. What was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
-        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(MAX_AGE);
+        let older_than = seconds_of_age(older_than);
         let tables = &self.inner.tables;
         let sql = tables.sql().await?;
         let first = tables.connection().send(sql, &AgeOfFirst {}).await?;

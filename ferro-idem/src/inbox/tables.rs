@@ -219,10 +219,6 @@ impl<D: InboxDatabase> Request<D, ()> for Layout<'_> {
         true
     }
 
-    fn events(&self) -> usize {
-        1
-    }
-
     fn send(&self, connection: &mut D::Connection, (): &(), _: Attempt) -> impl QueryFuture<Option<i64>> {
         D::layout(connection, self.names)
     }

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::operations::{
     Change, CountPage, Counts, Cursor, EventState, Filter, Lack, LoggedEvent, MAX_PAGE, Operations, Page,
-    PurgePage,
+    PurgePage, RowChange,
 };
 use crate::owner::Owner;
 
@@ -149,11 +149,6 @@ impl Memory {
     }
 }
 
-fn age(event: &LoggedEvent) -> Option<Duration> {
-    let at = event.received_at().or(event.updated_at())?;
-    Some(SystemTime::now().duration_since(at).unwrap_or_default())
-}
-
 impl MemoryOperations {
     /// Changes the row of a claim, if it still has the state, the owner and the token that were seen.
     fn change(&self, seen: &LoggedEvent, owner: Owner, state: State) -> bool {
@@ -195,7 +190,7 @@ impl Operations for MemoryOperations {
         }
         let (events, next) = self.0.events_after(after)?;
         let limit = limit.clamp(1, MAX_PAGE);
-        let mut matching = events.into_iter().filter(|event| filter.matches(event, age(event)));
+        let mut matching = events.into_iter().filter(|event| filter.matches(event));
         let events: Vec<LoggedEvent> = matching.by_ref().take(limit).collect();
         let has_more = matching.next().is_some();
         let last = events.last().filter(|_| has_more).map(|event| Cursor::of_key(event.id().as_bytes()));
@@ -212,10 +207,8 @@ impl Operations for MemoryOperations {
     }
 
     async fn release(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Processed => return Ok(Change::RELEASE_OF_PROCESSED),
-            EventState::Released => return Ok(Change::RELEASE_OF_RELEASED),
-            EventState::Claimed | EventState::LeaseEnded => {}
+        if let Err(why) = RowChange::of_release(seen) {
+            return Ok(Change::NotPossible(why));
         }
         let owner = Owner::random()?;
         let is_done = self.0.seen.locked(seen.id(), |is_processed, _| {
@@ -225,8 +218,8 @@ impl Operations for MemoryOperations {
     }
 
     async fn complete(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        if seen.state() == EventState::Processed {
-            return Ok(Change::COMPLETE_OF_PROCESSED);
+        if let Err(why) = RowChange::of_complete(seen) {
+            return Ok(Change::NotPossible(why));
         }
         let owner = Owner::random()?;
         let is_done = self.0.seen.locked(seen.id(), |is_processed, marked_at| {
@@ -239,10 +232,8 @@ impl Operations for MemoryOperations {
     }
 
     async fn forget(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Released => return Ok(Change::FORGET_OF_RELEASED),
-            EventState::Claimed | EventState::LeaseEnded => return Ok(Change::FORGET_OF_CLAIMED),
-            EventState::Processed => {}
+        if let Err(why) = RowChange::of_forget(seen) {
+            return Ok(Change::NotPossible(why));
         }
         let owner = Owner::random()?;
         let is_done = self.0.seen.locked(seen.id(), |is_processed, marked_at| {

@@ -18,26 +18,6 @@ pub enum Change {
     NotPossible(&'static str),
 }
 
-/// What the logs of this crate answer alike.
-#[cfg(any(
-    feature = "memory",
-    feature = "mysql",
-    feature = "postgres",
-    feature = "redis",
-    feature = "sqlite"
-))]
-impl Change {
-    pub(crate) const RELEASE_OF_PROCESSED: Self =
-        Self::NotPossible("The event is processed. Forget it to let it run again.");
-    pub(crate) const RELEASE_OF_RELEASED: Self =
-        Self::NotPossible("The event is released already, and free for its next delivery.");
-    pub(crate) const COMPLETE_OF_PROCESSED: Self = Self::NotPossible("The event is processed already.");
-    pub(crate) const FORGET_OF_CLAIMED: Self =
-        Self::NotPossible("The event is claimed. Release it to let its next delivery run.");
-    pub(crate) const FORGET_OF_RELEASED: Self =
-        Self::NotPossible("The event is released, and its next delivery runs.");
-}
-
 impl Change {
     /// Whether the event was changed.
     pub fn is_done(&self) -> bool {

@@ -155,6 +155,13 @@ impl LoggedEvent {
         Self { updated_at: updated_at.into(), ..self }
     }
 
+    /// The time since it was received, or else since its last change.
+    #[cfg(any(feature = "memory", feature = "redis"))]
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let at = self.received_at.or(self.updated_at)?;
+        Some(SystemTime::now().duration_since(at).unwrap_or_default())
+    }
+
     /// The key: the sender's id, after the scope if there is one. May hold anything but NUL.
     pub fn id(&self) -> &str {
         &self.id

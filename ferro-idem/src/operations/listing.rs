@@ -81,7 +81,8 @@ impl Filter {
 
     /// For stores that cannot filter by themselves. `age` is counted by the store.
     #[cfg(any(feature = "memory", feature = "redis"))]
-    pub(crate) fn matches(&self, event: &LoggedEvent, age: Option<Duration>) -> bool {
+    pub(crate) fn matches(&self, event: &LoggedEvent) -> bool {
+        let age = event.age();
         self.state.is_none_or(|state| state == event.state())
             && self
                 .event_type

@@ -40,6 +40,14 @@
 mod change;
 mod event;
 mod listing;
+#[cfg(any(
+    feature = "memory",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+mod row_change;
 #[cfg(any(feature = "cli", feature = "console"))]
 pub(crate) mod text;
 mod totals;
@@ -51,6 +59,14 @@ use async_trait::async_trait;
 pub use self::change::{Change, Lack};
 pub use self::event::{EventState, LoggedEvent, UnknownState};
 pub use self::listing::{Cursor, Filter, InvalidCursor, MAX_PAGE, Page};
+#[cfg(any(
+    feature = "memory",
+    feature = "mysql",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+pub(crate) use self::row_change::RowChange;
 pub use self::totals::{CountPage, Counts, PurgePage, StateCount};
 
 use crate::error::Error;

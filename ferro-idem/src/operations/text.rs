@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::EventState;
+
 /// A duration like `35d` or `1h30m`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a duration is written like 35d, 12h, 90m, 30s or 1h30m";
@@ -90,6 +92,30 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     shown
+}
+
+/// What the next delivery of an event in this state does, to be read after "its next delivery".
+pub(crate) fn next_delivery(state: EventState) -> &'static str {
+    match state {
+        EventState::Claimed => "is told to come again (409)",
+        EventState::LeaseEnded => "takes the event over, and runs",
+        EventState::Released => "runs",
+        EventState::Processed => "is answered as a duplicate",
+    }
+}
+
+/// Text for a URL (<https://www.rfc-editor.org/rfc/rfc3986#section-2.3>).
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

@@ -16,10 +16,10 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::operations::{
     Change, CountPage, Counts, Cursor, EventState, Filter, InvalidCursor, Lack, LoggedEvent, MAX_PAGE,
-    Operations, Page, PurgePage,
+    Operations, Page, PurgePage, RowChange,
 };
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts};
+use crate::retry::Attempts;
 
 /// How many times one page asks for more keys at most. Another page goes on.
 const MAX_SCANS: u32 = 200;
@@ -27,8 +27,14 @@ const MAX_SCANS: u32 = 200;
 /// How many keys one SCAN looks at, about.
 const MAX_SCANNED: usize = 500;
 
-/// The new state that deletes an event.
-const DELETED: i8 = -1;
+/// The new state, as `change.lua` takes it.
+fn state_after(change: RowChange) -> i8 {
+    match change {
+        RowChange::Complete => 1,
+        RowChange::Release => 2,
+        RowChange::Delete => -1,
+    }
+}
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     /// Looks at the log's events and changes them by hand: see [`operations`](crate::operations).
@@ -103,18 +109,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
         operation: &'static str,
         send: impl Fn(C) -> F + Send,
     ) -> Result<T, Error> {
-        let mut attempts = Attempts::until_deadline();
-        loop {
-            let answer = attempts.attempt(Some(ANSWER_WITHIN), send(self.log.connection.clone())).await;
-            let error = match answer {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error,
-                Err(unanswered) => fault::timed_out(unanswered),
-            };
-            if !attempts.again_after(fault::kind_of(&error)).await {
-                return Err(fault::explain(operation, error));
-            }
-        }
+        let answer = self.log.read(&mut Attempts::until_deadline(), send).await;
+        answer.map_err(|error| fault::explain(operation, error))
     }
 
     async fn command<T: FromRedisValue + Send>(
@@ -155,6 +151,15 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
         position.cursor = next;
         position.is_begun = true;
         Ok(keys.iter().filter_map(|key| key.strip_prefix(&**prefix)).map(<[u8]>::to_vec).collect())
+    }
+
+    /// The keys that an earlier page left, and the next ones of the server.
+    async fn part(&self, position: &mut Position) -> Result<Vec<Vec<u8>>, Error> {
+        let mut ids = std::mem::take(&mut position.pending);
+        if !position.is_over() {
+            ids.extend(self.scan(position, MAX_SCANNED).await?);
+        }
+        Ok(ids)
     }
 
     /// The events with these ids. Those that are gone, and keys that are no hashes, are left out.
@@ -200,14 +205,19 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
             .with_updated_at(unchanged_for.and_then(|unchanged| SystemTime::now().checked_sub(unchanged)))
     }
 
-    async fn change(&self, operation: &'static str, seen: &LoggedEvent, to: i8) -> Result<Change, Error> {
+    async fn change(
+        &self,
+        operation: &'static str,
+        seen: &LoggedEvent,
+        change: RowChange,
+    ) -> Result<Change, Error> {
         EventRef::new(seen.id())?;
         let (log, seen, owner) = (self.log.clone(), seen.clone(), Owner::random()?);
         let id = seen.id().to_owned();
         let changing = async move {
             let seen_owner = seen.owner().map(|owner| owner.as_bytes().to_vec()).unwrap_or_default();
             let was = (seen.state().stored(), seen.fencing_token(), &*seen_owner);
-            let arguments = (was, owner.as_bytes().as_slice(), to, millis(log.retention));
+            let arguments = (was, owner.as_bytes().as_slice(), state_after(change), millis(log.retention));
             let request = Request {
                 operation,
                 script: &script::CHANGE,
@@ -259,10 +269,6 @@ fn pattern(prefix: &[u8]) -> Vec<u8> {
     pattern
 }
 
-fn age(event: &LoggedEvent) -> Option<Duration> {
-    Some(SystemTime::now().duration_since(event.updated_at()?).unwrap_or_default())
-}
-
 #[async_trait]
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> Operations for RedisOperations<C> {
     async fn look(&self, event_id: &str) -> Result<Option<LoggedEvent>, Error> {
@@ -303,17 +309,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Operations for RedisOper
             let held = position.pending.len().min(limit - events.len());
             let ids: Vec<Vec<u8>> = position.pending.drain(..held).collect();
             let found = self.look_at(&ids).await?;
-            events.extend(found.into_iter().filter(|event| filter.matches(event, age(event))));
+            events.extend(found.into_iter().filter(|event| filter.matches(event)));
         }
         Ok(Page::new(events, position.next()))
     }
 
     async fn count_page(&self, after: Option<&Cursor>) -> Result<CountPage, Error> {
         let mut position = Position::of(after)?;
-        let mut ids = std::mem::take(&mut position.pending);
-        if !position.is_over() {
-            ids.extend(self.scan(&mut position, MAX_SCANNED).await?);
-        }
+        let mut ids = self.part(&mut position).await?;
         ids.sort();
         ids.dedup();
         let mut counts = Counts::default();
@@ -324,41 +327,35 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Operations for RedisOper
     }
 
     async fn release(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Processed => Ok(Change::RELEASE_OF_PROCESSED),
-            EventState::Released => Ok(Change::RELEASE_OF_RELEASED),
-            EventState::Claimed | EventState::LeaseEnded => self.change("release the event", seen, 2).await,
+        match RowChange::of_release(seen) {
+            Ok(change) => self.change("release the event", seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn complete(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Processed => Ok(Change::COMPLETE_OF_PROCESSED),
-            _ => self.change("complete the event", seen, 1).await,
+        match RowChange::of_complete(seen) {
+            Ok(change) => self.change("complete the event", seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn forget(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match (seen.state(), seen.fencing_token()) {
-            (EventState::Released, _) => Ok(Change::FORGET_OF_RELEASED),
-            (EventState::Claimed | EventState::LeaseEnded, _) => Ok(Change::FORGET_OF_CLAIMED),
-            (EventState::Processed, 0) => self.change("forget the event", seen, DELETED).await,
-            (EventState::Processed, _) => self.change("forget the event", seen, 2).await,
+        match RowChange::of_forget(seen) {
+            Ok(change) => self.change("forget the event", seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn purge_page(&self, older_than: Duration, after: Option<&Cursor>) -> Result<PurgePage, Error> {
         let mut position = Position::of(after)?;
-        let mut ids = std::mem::take(&mut position.pending);
-        if !position.is_over() {
-            ids.extend(self.scan(&mut position, MAX_SCANNED).await?);
-        }
+        let ids = self.part(&mut position).await?;
         let read = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         let mut deleted = 0;
         for event in self.look_at(&ids).await? {
             let is_old =
-                event.state() != EventState::Claimed && age(&event).is_some_and(|age| age >= older_than);
-            if is_old && self.change("purge old events", &event, DELETED).await?.is_done() {
+                event.state() != EventState::Claimed && event.age().is_some_and(|age| age >= older_than);
+            if is_old && self.change("purge old events", &event, RowChange::Delete).await?.is_done() {
                 deleted += 1;
             }
         }

@@ -186,10 +186,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     }
 
     /// Sends a command that only reads, without a script.
-    pub(super) async fn read<T>(
+    pub(super) async fn read<T, F: Future<Output = RedisResult<T>> + Send>(
         &self,
         attempts: &mut Attempts,
-        ask: impl AsyncFn(C) -> RedisResult<T>,
+        ask: impl Fn(C) -> F + Send,
     ) -> Result<T, RedisError> {
         loop {
             let asked = attempts.attempt(Some(ANSWER_WITHIN), ask(self.connection.clone())).await;

@@ -175,11 +175,11 @@ impl EventState {
 }
 
 /// The last id of a page of a purge, as bytes: databases order ids by bytes.
-pub(super) type PageEnd = Vec<u8>;
+pub(crate) type PageEnd = Vec<u8>;
 
 /// The rows that one transaction of a purge reads, and deletes at most. It holds its locks for a few
 /// milliseconds.
-pub(super) const PURGE_PAGE: i64 = 500;
+pub(crate) const PURGE_PAGE: i64 = 500;
 
 /// A fencing token from a database, which has no unsigned integers.
 pub(super) fn token_of(stored: i64) -> u64 {

@@ -38,7 +38,7 @@ pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(crate) use self::core::Compiled;
 #[cfg(feature = "inbox")]
 pub(crate) use self::dialect::QueryFuture;
 pub use self::dialect::SqlDatabase;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres")))]
+pub(crate) use self::event_state::PURGE_PAGE;
 #[cfg(feature = "inbox")]
 pub(crate) use self::group::{SharedGroup, SharedRequest};
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "sqlite")))]
@@ -64,6 +66,8 @@ pub(crate) use self::many::Many;
 pub use self::mysql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresLog, PostgresTransaction};
+#[cfg(feature = "inbox")]
+pub(crate) use self::purge::seconds_of_age;
 #[cfg(feature = "inbox")]
 pub(crate) use self::request::Request;
 #[cfg(feature = "sqlite")]

@@ -14,7 +14,12 @@ use crate::error::Error;
 use crate::retry::{Attempt, Attempts};
 
 /// A thousand years, in seconds. No database has times before the year 0.
-pub(super) const MAX_AGE: i64 = 31_557_600_000;
+const MAX_AGE: i64 = 31_557_600_000;
+
+/// An age in seconds that every database can subtract from the time.
+pub(crate) fn seconds_of_age(age: Duration) -> i64 {
+    i64::try_from(age.as_secs()).unwrap_or(i64::MAX).min(MAX_AGE)
+}
 
 impl<D: SqlDatabase> SqlLog<D> {
     /// Deletes the events that were received longer than `older_than` ago, and returns their number.
@@ -29,7 +34,7 @@ impl<D: SqlDatabase> SqlLog<D> {
     ///
     /// [`Error::Store`]. What was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
-        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(MAX_AGE);
+        let older_than = seconds_of_age(older_than);
         let mut after = PageEnd::new();
         let mut deleted = 0;
         loop {
@@ -64,10 +69,6 @@ impl<D: Dialect> Request<D> for PurgePage {
 
     fn operation(&self) -> &'static str {
         "purge old events"
-    }
-
-    fn events(&self) -> usize {
-        1
     }
 
     fn send(

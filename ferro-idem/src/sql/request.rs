@@ -16,7 +16,9 @@ pub(crate) trait Request<D: Dialect, S = <D as Dialect>::Statements>: Sync {
     const NEEDS_NO_OWNER: bool = false;
 
     /// The number of events in the request.
-    fn events(&self) -> usize;
+    fn events(&self) -> usize {
+        1
+    }
 
     /// Whether it is sent although its caller is gone before there was a connection for it.
     fn is_sent_without_callers(&self) -> bool {

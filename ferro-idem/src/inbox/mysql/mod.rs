@@ -20,14 +20,13 @@ use self::keys::{free, of_numbers, with_numbers};
 use self::statements::Statements;
 use self::store::{Held, held, store};
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
-use super::dialect::{
-    FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, PURGE_PAGE, Rules, TakenRows, USED_UP,
-};
+use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
 use super::step::{Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
-use crate::sql::mysql::{begin_read_committed, fault};
+use crate::sql::PURGE_PAGE;
+use crate::sql::mysql::{begin_read_committed, fault, micros};
 
 impl InboxDialect for MySql {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
@@ -361,8 +360,4 @@ async fn bodies(
 ) -> Result<HashMap<i64, Vec<u8>>, sqlx::Error> {
     let rows = of_numbers(&statements.bodies, seqs).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-}
-
-fn micros(millis: i64) -> i64 {
-    millis.saturating_mul(1000)
 }

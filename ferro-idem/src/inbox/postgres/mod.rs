@@ -18,15 +18,13 @@ use tokio::time::Instant;
 use self::statements::Statements;
 use super::channel::Channel;
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
-use super::dialect::{
-    FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, PURGE_PAGE, Rules, TakenRows, USED_UP,
-};
+use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
 use super::step::{Step, StepOf};
 use super::taken_row::TakenRow;
-use crate::owner::Owner;
 use crate::retry::Attempt;
-use crate::sql::postgres::deadline;
+use crate::sql::PURGE_PAGE;
+use crate::sql::postgres::{deadline, uuid};
 
 impl InboxDialect for Postgres {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
@@ -270,8 +268,4 @@ fn is_taken_already(error: &sqlx::Error) -> bool {
 
 fn received(is_first: bool) -> Received {
     if is_first { Received::First } else { Received::Duplicate }
-}
-
-fn uuid(owner: Owner) -> Uuid {
-    Uuid::from_bytes(*owner.as_bytes())
 }

@@ -11,14 +11,13 @@ use tokio::time::Instant;
 
 use self::statements::Statements;
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
-use super::dialect::{
-    FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, PURGE_PAGE, Rules, TakenRows, USED_UP,
-};
+use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
 use super::step::{Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::Many;
+use crate::sql::sqlite::purge;
 
 /// Takes the write lock before anything is read, so that no later statement can fail for a stale snapshot.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -182,21 +181,8 @@ impl InboxDialect for Sqlite {
         older_than: i64,
         looks: bool,
     ) -> Result<Option<(Vec<u8>, u64)>, sqlx::Error> {
-        let after = String::from_utf8_lossy(after);
-        let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(Arc::clone(&statements.page_end)))
-            .bind(&*after)
-            .bind(PURGE_PAGE)
-            .fetch_one(&mut *connection)
-            .await?;
-        let Some(end) = end else { return Ok(None) };
-        let purge = if looks { &statements.purge_processed } else { &statements.purge };
-        let page = sqlx::query(AssertSqlSafe(Arc::clone(purge)))
-            .bind(&*after)
-            .bind(&end)
-            .bind(older_than)
-            .execute(connection)
-            .await?;
-        Ok(Some((end.into_bytes(), page.rows_affected())))
+        let delete = if looks { &statements.purge_processed } else { &statements.purge };
+        purge::page(connection, [&statements.page_end, delete], after, older_than).await
     }
 
     async fn age_of_first(

@@ -394,6 +394,6 @@ fn bytes(owner: Owner) -> Vec<u8> {
     owner.as_bytes().to_vec()
 }
 
-fn micros(millis: i64) -> i64 {
+pub(crate) fn micros(millis: i64) -> i64 {
     millis.saturating_mul(1_000)
 }

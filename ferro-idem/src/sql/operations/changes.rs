@@ -1,31 +1,19 @@
 //! The requests that change one event by hand.
 
-use std::sync::Arc;
-
 use super::rows::{OperationsDialect, StoredEvent, Value, millis_of};
 use super::statements::Statements;
-use crate::operations::{Change, LoggedEvent};
+use crate::operations::{Change, LoggedEvent, RowChange};
 use crate::owner::Owner;
 use crate::retry::Attempt;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::dialect::{Dialect, QueryFuture};
 use crate::sql::request::Request;
 
-/// What is done to the row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChangeKind {
-    Release,
-    Complete,
-    Delete,
-}
-
-impl ChangeKind {
-    /// What the row's state is afterwards.
-    fn state(self) -> i64 {
-        match self {
-            Self::Complete => 1,
-            Self::Release | Self::Delete => 2,
-        }
+/// What the row's state is afterwards.
+fn state_after(change: RowChange) -> i64 {
+    match change {
+        RowChange::Complete => 1,
+        RowChange::Release | RowChange::Delete => 2,
     }
 }
 
@@ -34,31 +22,25 @@ impl ChangeKind {
 /// An updated row gets a random owner, so that a repeated request recognises what an earlier attempt did, and so that
 /// the claim's own owner has lost it.
 pub(super) struct ChangeEvent {
-    statements: Arc<Statements>,
     seen: LoggedEvent,
-    kind: ChangeKind,
+    kind: RowChange,
     owner: Owner,
 }
 
 impl ChangeEvent {
-    pub(super) fn new(
-        statements: Arc<Statements>,
-        seen: &LoggedEvent,
-        kind: ChangeKind,
-        owner: Owner,
-    ) -> Self {
-        Self { statements, seen: seen.clone(), kind, owner }
+    pub(super) fn new(seen: &LoggedEvent, kind: RowChange, owner: Owner) -> Self {
+        Self { seen: seen.clone(), kind, owner }
     }
 
-    fn statement(&self) -> (String, Vec<Value>) {
-        let expressions = self.statements.expressions();
+    fn statement(&self, statements: &Statements) -> (String, Vec<Value>) {
+        let expressions = statements.expressions();
         let mut values = Vec::new();
-        if self.kind != ChangeKind::Delete {
-            values.push(Value::Number(self.kind.state()));
+        if self.kind != RowChange::Delete {
+            values.push(Value::Number(state_after(self.kind)));
             values.push(Value::Bytes(self.owner.as_bytes().to_vec()));
         }
         values.push(Value::Key(self.seen.id().as_bytes().to_vec()));
-        let version = match (self.statements.level, self.seen.owner()) {
+        let version = match (statements.level, self.seen.owner()) {
             (SchemaLevel::Full, owner) => {
                 values.push(Value::Number(self.seen.state().stored().into()));
                 values.push(Value::Number(i64::try_from(self.seen.fencing_token()).unwrap_or(i64::MAX)));
@@ -74,75 +56,70 @@ impl ChangeEvent {
             (SchemaLevel::Plain, _) => match self.seen.received_at() {
                 Some(received_at) => {
                     values.push(Value::Number(millis_of(received_at)));
-                    format!("({}) = ?", self.statements.received())
+                    format!("({}) = ?", statements.received())
                 }
                 None => "1 = 1".to_owned(),
             },
         };
-        (self.statements.conditional(self.kind == ChangeKind::Delete, &version), values)
+        (statements.conditional(self.kind == RowChange::Delete, &version), values)
     }
 
     /// What the change came to, from the number of rows that it changed and the row afterwards.
     fn outcome(
         &self,
+        level: SchemaLevel,
         changed: u64,
         now: Option<StoredEvent>,
         attempt: Attempt,
     ) -> Result<Change, sqlx::Error> {
         let is_own =
-            now.as_ref().is_some_and(|row| row.is_of(self.owner) && row.state() == self.kind.state());
+            now.as_ref().is_some_and(|row| row.is_of(self.owner) && row.state() == state_after(self.kind));
         match (self.kind, &now) {
-            (ChangeKind::Release | ChangeKind::Complete, Some(_)) if is_own => Ok(Change::Done),
+            (RowChange::Release | RowChange::Complete, Some(_)) if is_own => Ok(Change::Done),
             // Another delivery may have taken the event over since.
-            (ChangeKind::Release | ChangeKind::Complete, Some(row))
+            (RowChange::Release | RowChange::Complete, Some(row))
                 if changed > 0 && row.owner() != self.seen.owner() =>
             {
                 Ok(Change::Done)
             }
             // An earlier attempt may have deleted it.
-            (ChangeKind::Delete, None) if changed > 0 || attempt == Attempt::Retry => Ok(Change::Done),
-            (ChangeKind::Delete, Some(row)) if changed > 0 && row.owner() != self.seen.owner() => {
+            (RowChange::Delete, None) if changed > 0 || attempt == Attempt::Retry => Ok(Change::Done),
+            (RowChange::Delete, Some(row)) if changed > 0 && row.owner() != self.seen.owner() => {
                 Ok(Change::Done)
             }
             // Something in the table undoes the change.
-            (_, Some(_)) if changed > 0 && self.statements.level == SchemaLevel::Full => {
-                Err(sqlx::Error::RowNotFound)
-            }
+            (_, Some(_)) if changed > 0 && level == SchemaLevel::Full => Err(sqlx::Error::RowNotFound),
             _ if changed > 0 => Ok(Change::Done),
             _ => Ok(Change::TooLate(now.map(StoredEvent::into_event))),
         }
     }
 }
 
-impl<D: Dialect> Request<D> for ChangeEvent {
+impl<D: Dialect> Request<D, Statements> for ChangeEvent {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = Change;
 
     fn operation(&self) -> &'static str {
         match self.kind {
-            ChangeKind::Release => "release the event",
-            ChangeKind::Complete => "complete the event",
-            ChangeKind::Delete => "forget the event",
+            RowChange::Release => "release the event",
+            RowChange::Complete => "complete the event",
+            RowChange::Delete => "forget the event",
         }
-    }
-
-    fn events(&self) -> usize {
-        1
     }
 
     fn send(
         &self,
         connection: &mut D::Connection,
-        _: &D::Statements,
+        statements: &Statements,
         attempt: Attempt,
     ) -> impl QueryFuture<Change> {
         async move {
-            let (statement, values) = self.statement();
+            let (statement, values) = self.statement(statements);
             let changed = <D as OperationsDialect>::change(&mut *connection, statement, values).await?;
-            let (statement, values) = self.statements.look(self.seen.id());
+            let (statement, values) = statements.look(self.seen.id());
             let now =
                 <D as OperationsDialect>::events(connection, statement, values).await?.into_iter().next();
-            self.outcome(changed, now, attempt)
+            self.outcome(statements.level, changed, now, attempt)
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Expressions {
     pub(super) from: &'static str,
     pub(super) using: &'static str,
     /// Has the session wait for a lock on the table for a second at most.
-    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command adds columns"))]
     pub(super) brief_locks: &'static str,
     /// Parameters are numbered.
     pub(super) numbered: Option<char>,

@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::changes::{ChangeEvent, ChangeKind};
+use self::changes::ChangeEvent;
 use self::reads::{CountPart, ListPart, LookAtOne};
 use self::statements::Statements;
 use super::SqlLog;
 use super::columns::SchemaLevel;
-use super::core::Core;
+use super::core::{Compiled, Core};
 use super::dialect::SqlDatabase;
 use super::event_state::PURGE_PAGE;
-use super::purge::{MAX_AGE, PurgePage as PurgedRows, purge_page};
+use super::purge::{PurgePage as PurgedRows, purge_page, seconds_of_age};
 use super::request::Request;
 use super::session::{RequestFailed, Session};
 use super::table_check;
@@ -28,7 +28,7 @@ use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::operations::{
-    Change, CountPage, Cursor, EventState, Filter, Lack, LoggedEvent, MAX_PAGE, Operations, Page, PurgePage,
+    Change, CountPage, Cursor, Filter, Lack, LoggedEvent, MAX_PAGE, Operations, Page, PurgePage, RowChange,
 };
 use crate::owner::Owner;
 use crate::retry::Attempts;
@@ -51,54 +51,55 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// # Ok(()) }
     /// ```
     pub fn operations(&self) -> Arc<dyn Operations> {
-        Arc::new(SqlOperations { core: Arc::clone(&self.core), full: Arc::new(OnceLock::new()) })
+        Arc::new(SqlOperations { core: Arc::clone(&self.core), full: OnceLock::new() })
     }
 }
 
 struct SqlOperations<D: SqlDatabase> {
     core: Arc<Core<D>>,
     /// The statements for a full table. A plain one is looked at each time, because it may be upgraded.
-    full: Arc<OnceLock<Arc<Statements>>>,
+    full: OnceLock<Arc<Compiled<Statements>>>,
 }
 
 impl<D: SqlDatabase> SqlOperations<D> {
     /// The statements for the table as it is now.
-    async fn statements(&self) -> Result<Arc<Statements>, Error> {
-        if let Some(statements) = self.full.get() {
-            return Ok(Arc::clone(statements));
+    async fn sql(&self) -> Result<Arc<Compiled<Statements>>, Error> {
+        self.core.refuse_unknown_pooler()?;
+        if let Some(sql) = self.full.get() {
+            return Ok(Arc::clone(sql));
         }
         let (found, traps) = self.core.look_at_table().await?;
         table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of::<D>(self.core.table(), &found)?;
-        let statements = Arc::new(Statements::new::<D>(self.core.table(), level, &found));
+        let statements = Statements::new::<D>(self.core.table(), level, &found);
+        let sql = Arc::new(Compiled { level, verifies: traps.verifies, statements });
         if level == SchemaLevel::Full {
-            return Ok(Arc::clone(self.full.get_or_init(|| statements)));
+            return Ok(Arc::clone(self.full.get_or_init(|| sql)));
         }
-        Ok(statements)
+        Ok(sql)
     }
 
     /// Sends a request in a background task if its caller is dropped, so that no connection is in the middle of it.
-    async fn send<R>(&self, request: R) -> Result<R::Answer, Error>
+    async fn send<R>(&self, sql: Arc<Compiled<Statements>>, request: R) -> Result<R::Answer, Error>
     where
-        R: Request<D, Answer: 'static> + Send + 'static,
+        R: Request<D, Statements, Answer: 'static> + Send + 'static,
     {
         let core = Arc::clone(&self.core);
         let sent = async move {
-            let sql = core.current_sql().await?;
-            let answer = Session::for_caller(&core).send_with(sql, &mut Attempts::new(), &request).await;
+            let answer = Session::for_caller(&core).send_with(&sql, &mut Attempts::new(), &request).await;
             answer.map_err(RequestFailed::into_error)
         };
         DetachOnDrop::new(sent).await
     }
 
-    async fn change(&self, seen: &LoggedEvent, kind: ChangeKind) -> Result<Change, Error> {
-        let statements = self.statements().await?;
-        if statements.level == SchemaLevel::Plain && kind != ChangeKind::Delete {
+    async fn change(&self, seen: &LoggedEvent, change: RowChange) -> Result<Change, Error> {
+        let sql = self.sql().await?;
+        if sql.level == SchemaLevel::Plain && change != RowChange::Delete {
             return Ok(Change::NotPossible(
                 "The table is a plain one, which holds no claims. Run the statements of UPGRADE to add them.",
             ));
         }
-        self.send(ChangeEvent::new(statements, seen, kind, Owner::random()?)).await
+        self.send(sql, ChangeEvent::new(seen, change, Owner::random()?)).await
     }
 }
 
@@ -117,13 +118,12 @@ fn no_times() -> Error {
 impl<D: SqlDatabase> Operations for SqlOperations<D> {
     async fn look(&self, event_id: &str) -> Result<Option<LoggedEvent>, Error> {
         let id = EventRef::new(event_id)?.id().to_owned();
-        let statements = self.statements().await?;
-        self.send(LookAtOne { statements, id }).await
+        self.send(self.sql().await?, LookAtOne { id }).await
     }
 
     async fn list(&self, filter: &Filter, after: Option<&Cursor>, limit: usize) -> Result<Page, Error> {
-        let statements = self.statements().await?;
-        if filter.needs_times() && !statements.has_received_at {
+        let sql = self.sql().await?;
+        if filter.needs_times() && !sql.statements.has_received_at {
             return Err(no_times());
         }
         let mut after = after.map(Cursor::key).transpose()?.unwrap_or_default();
@@ -132,8 +132,8 @@ impl<D: SqlDatabase> Operations for SqlOperations<D> {
         let mut parts = 0;
         let next = loop {
             let wanted = limit - events.len();
-            let part = ListPart::new(Arc::clone(&statements), filter.clone(), after, wanted);
-            let (mut found, end) = self.send(part).await?;
+            let part = ListPart::new(filter.clone(), after, wanted);
+            let (mut found, end) = self.send(Arc::clone(&sql), part).await?;
             parts += 1;
             events.append(&mut found);
             match end {
@@ -145,38 +145,35 @@ impl<D: SqlDatabase> Operations for SqlOperations<D> {
     }
 
     async fn count_page(&self, after: Option<&Cursor>) -> Result<CountPage, Error> {
-        let statements = self.statements().await?;
+        let sql = self.sql().await?;
         let after = after.map(Cursor::key).transpose()?.unwrap_or_default();
-        let (counts, end) = self.send(CountPart { statements, after }).await?;
+        let (counts, end) = self.send(sql, CountPart { after }).await?;
         Ok(CountPage::new(counts, end.map(|end| Cursor::of_key(&end))))
     }
 
     async fn release(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Processed => Ok(Change::RELEASE_OF_PROCESSED),
-            EventState::Released => Ok(Change::RELEASE_OF_RELEASED),
-            EventState::Claimed | EventState::LeaseEnded => self.change(seen, ChangeKind::Release).await,
+        match RowChange::of_release(seen) {
+            Ok(change) => self.change(seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn complete(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match seen.state() {
-            EventState::Processed => Ok(Change::COMPLETE_OF_PROCESSED),
-            _ => self.change(seen, ChangeKind::Complete).await,
+        match RowChange::of_complete(seen) {
+            Ok(change) => self.change(seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn forget(&self, seen: &LoggedEvent) -> Result<Change, Error> {
-        match (seen.state(), seen.fencing_token()) {
-            (EventState::Released, _) => Ok(Change::FORGET_OF_RELEASED),
-            (EventState::Claimed | EventState::LeaseEnded, _) => Ok(Change::FORGET_OF_CLAIMED),
-            (EventState::Processed, 0) => self.change(seen, ChangeKind::Delete).await,
-            (EventState::Processed, _) => self.change(seen, ChangeKind::Release).await,
+        match RowChange::of_forget(seen) {
+            Ok(change) => self.change(seen, change).await,
+            Err(why) => Ok(Change::NotPossible(why)),
         }
     }
 
     async fn purge_page(&self, older_than: Duration, after: Option<&Cursor>) -> Result<PurgePage, Error> {
-        let older_than = i64::try_from(older_than.as_secs()).unwrap_or(i64::MAX).min(MAX_AGE);
+        let older_than = seconds_of_age(older_than);
         let after = after.map(Cursor::key).transpose()?.unwrap_or_default();
         let page = purge_page(Arc::clone(&self.core), PurgedRows { after, older_than });
         Ok(match DetachOnDrop::new(page).await? {
@@ -188,12 +185,12 @@ impl<D: SqlDatabase> Operations for SqlOperations<D> {
     }
 
     async fn lacks(&self) -> Result<Vec<Lack>, Error> {
-        let statements = self.statements().await?;
+        let sql = self.sql().await?;
         let mut lacks = Vec::new();
-        if statements.level == SchemaLevel::Plain {
+        if sql.level == SchemaLevel::Plain {
             lacks.push(Lack::Claims);
         }
-        if !statements.has_received_at {
+        if !sql.statements.has_received_at {
             lacks.push(Lack::Times);
         }
         Ok(lacks)

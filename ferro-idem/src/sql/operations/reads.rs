@@ -1,7 +1,5 @@
 //! The requests that only read.
 
-use std::sync::Arc;
-
 use super::rows::{OperationsDialect, StoredEvent, time_of};
 use super::statements::Statements;
 use crate::operations::{Counts, EventState, Filter, LoggedEvent};
@@ -14,11 +12,10 @@ pub(super) const PART: i64 = 10_000;
 
 /// One event.
 pub(super) struct LookAtOne {
-    pub(super) statements: Arc<Statements>,
     pub(super) id: String,
 }
 
-impl<D: Dialect> Request<D> for LookAtOne {
+impl<D: Dialect> Request<D, Statements> for LookAtOne {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = Option<LoggedEvent>;
 
@@ -26,18 +23,14 @@ impl<D: Dialect> Request<D> for LookAtOne {
         "look at the event"
     }
 
-    fn events(&self) -> usize {
-        1
-    }
-
     fn send(
         &self,
         connection: &mut D::Connection,
-        _: &D::Statements,
+        statements: &Statements,
         _: Attempt,
     ) -> impl QueryFuture<Self::Answer> {
         async move {
-            let (statement, values) = self.statements.look(&self.id);
+            let (statement, values) = statements.look(&self.id);
             let rows = <D as OperationsDialect>::events(connection, statement, values).await?;
             Ok(rows.into_iter().next().map(StoredEvent::into_event))
         }
@@ -46,19 +39,18 @@ impl<D: Dialect> Request<D> for LookAtOne {
 
 /// The events of a part of the table that match, and the part's last key. `None`: there is nothing after it.
 pub(super) struct ListPart {
-    statements: Arc<Statements>,
     filter: Filter,
     after: Vec<u8>,
     limit: usize,
 }
 
 impl ListPart {
-    pub(super) fn new(statements: Arc<Statements>, filter: Filter, after: Vec<u8>, limit: usize) -> Self {
-        Self { statements, filter, after, limit }
+    pub(super) fn new(filter: Filter, after: Vec<u8>, limit: usize) -> Self {
+        Self { filter, after, limit }
     }
 }
 
-impl<D: Dialect> Request<D> for ListPart {
+impl<D: Dialect> Request<D, Statements> for ListPart {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = (Vec<LoggedEvent>, Option<Vec<u8>>);
 
@@ -66,25 +58,21 @@ impl<D: Dialect> Request<D> for ListPart {
         "list events"
     }
 
-    fn events(&self) -> usize {
-        1
-    }
-
     fn send(
         &self,
         connection: &mut D::Connection,
-        _: &D::Statements,
+        statements: &Statements,
         _: Attempt,
     ) -> impl QueryFuture<Self::Answer> {
         async move {
             // Without a filter, a part is what the page holds, and one row more.
             let part = if self.filter.is_all() { i64::try_from(self.limit).unwrap_or(PART) } else { PART };
-            let (statement, values) = self.statements.list(&self.filter, &self.after, part, self.limit);
+            let (statement, values) = statements.list(&self.filter, &self.after, part, self.limit);
             let rows = <D as OperationsDialect>::events(connection, statement, values).await?;
             let end = if rows.len() == self.limit {
                 rows.last().map(|last| last.id.clone())
             } else {
-                part_end::<D>(connection, &self.statements, &self.after, part).await?
+                part_end::<D>(connection, statements, &self.after, part).await?
             };
             Ok((rows.into_iter().map(StoredEvent::into_event).collect(), end))
         }
@@ -93,11 +81,10 @@ impl<D: Dialect> Request<D> for ListPart {
 
 /// The counts of a part of the table, and its last key.
 pub(super) struct CountPart {
-    pub(super) statements: Arc<Statements>,
     pub(super) after: Vec<u8>,
 }
 
-impl<D: Dialect> Request<D> for CountPart {
+impl<D: Dialect> Request<D, Statements> for CountPart {
     const NEEDS_NO_OWNER: bool = true;
     type Answer = (Counts, Option<Vec<u8>>);
 
@@ -105,22 +92,18 @@ impl<D: Dialect> Request<D> for CountPart {
         "count events"
     }
 
-    fn events(&self) -> usize {
-        1
-    }
-
     fn send(
         &self,
         connection: &mut D::Connection,
-        _: &D::Statements,
+        statements: &Statements,
         _: Attempt,
     ) -> impl QueryFuture<Self::Answer> {
         async move {
             let mut counts = Counts::default();
-            let end = part_end::<D>(connection, &self.statements, &self.after, PART).await?;
+            let end = part_end::<D>(connection, statements, &self.after, PART).await?;
             if end.is_some() {
                 for state in EventState::ALL {
-                    let (statement, values) = self.statements.count(state, &self.after, PART);
+                    let (statement, values) = statements.count(state, &self.after, PART);
                     let sums = <D as OperationsDialect>::sums(&mut *connection, statement, values).await?;
                     for (_, number, oldest) in sums {
                         let number = number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, SystemTime};
 
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::expressions::Expressions;
@@ -116,14 +117,11 @@ pub trait OperationsDialect: sqlx::Database {
 /// The text is the same for each database, and its types are not.
 macro_rules! operations_of {
     ($database:ty, $expressions:expr, |$key:ident| $bound_key:expr) => {
-        impl OperationsDialect for $database {
-            const EXPRESSIONS: Expressions = $expressions;
-
-            async fn events(
-                connection: &mut Self::Connection,
+        const _: () = {
+            fn bound(
                 statement: String,
                 values: Vec<Value>,
-            ) -> Result<Vec<StoredEvent>, sqlx::Error> {
+            ) -> Query<'static, $database, <$database as sqlx::Database>::Arguments> {
                 let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
                 for value in values {
                     query = match value {
@@ -132,58 +130,54 @@ macro_rules! operations_of {
                         Value::Number(number) => query.bind(number),
                     };
                 }
-                let rows = query.fetch_all(connection).await?;
-                let event = |row: &<Self as sqlx::Database>::Row| {
-                    Ok(StoredEvent {
-                        id: row.try_get(0)?,
-                        event_type: row.try_get(1)?,
-                        state: row.try_get(2)?,
-                        owner: row.try_get(3)?,
-                        token: row.try_get(4)?,
-                        received_ms: row.try_get(5)?,
-                        updated_ms: row.try_get(6)?,
-                        lease_left_ms: row.try_get(7)?,
-                    })
-                };
-                rows.iter().map(event).collect()
+                query
             }
 
-            async fn sums(
-                connection: &mut Self::Connection,
-                statement: String,
-                values: Vec<Value>,
-            ) -> Result<Vec<Sums>, sqlx::Error> {
-                let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
-                for value in values {
-                    query = match value {
-                        Value::Key($key) => query.bind($bound_key),
-                        Value::Bytes(bytes) => query.bind(bytes),
-                        Value::Number(number) => query.bind(number),
-                    };
-                }
-                let rows = query.fetch_all(connection).await?;
-                let sums = |row: &<Self as sqlx::Database>::Row| {
-                    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
-                };
-                rows.iter().map(sums).collect()
-            }
+            impl OperationsDialect for $database {
+                const EXPRESSIONS: Expressions = $expressions;
 
-            async fn change(
-                connection: &mut Self::Connection,
-                statement: String,
-                values: Vec<Value>,
-            ) -> Result<u64, sqlx::Error> {
-                let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
-                for value in values {
-                    query = match value {
-                        Value::Key($key) => query.bind($bound_key),
-                        Value::Bytes(bytes) => query.bind(bytes),
-                        Value::Number(number) => query.bind(number),
+                async fn events(
+                    connection: &mut Self::Connection,
+                    statement: String,
+                    values: Vec<Value>,
+                ) -> Result<Vec<StoredEvent>, sqlx::Error> {
+                    let rows = bound(statement, values).fetch_all(connection).await?;
+                    let event = |row: &<Self as sqlx::Database>::Row| {
+                        Ok(StoredEvent {
+                            id: row.try_get(0)?,
+                            event_type: row.try_get(1)?,
+                            state: row.try_get(2)?,
+                            owner: row.try_get(3)?,
+                            token: row.try_get(4)?,
+                            received_ms: row.try_get(5)?,
+                            updated_ms: row.try_get(6)?,
+                            lease_left_ms: row.try_get(7)?,
+                        })
                     };
+                    rows.iter().map(event).collect()
                 }
-                Ok(query.execute(connection).await?.rows_affected())
+
+                async fn sums(
+                    connection: &mut Self::Connection,
+                    statement: String,
+                    values: Vec<Value>,
+                ) -> Result<Vec<Sums>, sqlx::Error> {
+                    let rows = bound(statement, values).fetch_all(connection).await?;
+                    let sums = |row: &<Self as sqlx::Database>::Row| {
+                        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+                    };
+                    rows.iter().map(sums).collect()
+                }
+
+                async fn change(
+                    connection: &mut Self::Connection,
+                    statement: String,
+                    values: Vec<Value>,
+                ) -> Result<u64, sqlx::Error> {
+                    Ok(bound(statement, values).execute(connection).await?.rows_affected())
+                }
             }
-        }
+        };
     };
 }
 

@@ -389,6 +389,6 @@ fn claimed(token: Option<i64>) -> Claimed {
     }
 }
 
-fn uuid(owner: Owner) -> Uuid {
+pub(crate) fn uuid(owner: Owner) -> Uuid {
     Uuid::from_bytes(*owner.as_bytes())
 }

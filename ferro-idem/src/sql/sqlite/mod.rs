@@ -4,6 +4,7 @@ mod columns;
 mod fault;
 mod in_flight;
 mod open;
+pub(crate) mod purge;
 mod statements;
 
 use std::borrow::Cow;
@@ -18,8 +19,7 @@ use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    are_in, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, are_in, token_of,
 };
 use super::fault::{Fault, RowChanged};
 use super::table::TableName;
@@ -260,20 +260,7 @@ impl Dialect for Sqlite {
         after: &PageEnd,
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
-        let after = String::from_utf8_lossy(after);
-        let end: Option<String> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
-            .bind(&*after)
-            .bind(PURGE_PAGE)
-            .fetch_one(&mut *connection)
-            .await?;
-        let Some(end) = end else { return Ok(None) };
-        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
-            .bind(&*after)
-            .bind(&end)
-            .bind(older_than)
-            .execute(connection)
-            .await?;
-        Ok(Some((end.into_bytes(), page.rows_affected())))
+        purge::page(connection, [&statements.page_end, &statements.delete_page], after, older_than).await
     }
 
     type EventLock = EventLock;
