@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
 
@@ -43,8 +44,7 @@ impl<S: Sender> FromRequest for Verified<S> {
             let verified = async {
                 let sender = sender::<S>(&request)?;
                 let body = read(&request, &mut payload).await?;
-                let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-                Self::read(sender, &Delivery::new(&body).with_headers(headers))
+                Self::read(sender, &Delivery::new(&body).with_headers(named(request.headers())))
             };
             verified.await.map_err(|rejection| rejection.logged(S::NAME))
         })
@@ -60,7 +60,7 @@ fn sender<S: Sender>(request: &HttpRequest) -> Result<&S, SenderRejection> {
 
 /// The body up to the application's limit, or else up to that of this crate. actix-web's own is 256 KiB, which loses
 /// honest events.
-async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, SenderRejection> {
+pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, SenderRejection> {
     let has_limit =
         request.app_data::<PayloadConfig>().is_some() || request.app_data::<Data<PayloadConfig>>().is_some();
     let body = if has_limit {
@@ -77,6 +77,11 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Sen
         StatusCode::PAYLOAD_TOO_LARGE => SenderRejection::BodyTooLarge,
         _ => SenderRejection::BodyUnreadable(error.to_string().into()),
     })
+}
+
+/// The headers by their names.
+pub(super) fn named(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 for_each_sender! {

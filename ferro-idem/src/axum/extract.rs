@@ -27,7 +27,7 @@ impl<S: Sender + FromRef<State>, State: Send + Sync> FromRequest<State> for Veri
 
     async fn from_request(request: Request, state: &State) -> Result<Self, SenderRejection> {
         let (headers, body) = read::<S>(request).await?;
-        Self::read(&S::from_ref(state), &delivery(&headers, &body))
+        Self::read(&S::from_ref(state), &Delivery::new(&body).with_headers(named(&headers)))
     }
 }
 
@@ -44,9 +44,9 @@ pub(super) async fn read<S: Sender>(request: Request) -> Result<(HeaderMap, Byte
     Ok((headers, body))
 }
 
-pub(super) fn delivery<'a>(headers: &'a HeaderMap, body: &'a [u8]) -> Delivery<'a> {
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Delivery::new(body).with_headers(headers)
+/// The headers by their names.
+pub(super) fn named(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 for_each_sender! {

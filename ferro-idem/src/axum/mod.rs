@@ -3,7 +3,7 @@
 #[cfg(feature = "sender")]
 mod extract;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-pub(crate) mod inbox;
+mod inbox;
 mod settle;
 
 use axum::Json;

@@ -201,7 +201,7 @@ impl<D: InboxDatabase, S: Sender> Inbox<D, S> {
     /// [`ReceiveError`]. The event is not stored, or for a [`Store`](Error::Store) error that is unknown.
     pub async fn receive_delivery(&self, delivery: &Delivery<'_>) -> Result<Receipt, ReceiveError> {
         if delivery.body().len() > self.max_body {
-            return Err(SenderRejection::BodyTooLarge.into());
+            return Err(SenderRejection::BodyTooLarge.logged(S::NAME).into());
         }
         let event = match Verified::read(&*self.sender, delivery) {
             Ok(Verified(event)) => event,

@@ -53,6 +53,8 @@ mod channel;
 #[allow(missing_docs)]
 mod delivery;
 mod dialect;
+#[cfg(any(feature = "axum", feature = "actix-web", feature = "poem"))]
+mod endpoint;
 #[allow(clippy::module_inception)]
 mod inbox;
 mod last_error;
@@ -87,6 +89,8 @@ pub mod parts {
 
 pub use self::backoff::Backoff;
 pub use self::dialect::InboxDatabase;
+#[cfg(any(feature = "axum", feature = "actix-web", feature = "poem"))]
+pub use self::endpoint::Receive;
 pub use self::inbox::Inbox;
 pub use self::receive::{Receipt, ReceiveError};
 pub use self::reply::{Failure, Reply};

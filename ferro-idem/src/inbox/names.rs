@@ -1,5 +1,6 @@
 //! The names of an inbox's tables, safe to use in statements.
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 use std::sync::Arc;
 
 use crate::sql::{InvalidTableName, TableName};
@@ -60,6 +61,7 @@ impl Names {
     }
 
     /// The same, as the shared text that sqlx prepares once for each connection.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) fn prepared(&self, statement: &str) -> Arc<str> {
         self.in_statement(statement).into()
     }

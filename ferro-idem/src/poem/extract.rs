@@ -1,7 +1,8 @@
 //! Extractors of verified events, and their rejections.
 
+use bytes::Bytes;
 use poem::error::{ReadBodyError, ResponseError};
-use poem::http::StatusCode;
+use poem::http::{HeaderMap, StatusCode};
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 
 use crate::edge::senders::for_each_sender;
@@ -30,17 +31,26 @@ async fn verified<S: Sender>(
     body: &mut RequestBody,
 ) -> Result<Verified<S>, SenderRejection> {
     let sender = request.data::<S>().ok_or_else(|| SenderRejection::NoSender(std::any::type_name::<S>()))?;
+    let body = read(request, body).await?;
+    Verified::read(sender, &Delivery::new(&body).with_headers(named(request.headers())))
+}
+
+/// The body up to the application's limit, or else up to that of this crate: poem has none.
+pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<Bytes, SenderRejection> {
     let limit = request.data::<BodyLimit>().map_or(MAX_BODY_BYTES, |limit| limit.0);
     let body = match body.take() {
         Ok(body) => body.into_bytes_limit(limit).await,
         Err(taken) => Err(taken),
     };
-    let body = body.map_err(|error| match error {
+    body.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => SenderRejection::BodyTooLarge,
         error => SenderRejection::BodyUnreadable(error.into()),
-    })?;
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    Verified::read(sender, &Delivery::new(&body).with_headers(headers))
+    })
+}
+
+/// The headers by their names.
+pub(super) fn named(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 impl<'a, S: Sender> FromRequest<'a> for Verified<S> {

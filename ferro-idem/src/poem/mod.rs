@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sender")]
 mod extract;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+mod inbox;
 mod settle;
 
 use poem::error::ResponseError;

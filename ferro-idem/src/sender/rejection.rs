@@ -74,7 +74,7 @@ impl SenderRejection {
     }
 
     /// Logs a request that was refused before its signature was checked.
-    #[cfg(any(feature = "axum", feature = "actix-web", feature = "poem"))]
+    #[cfg(any(feature = "axum", feature = "actix-web", feature = "poem", feature = "inbox"))]
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "nothing is logged"))]
     pub(crate) fn logged(self, sender: &'static str) -> Self {
         #[cfg(feature = "tracing")]
@@ -84,7 +84,10 @@ impl SenderRejection {
         self
     }
 
-    #[cfg(all(feature = "tracing", any(feature = "axum", feature = "actix-web", feature = "poem")))]
+    #[cfg(all(
+        feature = "tracing",
+        any(feature = "axum", feature = "actix-web", feature = "poem", feature = "inbox")
+    ))]
     const fn rule(&self) -> Option<&'static str> {
         match self {
             Self::BodyTooLarge => Some("body_too_large"),
