@@ -57,6 +57,12 @@ mod metered {
             self.trace.completed();
         }
 
+        #[cfg(feature = "inbox")]
+        pub(crate) fn completed_as_seen(&self) {
+            self.meter.completed();
+            self.trace.completed_as_seen();
+        }
+
         pub(crate) fn released(&self, reason: &'static str, failure: &Failure) {
             self.meter.released();
             self.trace.released(reason, failure);

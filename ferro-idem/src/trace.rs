@@ -170,6 +170,20 @@ mod on {
             self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "processed"));
         }
 
+        /// The inbox takes the event for processed, only because a plain fence has seen it.
+        #[cfg(feature = "inbox")]
+        pub(crate) fn completed_as_seen(&self) {
+            let Facts { event_id, handler, .. } = &*self.0;
+            let duration_us = self.duration_us();
+            self.enter(|| {
+                warn!(
+                    target: TARGET,
+                    %event_id, %handler, duration_us,
+                    "a plain fence has seen the event before, so it is taken for processed"
+                );
+            });
+        }
+
         /// The claim is released or the transaction rolled back, and the next delivery runs.
         pub(crate) fn released(&self, reason: &'static str, Failure { error, status }: &Failure) {
             let Facts { event_id, guarantee, handler, .. } = &*self.0;
@@ -273,6 +287,9 @@ mod off {
         pub(crate) fn in_progress(&self, _: Duration, _: EventPrint) {}
         #[inline]
         pub(crate) fn completed(&self) {}
+        #[cfg(feature = "inbox")]
+        #[inline]
+        pub(crate) fn completed_as_seen(&self) {}
         #[inline]
         pub(crate) fn released(&self, _: &'static str, _: &Failure) {}
         #[inline]

@@ -35,7 +35,7 @@
 //! does not take that for one. If the handler fails after its plain fence has let the body run, the event is parked at
 //! once. If the fence answers a duplicate although an earlier attempt of this inbox may have begun, the event is parked,
 //! because it is unknown whether it was processed. Both say so in the last error. A duplicate at the first attempt is
-//! taken for processed: the event was seen before it reached this inbox. The worker sees the decisions of handlers
+//! taken for processed, with a line at WARN: the event was seen before it reached this inbox. The worker sees the decisions of handlers
 //! that it polls itself: do not `spawn` an annotated function inside of the handler.
 //!
 //! # Order

@@ -229,7 +229,7 @@ async fn settle(
     let HeldEvent { queue, held, .. } = event;
     loop {
         let settled = match &verdict {
-            Verdict::Complete => queue.complete(held).await,
+            Verdict::Complete | Verdict::CompleteAsSeen => queue.complete(held).await,
             Verdict::BackOff { after, error } => queue.back_off(held, *after, error).await,
             Verdict::Park { error } => queue.park(held, error).await,
             Verdict::Release => queue.release(held).await,
@@ -248,6 +248,7 @@ async fn settle(
     }
     match verdict {
         Verdict::Complete => delivery.completed(),
+        Verdict::CompleteAsSeen => delivery.completed_as_seen(),
         Verdict::BackOff { after, error } => delivery.retried(attempt, after, &error),
         Verdict::Park { error } => delivery.parked(attempt, &error),
         Verdict::Release => delivery.withdrawn(),

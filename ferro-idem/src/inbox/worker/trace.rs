@@ -18,7 +18,7 @@ mod on {
     /// The store has parked an event whose last attempt did not say how it ended.
     pub(in crate::inbox::worker) fn used_up(event_id: &str, attempt: u32) {
         let error = "the process ended during the last attempt";
-        warn!(target: TARGET, event_id, attempt, error, "parked");
+        warn!(target: TARGET, %event_id, attempt, error, "parked");
     }
 
     pub(in crate::inbox::worker) fn unreachable(error: &Error, failures: u32, pause: Duration) {

@@ -26,6 +26,8 @@ impl Ended {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Complete,
+    /// No attempt of this inbox has run the body, and the handler's plain fence says that it ran before.
+    CompleteAsSeen,
     BackOff {
         after: Duration,
         error: String,
@@ -42,7 +44,7 @@ impl Verdict {
     pub(super) fn due_in(&self) -> Option<Duration> {
         match self {
             Self::BackOff { after, .. } => Some(*after),
-            Self::Complete | Self::Park { .. } | Self::Release => None,
+            Self::Complete | Self::CompleteAsSeen | Self::Park { .. } | Self::Release => None,
         }
     }
 }
@@ -68,6 +70,7 @@ pub(super) fn verdict(
         Ended::Processed | Ended::Stopped if is_unproven => {
             return Verdict::Park { error: SEEN_BEFORE.to_owned() };
         }
+        Ended::Processed if observed.fence_duplicate() => return Verdict::CompleteAsSeen,
         Ended::Processed => return Verdict::Complete,
         Ended::Stopped if observed.fence_ran() => {
             Failure::new("the worker was stopped while the handler ran")

@@ -15,7 +15,7 @@ use crate::reply::failure::untold;
 const SITE: &Site = &Site { name: "a handler", line: 0 };
 
 /// What `#[idempotent_webhook]` makes of a handler.
-async fn fenced(
+pub(super) async fn fenced(
     log: &MemoryProcessedLog,
     body: impl Future<Output = Result<(), String>>,
 ) -> Result<(), String> {
@@ -26,8 +26,13 @@ async fn fenced(
     }
 }
 
+/// The fence has seen the event.
+pub(super) async fn mark(log: &MemoryProcessedLog) {
+    assert!(matches!(fence(log, EventRef::new("evt_1"), SITE).await, Entry::Run(_)));
+}
+
 /// What `#[idempotent_webhook(claim)]` makes of a handler.
-async fn claimed(log: &MemoryProcessedLog, body: Result<(), String>) -> Result<(), String> {
+pub(super) async fn claimed(log: &MemoryProcessedLog, body: Result<(), String>) -> Result<(), String> {
     match claim(log, EventRef::new("evt_1"), 60 * SECOND, SITE).await {
         Entry::Run(guard) => {
             let body = Box::pin(async move { body });
@@ -75,7 +80,7 @@ async fn a_duplicate_of_a_plain_fence_after_a_crash_is_no_proof() {
     let (log, queue) = (MemoryProcessedLog::new(), Double::new());
     queue.receive("evt_1", None);
     // The attempt of a process that crashed: the event is marked, and its lease runs out.
-    assert!(matches!(fence(&log, EventRef::new("evt_1"), SITE).await, Entry::Run(_)));
+    mark(&log).await;
     let limits = crate::inbox::delivery::TakeLimits { events: 1, lease: SECOND, max_attempts: MAX_ATTEMPTS };
     assert_eq!(super::super::Queue::take(&*queue, limits).await.unwrap().taken.len(), 1);
     let run = run(worker(&queue, move |_| {
@@ -93,7 +98,7 @@ async fn a_duplicate_of_a_plain_fence_after_a_crash_is_no_proof() {
 async fn a_duplicate_at_the_first_attempt_is_processed() {
     let (log, queue) = (MemoryProcessedLog::new(), Double::new());
     queue.receive("evt_1", None);
-    assert!(matches!(fence(&log, EventRef::new("evt_1"), SITE).await, Entry::Run(_)));
+    mark(&log).await;
     let run = run(worker(&queue, move |_| {
         let log = log.clone();
         async move { fenced(&log, async { Err("it does not run".to_owned()) }).await }

@@ -3,6 +3,7 @@
 mod failures;
 mod fences;
 mod leases;
+mod lines;
 mod running;
 
 use std::panic::Location;
