@@ -5,6 +5,8 @@ mod databases;
 
 mod basics;
 mod keys;
+mod listing;
+mod operations;
 mod order;
 mod put;
 mod size;

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::channel::Channel;
 use super::delivery::{Counts, Received, SentDelivery, TakeLimits, TakenBatch};
 use super::names::Names;
+use super::operations::expressions::InboxExpressions;
 use super::step::{Step, StepOf};
 use crate::owner::Owner;
 use crate::retry::Attempt;
@@ -40,6 +41,9 @@ impl<D: InboxDialect> InboxDatabase for D {}
 #[allow(missing_docs)]
 pub trait InboxDialect: SqlDatabase {
     const INBOX_SCHEMA: &'static str;
+
+    /// Expressions over the columns of the tables, for operations.
+    const INBOX_EXPRESSIONS: InboxExpressions;
 
     /// Whether a trigger or a rule can keep rows out of a table without an error.
     const KEEPS_ROWS_OUT: bool;

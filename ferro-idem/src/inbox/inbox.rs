@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::delivery::NewDelivery;
 use super::dialect::InboxDatabase;
+use super::operations::InboxOperations;
 use super::receive::{Receipt, ReceiveError};
 use super::reply::Reply;
 use super::store::InboxStore;
@@ -184,6 +185,25 @@ impl<D: InboxDatabase, S: Sender> Inbox<D, S> {
     /// [`Error::Store`] if the database does not answer.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         self.store.purge(older_than).await
+    }
+
+    /// Looks at the events of the inbox, and replays or discards those that are parked: see
+    /// [`operations`](super::operations). It covers all senders that share the tables.
+    ///
+    /// ```
+    /// # use ferro_idem::{Error, Inbox};
+    /// # use ferro_idem::inbox::operations::Change;
+    /// # use ferro_idem::sender::github::GithubWebhook;
+    /// # async fn example(inbox: Inbox<sqlx::Sqlite, GithubWebhook>) -> Result<(), Error> {
+    /// let operations = inbox.operations();
+    /// if let Some(parked) = operations.look("github:72d3162e-cc78-11e3-81ab-4c9367dc0958").await? {
+    ///     println!("{:?} after {} attempts", parked.last_error(), parked.attempts());
+    ///     assert_eq!(operations.replay(&parked).await?, Change::Done);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn operations(&self) -> Arc<dyn InboxOperations> {
+        self.store.operations()
     }
 
     /// Verifies a delivery and stores its event durably, without a web framework: for a queue, or for a framework other

@@ -61,6 +61,7 @@ mod last_error;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod names;
+pub mod operations;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod receive;

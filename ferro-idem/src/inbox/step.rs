@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::delivery::Held;
+use crate::owner::Owner;
 
 /// The longest text of an error that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 1000;
@@ -11,7 +12,7 @@ const MAX_ERROR_BYTES: usize = 1000;
 /// A century. Adding it to the time cannot overflow.
 const MAX_MILLIS: i64 = 3_155_760_000_000;
 
-/// What is done to a delivery that is held.
+/// What a worker does to a delivery that it holds, or an operator to one that is parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Renew,
@@ -19,6 +20,10 @@ pub enum Step {
     BackOff,
     Park,
     Release,
+    /// A parked delivery waits again, with all of its attempts.
+    Replay,
+    /// A parked delivery is deleted. Its event's key stays.
+    Discard,
 }
 
 impl Step {
@@ -30,26 +35,54 @@ impl Step {
             Self::BackOff => "put a delivery off",
             Self::Park => "park a delivery",
             Self::Release => "release a delivery",
+            Self::Replay => "replay a delivery",
+            Self::Discard => "discard a delivery",
         }
     }
 
-    /// The state of a delivery after the step. `None`: it is gone.
-    pub(super) fn state_after(self) -> Option<i64> {
+    /// The state that a delivery has to be in: held, or parked.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(super) fn state_before(self) -> i64 {
         match self {
-            Self::Renew => Some(1),
-            Self::Complete => None,
-            Self::BackOff | Self::Release => Some(0),
-            Self::Park => Some(2),
+            Self::Renew | Self::Complete | Self::BackOff | Self::Park | Self::Release => HELD,
+            Self::Replay | Self::Discard => PARKED,
         }
     }
 
-    /// Whether the next delivery of its order key may run after it.
+    /// Whether the delivery and its body are deleted.
+    pub(super) fn deletes(self) -> bool {
+        matches!(self, Self::Complete | Self::Discard)
+    }
+
+    /// Whether another delivery of its order key, or itself, may run after it.
     pub(super) fn frees_the_next(self, is_strict: bool) -> bool {
-        self == Self::Complete || self == Self::Park && !is_strict
+        match self {
+            Self::Renew | Self::BackOff | Self::Release => false,
+            Self::Complete | Self::Replay => true,
+            Self::Park => !is_strict,
+            Self::Discard => is_strict,
+        }
     }
 }
 
-/// A step, and the delivery that it is for. Cheap to clone.
+/// The state of a delivery that a worker holds.
+const HELD: i64 = 1;
+
+/// The state of a parked delivery.
+pub(super) const PARKED: i64 = 2;
+
+/// Stands for the owner of a row that was never held. Such a row is parked by hand.
+const NO_OWNER: [u8; 16] = [0; 16];
+
+/// The row of a delivery, as a step finds it.
+#[derive(Clone, Debug)]
+pub(super) struct FoundRow {
+    pub(super) token: i64,
+    pub(super) owner: Option<Vec<u8>>,
+    pub(super) state: i64,
+}
+
+/// A step, and the delivery that it is for, with the proof that it is as it was seen. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StepOf {
     pub(super) step: Step,
@@ -67,6 +100,35 @@ impl StepOf {
     pub(super) fn token(&self) -> i64 {
         i64::try_from(self.held.ownership.token).unwrap_or(i64::MAX)
     }
+
+    /// Whether the step may be carried out.
+    #[cfg(feature = "mysql")]
+    pub(super) fn applies_to(&self, row: &FoundRow) -> bool {
+        self.is_proof_of(row) && row.state == self.step.state_before()
+    }
+
+    /// Whether the row is as an earlier attempt of this step has left it. `None`: it is gone.
+    pub(super) fn is_done(&self, row: Option<&FoundRow>) -> bool {
+        let Some(row) = row else { return self.step.deletes() };
+        match self.step {
+            Step::Complete | Step::Discard => false,
+            Step::Renew => self.is_proof_of(row) && row.state == HELD,
+            Step::BackOff | Step::Release => self.is_proof_of(row) && row.state == 0,
+            Step::Park => self.is_proof_of(row) && row.state == PARKED,
+            // A worker may have taken it since.
+            Step::Replay => row.token > self.token() || self.is_proof_of(row) && row.state != PARKED,
+        }
+    }
+
+    fn is_proof_of(&self, row: &FoundRow) -> bool {
+        row.token == self.token()
+            && row.owner.as_deref().unwrap_or(&NO_OWNER) == self.held.ownership.owner.as_bytes()
+    }
+}
+
+/// The owner that a step for an operator compares.
+pub(super) fn owner_or_none(owner: Option<Owner>) -> Owner {
+    owner.unwrap_or(Owner::from_bytes(NO_OWNER))
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

@@ -8,6 +8,8 @@ use super::delivery::{
     Counts, Held, NewDelivery, Received, SentDelivery, TakeLimits, TakenBatch, storable_key,
 };
 use super::dialect::{InboxDatabase, NewTake, TakenRows};
+use super::names::Names;
+use super::operations::{InboxOperations, SqlInboxOperations};
 use super::requests::{AgeOfFirst, Count, FreeHeads, NextDue, PurgeSeen, RECEIVE, Take};
 use super::step::{Step, StepOf, millis};
 use super::tables::Tables;
@@ -15,7 +17,7 @@ use super::wakeup::Wakeup;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::owner::Owner;
-use crate::sql::{Beside, InvalidTableName, SharedGroup, SqlLog, seconds_of_age};
+use crate::sql::{Beside, InvalidTableName, Request, SharedGroup, SqlLog, seconds_of_age};
 
 /// How often a take meets another worker's at the same key, before it leaves what is due to that one.
 const MAX_CONTENDED: u32 = 8;
@@ -202,7 +204,6 @@ impl<D: InboxDatabase> InboxStore<D> {
     }
 
     async fn take_now(&self, limits: TakeLimits) -> Result<TakenBatch, Error> {
-        let tables = &self.inner.tables;
         for _ in 0..MAX_CONTENDED {
             let take = NewTake {
                 sender: Arc::clone(&self.inner.sender),
@@ -210,7 +211,7 @@ impl<D: InboxDatabase> InboxStore<D> {
                 lease_millis: millis(limits.lease),
                 owner: Owner::random()?,
             };
-            match tables.connection().send(tables.sql().await?, &Take { take }).await? {
+            match self.send(&Take { take }).await? {
                 TakenRows::Taken(batch) => return Ok(batch),
                 TakenRows::Contended => {}
             }
@@ -218,20 +219,17 @@ impl<D: InboxDatabase> InboxStore<D> {
         Ok(TakenBatch::default())
     }
 
-    async fn step(&self, step: Step, held: &Held, after: Duration, error: &str) -> Result<bool, Error> {
+    /// All requests of one group have the same step.
+    async fn step(
+        &self,
+        group: fn(&Inner<D>) -> &SharedGroup<D, StepOf>,
+        request: StepOf,
+    ) -> Result<bool, Error> {
         let store = self.clone();
-        let request = StepOf::new(step, held, after, error);
         DetachOnDrop::new(async move {
             let inner = &*store.inner;
-            let group = match step {
-                Step::Renew => &inner.renewals,
-                Step::Complete => &inner.completions,
-                Step::BackOff => &inner.backoffs,
-                Step::Park => &inner.parkings,
-                Step::Release => &inner.releases,
-            };
-            let tables = &inner.tables;
-            tables.connection().send_shared(group, tables.sql().await?, request).await
+            let sql = inner.tables.sql().await?;
+            inner.tables.connection().send_shared(group(inner), sql, request).await
         })
         .await
     }
@@ -242,7 +240,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if it is unknown whether it was renewed.
     pub async fn renew(&self, held: &Held, lease: Duration) -> Result<bool, Error> {
-        self.step(Step::Renew, held, lease, "").await
+        self.step(|inner| &inner.renewals, StepOf::new(Step::Renew, held, lease, "")).await
     }
 
     /// The delivery is processed: its body is deleted, its event's key stays. Frees the next one of its order key.
@@ -251,7 +249,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if it is unknown whether it was recorded. Its lease ends by itself, and it runs again.
     pub async fn complete(&self, held: &Held) -> Result<bool, Error> {
-        self.step(Step::Complete, held, Duration::ZERO, "").await
+        self.step(|inner| &inner.completions, StepOf::new(Step::Complete, held, Duration::ZERO, "")).await
     }
 
     /// Another attempt after this time. Later deliveries of its order key wait for it. `error` is cut to 1,000 bytes.
@@ -260,7 +258,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if it is unknown whether it was recorded. Its lease ends by itself.
     pub async fn back_off(&self, held: &Held, after: Duration, error: &str) -> Result<bool, Error> {
-        self.step(Step::BackOff, held, after, error).await
+        self.step(|inner| &inner.backoffs, StepOf::new(Step::BackOff, held, after, error)).await
     }
 
     /// No more attempts until somebody replays it.
@@ -269,7 +267,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if it is unknown whether it was recorded. Its lease ends by itself.
     pub async fn park(&self, held: &Held, error: &str) -> Result<bool, Error> {
-        self.step(Step::Park, held, Duration::ZERO, error).await
+        self.step(|inner| &inner.parkings, StepOf::new(Step::Park, held, Duration::ZERO, error)).await
     }
 
     /// As if it had not been taken: no body has begun, so the attempt is given back.
@@ -278,7 +276,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if it is unknown whether it was released. Its lease ends by itself.
     pub async fn release(&self, held: &Held) -> Result<bool, Error> {
-        self.step(Step::Release, held, Duration::ZERO, "").await
+        self.step(|inner| &inner.releases, StepOf::new(Step::Release, held, Duration::ZERO, "")).await
     }
 
     /// In how long the next delivery becomes due that is not due yet. `None`: none waits.
@@ -287,11 +285,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if the database does not answer.
     pub async fn next_due(&self) -> Result<Option<Duration>, Error> {
-        let tables = &self.inner.tables;
-        let due = tables
-            .connection()
-            .send(tables.sql().await?, &NextDue { sender: Arc::clone(&self.inner.sender) })
-            .await?;
+        let due = self.send(&NextDue { sender: Arc::clone(&self.inner.sender) }).await?;
         Ok(due.map(|millis| Duration::from_millis(u64::try_from(millis).unwrap_or(0))))
     }
 
@@ -302,9 +296,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if the database does not answer.
     pub async fn free_heads(&self) -> Result<u64, Error> {
-        let tables = &self.inner.tables;
-        let after = self.swept(None);
-        let freed = tables.connection().send(tables.sql().await?, &FreeHeads { after }).await?;
+        let freed = self.send(&FreeHeads { after: self.swept(None) }).await?;
         self.swept(Some(freed.last_key.unwrap_or_default()));
         Ok(freed.freed)
     }
@@ -325,25 +317,49 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`]. What was deleted before it stays deleted.
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
-        let older_than = seconds_of_age(older_than);
-        let tables = &self.inner.tables;
-        let sql = tables.sql().await?;
-        let first = tables.connection().send(sql, &AgeOfFirst {}).await?;
-        // The key of an event stays for as long as the event is in the inbox.
-        let looks = first.is_some_and(|age| age.saturating_add(MAX_LATE) >= older_than);
         let mut deleted = 0;
         let mut after = Vec::new();
         loop {
-            let store = self.clone();
-            // A connection in the middle of a page is not fit for the pool, so a page is always finished.
-            let page = DetachOnDrop::new(async move {
-                let tables = &store.inner.tables;
-                tables.connection().send(tables.sql().await?, &PurgeSeen { after, older_than, looks }).await
-            });
-            let Some((end, of_page)) = page.await? else { return Ok(deleted) };
+            let Some((end, of_page)) = self.purge_page(older_than, after).await? else { return Ok(deleted) };
             deleted += of_page;
             after = end;
         }
+    }
+
+    /// The same for a page of keys after this one: its last key, and how many were forgotten. `None`: there is no page.
+    pub(super) async fn purge_page(
+        &self,
+        older_than: Duration,
+        after: Vec<u8>,
+    ) -> Result<Option<(Vec<u8>, u64)>, Error> {
+        let older_than = seconds_of_age(older_than);
+        let store = self.clone();
+        // A connection in the middle of a page is not fit for the pool, so a page is always finished.
+        let page = DetachOnDrop::new(async move {
+            let first = store.send(&AgeOfFirst {}).await?;
+            // The key of an event stays for as long as the event is in the inbox.
+            let looks = first.is_some_and(|age| age.saturating_add(MAX_LATE) >= older_than);
+            store.send(&PurgeSeen { after, older_than, looks }).await
+        });
+        page.await
+    }
+
+    /// What an operator does by hand, over the tables of all senders.
+    pub fn operations(&self) -> Arc<dyn InboxOperations> {
+        Arc::new(SqlInboxOperations::new(self.clone()))
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        self.inner.tables.names()
+    }
+
+    /// Sends a request to the tables, after the first look at them.
+    pub(super) async fn send<R>(&self, request: &R) -> Result<R::Answer, Error>
+    where
+        R: Request<D, D::InboxStatements>,
+    {
+        let tables = &self.inner.tables;
+        tables.connection().send(tables.sql().await?, request).await
     }
 
     /// How many deliveries there are.
@@ -352,8 +368,7 @@ impl<D: InboxDatabase> InboxStore<D> {
     ///
     /// [`Error::Store`] if the database does not answer.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        let tables = &self.inner.tables;
-        tables.connection().send(tables.sql().await?, &Count { sender: Arc::clone(&self.inner.sender) }).await
+        self.send(&Count { sender: Arc::clone(&self.inner.sender) }).await
     }
 
     /// Whether the error stays until somebody changes the tables, the user's rights or the process.

@@ -4,10 +4,8 @@ use tokio::time::Instant;
 
 use super::delivery::{Held, Taken, TakenBatch, UsedUp, without_sender};
 use super::dialect::NewTake;
+use super::step::PARKED;
 use crate::claim::Ownership;
-
-/// The state of a row that is parked.
-const PARKED: i64 = 2;
 
 /// A row as a take returns it.
 pub(super) struct TakenRow {

@@ -4,24 +4,24 @@ use std::fmt;
 
 use super::event::LoggedEvent;
 
-/// What a change by hand came to.
+/// What a change by hand came to, to an event of a log or, as `Change<InboxEvent>`, of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Change {
+pub enum Change<E = LoggedEvent> {
     /// The event was as it was seen, and is changed.
     Done,
     /// The event was not as it was seen any more, so nothing was changed. This is how it is now; `None` if the log
     /// does not have it any more.
-    TooLate(Option<LoggedEvent>),
+    TooLate(Option<E>),
     /// This change does not apply to an event of that state, or to this log. Nothing was changed. The text is a full
     /// sentence that says what applies instead.
     NotPossible(&'static str),
 }
 
-impl Change {
+impl<E> Change<E> {
     /// Whether the event was changed.
     pub fn is_done(&self) -> bool {
-        *self == Self::Done
+        matches!(self, Self::Done)
     }
 }
 

@@ -94,19 +94,19 @@ impl Filter {
     }
 }
 
-/// One page of a list.
+/// One page of a list, of a log or, as `Page<InboxEvent>`, of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Page {
+pub struct Page<E = LoggedEvent> {
     /// The events. There may be fewer than the limit, or none, although there are more pages.
-    pub events: Vec<LoggedEvent>,
+    pub events: Vec<E>,
     /// Where the next page begins. `None`: this is the last page.
     pub next: Option<Cursor>,
 }
 
-impl Page {
+impl<E> Page<E> {
     /// A page, for a log of your own.
-    pub fn new(events: Vec<LoggedEvent>, next: Option<Cursor>) -> Self {
+    pub fn new(events: Vec<E>, next: Option<Cursor>) -> Self {
         Self { events, next }
     }
 }
@@ -131,12 +131,12 @@ impl Cursor {
         key.filter(|key| !key.is_empty()).ok_or(InvalidCursor)
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "inbox", feature = "redis"))]
     pub(crate) fn from_text(text: String) -> Self {
         Self(text)
     }
 
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "inbox", feature = "redis"))]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -56,7 +56,7 @@ pub(crate) use self::core::Compiled;
 #[cfg(feature = "inbox")]
 pub(crate) use self::dialect::QueryFuture;
 pub use self::dialect::SqlDatabase;
-#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres")))]
+#[cfg(feature = "inbox")]
 pub(crate) use self::event_state::PURGE_PAGE;
 #[cfg(feature = "inbox")]
 pub(crate) use self::group::{SharedGroup, SharedRequest};
@@ -64,6 +64,10 @@ pub(crate) use self::group::{SharedGroup, SharedRequest};
 pub(crate) use self::many::Many;
 #[cfg(feature = "mysql")]
 pub use self::mysql::{MySqlLog, MySqlTransaction};
+#[cfg(feature = "inbox")]
+pub(crate) use self::operations::rows::{Cells, Value, time_of};
+#[cfg(feature = "inbox")]
+pub(crate) use self::operations::statements::numbered;
 #[cfg(feature = "postgres")]
 pub use self::postgres::{PostgresLog, PostgresTransaction};
 #[cfg(feature = "inbox")]

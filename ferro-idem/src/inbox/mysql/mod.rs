@@ -22,7 +22,8 @@ use self::store::{Held, held, store};
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
 use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
-use super::step::{Step, StepOf};
+use super::operations::expressions::{self, InboxExpressions};
+use super::step::{FoundRow, Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::PURGE_PAGE;
@@ -30,6 +31,8 @@ use crate::sql::mysql::{begin_read_committed, fault, micros};
 
 impl InboxDialect for MySql {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
+
+    const INBOX_EXPRESSIONS: InboxExpressions = expressions::MYSQL;
 
     /// Triggers of MySQL refuse a row with an error.
     const KEEPS_ROWS_OUT: bool = false;
@@ -115,13 +118,9 @@ impl InboxDialect for MySql {
         let mut done = Vec::new();
         for one in of {
             let row = rows.get(&one.held.seq);
-            let state = row.map(|row| state_of(row, one)).transpose()?.flatten();
-            let is_done = attempt == Attempt::Retry
-                && match step.state_after() {
-                    Some(after) => state == Some(after),
-                    None => row.is_none(),
-                };
-            let is_held = state == Some(1);
+            let found = row.map(found_row).transpose()?;
+            let is_held = found.as_ref().is_some_and(|found| one.applies_to(found));
+            let is_done = attempt == Attempt::Retry && one.is_done(found.as_ref());
             if let (true, Some(row)) = (is_held, row) {
                 held.push(*one);
                 keys.extend(row.try_get::<Option<Vec<u8>>, _>(4)?);
@@ -228,12 +227,8 @@ async fn begin<'c>(
     connection.begin_with(*begin).await
 }
 
-/// The state of a row, if it has the proof of the step.
-fn state_of(row: &MySqlRow, of: &StepOf) -> Result<Option<i64>, sqlx::Error> {
-    let (token, owner, state): (i64, Option<Vec<u8>>, i64) =
-        (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-    let is_its_own = token == of.token() && owner.as_deref() == Some(of.held.ownership.owner.as_bytes());
-    Ok(is_its_own.then_some(state))
+fn found_row(row: &MySqlRow) -> Result<FoundRow, sqlx::Error> {
+    Ok(FoundRow { token: row.try_get(1)?, owner: row.try_get(2)?, state: row.try_get(3)? })
 }
 
 async fn change(
@@ -242,18 +237,21 @@ async fn change(
     step: Step,
     held: &[&StepOf],
 ) -> Result<(), sqlx::Error> {
-    if step == Step::Complete {
-        let seqs: Vec<i64> = held.iter().map(|one| one.held.seq).collect();
+    let seqs: Vec<i64> = held.iter().map(|one| one.held.seq).collect();
+    if step.deletes() {
         of_numbers(&statements.delete, &seqs).execute(&mut *connection).await?;
         of_numbers(&statements.delete_bodies, &seqs).execute(connection).await?;
         return Ok(());
+    }
+    if step == Step::Replay {
+        return of_numbers(&statements.replay, &seqs).execute(connection).await.map(drop);
     }
     for one in held {
         let text = match step {
             Step::Renew => &statements.renew,
             Step::BackOff => &statements.back_off,
             Step::Park => &statements.park,
-            Step::Release | Step::Complete => &statements.release,
+            Step::Release | Step::Complete | Step::Replay | Step::Discard => &statements.release,
         };
         let mut change = sqlx::query(AssertSqlSafe(Arc::clone(text)));
         if matches!(step, Step::Renew | Step::BackOff) {

@@ -182,6 +182,17 @@ UPDATE webhook_inbox
 SET state = 0, due_at = UTC_TIMESTAMP(6), attempts = GREATEST(attempts - 1, 0)
 WHERE seq = ?";
 
+/// Those with an order key wait for others, until the first of each key is freed.
+const REPLAY: Many = Many {
+    head: "\
+UPDATE webhook_inbox
+SET state = IF(order_key IS NULL, 0, 3), due_at = IF(order_key IS NULL, UTC_TIMESTAMP(6), NULL), attempts = 0
+WHERE seq IN (",
+    row: "?",
+    between: ", ",
+    tail: ")",
+};
+
 const DELETE: Many =
     Many { head: "DELETE FROM webhook_inbox WHERE seq IN (", row: "?", between: ", ", tail: ")" };
 
@@ -254,6 +265,7 @@ pub struct Statements {
     pub(super) back_off: Arc<str>,
     pub(super) park: Arc<str>,
     pub(super) release: Arc<str>,
+    pub(super) replay: Many<String>,
     pub(super) delete: Many<String>,
     pub(super) delete_bodies: Many<String>,
     pub(super) free: Many<String>,
@@ -296,6 +308,7 @@ impl Statements {
             back_off: names.prepared(BACK_OFF),
             park: names.prepared(PARK),
             release: names.prepared(RELEASE),
+            replay: many(REPLAY),
             delete: many(DELETE),
             delete_bodies: many(DELETE_BODIES),
             free: patient_many(FREE),

@@ -4,7 +4,7 @@ mod listen;
 mod statements;
 mod steps;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use super::channel::Channel;
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
 use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
-use super::step::{Step, StepOf};
+use super::operations::expressions::{self, InboxExpressions};
+use super::step::{FoundRow, Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::PURGE_PAGE;
@@ -28,6 +29,8 @@ use crate::sql::postgres::{deadline, uuid};
 
 impl InboxDialect for Postgres {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
+
+    const INBOX_EXPRESSIONS: InboxExpressions = expressions::POSTGRES;
 
     type InboxStatements = Statements;
 
@@ -155,13 +158,25 @@ impl InboxDialect for Postgres {
             .bind(of.iter().map(|one| &*one.error).collect::<Vec<_>>())
             .fetch_all(&mut *connection)
             .await;
-        let mut rows = deadline::checked(rows, &statements.clock)?;
-        if attempt == Attempt::Retry && rows.len() < of.len() {
-            let done = planned_each_time(&statements.is_done).bind(&seqs).bind(&tokens).bind(&owners);
-            let after = step.state_after().and_then(|state| i16::try_from(state).ok());
-            rows.extend(done.bind(after).fetch_all(connection).await?);
+        let rows = deadline::checked(rows, &statements.clock)?;
+        let mut changed: HashSet<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        if step == Step::Replay {
+            let keys: Vec<Option<&str>> = rows.iter().map(|row| row.try_get(1)).collect::<Result<_, _>>()?;
+            let keys: Vec<&str> = keys.into_iter().flatten().collect();
+            if !keys.is_empty() {
+                planned_each_time(&statements.free_keys).bind(keys).execute(&mut *connection).await?;
+            }
         }
-        let changed: HashSet<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        if attempt == Attempt::Retry && changed.len() < of.len() {
+            let mut found = HashMap::new();
+            for row in planned_each_time(&statements.found).bind(&seqs).fetch_all(connection).await? {
+                let owner = row.try_get::<Option<Uuid>, _>(2)?.map(|owner| owner.as_bytes().to_vec());
+                let (token, state) = (row.try_get(1)?, row.try_get(3)?);
+                found.insert(row.try_get::<i64, _>(0)?, FoundRow { token, owner, state });
+            }
+            let done = of.iter().filter(|one| one.is_done(found.get(&one.held.seq)));
+            changed.extend(done.map(|one| one.held.seq));
+        }
         Ok(seqs.iter().map(|seq| changed.contains(seq)).collect())
     }
 

@@ -227,6 +227,20 @@ WITH RECURSIVE k (order_key, n) AS (
   FROM k
   WHERE k.order_key IS NOT NULL AND n < $2
 ),
+{freed}
+SELECT (SELECT count(*) FROM freed),
+  (SELECT order_key::text FROM k WHERE n = $2)";
+
+/// $1 are the keys.
+const FREE_KEYS: &str = "\
+WITH k AS (
+  SELECT DISTINCT unnest($1::text[]) COLLATE \"C\" AS order_key
+),
+{freed}
+SELECT count(*) FROM freed";
+
+/// The first of each of the keys `k`, if it waits for another one that is gone.
+const FREED: &str = "\
 first AS MATERIALIZED (
   SELECT n.seq
   FROM k CROSS JOIN LATERAL (
@@ -247,9 +261,7 @@ freed AS (
   FROM free
   WHERE w.seq = free.seq
   RETURNING w.seq
-)
-SELECT (SELECT count(*) FROM freed),
-  (SELECT order_key::text FROM k WHERE n = $2)";
+)";
 
 const NEXT_DUE: &str = "\
 SELECT (EXTRACT(EPOCH FROM min(due_at) - clock_timestamp()) * 1000)::bigint
@@ -297,8 +309,11 @@ pub struct Statements {
     back_off: Arc<str>,
     park: Arc<str>,
     release: Arc<str>,
-    pub(super) is_done: Arc<str>,
+    replay: Arc<str>,
+    discard: Arc<str>,
+    pub(super) found: Arc<str>,
     pub(super) free_heads: Arc<str>,
+    pub(super) free_keys: Arc<str>,
     pub(super) next_due: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) purge: Arc<str>,
@@ -333,8 +348,11 @@ impl Statements {
             back_off: step(Step::BackOff),
             park: step(Step::Park),
             release: step(Step::Release),
-            is_done: written(steps::IS_DONE),
-            free_heads: written(FREE_HEADS),
+            replay: step(Step::Replay),
+            discard: step(Step::Discard),
+            found: written(steps::FOUND),
+            free_heads: written(&FREE_HEADS.replace("{freed}", FREED)),
+            free_keys: written(&FREE_KEYS.replace("{freed}", FREED)),
             next_due: written(NEXT_DUE),
             page_end: written(PAGE_END),
             purge: written(PURGE),
@@ -351,6 +369,8 @@ impl Statements {
             Step::BackOff => &self.back_off,
             Step::Park => &self.park,
             Step::Release => &self.release,
+            Step::Replay => &self.replay,
+            Step::Discard => &self.discard,
         }
     }
 }

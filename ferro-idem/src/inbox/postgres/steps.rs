@@ -1,8 +1,8 @@
-//! PostgreSQL's statements for what a worker does with the deliveries that it holds.
+//! PostgreSQL's statements for what is done to deliveries that are held or parked.
 
-use crate::inbox::step::Step;
+use crate::inbox::step::{PARKED, Step};
 
-/// A step over the deliveries that are held. A step that ends a delivery frees the next one of its key.
+/// A step over deliveries. A step that ends a delivery frees the next one of its key.
 const STEP: &str = "\
 WITH {bounds of many},
 d AS MATERIALIZED (
@@ -12,17 +12,22 @@ d AS MATERIALIZED (
 changed AS (
   {change}
   WHERE is_in_time = 1
-    AND w.seq = d.seq AND w.fencing_token = d.fencing_token AND w.owner = d.owner AND w.state = 1
+    AND w.seq = d.seq AND w.fencing_token = d.fencing_token AND {is as seen}
   RETURNING w.seq, w.order_key
 ){then}
-SELECT seq FROM changed";
+SELECT seq{key} FROM changed";
+
+const IS_HELD: &str = "w.owner = d.owner AND w.state = 1";
+
+/// One that was parked by hand has no owner.
+const IS_PARKED: &str = "COALESCE(w.owner, '00000000-0000-0000-0000-000000000000') = d.owner AND w.state = 2";
 
 const RENEW: &str = "\
 UPDATE webhook_inbox w
   SET due_at = clock_timestamp() + d.millis * interval '1 millisecond'
   FROM bounds, d";
 
-const COMPLETE: &str = "\
+const DELETE: &str = "\
 DELETE FROM webhook_inbox w
   USING bounds, d";
 
@@ -39,6 +44,12 @@ UPDATE webhook_inbox w
 const RELEASE: &str = "\
 UPDATE webhook_inbox w
   SET state = 0, due_at = clock_timestamp(), attempts = greatest(w.attempts - 1, 0)
+  FROM bounds, d";
+
+/// Those with an order key wait for others. The first of each key is freed by the next statement, which sees them.
+const REPLAY: &str = "\
+UPDATE webhook_inbox w
+  SET state = CASE WHEN w.order_key IS NULL THEN 0 ELSE 3 END, due_at = clock_timestamp(), attempts = 0
   FROM bounds, d";
 
 const DELETE_BODIES: &str = ",
@@ -64,25 +75,28 @@ freed AS (
   WHERE w.seq = next.seq AND w.state = 3
 )";
 
-/// Which of these deliveries an earlier attempt of the same step has changed. $4 is the state after it, NULL if they
-/// are gone.
-pub(super) const IS_DONE: &str = "\
-SELECT d.seq
-FROM unnest($1::bigint[], $2::bigint[], $3::uuid[]) AS d (seq, fencing_token, owner)
-LEFT JOIN webhook_inbox w USING (seq)
-WHERE CASE WHEN $4::smallint IS NULL THEN w.seq IS NULL
-  ELSE w.fencing_token = d.fencing_token AND w.owner = d.owner AND w.state = $4 END";
+/// The rows of these deliveries, to find out what an earlier attempt of the same step has changed.
+pub(super) const FOUND: &str = "\
+SELECT seq, fencing_token, owner, state::bigint
+FROM webhook_inbox
+WHERE seq = ANY($1)";
 
 /// The statement of a step.
 pub(super) fn of(step: Step, is_strict: bool) -> String {
     let change = match step {
         Step::Renew => RENEW,
-        Step::Complete => COMPLETE,
+        Step::Complete | Step::Discard => DELETE,
         Step::BackOff => BACK_OFF,
         Step::Park => PARK,
         Step::Release => RELEASE,
+        Step::Replay => REPLAY,
     };
-    let bodies = if step == Step::Complete { DELETE_BODIES } else { "" };
-    let next = if step.frees_the_next(is_strict) { FREE_NEXT } else { "" };
-    STEP.replace("{change}", change).replace("{then}", &format!("{bodies}{next}"))
+    let is_as_seen = if step.state_before() == PARKED { IS_PARKED } else { IS_HELD };
+    let bodies = if step.deletes() { DELETE_BODIES } else { "" };
+    let is_replay = step == Step::Replay;
+    let next = if step.frees_the_next(is_strict) && !is_replay { FREE_NEXT } else { "" };
+    STEP.replace("{change}", change)
+        .replace("{is as seen}", is_as_seen)
+        .replace("{then}", &format!("{bodies}{next}"))
+        .replace("{key}", if is_replay { ", order_key::text" } else { "" })
 }

@@ -13,7 +13,8 @@ use self::statements::Statements;
 use super::delivery::{Counts, Received, SentDelivery, TakenBatch};
 use super::dialect::{FreedHeads, InboxDialect, KEYS_OF_A_SWEEP, NewTake, Rules, TakenRows, USED_UP};
 use super::names::Names;
-use super::step::{Step, StepOf};
+use super::operations::expressions::{self, InboxExpressions};
+use super::step::{FoundRow, Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::Many;
@@ -24,6 +25,8 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 
 impl InboxDialect for Sqlite {
     const INBOX_SCHEMA: &'static str = statements::SCHEMA;
+
+    const INBOX_EXPRESSIONS: InboxExpressions = expressions::SQLITE;
     const KEEPS_ROWS_OUT: bool = true;
 
     type InboxStatements = Statements;
@@ -130,7 +133,7 @@ impl InboxDialect for Sqlite {
             changed.insert(row.try_get::<i64, _>(0)?);
             keys.extend(row.try_get::<Option<String>, _>(1)?);
         }
-        if step == Step::Complete && !changed.is_empty() {
+        if step.deletes() && !changed.is_empty() {
             let gone: Vec<i64> = changed.iter().copied().collect();
             of_numbers(&statements.delete_bodies, &gone).execute(&mut *transaction).await?;
         }
@@ -138,7 +141,7 @@ impl InboxDialect for Sqlite {
             free(&mut transaction, statements, &keys.into_iter().collect::<Vec<_>>()).await?;
         }
         if attempt == Attempt::Retry && changed.len() < of.len() {
-            done_before(&mut transaction, statements, step, of, &mut changed).await?;
+            done_before(&mut transaction, statements, of, &mut changed).await?;
         }
         transaction.commit().await?;
         Ok(of.iter().map(|one| changed.contains(&one.held.seq)).collect())
@@ -270,32 +273,17 @@ async fn free(
 async fn done_before(
     connection: &mut SqliteConnection,
     statements: &Statements,
-    step: Step,
     of: &[&StepOf],
     changed: &mut HashSet<i64>,
 ) -> Result<(), sqlx::Error> {
     let seqs: Vec<i64> = of.iter().map(|one| one.held.seq).collect();
     let mut found = HashMap::new();
-    for row in of_numbers(&statements.is_done, &seqs).fetch_all(connection).await? {
-        found.insert(
-            row.try_get::<i64, _>(0)?,
-            (row.try_get::<i64, _>(1)?, row.try_get::<Option<Vec<u8>>, _>(2)?, row.try_get::<i64, _>(3)?),
-        );
+    for row in of_numbers(&statements.found, &seqs).fetch_all(connection).await? {
+        let (token, owner, state) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+        found.insert(row.try_get::<i64, _>(0)?, FoundRow { token, owner, state });
     }
-    for one in of {
-        let is_done = match (found.get(&one.held.seq), step.state_after()) {
-            (None, None) => true,
-            (Some((token, owner, state)), Some(after)) => {
-                *state == after
-                    && *token == one.token()
-                    && owner.as_deref() == Some(one.held.ownership.owner.as_bytes())
-            }
-            _ => false,
-        };
-        if is_done {
-            changed.insert(one.held.seq);
-        }
-    }
+    let done = of.iter().filter(|one| one.is_done(found.get(&one.held.seq)));
+    changed.extend(done.map(|one| one.held.seq));
     Ok(())
 }
 

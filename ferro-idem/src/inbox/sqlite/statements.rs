@@ -163,8 +163,33 @@ RETURNING seq, order_key",
     ..STEP
 };
 
-/// What an earlier attempt of the same step has changed already.
-const IS_DONE: Many = Many {
+/// One that was parked by hand has no owner. Those with an order key wait for others, until the first of each key is
+/// freed.
+const REPLAY: Many = Many {
+    tail: ")
+UPDATE webhook_inbox AS w
+SET state = CASE WHEN w.order_key IS NULL THEN 0 ELSE 3 END,
+  due_at = CAST(unixepoch('subsec') * 1000 AS INTEGER),
+  attempts = 0
+FROM b
+WHERE w.seq = b.seq AND w.fencing_token = b.fencing_token AND COALESCE(w.owner, zeroblob(16)) = b.owner
+  AND w.state = 2
+RETURNING seq, order_key",
+    ..STEP
+};
+
+const DISCARD: Many = Many {
+    tail: ")
+DELETE FROM webhook_inbox
+WHERE seq IN (
+  SELECT w.seq FROM b CROSS JOIN webhook_inbox w ON w.seq = b.seq
+  WHERE w.fencing_token = b.fencing_token AND COALESCE(w.owner, zeroblob(16)) = b.owner AND w.state = 2)
+RETURNING seq, order_key",
+    ..STEP
+};
+
+/// The rows of these deliveries, to find out what an earlier attempt of the same step has changed.
+const FOUND: Many = Many {
     head: "SELECT seq, fencing_token, owner, state FROM webhook_inbox WHERE seq IN (",
     row: "?",
     between: ", ",
@@ -266,7 +291,9 @@ pub struct Statements {
     back_off: Many<String>,
     park: Many<String>,
     release: Many<String>,
-    pub(super) is_done: Many<String>,
+    replay: Many<String>,
+    discard: Many<String>,
+    pub(super) found: Many<String>,
     pub(super) delete_bodies: Many<String>,
     pub(super) free: Many<String>,
     pub(super) heads: Arc<str>,
@@ -300,7 +327,9 @@ impl Statements {
             back_off: BACK_OFF.written(write),
             park: PARK.written(write),
             release: RELEASE.written(write),
-            is_done: IS_DONE.written(write),
+            replay: REPLAY.written(write),
+            discard: DISCARD.written(write),
+            found: FOUND.written(write),
             delete_bodies: DELETE_BODIES.written(write),
             free: FREE.written(write),
             heads: written(HEADS),
@@ -320,6 +349,8 @@ impl Statements {
             Step::BackOff => &self.back_off,
             Step::Park => &self.park,
             Step::Release => &self.release,
+            Step::Replay => &self.replay,
+            Step::Discard => &self.discard,
         }
     }
 }

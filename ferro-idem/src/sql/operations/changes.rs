@@ -1,5 +1,6 @@
 //! The requests that change one event by hand.
 
+use super::reads::events;
 use super::rows::{OperationsDialect, StoredEvent, Value, millis_of};
 use super::statements::Statements;
 use crate::operations::{Change, LoggedEvent, RowChange};
@@ -116,9 +117,7 @@ impl<D: Dialect> Request<D, Statements> for ChangeEvent {
         async move {
             let (statement, values) = self.statement(statements);
             let changed = <D as OperationsDialect>::change(&mut *connection, statement, values).await?;
-            let (statement, values) = statements.look(self.seen.id());
-            let now =
-                <D as OperationsDialect>::events(connection, statement, values).await?.into_iter().next();
+            let now = events::<D>(connection, statements.look(self.seen.id())).await?.into_iter().next();
             self.outcome(statements.level, changed, now, attempt)
         }
     }

@@ -4,7 +4,7 @@ mod changes;
 mod expressions;
 mod reads;
 pub(super) mod rows;
-mod statements;
+pub(super) mod statements;
 mod upgrade;
 
 use std::sync::{Arc, OnceLock};

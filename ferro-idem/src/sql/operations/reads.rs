@@ -1,6 +1,6 @@
 //! The requests that only read.
 
-use super::rows::{OperationsDialect, StoredEvent, time_of};
+use super::rows::{StoredEvent, Value, time_of};
 use super::statements::Statements;
 use crate::operations::{Counts, EventState, Filter, LoggedEvent};
 use crate::retry::Attempt;
@@ -30,8 +30,7 @@ impl<D: Dialect> Request<D, Statements> for LookAtOne {
         _: Attempt,
     ) -> impl QueryFuture<Self::Answer> {
         async move {
-            let (statement, values) = statements.look(&self.id);
-            let rows = <D as OperationsDialect>::events(connection, statement, values).await?;
+            let rows = events::<D>(connection, statements.look(&self.id)).await?;
             Ok(rows.into_iter().next().map(StoredEvent::into_event))
         }
     }
@@ -67,8 +66,8 @@ impl<D: Dialect> Request<D, Statements> for ListPart {
         async move {
             // Without a filter, a part is what the page holds, and one row more.
             let part = if self.filter.is_all() { i64::try_from(self.limit).unwrap_or(PART) } else { PART };
-            let (statement, values) = statements.list(&self.filter, &self.after, part, self.limit);
-            let rows = <D as OperationsDialect>::events(connection, statement, values).await?;
+            let list = statements.list(&self.filter, &self.after, part, self.limit);
+            let rows = events::<D>(&mut *connection, list).await?;
             let end = if rows.len() == self.limit {
                 rows.last().map(|last| last.id.clone())
             } else {
@@ -104,10 +103,8 @@ impl<D: Dialect> Request<D, Statements> for CountPart {
             if end.is_some() {
                 for state in EventState::ALL {
                     let (statement, values) = statements.count(state, &self.after, PART);
-                    let sums = <D as OperationsDialect>::sums(&mut *connection, statement, values).await?;
-                    for (_, number, oldest) in sums {
-                        let number = number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-                        counts.count(state, number, oldest.and_then(time_of));
+                    for counted in D::cells(&mut *connection, statement, values, 1).await? {
+                        counts.count(state, counted.count(0), counted.number(1).and_then(time_of));
                     }
                 }
             }
@@ -123,6 +120,15 @@ async fn part_end<D: Dialect>(
     part: i64,
 ) -> Result<Option<Vec<u8>>, sqlx::Error> {
     let (statement, values) = statements.part_end(after, part);
-    let end = <D as OperationsDialect>::sums(connection, statement, values).await?;
-    Ok(end.into_iter().next().and_then(|(key, ..)| key))
+    let end = D::cells(connection, statement, values, 1).await?;
+    Ok(end.into_iter().next().and_then(|mut end| end.take_bytes(0)))
+}
+
+/// The events of a query for them.
+pub(super) async fn events<D: Dialect>(
+    connection: &mut D::Connection,
+    (statement, values): (String, Vec<Value>),
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    let rows = D::cells(connection, statement, values, StoredEvent::BYTES).await?;
+    Ok(rows.into_iter().map(StoredEvent::of).collect())
 }

@@ -20,13 +20,59 @@ pub enum Value {
     Number(i64),
 }
 
-/// A row with the columns of [`Expressions::columns`](super::expressions::Expressions::columns).
+/// A thousand years. Subtracting it from the time cannot overflow.
+const MAX_AGE_MILLIS: i64 = 31_557_600_000_000;
+
+impl Value {
+    /// An age in milliseconds.
+    pub(crate) fn age(age: Duration) -> Self {
+        Self::Number(i64::try_from(age.as_millis()).unwrap_or(i64::MAX).min(MAX_AGE_MILLIS))
+    }
+}
+
+/// A row: columns of bytes, and columns of numbers after them.
 #[derive(Debug)]
-pub struct StoredEvent {
+pub struct Cells {
+    bytes: Vec<Option<Vec<u8>>>,
+    numbers: Vec<Option<i64>>,
+}
+
+impl Cells {
+    /// The bytes of this column. `None`: NULL, or there is no such column.
+    pub(crate) fn take_bytes(&mut self, column: usize) -> Option<Vec<u8>> {
+        self.bytes.get_mut(column).and_then(Option::take)
+    }
+
+    /// The same as text. Databases may hold bytes that are no text, although nothing here writes them.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn take_text(&mut self, column: usize) -> Option<String> {
+        self.take_bytes(column).map(text)
+    }
+
+    /// The owner in this column.
+    pub(crate) fn owner(&self, column: usize) -> Option<Owner> {
+        let bytes = self.bytes.get(column).and_then(Option::as_deref);
+        bytes.and_then(|owner| owner.try_into().ok()).map(Owner::from_bytes)
+    }
+
+    /// The number of this column, counted from the first number.
+    pub(crate) fn number(&self, column: usize) -> Option<i64> {
+        self.numbers.get(column).copied().flatten()
+    }
+
+    /// The same as a count.
+    pub(crate) fn count(&self, column: usize) -> u64 {
+        self.number(column).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+    }
+}
+
+/// A row with the columns of [`Statements::columns`](super::statements::Statements).
+#[derive(Debug)]
+pub(super) struct StoredEvent {
     pub(super) id: Vec<u8>,
     event_type: Option<Vec<u8>>,
+    owner: Option<Owner>,
     state: i64,
-    owner: Option<Vec<u8>>,
     token: i64,
     received_ms: Option<i64>,
     updated_ms: Option<i64>,
@@ -34,12 +80,28 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// How many of its columns are bytes.
+    pub(super) const BYTES: usize = 3;
+
+    pub(super) fn of(mut cells: Cells) -> Self {
+        Self {
+            id: cells.take_bytes(0).unwrap_or_default(),
+            event_type: cells.take_bytes(1),
+            owner: cells.owner(2),
+            state: cells.number(0).unwrap_or_default(),
+            token: cells.number(1).unwrap_or_default(),
+            received_ms: cells.number(2),
+            updated_ms: cells.number(3),
+            lease_left_ms: cells.number(4),
+        }
+    }
+
     pub(super) fn is_of(&self, owner: Owner) -> bool {
-        self.owner.as_deref() == Some(owner.as_bytes().as_slice())
+        self.owner == Some(owner)
     }
 
     pub(super) fn owner(&self) -> Option<Owner> {
-        self.owner.as_deref().and_then(|owner| owner.try_into().ok()).map(Owner::from_bytes)
+        self.owner
     }
 
     pub(super) fn state(&self) -> i64 {
@@ -52,7 +114,7 @@ impl StoredEvent {
         LoggedEvent::new(text(self.id.clone()), state)
             .with_type(self.event_type.clone().map(text))
             .with_fencing_token(token_of(self.token))
-            .with_owner(self.owner())
+            .with_owner(self.owner)
             .with_lease_left(left.filter(|_| state == EventState::Claimed))
             .with_received_at(self.received_ms.and_then(time_of))
             .with_updated_at(self.updated_ms.and_then(time_of))
@@ -65,7 +127,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 /// From milliseconds since 1970.
-pub(super) fn time_of(millis: i64) -> Option<SystemTime> {
+pub(crate) fn time_of(millis: i64) -> Option<SystemTime> {
     let since = Duration::from_millis(millis.unsigned_abs());
     if millis < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(since)
@@ -83,28 +145,19 @@ pub(super) fn millis_of(time: SystemTime) -> i64 {
     }
 }
 
-/// A key and two numbers.
-pub(super) type Sums = (Option<Vec<u8>>, Option<i64>, Option<i64>);
-
 /// The part of operations that differs between databases. A part of [`Dialect`](crate::sql::dialect::Dialect).
 #[allow(missing_docs)]
 pub trait OperationsDialect: sqlx::Database {
     /// Expressions over the columns of the table.
     const EXPRESSIONS: Expressions;
 
-    /// The rows of events.
-    fn events(
+    /// The rows of a query whose first columns, so many, are bytes.
+    fn cells(
         connection: &mut Self::Connection,
         statement: String,
         values: Vec<Value>,
-    ) -> impl Future<Output = Result<Vec<StoredEvent>, sqlx::Error>> + Send;
-
-    /// Rows of a key and two numbers.
-    fn sums(
-        connection: &mut Self::Connection,
-        statement: String,
-        values: Vec<Value>,
-    ) -> impl Future<Output = Result<Vec<Sums>, sqlx::Error>> + Send;
+        bytes: usize,
+    ) -> impl Future<Output = Result<Vec<Cells>, sqlx::Error>> + Send;
 
     /// Changes rows, and returns their number.
     fn change(
@@ -136,37 +189,22 @@ macro_rules! operations_of {
             impl OperationsDialect for $database {
                 const EXPRESSIONS: Expressions = $expressions;
 
-                async fn events(
+                async fn cells(
                     connection: &mut Self::Connection,
                     statement: String,
                     values: Vec<Value>,
-                ) -> Result<Vec<StoredEvent>, sqlx::Error> {
+                    bytes: usize,
+                ) -> Result<Vec<Cells>, sqlx::Error> {
                     let rows = bound(statement, values).fetch_all(connection).await?;
-                    let event = |row: &<Self as sqlx::Database>::Row| {
-                        Ok(StoredEvent {
-                            id: row.try_get(0)?,
-                            event_type: row.try_get(1)?,
-                            state: row.try_get(2)?,
-                            owner: row.try_get(3)?,
-                            token: row.try_get(4)?,
-                            received_ms: row.try_get(5)?,
-                            updated_ms: row.try_get(6)?,
-                            lease_left_ms: row.try_get(7)?,
+                    let cells = |row: &<Self as sqlx::Database>::Row| {
+                        Ok(Cells {
+                            bytes: (0..bytes).map(|column| row.try_get(column)).collect::<Result<_, _>>()?,
+                            numbers: (bytes..row.len())
+                                .map(|column| row.try_get(column))
+                                .collect::<Result<_, _>>()?,
                         })
                     };
-                    rows.iter().map(event).collect()
-                }
-
-                async fn sums(
-                    connection: &mut Self::Connection,
-                    statement: String,
-                    values: Vec<Value>,
-                ) -> Result<Vec<Sums>, sqlx::Error> {
-                    let rows = bound(statement, values).fetch_all(connection).await?;
-                    let sums = |row: &<Self as sqlx::Database>::Row| {
-                        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
-                    };
-                    rows.iter().map(sums).collect()
+                    rows.iter().map(cells).collect()
                 }
 
                 async fn change(

@@ -78,11 +78,11 @@ impl Statements {
         let received = &self.received;
         match self.level {
             SchemaLevel::Full => {
-                format!("{id}, {event_type}, {state}, {owner}, {token}, {received}, {updated}, {lease_left}")
+                format!("{id}, {event_type}, {owner}, {state}, {token}, {received}, {updated}, {lease_left}")
             }
             // Every row of a plain table is processed.
             SchemaLevel::Plain => format!(
-                "{id}, {event_type}, {one}, {no_bytes}, {one} - 1, {received}, {no_number}, {no_number}"
+                "{id}, {event_type}, {no_bytes}, {one}, {one} - 1, {received}, {no_number}, {no_number}"
             ),
         }
     }
@@ -106,17 +106,7 @@ impl Statements {
             .replace("{patience}", expressions.patience)
             .replace("{from}", expressions.from)
             .replace("{using}", expressions.using);
-        let statement = self.table.in_statement(&statement);
-        let Some(sign) = expressions.numbered else { return statement };
-        let mut numbered = String::with_capacity(statement.len() + 16);
-        for (number, part) in statement.split('?').enumerate() {
-            if number > 0 {
-                // Writing to a string cannot fail.
-                let _ = write!(numbered, "{sign}{number}");
-            }
-            numbered.push_str(part);
-        }
-        numbered
+        numbered(&self.table.in_statement(&statement), expressions.numbered)
     }
 
     pub(super) fn look(&self, id: &str) -> (String, Vec<Value>) {
@@ -185,14 +175,11 @@ impl Statements {
         if let Some(wanted) = &filter.event_type {
             and(&format!("{event_type} = ?"), Some(Value::Bytes(wanted.as_bytes().to_vec())));
         }
-        let millis = |age: std::time::Duration| {
-            Value::Number(i64::try_from(age.as_millis()).unwrap_or(i64::MAX).min(MAX_AGE_MILLIS))
-        };
         if let Some(min) = filter.min_age {
-            and(&format!("({}) <= {now} - ?", self.received), Some(millis(min)));
+            and(&format!("({}) <= {now} - ?", self.received), Some(Value::age(min)));
         }
         if let Some(max) = filter.max_age {
-            and(&format!("({}) >= {now} - ?", self.received), Some(millis(max)));
+            and(&format!("({}) >= {now} - ?", self.received), Some(Value::age(max)));
         }
         if let Some(min) = filter.min_token.filter(|min| *min > 0) {
             match self.level {
@@ -206,5 +193,16 @@ impl Statements {
     }
 }
 
-/// A thousand years.
-const MAX_AGE_MILLIS: i64 = 31_557_600_000_000;
+/// The statement with the parameters `?` numbered, if the database has them so.
+pub(crate) fn numbered(statement: &str, sign: Option<char>) -> String {
+    let Some(sign) = sign else { return statement.to_owned() };
+    let mut numbered = String::with_capacity(statement.len() + 16);
+    for (number, part) in statement.split('?').enumerate() {
+        if number > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(numbered, "{sign}{number}");
+        }
+        numbered.push_str(part);
+    }
+    numbered
+}
