@@ -17,9 +17,9 @@ mod metered {
     use crate::trace::{self, Origin};
 
     /// Tells both, in one call each.
-    pub struct Delivery {
+    pub(crate) struct Delivery {
         trace: trace::Delivery,
-        meter: Meter,
+        meter: Option<Meter>,
     }
 
     impl Delivery {
@@ -33,27 +33,34 @@ mod metered {
         }
 
         #[inline]
+        fn record(&self, record: impl FnOnce(&Meter)) {
+            if let Some(meter) = &self.meter {
+                record(meter);
+            }
+        }
+
+        #[inline]
         pub(crate) fn enter<T>(&self, within: impl FnOnce() -> T) -> T {
             self.trace.enter(within)
         }
 
         pub(crate) fn begun(&self, attempt: Option<u64>, event: EventPrint) {
-            self.meter.first(attempt.unwrap_or(1));
+            self.record(|meter| meter.first(attempt.unwrap_or(1)));
             self.trace.begun(attempt, event);
         }
 
         pub(crate) fn duplicate(&self, event: EventPrint) {
-            self.meter.duplicate();
+            self.record(Meter::duplicate);
             self.trace.duplicate(event);
         }
 
         pub(crate) fn in_progress(&self, retry_after: Duration, event: EventPrint) {
-            self.meter.in_progress();
+            self.record(Meter::in_progress);
             self.trace.in_progress(retry_after, event);
         }
 
         pub(crate) fn completed(&self) {
-            self.meter.completed();
+            self.record(Meter::completed);
             self.trace.completed();
         }
 
@@ -64,43 +71,34 @@ mod metered {
         }
 
         pub(crate) fn released(&self, reason: &'static str, failure: &Failure) {
-            self.meter.released();
+            self.record(Meter::released);
             self.trace.released(reason, failure);
-        }
-
-        /// The metrics of a fence end with its mark, so that they are the same without the feature `tracing`.
-        pub(crate) fn body_succeeded(&self) {
-            self.trace.body_succeeded();
-        }
-
-        pub(crate) fn body_failed(&self, reason: &'static str, failure: &Failure) {
-            self.trace.body_failed(reason, failure);
         }
 
         #[cfg(feature = "inbox")]
         pub(crate) fn retried(&self, attempt: u32, retry_after: Duration, error: &str) {
-            self.meter.retried();
+            self.record(Meter::retried);
             self.trace.retried(attempt, retry_after, error);
         }
 
         #[cfg(feature = "inbox")]
         pub(crate) fn parked(&self, attempt: u32, error: &str) {
-            self.meter.parked();
+            self.record(Meter::parked);
             self.trace.parked(attempt, error);
         }
 
         pub(crate) fn withdrawn(&self) {
-            self.meter.withdrawn();
+            self.record(Meter::withdrawn);
             self.trace.withdrawn();
         }
 
         pub(crate) fn lease_lost(&self, reason: &'static str, error: Option<&Error>) {
-            self.meter.lease_lost();
+            self.record(Meter::lease_lost);
             self.trace.lease_lost(reason, error);
         }
 
         pub(crate) fn failed(&self, error: &Error) {
-            self.meter.failed(error);
+            self.record(|meter| meter.failed(error));
             self.trace.failed(error);
         }
     }

@@ -1,5 +1,7 @@
 //! What a Prometheus server scrapes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ferro_idem::{
@@ -99,6 +101,64 @@ fn gauges_show_what_the_log_holds() {
     holds(&scrape, "ferro_idem_events{state=\"processed\"} 1");
     holds(&scrape, "ferro_idem_events{state=\"lease-ended\"} 1");
     assert!(scrape.contains("ferro_idem_oldest_event_age_seconds{state=\"processed\"}"), "{scrape}");
+}
+
+/// A recorder may have nothing of its own, like the one that the facade uses without any.
+#[test]
+fn a_recorder_without_fields_records() {
+    use ::metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+    static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+    struct Counting;
+
+    impl CounterFn for Counting {
+        fn increment(&self, by: u64) {
+            COUNTED.fetch_add(by, Ordering::Relaxed);
+        }
+
+        fn absolute(&self, _: u64) {}
+    }
+
+    impl Recorder for Counting {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::new(Counting))
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    let log = MemoryProcessedLog::new();
+    ::metrics::with_local_recorder(&Counting, || {
+        for _ in 0..2 {
+            fenced(&log, "evt_1").now_or_never().unwrap().unwrap();
+        }
+    });
+    assert_eq!(COUNTED.load(Ordering::Relaxed), 2);
+}
+
+/// The outer handler holds the event, so the inner one is refused.
+#[test]
+fn nested_fences_are_counted_as_errors() {
+    #[idempotent_webhook]
+    async fn outer(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+        fenced(log, event).await
+    }
+
+    let scrape = scraped(async {
+        assert!(matches!(outer(&MemoryProcessedLog::new(), "evt_1").await, Err(Error::Nested { .. })));
+    });
+    holds(&scrape, "ferro_idem_errors_total{kind=\"nested\"} 1");
+    holds(&scrape, "ferro_idem_deliveries_total{guarantee=\"fence\",outcome=\"first\"} 1");
+    holds(&scrape, "ferro_idem_deliveries_total{guarantee=\"fence\",outcome=\"failed\"} 1");
+    assert!(!scrape.contains("duplicate"), "{scrape}");
 }
 
 #[test]

@@ -7,13 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub use self::run::run_fenced;
-use crate::delivery::Delivery;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::Key;
 use crate::log::{Marking, ProcessedEventLog};
+#[cfg(feature = "metrics")]
+use crate::metrics;
 use crate::nesting::{FencedBody, Frame, Handler};
 use crate::observed;
+use crate::trace::Delivery;
 
 /// Marks the event. Does nothing until the returned future is polled.
 #[inline]
@@ -24,8 +26,17 @@ pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>, handle
         Ok((event, frame))
     });
     match frame {
-        Ok((event, frame)) => Fence::Marking(log.try_mark_event(event), event.id(), Some((frame, delivery))),
-        Err(error) => Fence::Refused(Some((Box::new(error), delivery))),
+        Ok((event, frame)) => {
+            let marking = log.try_mark_event(event);
+            #[cfg(feature = "metrics")]
+            let marking = metrics::fenced(marking, event.id(), frame);
+            Fence::Marking(marking, event.id(), Some((frame, delivery)))
+        }
+        Err(error) => {
+            #[cfg(feature = "metrics")]
+            metrics::fence_refused(&error);
+            Fence::Refused(Some((Box::new(error), delivery)))
+        }
     }
 }
 

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::Marked;
-use crate::delivery::Delivery;
 use crate::nesting::FencedBody;
 use crate::reply::failure::{Failure, NO_SUCCESS};
-use crate::trace::Interruption;
+use crate::trace::{Delivery, Interruption};
 
 /// Runs the body within the delivery's span. `failure` says why the reply is not a success, if it is none.
 ///
