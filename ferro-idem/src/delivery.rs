@@ -66,7 +66,7 @@ mod metered {
 
         #[cfg(feature = "inbox")]
         pub(crate) fn completed_as_seen(&self) {
-            self.meter.completed();
+            self.record(Meter::completed);
             self.trace.completed_as_seen();
         }
 

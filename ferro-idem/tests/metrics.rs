@@ -106,7 +106,9 @@ fn gauges_show_what_the_log_holds() {
 /// A recorder may have nothing of its own, like the one that the facade uses without any.
 #[test]
 fn a_recorder_without_fields_records() {
-    use ::metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+    use ::metrics::{
+        Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    };
 
     static COUNTED: AtomicU64 = AtomicU64::new(0);
 

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use super::stores::sqlite;
 
-const ODD: &str = "evt_<script>alert('1')</script>\"\n\u{1b}[31m\u{202e}&amp;";
+pub(crate) const ODD: &str = "evt_<script>alert('1')</script>\"\n\u{1b}[31m\u{202e}&amp;";
 
 async fn filled() -> MemoryProcessedLog {
     let log = MemoryProcessedLog::new();
@@ -47,7 +47,7 @@ async fn get(router: &Router, path: &str) -> (Response<()>, String) {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-fn hex(id: &str) -> String {
+pub(crate) fn hex(id: &str) -> String {
     id.bytes().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap();
         hex

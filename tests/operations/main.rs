@@ -1,6 +1,7 @@
 //! What an operator does with a log by hand: the same cases on every log.
 
 mod bounds;
+mod browser;
 mod cases;
 mod command;
 mod console;

@@ -1,6 +1,7 @@
 //! What the tests share: servers that are started for one test, a proxy that loses messages, logs that fail on demand,
-//! futures that are dropped halfway, and effects in a database.
+//! futures that are dropped halfway, effects in a database, and a browser.
 
+pub mod browser;
 mod dropping;
 mod effects;
 mod logs;

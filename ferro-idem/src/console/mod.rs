@@ -1,83 +1,36 @@
 //! A page for operators, as an axum router: see [`console()`].
 
 mod change;
-mod pages;
+mod chart;
+mod events;
+mod form;
+mod overview;
+mod parameters;
+mod protection;
 mod view;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use sha2::{Digest, Sha256};
 
+pub use self::protection::Protection;
 use crate::error::Error;
 use crate::operations::Operations;
 use crate::owner::Owner;
 
-/// Nothing but the page's own stylesheet and forms. No scripts.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-
-/// How the page is protected. It has no login of its own.
-#[derive(Clone, Debug)]
-pub struct Protection(Kind);
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Application(String),
-    Loopback,
-}
-
-impl Protection {
-    /// The application protects the page: with a layer around its router, or with a proxy in front of it. `how` is shown
-    /// on the page, for example "the login of /admin".
-    pub fn by_application(how: impl Into<String>) -> Self {
-        Self(Kind::Application(how.into()))
-    }
-
-    /// The page answers only connections from this machine, for development. The router has to be served with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`; otherwise everything is refused. Behind a proxy on the same
-    /// machine every connection comes from this machine, so do not use it there.
-    pub fn loopback() -> Self {
-        Self(Kind::Loopback)
-    }
-
-    fn admits(&self, request: &Request) -> bool {
-        match &self.0 {
-            Kind::Application(_) => true,
-            Kind::Loopback => {
-                let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-                // A page of another site may have its name lead here.
-                let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-                let host = host.or(request.uri().host()).map(|host| match host.rsplit_once(':') {
-                    Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-                    _ => host,
-                });
-                let is_here = |host: &str| {
-                    let address = host.trim_matches(['[', ']']);
-                    host.eq_ignore_ascii_case("localhost")
-                        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-                };
-                peer.is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback()) && host.is_some_and(is_here)
-            }
-        }
-    }
-
-    fn text(&self) -> &str {
-        match &self.0 {
-            Kind::Application(how) => how,
-            Kind::Loopback => "only this machine can reach it",
-        }
-    }
-}
+/// Nothing but the page's own stylesheet, icon and forms. No scripts.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'";
 
 /// A page over a log's [`operations`](crate::operations): counts, lists, one event's state, and on request changes.
 ///
@@ -96,7 +49,7 @@ impl Protection {
 /// # Ok(()) }
 /// ```
 pub fn console(operations: Arc<dyn Operations>, protection: Protection) -> Console {
-    Console { operations, protection, has_actions: false, base_path: None }
+    Console { operations, protection, has_actions: false, base_path: None, form_key: None }
 }
 
 /// The page before it is a router. See [`console()`].
@@ -106,6 +59,7 @@ pub struct Console {
     protection: Protection,
     has_actions: bool,
     base_path: Option<String>,
+    form_key: Option<[u8; 32]>,
 }
 
 impl Console {
@@ -123,6 +77,13 @@ impl Console {
         Self { base_path: Some(path.into()), ..self }
     }
 
+    /// Accepts the forms of every process that has the same key, for several processes behind a load balancer. The key
+    /// is a secret of at least 16 random bytes. Without it, each process accepts only its own forms, until it ends.
+    pub fn with_form_key(self, key: impl AsRef<[u8]>) -> Self {
+        let key = Sha256::new().chain_update("ferro-idem console\0").chain_update(key).finalize();
+        Self { form_key: Some(key.into()), ..self }
+    }
+
     /// The router.
     ///
     /// # Errors
@@ -134,15 +95,19 @@ impl Console {
             protection: self.protection,
             has_actions: self.has_actions,
             base_path: self.base_path.map(|path| path.trim_end_matches('/').to_owned()),
-            form_token: hex::encode(Owner::random()?.as_bytes()),
+            form_token: match self.form_key {
+                Some(key) => hex::encode(key),
+                None => hex::encode(Owner::random()?.as_bytes()),
+            },
         });
         Ok(Router::new()
-            .route("/", get(pages::overview))
-            .route("/events", get(pages::events))
-            .route("/find", get(pages::find))
-            .route("/event", get(pages::event))
+            .route("/", get(overview::overview))
+            .route("/events", get(events::events))
+            .route("/find", get(events::find))
+            .route("/event", get(events::event))
             .route("/change", post(change::change))
             .route("/style.css", get(style))
+            .route("/icon.svg", get(icon))
             .layer(from_fn_with_state(Arc::clone(&site), guard))
             .with_state(site))
     }
@@ -171,7 +136,11 @@ async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
 }
 
-/// Refuses who must not see the page, and sets the headers of every answer.
+async fn icon() -> Response {
+    ([(CONTENT_TYPE, "image/svg+xml")], include_str!("icon.svg")).into_response()
+}
+
+/// Refuses callers who must not see the page, and sets the headers of every answer.
 async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let mut response = if site.protection.admits(&request) {
         next.run(request).await

@@ -16,11 +16,26 @@ use crate::operations::LoggedEvent;
 use crate::operations::text::{ago, duration, escaped, time};
 
 /// What every page has.
+#[derive(Clone)]
 pub(super) struct Frame {
     /// The path of the page, without a slash at its end.
     pub(super) base: String,
     pub(super) has_actions: bool,
     pub(super) protection: String,
+    /// The page of the navigation that this one belongs to.
+    pub(super) part: Part,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Overview,
+    Events,
+}
+
+impl Part {
+    fn of(path: &str) -> Self {
+        if path == "/" || path.is_empty() { Self::Overview } else { Self::Events }
+    }
 }
 
 impl FromRequestParts<Arc<Site>> for Frame {
@@ -43,12 +58,36 @@ impl Frame {
             base: site.base_path.clone().unwrap_or(nested),
             has_actions: site.has_actions,
             protection: site.protection.text().to_owned(),
+            part: Part::of(inner),
         }
     }
 
-    pub(super) fn home(&self) -> &str {
-        if self.base.is_empty() { "/" } else { &self.base }
+    /// Where the templates' navigation leads.
+    pub(super) fn navigation(&self) -> Vec<Entry> {
+        let entry = |part, path: &str, text| Entry {
+            path: format!("{}{path}", self.base),
+            text,
+            is_current: self.part == part,
+        };
+        let home = if self.base.is_empty() { "/" } else { "" };
+        vec![entry(Part::Overview, home, "Overview"), entry(Part::Events, "/events", "Events")]
     }
+}
+
+/// A link of the navigation.
+pub(super) struct Entry {
+    pub(super) path: String,
+    pub(super) text: &'static str,
+    pub(super) is_current: bool,
+}
+
+/// The events of one state, on the overview.
+pub(super) struct StateCard {
+    pub(super) state: &'static str,
+    pub(super) events: u64,
+    pub(super) oldest: String,
+    /// What happens to them next, in a few words.
+    pub(super) meaning: &'static str,
 }
 
 /// An event as a row shows it.
@@ -81,18 +120,19 @@ pub(super) fn moment(at: Option<SystemTime>) -> String {
     at.map_or_else(|| "not kept".to_owned(), |at| format!("{} ({} ago)", time(at), ago(at)))
 }
 
-/// The id of a link or a form.
-pub(super) fn id_of(hex: &str) -> Option<String> {
-    String::from_utf8(hex::decode(hex).ok()?).ok()
-}
-
 #[derive(Template)]
 #[template(path = "message.html")]
 struct Message {
     frame: Frame,
     title: &'static str,
     text: String,
-    hex: String,
+    link: Option<Link>,
+}
+
+/// Where to go on.
+pub(super) struct Link {
+    pub(super) path: String,
+    pub(super) text: &'static str,
 }
 
 pub(super) fn message(
@@ -100,9 +140,9 @@ pub(super) fn message(
     status: StatusCode,
     title: &'static str,
     text: String,
-    hex: String,
+    link: Option<Link>,
 ) -> Response {
-    page(status, &Message { frame, title, text, hex })
+    page(status, &Message { frame, title, text, link })
 }
 
 pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
@@ -115,5 +155,5 @@ pub(super) fn page(status: StatusCode, template: &impl Template) -> Response {
 /// The error says what to do. It may name a table or a host, and operators may see that.
 pub(super) fn failed(frame: Frame, error: &Error) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    message(frame, status, "The store did not answer", escaped(&error.to_string()), String::new())
+    message(frame, status, "The store did not answer", escaped(&error.to_string()), None)
 }
