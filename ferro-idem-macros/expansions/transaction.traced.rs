@@ -51,7 +51,7 @@ async fn invoice_paid(
                     __ferro_idem_reply,
                     |__ferro_idem_reply| {
                         use ::ferro_idem::__private::rules::*;
-                        match (&&&&&::ferro_idem::__private::Probe(&*__ferro_idem_reply))
+                        match (&&&&&::ferro_idem::__private::Probe(__ferro_idem_reply))
                             .__ferro_idem_shape()
                             .__ferro_idem_held(__ferro_idem_reply)
                         {
@@ -59,18 +59,23 @@ async fn invoice_paid(
                                 __ferro_idem_decided
                             }
                             ::ferro_idem::__private::Ok(__ferro_idem_held) => {
-                                let __ferro_idem_status = (&*__ferro_idem_held).status();
-                                let __ferro_idem_success = (&__ferro_idem_status)
-                                    .is_success();
-                                let __ferro_idem_success = (&&::ferro_idem::__private::Probe(
-                                    &__ferro_idem_success,
+                                let __ferro_idem_first = (&&::ferro_idem::__private::Probe(
+                                    __ferro_idem_held,
                                 ))
-                                    .__ferro_idem_success();
-                                (&&&&&::ferro_idem::__private::Probe(&*__ferro_idem_held))
+                                    .__ferro_idem_first();
+                                let __ferro_idem_status = (&*__ferro_idem_first).status();
+                                let __ferro_idem_by_status = (&__ferro_idem_status)
+                                    .is_success();
+                                let __ferro_idem_by_itself = (&*__ferro_idem_first)
+                                    .is_success();
+                                (&&&&&::ferro_idem::__private::Probe(__ferro_idem_held))
                                     .__ferro_idem_kind()
                                     .__ferro_idem_is_processed(
                                         __ferro_idem_held,
-                                        __ferro_idem_success,
+                                        (&&::ferro_idem::__private::Probe(&__ferro_idem_by_status))
+                                            .__ferro_idem_success(),
+                                        (&&::ferro_idem::__private::Probe(&__ferro_idem_by_itself))
+                                            .__ferro_idem_success(),
                                     )
                             }
                         }

@@ -145,12 +145,13 @@ mod snapshots;
 ///
 /// Under `claim` and `transaction` the reply decides. If its type implements `Settle`, that decides: a 2xx is
 /// a success, and every other status is a failure, also inside an `Ok`. For other types, the attribute looks
-/// inside `Result`, `Outcome`, `Option` and `Box`, up to three deep. The value inside is one of these:
+/// inside `Result`, `Outcome`, `Option` and pointers, up to three deep. The value inside is one of these:
 ///
 /// - With the feature `axum`, an `IntoResponse` without `Settle`. This does not compile, because the value
 ///   may be a failure. Implement `Settle`, or write `processed = |reply| ..`.
 /// - A value with a method `status()` whose result has `is_success()`, such as the responses of other
-///   frameworks. `is_success()` decides.
+///   frameworks; a value that has `is_success()` itself, such as a `StatusCode`; or a tuple that begins with
+///   one of these. `is_success()` decides.
 /// - Any other value. An `Ok` of it means "processed".
 ///
 /// A panic, or a future that is dropped, is a failure.

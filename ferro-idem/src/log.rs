@@ -100,10 +100,7 @@ pub(crate) type Marking<'f> = Pin<Box<dyn Future<Output = Result<bool, Error>> +
 /// Returns the target's own boxed future. An `async fn` here would box it again.
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
-        impl<T: ProcessedEventLog + ?Sized> ProcessedEventLog for $pointer
-        where
-            Self: Send + Sync,
-        {
+        impl<T: ProcessedEventLog + ?Sized> ProcessedEventLog for $pointer {
             fn try_mark_processed<'log, 'id, 'f>(&'log self, event_id: &'id str) -> Marking<'f>
             where
                 'log: 'f,

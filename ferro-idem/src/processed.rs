@@ -5,35 +5,42 @@
 //! each trait is implemented for one `&` less than the trait before it.
 //!
 //! 1. [`shapes`]: a reply that implements [`Settle`] decides by it. For any other reply, the layers
-//!    (`Result`, `Outcome`, `Option`, `Box`) are removed, and the second lookup decides by the value inside.
+//!    (`Result`, `Outcome`, `Option`, pointers) are removed, and the second lookup decides by the value inside.
 //! 2. [`kinds`]: a plain value is a success. A response without [`Settle`] does not compile.
 //!
-//! A value may be the response of a framework that this crate does not know. Such types have a method
-//! `status()` whose result has `is_success()`. [`statuses`] looks for both.
+//! A value may be the response or the status of a framework that this crate does not know, or a tuple that begins
+//! with one. A response has a method `status()` whose result has `is_success()`, and a status has `is_success()`
+//! itself. [`statuses`] looks for both.
 //!
 //! The other methods have names that user code does not use.
 
 #![expect(clippy::unused_self, reason = "the type of `self` chooses the method")]
 
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crate::reply::{Outcome, Settle};
 
 /// The receiver of the method lookup.
-pub struct Probe<'a, T>(pub &'a T);
+pub struct Probe<'a, T: ?Sized>(pub &'a T);
 
 /// Either a value inside the reply, or a decision if there is no value.
 pub trait Layer {
-    type Inner;
+    type Inner: ?Sized;
 
     /// The value inside, or the decision if there is none.
-    fn inner(&mut self) -> Result<&mut Self::Inner, bool>;
+    fn inner(&self) -> Result<&Self::Inner, bool>;
 }
 
 impl<T, E> Layer for Result<T, E> {
     type Inner = T;
 
     #[inline]
-    fn inner(&mut self) -> Result<&mut T, bool> {
-        self.as_mut().map_err(|_| false)
+    fn inner(&self) -> Result<&T, bool> {
+        self.as_ref().map_err(|_| false)
     }
 }
 
@@ -41,7 +48,7 @@ impl<T> Layer for Outcome<T> {
     type Inner = T;
 
     #[inline]
-    fn inner(&mut self) -> Result<&mut T, bool> {
+    fn inner(&self) -> Result<&T, bool> {
         match self {
             Self::Processed(value) => Ok(value),
             Self::Duplicate => Err(true),
@@ -53,18 +60,32 @@ impl<T> Layer for Option<T> {
     type Inner = T;
 
     #[inline]
-    fn inner(&mut self) -> Result<&mut T, bool> {
-        self.as_mut().ok_or(true)
+    fn inner(&self) -> Result<&T, bool> {
+        self.as_ref().ok_or(true)
     }
 }
 
-impl<T> Layer for Box<T> {
-    type Inner = T;
+macro_rules! layer_by_target {
+    ($([$($generics:tt)*] $pointer:ty => $target:ty),*) => {$(
+        impl<$($generics)*> Layer for $pointer {
+            type Inner = $target;
 
-    #[inline]
-    fn inner(&mut self) -> Result<&mut T, bool> {
-        Ok(self)
-    }
+            #[inline]
+            fn inner(&self) -> Result<&$target, bool> {
+                Ok(self)
+            }
+        }
+    )*};
+}
+
+layer_by_target! {
+    [T: ?Sized] &T => T,
+    [T: ?Sized] &mut T => T,
+    [T: ?Sized] Box<T> => T,
+    [T: ?Sized] Rc<T> => T,
+    [T: ?Sized] Arc<T> => T,
+    [T: ToOwned + ?Sized] Cow<'_, T> => T,
+    [P: Deref] Pin<P> => P::Target
 }
 
 /// The reply as a whole implements `Settle`.
@@ -79,7 +100,7 @@ pub struct Judged;
 
 impl Whole {
     #[inline]
-    pub fn __ferro_idem_held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
+    pub fn __ferro_idem_held<'r, R: Settle>(&self, reply: &'r R) -> Result<&'r Judged, bool> {
         Err(reply.is_processed())
     }
 }
@@ -88,8 +109,8 @@ impl Layers<3> {
     #[inline]
     pub fn __ferro_idem_held<'r, R: Layer<Inner: Layer<Inner: Layer>>>(
         &self,
-        reply: &'r mut R,
-    ) -> Result<&'r mut <<R::Inner as Layer>::Inner as Layer>::Inner, bool> {
+        reply: &'r R,
+    ) -> Result<&'r <<R::Inner as Layer>::Inner as Layer>::Inner, bool> {
         reply.inner()?.inner()?.inner()
     }
 }
@@ -98,15 +119,15 @@ impl Layers<2> {
     #[inline]
     pub fn __ferro_idem_held<'r, R: Layer<Inner: Layer>>(
         &self,
-        reply: &'r mut R,
-    ) -> Result<&'r mut <R::Inner as Layer>::Inner, bool> {
+        reply: &'r R,
+    ) -> Result<&'r <R::Inner as Layer>::Inner, bool> {
         reply.inner()?.inner()
     }
 }
 
 impl Layers<1> {
     #[inline]
-    pub fn __ferro_idem_held<'r, R: Layer>(&self, reply: &'r mut R) -> Result<&'r mut R::Inner, bool> {
+    pub fn __ferro_idem_held<'r, R: Layer>(&self, reply: &'r R) -> Result<&'r R::Inner, bool> {
         reply.inner()
     }
 }
@@ -114,7 +135,7 @@ impl Layers<1> {
 impl Layers<0> {
     /// A reply without a layer has to implement `Settle`, because nothing else says whether it is a success.
     #[inline]
-    pub fn __ferro_idem_held<R: Settle>(&self, reply: &mut R) -> Result<&'static mut Judged, bool> {
+    pub fn __ferro_idem_held<'r, R: Settle>(&self, reply: &'r R) -> Result<&'r Judged, bool> {
         Err(reply.is_processed())
     }
 }
@@ -171,7 +192,7 @@ impl<T: Settle> ResponseWithSettle for T {}
 
 /// No type implements this.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is in too many layers of `Result`, `Outcome`, `Option` or `Box`",
+    message = "`{Self}` is in too many layers of `Result`, `Outcome`, `Option` or pointers",
     label = "at most three are looked into",
     note = "say when the event is processed: `#[idempotent_webhook(processed = |reply| EXPR)]`"
 )]
@@ -179,22 +200,37 @@ pub trait InThreeLayers {}
 
 impl Response {
     #[inline]
-    pub fn __ferro_idem_is_processed<T: ResponseWithSettle>(&self, held: &T, _: Option<bool>) -> bool {
+    pub fn __ferro_idem_is_processed<T: ResponseWithSettle>(
+        &self,
+        held: &T,
+        _: Option<bool>,
+        _: Option<bool>,
+    ) -> bool {
         held.is_processed()
     }
 }
 
 impl TooDeep {
     #[inline]
-    pub fn __ferro_idem_is_processed<T: InThreeLayers>(&self, _: &T, _: Option<bool>) -> bool {
+    pub fn __ferro_idem_is_processed<T: InThreeLayers + ?Sized>(
+        &self,
+        _: &T,
+        _: Option<bool>,
+        _: Option<bool>,
+    ) -> bool {
         false
     }
 }
 
 impl Plain {
     #[inline]
-    pub fn __ferro_idem_is_processed<T>(&self, _: &T, status: Option<bool>) -> bool {
-        status.unwrap_or(true)
+    pub fn __ferro_idem_is_processed<T: ?Sized>(
+        &self,
+        _: &T,
+        by_status: Option<bool>,
+        by_itself: Option<bool>,
+    ) -> bool {
+        by_status.or(by_itself).unwrap_or(true)
     }
 }
 
@@ -209,13 +245,13 @@ pub(crate) mod kinds {
     rule!(OfPlain, __ferro_idem_kind, Plain, Plain);
 
     impl<T: Layer> OfLayer for &Probe<'_, T> {}
-    impl<T> OfPlain for Probe<'_, T> {}
+    impl<T: ?Sized> OfPlain for Probe<'_, T> {}
 }
 
-/// The return type of the method that stands for a missing `status()`.
+/// The return type of a method that stands for a missing one.
 pub struct Absent;
 
-/// `(&held).status()` finds a method of `held` that takes `&self`. If there is none, it finds this method,
+/// `(&*held).status()` finds a method of `held` that takes `&self`. If there is none, it finds this method,
 /// which takes `&mut &held`.
 pub(crate) mod statuses {
     use super::{Absent, Probe};
@@ -236,6 +272,43 @@ pub(crate) mod statuses {
 
     impl<T> NoStatus for T {}
     impl<T> NoSuccess for T {}
+
+    /// Frameworks answer a tuple with the status of its first element.
+    pub trait OfTuple<'a> {
+        type First;
+
+        fn __ferro_idem_first(&self) -> &'a Self::First;
+    }
+
+    macro_rules! first_of_tuple {
+        ($([$($other:ident)*])*) => {$(
+            impl<'a, T, $($other),*> OfTuple<'a> for &Probe<'a, (T, $($other),*)> {
+                type First = T;
+
+                #[inline]
+                fn __ferro_idem_first(&self) -> &'a T {
+                    &self.0.0
+                }
+            }
+        )*};
+    }
+
+    first_of_tuple! { [] [A] [A B] [A B C] [A B C D] [A B C D E] }
+
+    pub trait OfOne<'a> {
+        type First: ?Sized;
+
+        fn __ferro_idem_first(&self) -> &'a Self::First;
+    }
+
+    impl<'a, T: ?Sized> OfOne<'a> for Probe<'a, T> {
+        type First = T;
+
+        #[inline]
+        fn __ferro_idem_first(&self) -> &'a T {
+            self.0
+        }
+    }
 
     pub trait OfBool {
         fn __ferro_idem_success(&self) -> Option<bool>;
@@ -262,7 +335,9 @@ pub(crate) mod statuses {
 pub mod rules {
     pub use super::kinds::{OfLayer as _, OfPlain as _, OfResponse as _};
     pub use super::shapes::{Bare as _, OneLayer as _, ThreeLayers as _, TwoLayers as _, WithSettle as _};
-    pub use super::statuses::{NoStatus as _, NoSuccess as _, OfBool as _, OfOther as _};
+    pub use super::statuses::{
+        NoStatus as _, NoSuccess as _, OfBool as _, OfOne as _, OfOther as _, OfTuple as _,
+    };
 }
 
 /// `processed = |reply| EXPR`. Because of the bound, the closure need not name its argument's type.

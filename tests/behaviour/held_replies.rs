@@ -3,7 +3,11 @@
 
 #![allow(clippy::trivially_copy_pass_by_ref, clippy::unused_self)]
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -102,6 +106,16 @@ impl Settle for Reply {
 }
 
 claimed! {
+    shared -> Result<Arc<Result<u32, StatusCode>>, Error>;
+    counted -> Result<Rc<Result<u32, StatusCode>>, Error>;
+    borrowed -> Result<&'static Result<u32, StatusCode>, Error>;
+    perhaps_borrowed -> Result<Cow<'static, Result<u32, StatusCode>>, Error>;
+    pinned -> Result<Pin<Box<Result<u32, StatusCode>>>, Error>;
+    shared_response -> Result<Arc<ForeignResponse>, Error>;
+    foreign_status -> Result<ForeignStatus, Error>;
+    optional_status -> Result<Option<ForeignStatus>, Error>;
+    foreign_tuple -> Result<(ForeignStatus, &'static str, u32), Error>;
+    response_in_a_tuple -> Result<(ForeignResponse, u32), Error>;
     redirect -> Result<Redirect, Error>;
     nested -> Result<Result<Json<u32>, StatusCode>, Error>;
     nested_plain -> Result<Result<u32, StatusCode>, Error>;
@@ -130,6 +144,38 @@ async fn a_failure_in_ok_gives_the_event_back() {
     assert_eq!(runs!(foreign_in_two, Ok(Some(ForeignResponse(303)))), 2);
     assert_eq!(runs!(plain, Err(broken())), 2);
     assert_eq!(runs!(order, Err(broken())), 2);
+}
+
+static FAILED: Result<u32, StatusCode> = Err(StatusCode::BAD_GATEWAY);
+static DONE: Result<u32, StatusCode> = Ok(1);
+
+#[tokio::test]
+async fn a_pointer_in_ok_counts_by_its_target() {
+    assert_eq!(runs!(shared, Ok(Arc::new(FAILED))), 2);
+    assert_eq!(runs!(counted, Ok(Rc::new(FAILED))), 2);
+    assert_eq!(runs!(borrowed, Ok(&FAILED)), 2);
+    assert_eq!(runs!(perhaps_borrowed, Ok(Cow::Borrowed(&FAILED))), 2);
+    assert_eq!(runs!(pinned, Ok(Box::pin(FAILED))), 2);
+    assert_eq!(runs!(shared_response, Ok(Arc::new(ForeignResponse(500)))), 2);
+
+    assert_eq!(runs!(shared, Ok(Arc::new(DONE))), 1);
+    assert_eq!(runs!(counted, Ok(Rc::new(DONE))), 1);
+    assert_eq!(runs!(borrowed, Ok(&DONE)), 1);
+    assert_eq!(runs!(perhaps_borrowed, Ok(Cow::Borrowed(&DONE))), 1);
+    assert_eq!(runs!(pinned, Ok(Box::pin(DONE))), 1);
+    assert_eq!(runs!(shared_response, Ok(Arc::new(ForeignResponse(200)))), 1);
+}
+
+/// For a framework whose feature is off, or that this crate does not know.
+#[tokio::test]
+async fn a_foreign_status_counts_alone_and_in_a_tuple() {
+    for (status, expected) in [(500, 2), (303, 2), (204, 1)] {
+        assert_eq!(runs!(foreign_status, Ok(ForeignStatus(status))), expected);
+        assert_eq!(runs!(optional_status, Ok(Some(ForeignStatus(status)))), expected);
+        assert_eq!(runs!(foreign_tuple, Ok((ForeignStatus(status), "text", 1))), expected);
+        assert_eq!(runs!(response_in_a_tuple, Ok((ForeignResponse(status), 1))), expected);
+    }
+    assert_eq!(runs!(optional_status, Ok(None)), 1);
 }
 
 #[tokio::test]

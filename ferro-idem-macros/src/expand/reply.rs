@@ -118,13 +118,18 @@ fn is_constructor(func: &Expr) -> bool {
 /// ```text
 /// |reply| {
 ///     use ::ferro_idem::__private::rules::*;
-///     match (&&&&&Probe(&*reply)).__ferro_idem_shape().held(reply) {
+///     match (&&&&&Probe(reply)).__ferro_idem_shape().held(reply) {
 ///         Err(decided) => decided,
 ///         Ok(held) => {
-///             let status = (&*held).status();
-///             let success = (&status).is_success();
-///             let success = (&&Probe(&success)).__ferro_idem_success();
-///             (&&&&&Probe(&*held)).__ferro_idem_kind().is_processed(held, success)
+///             let first = (&&Probe(held)).__ferro_idem_first();
+///             let status = (&*first).status();
+///             let by_status = (&status).is_success();
+///             let by_itself = (&*first).is_success();
+///             (&&&&&Probe(held)).__ferro_idem_kind().is_processed(
+///                 held,
+///                 (&&Probe(&by_status)).__ferro_idem_success(),
+///                 (&&Probe(&by_itself)).__ferro_idem_success(),
+///             )
 ///         }
 ///     }
 /// }
@@ -149,15 +154,18 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
     quote_spanned! {here=>
         |__ferro_idem_reply| {
             use #rules::*;
-            match (&&&&&#probe(&*__ferro_idem_reply)).__ferro_idem_shape().#take_off(#reply) {
+            match (&&&&&#probe(__ferro_idem_reply)).__ferro_idem_shape().#take_off(#reply) {
                 #err(__ferro_idem_decided) => __ferro_idem_decided,
                 #ok(__ferro_idem_held) => {
-                    let __ferro_idem_status = (&*__ferro_idem_held).status();
-                    let __ferro_idem_success = (&__ferro_idem_status).is_success();
-                    let __ferro_idem_success = (&&#probe(&__ferro_idem_success)).__ferro_idem_success();
-                    (&&&&&#probe(&*__ferro_idem_held))
-                        .__ferro_idem_kind()
-                        .#is_processed(#held, __ferro_idem_success)
+                    let __ferro_idem_first = (&&#probe(__ferro_idem_held)).__ferro_idem_first();
+                    let __ferro_idem_status = (&*__ferro_idem_first).status();
+                    let __ferro_idem_by_status = (&__ferro_idem_status).is_success();
+                    let __ferro_idem_by_itself = (&*__ferro_idem_first).is_success();
+                    (&&&&&#probe(__ferro_idem_held)).__ferro_idem_kind().#is_processed(
+                        #held,
+                        (&&#probe(&__ferro_idem_by_status)).__ferro_idem_success(),
+                        (&&#probe(&__ferro_idem_by_itself)).__ferro_idem_success(),
+                    )
                 }
             }
         }

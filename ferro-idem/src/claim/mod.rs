@@ -176,10 +176,7 @@ type Step<'f, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'f>>;
 /// Returns the target's own boxed futures. An `async fn` here would box them again.
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
-        impl<T: ClaimLog + ?Sized> ClaimLog for $pointer
-        where
-            Self: Send + Sync,
-        {
+        impl<T: ClaimLog + ?Sized> ClaimLog for $pointer {
             fn claim<'log, 'event, 'f>(
                 &'log self,
                 event: EventRef<'event>,

@@ -20,7 +20,7 @@ use crate::reply::failure::Failure;
 pub fn run_claimed<F: Future<Output = R>, R>(
     guard: Guard,
     body: Pin<Box<F>>,
-    is_processed: impl FnOnce(&mut R) -> bool,
+    is_processed: impl FnOnce(&R) -> bool,
     failure: impl FnOnce(&R) -> Failure,
 ) -> impl Future<Output = Result<R, Error>> {
     async move {
@@ -28,7 +28,7 @@ pub fn run_claimed<F: Future<Output = R>, R>(
         let mut guard = guard;
         let mut body = body;
         // A part of the reply that lives across the next `await` would be stored in the future a second time.
-        let (mut outcome, guard) = {
+        let (outcome, guard) = {
             guard.trace_first();
             let replied = guard.run(body.as_mut()).await;
             drop(body);
@@ -37,8 +37,12 @@ pub fn run_claimed<F: Future<Output = R>, R>(
                 None => (Err(guard.lost()), None),
             }
         };
-        if let (Ok(reply), Some(guard)) = (&mut outcome, guard) {
-            let failure = guard.enter(|| (!is_processed(reply)).then(|| failure(reply)));
+        // This borrow ends before the next `await`, because a response of axum is not `Sync`.
+        let failure = match (&outcome, &guard) {
+            (Ok(reply), Some(guard)) => guard.enter(|| (!is_processed(reply)).then(|| failure(reply))),
+            _ => None,
+        };
+        if let Some(guard) = guard {
             guard.settle(failure).await?;
         }
         outcome

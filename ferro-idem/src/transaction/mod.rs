@@ -140,10 +140,7 @@ pub enum MarkOutcome {
 
 macro_rules! forward_to_target {
     ($($pointer:ty),*) => {$(
-        impl<L: TransactionalLog + ?Sized> TransactionalLog for $pointer
-        where
-            Self: Send + Sync,
-        {
+        impl<L: TransactionalLog + ?Sized> TransactionalLog for $pointer {
             type Transaction = L::Transaction;
 
             fn begin(&self) -> Detached<Self::Transaction> {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::DerefMut;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use super::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
 use crate::delivery::Delivery;
@@ -46,19 +47,31 @@ impl Drop for TracedEnd {
     }
 }
 
+type Beginning<'log, T> = Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'log>>;
+
 /// Begins, and marks the event inside.
 ///
 /// If the future is dropped, the begin finishes in the background: the pool must not get a connection back
 /// whose `BEGIN` is not answered yet.
+///
+/// `T` has no bounds, because the compiler would prove them in each handler, through all of the driver's types.
 pub fn begin<'a, L, T>(
     log: &'a L,
     key: Result<EventRef<'a>, InvalidEventId>,
     handler: Handler,
-) -> Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'a>>
+) -> Beginning<'a, T>
 where
     L: TransactionalLog<Transaction = T>,
-    T: Send + 'a,
 {
+    boxed(log, key, handler)
+}
+
+/// [`begin`], where the contract says that the transaction is `Send`.
+fn boxed<'a, L: TransactionalLog>(
+    log: &'a L,
+    key: Result<EventRef<'a>, InvalidEventId>,
+    handler: Handler,
+) -> Beginning<'a, L::Transaction> {
     Box::pin(begin_marked(log, key, handler))
 }
 
@@ -106,41 +119,11 @@ async fn begin_marked<L: TransactionalLog>(
     }
 }
 
-impl<T: DerefMut + Send + 'static> OpenTransaction<T> {
+impl<T: DerefMut> OpenTransaction<T> {
     /// The target of the transaction for the body, and the handle that runs the body. The body does not get
     /// the transaction itself, so that it can neither commit nor roll back.
     pub fn parts(&mut self) -> (&mut T::Target, &Running) {
         (&mut self.0.transaction, &self.0.end.running)
-    }
-
-    /// Commits, or rolls back.
-    ///
-    /// If the caller is dropped, either finishes in the background.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] if nothing was committed, or if that is unknown.
-    pub async fn settle(self, failure: Option<Failure>) -> Result<(), Error> {
-        let Parts { transaction, commit, rollback, mut end } = *self.0;
-        end.settled = true;
-        let Some(failure) = failure else {
-            let committed = DetachOnDrop::new(commit(transaction)).await;
-            match &committed {
-                Ok(()) => end.running.delivery.completed(),
-                Err(error) => end.running.delivery.failed(error),
-            }
-            return committed;
-        };
-        end.running.delivery.released(NO_SUCCESS, &failure);
-        match DetachOnDrop::new(rollback(transaction)).await {
-            Err(error) if CommittedEarly::is_source_of(&error) => {
-                end.running.delivery.failed(&error);
-                Err(error)
-            }
-            // If the rollback fails, the reply is a failure in any case, and the server never commits the
-            // transaction.
-            _ => Ok(()),
-        }
     }
 }
 
@@ -155,21 +138,64 @@ pub fn run_in_transaction<F: Future>(
     async move { running.run(body.as_mut()).await }
 }
 
-/// Commits or rolls back, depending on the body's reply.
+/// Commits or rolls back, depending on the body's reply. If the caller is dropped, either finishes in the background.
 ///
-/// # Errors
-///
-/// If the transaction cannot be committed or rolled back.
-pub fn settle_transaction<T: DerefMut + Send + 'static, R>(
+/// `T` has no bounds, as in [`begin`].
+pub fn settle_transaction<T, R>(
     open: OpenTransaction<T>,
-    mut reply: R,
-    is_processed: impl FnOnce(&mut R) -> bool,
+    reply: R,
+    is_processed: impl FnOnce(&R) -> bool,
     failure: impl FnOnce(&R) -> Failure,
-) -> impl Future<Output = Result<R, Error>> {
-    let failure = open.0.end.running.enter(|| (!is_processed(&mut reply)).then(|| failure(&reply)));
-    let settling = open.settle(failure);
-    async move {
-        settling.await?;
-        Ok(reply)
+) -> Settling<R> {
+    let failure = open.0.end.running.enter(|| (!is_processed(&reply)).then(|| failure(&reply)));
+    let Parts { transaction, commit, rollback, end } = *open.0;
+    let end_transaction = if failure.is_none() { commit } else { rollback };
+    Settling { ending: Box::pin(settle(end_transaction(transaction), failure, end)), reply: Some(reply) }
+}
+
+/// The end of a transaction, and then the body's reply.
+#[must_use = "nothing happens until this is awaited"]
+pub struct Settling<R> {
+    ending: Detached<()>,
+    reply: Option<R>,
+}
+
+impl<R> Unpin for Settling<R> {}
+
+impl<R> Future for Settling<R> {
+    /// An error if nothing was committed, or if that is unknown.
+    type Output = Result<R, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = ready!(self.ending.as_mut().poll(context));
+        match (ended, self.reply.take()) {
+            (Ok(()), Some(reply)) => Poll::Ready(Ok(reply)),
+            (Err(error), _) => Poll::Ready(Err(error)),
+            // Only a future that is polled after its end gets here.
+            (Ok(()), None) => Poll::Pending,
+        }
+    }
+}
+
+/// Waits for the commit, or for the rollback after a failure.
+async fn settle(ending: Detached<()>, failure: Option<Failure>, mut end: TracedEnd) -> Result<(), Error> {
+    end.settled = true;
+    let Some(failure) = failure else {
+        let committed = DetachOnDrop::new(ending).await;
+        match &committed {
+            Ok(()) => end.running.delivery.completed(),
+            Err(error) => end.running.delivery.failed(error),
+        }
+        return committed;
+    };
+    end.running.delivery.released(NO_SUCCESS, &failure);
+    match DetachOnDrop::new(ending).await {
+        Err(error) if CommittedEarly::is_source_of(&error) => {
+            end.running.delivery.failed(&error);
+            Err(error)
+        }
+        // If the rollback fails, the reply is a failure in any case, and the server never commits the
+        // transaction.
+        _ => Ok(()),
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn claimed(log: &MemoryProcessedLog, body: Result<(), String>) 
     match claim(log, EventRef::new("evt_1"), 60 * SECOND, SITE).await {
         Entry::Run(guard) => {
             let body = Box::pin(async move { body });
-            let is_processed = |reply: &mut Result<(), String>| reply.is_ok();
+            let is_processed = |reply: &Result<(), String>| reply.is_ok();
             let reply = crate::claim::run_claimed(guard, body, is_processed, untold).await;
             reply.map_err(|error| error.to_string())?
         }
