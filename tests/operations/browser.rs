@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ferro_idem::console::Protection;
+use ferro_idem::inbox::operations::InboxState;
 use ferro_idem::operations::EventState;
 use ferro_idem::{ClaimLog, EventRef, MemoryProcessedLog, Owner, ProcessedEventLog, console};
 use ferro_idem_tests::browser::{Browser, Key, Tab};
@@ -13,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::console::{ODD, hex};
+use super::console_inbox;
 
 /// A list of what is wrong with the page.
 const ACCESSIBILITY: &str = include_str!("accessibility.js");
@@ -277,4 +279,48 @@ fn unconfirmed_late_and_expired_forms_change_nothing() {
     });
     assert!(main_text(&mut tab).contains("processed: the next delivery is answered as a duplicate"));
     assert_no_mistakes(&mut tab, &["403", "409"]);
+}
+
+#[test]
+#[ignore = "needs chromium: run tests/run"]
+fn an_operator_discards_and_replays_parked_events() {
+    let runtime = Runtime::new().unwrap();
+    let odd = console_inbox::ODD;
+    let (parked, url) = runtime.block_on(async {
+        let parked = console_inbox::parked(&["evt_1", odd]).await;
+        console_inbox::receive(&parked.inbox, &["evt_2"]).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/admin", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, parked.page(true)).into_future());
+        (parked, url)
+    });
+    let mut browser = Browser::start();
+    for (width, scheme) in [(1_200, "light"), (1_200, "dark"), (390, "dark")] {
+        let mut tab = browser.tab(width, 800);
+        tab.use_scheme(scheme);
+        for path in ["", "/inbox", "/inbox?state=waiting&error=x"] {
+            tab.open(&format!("{url}{path}"));
+            assert_accessible(&mut tab, &format!("{path} {scheme} {width}"));
+        }
+    }
+
+    let mut tab = browser.tab(1_200, 800);
+    for (id, change, done) in
+        [(odd, "Discard", "was discarded"), ("evt_1", "Replay", "waits for a worker again")]
+    {
+        tab.open(&url);
+        tab_to(&mut tab, &format!("github:{id}"));
+        tab.leads_on(|tab| tab.press(Key::Enter));
+        assert_eq!(tab.text("document.querySelector('h1').innerText"), format!("github:{id}"));
+        assert_accessible(&mut tab, change);
+        let form = format!("document.querySelector('form[aria-label={change}]')");
+        tab.value(&format!("{form}.elements.confirm.click()"));
+        tab.leads_on(|tab| {
+            tab.value(&format!("{form}.querySelector('button').click()"));
+        });
+        assert!(main_text(&mut tab).contains(done), "{}", main_text(&mut tab));
+    }
+    assert_no_mistakes(&mut tab, &[]);
+    let counts = runtime.block_on(parked.inbox.operations().counts()).unwrap();
+    assert_eq!((counts.of(InboxState::Parked).events, counts.of(InboxState::Waiting).events), (0, 2));
 }

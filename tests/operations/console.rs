@@ -43,7 +43,7 @@ async fn send(router: &Router, request: Request<Body>) -> (Response<()>, String)
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn get(router: &Router, path: &str) -> (Response<()>, String) {
+pub(crate) async fn get(router: &Router, path: &str) -> (Response<()>, String) {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
@@ -62,7 +62,12 @@ fn field(page: &str, name: &str) -> String {
 
 /// The fields of the form that makes this change.
 async fn form_of(router: &Router, id: &str, change: &str) -> String {
-    let (_, page) = get(router, &format!("/admin/events/event?id={}", hex(id))).await;
+    form_at(router, &format!("/admin/events/event?id={}", hex(id)), change).await
+}
+
+/// The same, of the page at this path.
+pub(crate) async fn form_at(router: &Router, path: &str, change: &str) -> String {
+    let (_, page) = get(router, path).await;
     let form =
         page.split("<form").find(|form| form.contains(&format!("value=\"{change}\""))).expect("the form");
     let [token, id, version] = ["token", "id", "version"].map(|name| field(form, name));
@@ -70,7 +75,16 @@ async fn form_of(router: &Router, id: &str, change: &str) -> String {
 }
 
 async fn post(router: &Router, fields: &str, headers: &[(&str, &str)]) -> (Response<()>, String) {
-    let mut request = Request::post("/admin/events/change")
+    post_to(router, "/admin/events/change", fields, headers).await
+}
+
+pub(crate) async fn post_to(
+    router: &Router,
+    path: &str,
+    fields: &str,
+    headers: &[(&str, &str)],
+) -> (Response<()>, String) {
+    let mut request = Request::post(path)
         .header("host", "shop.example")
         .header("content-type", "application/x-www-form-urlencoded");
     for (name, value) in headers {

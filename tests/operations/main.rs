@@ -5,5 +5,6 @@ mod browser;
 mod cases;
 mod command;
 mod console;
+mod console_inbox;
 mod plain;
 mod stores;

@@ -38,6 +38,8 @@ pub(super) struct Hour {
     /// The middle of its bars.
     pub(super) x: usize,
     pub(super) has_label: bool,
+    /// Whether a narrow window has room for its label as well.
+    pub(super) is_sixth: bool,
 }
 
 /// The events of one hour and one state.
@@ -107,6 +109,7 @@ impl Chart {
             let x = LEFT + number * wide;
             hour.x = x + wide / 2;
             hour.has_label = number % 3 == 2;
+            hour.is_sixth = number % 6 == 5;
             let mut below = 0;
             let height_of = |events: u64| events.saturating_mul(HEIGHT as u64) / self.top;
             for (state, events) in EventState::ALL.into_iter().zip(hour.events).rev() {
@@ -143,11 +146,11 @@ impl Chart {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, and at least 2.
+/// An even number of a power of ten, so that its half is a number to show as well.
 fn round_up(highest: u64) -> u64 {
     let mut power: u64 = 1;
     loop {
-        for step in [2, 5, 10] {
+        for step in [2, 4, 6, 8, 10] {
             let top = power.saturating_mul(step);
             if top >= highest {
                 return top;
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_scale_is_easy_to_read() {
-        for (highest, top) in [(0, 2), (1, 2), (3, 5), (7, 10), (11, 20), (501, 1_000)] {
+        for (highest, top) in [(0, 2), (1, 2), (3, 4), (7, 8), (11, 20), (501, 600), (1_000, 1_000)] {
             assert_eq!(round_up(highest), top);
         }
         assert_eq!(round_up(u64::MAX), u64::MAX);

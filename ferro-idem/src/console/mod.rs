@@ -4,6 +4,8 @@ mod change;
 mod chart;
 mod events;
 mod form;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod overview;
 mod parameters;
 mod protection;
@@ -25,6 +27,8 @@ use sha2::{Digest, Sha256};
 
 pub use self::protection::Protection;
 use crate::error::Error;
+#[cfg(feature = "inbox")]
+use crate::inbox::operations::InboxOperations;
 use crate::operations::Operations;
 use crate::owner::Owner;
 
@@ -49,13 +53,23 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 /// # Ok(()) }
 /// ```
 pub fn console(operations: Arc<dyn Operations>, protection: Protection) -> Console {
-    Console { operations, protection, has_actions: false, base_path: None, form_key: None }
+    Console {
+        operations,
+        #[cfg(feature = "inbox")]
+        inbox: None,
+        protection,
+        has_actions: false,
+        base_path: None,
+        form_key: None,
+    }
 }
 
 /// The page before it is a router. See [`console()`].
 #[must_use]
 pub struct Console {
     operations: Arc<dyn Operations>,
+    #[cfg(feature = "inbox")]
+    inbox: Option<Arc<dyn InboxOperations>>,
     protection: Protection,
     has_actions: bool,
     base_path: Option<String>,
@@ -63,7 +77,27 @@ pub struct Console {
 }
 
 impl Console {
-    /// Lets everyone who reaches the page release, complete and forget events.
+    /// Shows an inbox beside the log, with all senders that share its tables.
+    ///
+    /// ```
+    /// # use axum::Router;
+    /// # use ferro_idem::console::Protection;
+    /// # use ferro_idem::sender::github::GithubWebhook;
+    /// # use ferro_idem::{Error, Inbox, SqliteLog};
+    /// # fn example(log: SqliteLog, inbox: Inbox<sqlx::Sqlite, GithubWebhook>) -> Result<(), Error> {
+    /// let console = ferro_idem::console(log.operations(), Protection::by_application("the login of /admin"))
+    ///     .with_inbox(inbox.operations())
+    ///     .with_actions();
+    /// let admin: Router = Router::new().nest("/events", console.into_router()?);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "inbox")]
+    pub fn with_inbox(self, inbox: Arc<dyn InboxOperations>) -> Self {
+        Self { inbox: Some(inbox), ..self }
+    }
+
+    /// Lets everyone who reaches the page release, complete and forget events of the log, and replay and discard parked
+    /// events of the inbox.
     ///
     /// A change needs a form of this page: requests from other sites are refused. It is carried out only if the event is
     /// as the page showed it.
@@ -92,6 +126,8 @@ impl Console {
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, Error> {
         let site = Arc::new(Site {
             operations: self.operations,
+            #[cfg(feature = "inbox")]
+            inbox: self.inbox,
             protection: self.protection,
             has_actions: self.has_actions,
             base_path: self.base_path.map(|path| path.trim_end_matches('/').to_owned()),
@@ -100,7 +136,10 @@ impl Console {
                 None => hex::encode(Owner::random()?.as_bytes()),
             },
         });
-        Ok(Router::new()
+        let router = Router::new();
+        #[cfg(feature = "inbox")]
+        let router = router.merge(inbox::routes());
+        Ok(router
             .route("/", get(overview::overview))
             .route("/events", get(events::events))
             .route("/find", get(events::find))
@@ -125,11 +164,22 @@ impl std::fmt::Debug for Console {
 
 struct Site {
     operations: Arc<dyn Operations>,
+    #[cfg(feature = "inbox")]
+    inbox: Option<Arc<dyn InboxOperations>>,
     protection: Protection,
     has_actions: bool,
     base_path: Option<String>,
     /// In each form. Another site cannot read it.
     form_token: String,
+}
+
+impl Site {
+    fn has_inbox(&self) -> bool {
+        #[cfg(feature = "inbox")]
+        return self.inbox.is_some();
+        #[cfg(not(feature = "inbox"))]
+        false
+    }
 }
 
 async fn style() -> Response {

@@ -11,10 +11,16 @@ use tokio::time::Instant;
 
 use super::Site;
 use super::chart::Chart;
+#[cfg(feature = "inbox")]
+use super::inbox::Section;
 use super::view::{EventView, Frame, StateCard, failed, page};
 use crate::error::Error;
 use crate::operations::text::ago;
 use crate::operations::{Counts, EventState, Filter, Lack, Operations};
+
+/// The inbox's part, in a build without inboxes.
+#[cfg(not(feature = "inbox"))]
+type Section = std::convert::Infallible;
 
 const STUCK: usize = 10;
 
@@ -26,6 +32,7 @@ const COUNT_WITHIN: Duration = Duration::from_secs(2);
 struct Overview {
     frame: Frame,
     log: LogView,
+    inbox: Option<Section>,
 }
 
 struct LogView {
@@ -38,10 +45,25 @@ struct LogView {
 }
 
 pub(super) async fn overview(State(site): State<Arc<Site>>, frame: Frame) -> Response {
-    match LogView::read(&*site.operations).await {
+    let read = async { Ok((LogView::read(&*site.operations).await?, section(&site, &frame).await?)) };
+    match read.await {
         Err(error) => failed(frame, &error),
-        Ok(log) => page(StatusCode::OK, &Overview { frame, log }),
+        Ok((log, inbox)) => page(StatusCode::OK, &Overview { frame, log, inbox }),
     }
+}
+
+#[cfg(feature = "inbox")]
+async fn section(site: &Site, frame: &Frame) -> Result<Option<Section>, Error> {
+    match &site.inbox {
+        Some(inbox) => Section::read(&**inbox, frame.clone()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+#[cfg(not(feature = "inbox"))]
+#[expect(clippy::unused_async, reason = "the one of an inbox reads")]
+async fn section(_: &Site, _: &Frame) -> Result<Option<Section>, Error> {
+    Ok(None)
 }
 
 impl LogView {

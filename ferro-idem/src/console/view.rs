@@ -24,17 +24,23 @@ pub(super) struct Frame {
     pub(super) protection: String,
     /// The page of the navigation that this one belongs to.
     pub(super) part: Part,
+    has_inbox: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Overview,
     Events,
+    Inbox,
 }
 
 impl Part {
     fn of(path: &str) -> Self {
-        if path == "/" || path.is_empty() { Self::Overview } else { Self::Events }
+        match path {
+            "/" | "" => Self::Overview,
+            path if path.starts_with("/inbox") => Self::Inbox,
+            _ => Self::Events,
+        }
     }
 }
 
@@ -59,6 +65,7 @@ impl Frame {
             has_actions: site.has_actions,
             protection: site.protection.text().to_owned(),
             part: Part::of(inner),
+            has_inbox: site.has_inbox(),
         }
     }
 
@@ -70,7 +77,12 @@ impl Frame {
             is_current: self.part == part,
         };
         let home = if self.base.is_empty() { "/" } else { "" };
-        vec![entry(Part::Overview, home, "Overview"), entry(Part::Events, "/events", "Events")]
+        let mut entries =
+            vec![entry(Part::Overview, home, "Overview"), entry(Part::Events, "/events", "Events")];
+        if self.has_inbox {
+            entries.push(entry(Part::Inbox, "/inbox", "Inbox"));
+        }
+        entries
     }
 }
 

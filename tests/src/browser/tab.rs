@@ -119,10 +119,10 @@ impl<'b> Tab<'b> {
         self.pipe.take(&session, &MISTAKES).into_iter().map(|mut event| event["params"].take()).collect()
     }
 
-    /// The page as a PNG, down to its end.
+    /// What the window shows, as a PNG.
     #[expect(clippy::missing_panics_doc, reason = "see the type")]
     pub fn picture(&mut self) -> Vec<u8> {
-        let parameters = json!({ "format": "png", "captureBeyondViewport": true, "optimizeForSpeed": false });
+        let parameters = json!({ "format": "png", "optimizeForSpeed": false });
         let answer = self.call("Page.captureScreenshot", &parameters);
         STANDARD.decode(answer["data"].as_str().unwrap_or_default()).expect("base64")
     }
