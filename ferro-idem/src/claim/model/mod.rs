@@ -6,6 +6,7 @@
 //! which claims for one delivery of a batch and reads the event's state for the others.
 
 mod happenings;
+mod inbox;
 mod store;
 mod world;
 
