@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ferro_idem::conformance::{self, __run};
 
 use super::faulty::{Defect, Faulty};
+use super::faulty_inbox::{FaultyInbox, InboxDefect};
 
 /// Without a defect the log keeps every promise, so the failures below are caused by the defects.
 mod sound {
@@ -13,6 +14,11 @@ mod sound {
     ferro_idem::conformance::tests! {
         fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
         store = Faulty::new(None)
+    }
+
+    ferro_idem::conformance::tests! {
+        inbox;
+        store = FaultyInbox::new(None)
     }
 
     #[test]
@@ -24,6 +30,7 @@ mod sound {
             conformance::fence_with_claims(&Faulty::new(None)).await;
             conformance::fence_with_transactions(&Faulty::new(None)).await;
             conformance::claims_with_transactions(&Faulty::new(None)).await;
+            conformance::inbox(&FaultyInbox::new(None)).await;
         });
     }
 }
@@ -45,7 +52,10 @@ fn a_failing_random_sequence_is_shortened() {
 }
 
 macro_rules! broken {
-    ($($suite:ident { $($case:ident: $($defect:ident)|+,)+ })+) => {$(
+    ($faulty:ident, $defects:ident: $($suite:ident $cases:tt)+) => {
+        $(broken! { @suite $faulty $defects $suite $cases })+
+    };
+    (@suite $faulty:ident $defects:ident $suite:ident { $($case:ident: $($defect:ident)|+,)+ }) => {
         mod $suite {
             use super::*;
             use ferro_idem::conformance::$suite;
@@ -53,8 +63,8 @@ macro_rules! broken {
             $(#[test]
             fn $case() {
                 let (_, promise) = $suite::CASES.iter().find(|case| case.0 == stringify!($case)).unwrap();
-                for defect in [$(Defect::$defect),+] {
-                    let log = Faulty::new(defect);
+                for defect in [$($defects::$defect),+] {
+                    let log = $faulty::new(defect);
                     let verdict = verdict(|| __run($suite::$case(&log)));
                     let expected = format!("the log broke its promise: {promise}.\nWhat was seen: ");
                     assert!(verdict.starts_with(&expected), "{defect:?}: {verdict}");
@@ -67,10 +77,11 @@ macro_rules! broken {
                 assert_eq!(cases, [$(stringify!($case)),+]);
             }
         }
-    )+};
+    };
 }
 
 broken! {
+    Faulty, Defect:
     fence {
         of_many_racers_one_is_first: LooksThenWrites,
         near_equal_ids_are_different_events:
@@ -149,5 +160,43 @@ broken! {
         a_commit_is_processed_for_a_claim: CommitLosesTheMark,
         a_completed_event_is_processed_for_a_transaction: TransactionsIgnoreProcessed,
         random_steps_follow_the_model: RollbackDeletes,
+    }
+}
+
+broken! {
+    FaultyInbox, InboxDefect:
+    inbox {
+        of_many_racers_one_is_stored: LooksThenStores,
+        an_event_stays_a_duplicate: ForgetsProcessed | ForgetsParked,
+        near_equal_ids_are_different_events: FoldsCase,
+        ids_at_the_limits_are_kept: CutsIds,
+        hostile_ids_are_only_text: BindsByHand,
+        what_is_received_is_taken_as_it_came: MixesBodiesUp,
+        what_is_put_comes_with_its_transaction: IgnoresRollback,
+        of_many_workers_one_takes_an_event: LooksThenTakes,
+        a_take_gets_no_more_than_it_wants: TakesAll,
+        an_event_is_taken_until_it_is_completed: NeverTakesAgain | TokenStays,
+        a_backoff_is_respected: IgnoresBackoff,
+        a_released_event_is_taken_at_once: CountsReleases | TokenStays,
+        what_uses_up_its_attempts_is_parked: NeverParks,
+        a_parked_event_is_taken_no_more: TakesParked,
+        a_processed_event_leaves_no_body: KeepsBodies,
+        a_lease_that_ended_is_taken_over_under_a_higher_token: TokenStays,
+        a_late_worker_completes_nothing: CompletesForAnyone,
+        a_late_worker_parks_nothing: ParksForAnyone,
+        a_late_worker_gives_nothing_back: BacksOffForAnyone,
+        a_late_worker_renews_nothing: RenewsForAnyone,
+        owner_and_token_together_are_the_proof: OwnerAlone | TokenAlone,
+        a_renewed_lease_is_not_taken_over: RenewsNothing,
+        events_of_a_key_run_in_the_order_of_their_arrival: IgnoresOrder,
+        a_takeover_keeps_the_order_of_a_key: OrderEndsWithALease,
+        a_failing_event_holds_up_no_other_key: OneKeyForAll,
+        a_parked_event_does_not_block_its_key: ParkedBlocks,
+        a_receive_dropped_at_any_await_loses_nothing: StoresInTwoSteps,
+        a_take_dropped_at_any_await_loses_nothing: CountsADroppedTake,
+        a_step_dropped_at_any_await_harms_nobody: LosesADroppedStep,
+        a_purge_leaves_what_is_not_processed: PurgesAll,
+        an_inbox_survives_a_restart: ForgetsOnRestart,
+        a_parked_event_blocks_its_key_in_a_strict_inbox: StrictIsIgnored,
     }
 }

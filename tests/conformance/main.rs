@@ -4,8 +4,10 @@
 
 mod broken;
 mod faulty;
+mod faulty_inbox;
 mod faulty_store;
 mod faulty_transaction;
+mod inboxes;
 mod memory;
 mod mysql;
 mod postgres;

@@ -7,6 +7,8 @@ use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::MariaDb;
 use sqlx::mysql::{MySqlConnection, MySqlPoolOptions};
 
+use crate::inboxes::{BODIES, InboxIn};
+
 /// An empty database.
 struct Database {
     url: String,
@@ -16,7 +18,7 @@ struct Database {
 
 impl Database {
     async fn fresh(case: &str) -> Self {
-        let (url, own) = if case.ends_with("survive_a_restart") {
+        let (url, own) = if case.ends_with("_a_restart") {
             let own = MariaDb::start().await;
             (own.fresh_database().await, Some(own))
         } else {
@@ -59,6 +61,11 @@ impl Store for Database {
         Some(effects.unsigned_abs())
     }
 
+    async fn bodies(&self, log: &MySqlLog) -> Option<u64> {
+        let bodies: i64 = sqlx::query_scalar(BODIES).fetch_one(log.pool()).await.unwrap();
+        Some(bodies.unsigned_abs())
+    }
+
     async fn roll_back_from_within(&self, lent: &mut MySqlConnection) -> bool {
         sqlx::raw_sql("ROLLBACK").execute(lent).await.unwrap();
         true
@@ -69,4 +76,10 @@ ferro_idem::conformance::tests! {
     #[ignore = "needs MariaDB: run tests/run"]
     fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
     store = Database::fresh(CASE).await
+}
+
+ferro_idem::conformance::tests! {
+    #[ignore = "needs MariaDB: run tests/run"]
+    inbox;
+    store = InboxIn(Database::fresh(CASE).await)
 }

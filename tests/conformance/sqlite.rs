@@ -8,6 +8,8 @@ use ferro_idem_tests::{create_effects, effects_of, open_sqlite, write_effect};
 use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
+use crate::inboxes::{BODIES, InboxIn};
+
 /// A file. Every handle has a pool of its own, so that a restart is to open it again.
 struct File(TempDir);
 
@@ -42,6 +44,11 @@ impl Store for File {
         Some(effects_of(log, event_id).await.unsigned_abs())
     }
 
+    async fn bodies(&self, log: &SqliteLog) -> Option<u64> {
+        let bodies: i64 = sqlx::query_scalar(BODIES).fetch_one(log.pool()).await.unwrap();
+        Some(bodies.unsigned_abs())
+    }
+
     async fn roll_back_from_within(&self, lent: &mut SqliteConnection) -> bool {
         sqlx::raw_sql("ROLLBACK").execute(lent).await.unwrap();
         true
@@ -51,4 +58,9 @@ impl Store for File {
 ferro_idem::conformance::tests! {
     fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
     store = File::new()
+}
+
+ferro_idem::conformance::tests! {
+    inbox;
+    store = InboxIn(File::new())
 }

@@ -1,7 +1,6 @@
 //! Several workers and receivers at once.
 
 use std::collections::HashSet;
-use std::task::Poll;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -10,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::databases::{Database, OnMySql, OnPostgres, SENDER, delivery, ids, inbox, limits, take};
 use ferro_idem::__inbox::{InboxStore, Received};
+use ferro_idem::conformance::__drop_after_polls as drop_after_polls;
 
 on_every_database!(
     workers_take_no_more_than_they_want_and_never_the_same,
@@ -50,16 +50,10 @@ async fn a_take_that_is_dropped_gives_back_what_it_took<T: Database>() {
     let database = T::fresh().await;
     let store = inbox(&database).await;
     store.receive(delivery("evt_1", None)).await.unwrap();
-    for polls in 0..12 {
-        let mut taking = Box::pin(store.take(limits(1)));
-        for _ in 0..polls {
-            if let Poll::Ready(taken) = futures_util::poll!(&mut taking) {
-                assert!(store.release(&taken.unwrap().taken[0].held).await.unwrap());
-                break;
-            }
-            tokio::task::yield_now().await;
+    for polls in 0..24 {
+        if let Some(batch) = drop_after_polls(store.take(limits(1)), polls).await {
+            assert!(store.release(&batch.unwrap().taken[0].held).await.unwrap());
         }
-        drop(taking);
         // As long as the dropped one is not done, it may have the row.
         ferro_idem_tests::servers::until("it can be taken", async || {
             let taken = take(&store, 1).await;

@@ -46,6 +46,7 @@
 //! | [`fence_with_claims`](fn@fence_with_claims) | both | what one guarantee recorded counts under the other |
 //! | [`fence_with_transactions`](fn@fence_with_transactions) | both | the same |
 //! | [`claims_with_transactions`](fn@claims_with_transactions) | both | the same |
+//! | [`inbox`](fn@inbox) | an [`Inbox`](crate::Inbox), with its own pool and tables | never lost, with one worker at a time |
 //!
 //! Each function documents its cases, and runs them one after another on one empty store. Call it if `tests!`
 //! does not fit.
@@ -56,9 +57,10 @@
 //! minutes. If a lease has to end, it is a few milliseconds long, and the case tries until it has ended. If
 //! it must not end, it is ten minutes long.
 //!
-//! If a [`Store`] can write and count effects, transactions are tested with them.
+//! If a [`Store`] can write and count effects, transactions are tested with them. If it can count the bodies of an inbox,
+//! the suite `inbox` looks whether they are deleted.
 //!
-//! Cases make concurrent calls on one handle, so a handle of a [`TransactionalLog`](crate::TransactionalLog)
+//! Cases make concurrent calls on one handle, so a handle of a [`TransactionalLog`](crate::TransactionalLog) or an inbox
 //! needs at least two connections.
 //!
 //! If a case fails, its message has the broken promise and the observation:
@@ -76,6 +78,9 @@ mod ids;
 mod random;
 mod store;
 mod suites;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+#[allow(missing_docs)]
+mod tested_inbox;
 
 #[doc(hidden)]
 pub use self::breach::run as __run;
@@ -83,6 +88,9 @@ pub use self::breach::run as __run;
 pub use self::dropping::drop_after_polls as __drop_after_polls;
 pub use self::store::{Lent, Store};
 pub use self::suites::*;
+#[doc(hidden)]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+pub use self::tested_inbox::{Ending, TestedInbox};
 #[doc(inline)]
 pub use crate::__conformance_tests as tests;
 

@@ -50,6 +50,13 @@ pub trait Store: Send + Sync {
         std::future::ready(None)
     }
 
+    /// The number of bodies that the tables of the inbox hold: the rows of `webhook_inbox_body`. `None` if the log is no
+    /// inbox, or if that cannot be counted.
+    fn bodies(&self, inbox: &Self::Log) -> impl Future<Output = Option<u64>> + Send {
+        let _ = inbox;
+        std::future::ready(None)
+    }
+
     /// Rolls the transaction back without the log, as a database does by itself after a deadlock. In SQL this
     /// is `ROLLBACK`. Returns `false` if that is impossible.
     fn roll_back_from_within(&self, lent: &mut Lent<Self::Log>) -> impl Future<Output = bool> + Send

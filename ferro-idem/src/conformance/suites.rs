@@ -1,5 +1,7 @@
 //! The list of cases. The functions, the tests and the documentation are generated from it.
 
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+use super::TestedInbox;
 use super::{Store, breach, cases};
 use crate::claim::ClaimLog;
 use crate::log::ProcessedEventLog;
@@ -155,6 +157,73 @@ macro_rules! __conformance_cases {
         random_steps_follow_the_model
             "in any order of claims and transactions, each answer is the one of the contract",
     } };
+    (inbox $then:path, $passed:tt) => { $then! { $passed inbox [TestedInbox]
+        of_many_racers_one_is_stored
+            "of all concurrent deliveries of an event, exactly one is stored",
+        an_event_stays_a_duplicate
+            "an event that was received is a duplicate, also after it was processed or parked",
+        near_equal_ids_are_different_events
+            "ids and order keys are compared byte for byte",
+        ids_at_the_limits_are_kept
+            "an id of 1 to 255 bytes is kept whole",
+        hostile_ids_are_only_text
+            "an id or an order key is only text, whatever characters it holds",
+        what_is_received_is_taken_as_it_came
+            "an acknowledged event is taken with its own body, type and order key, as its first attempt",
+        what_is_put_comes_with_its_transaction
+            "an event that was put into a transaction is there after the commit, and never after a rollback",
+        of_many_workers_one_takes_an_event
+            "of all concurrent workers, at most one takes an event",
+        a_take_gets_no_more_than_it_wants
+            "a worker takes no more events than it asks for",
+        an_event_is_taken_until_it_is_completed
+            "an event that fails is taken again, with the next attempt and a higher fencing token",
+        a_backoff_is_respected
+            "an event that was backed off is taken after its pause, and not before",
+        a_released_event_is_taken_at_once
+            "a released event is taken at once, and its attempt does not count",
+        what_uses_up_its_attempts_is_parked
+            "an event whose every attempt ends without an answer is parked after its last one",
+        a_parked_event_is_taken_no_more
+            "a parked event is counted, never taken, and changed by no worker",
+        a_processed_event_leaves_no_body
+            "the body of an event is deleted when it is processed, and does not come back",
+        a_lease_that_ended_is_taken_over_under_a_higher_token
+            "after a lease has ended, another worker takes the event under a higher fencing token",
+        a_late_worker_completes_nothing
+            "a worker that lost its lease completes nothing",
+        a_late_worker_parks_nothing
+            "a worker that lost its lease parks nothing",
+        a_late_worker_gives_nothing_back
+            "a worker that lost its lease backs nothing off and releases nothing",
+        a_late_worker_renews_nothing
+            "a worker that lost its lease renews nothing",
+        owner_and_token_together_are_the_proof
+            "an event is renewed, backed off, released, parked or completed only by the pair of owner and fencing \
+             token",
+        a_renewed_lease_is_not_taken_over
+            "renewing makes a lease last for the new time",
+        events_of_a_key_run_in_the_order_of_their_arrival
+            "events of one order key run one at a time, in the order of their arrival, over all workers and attempts",
+        a_takeover_keeps_the_order_of_a_key
+            "after a takeover, the later events of the order key still wait",
+        a_failing_event_holds_up_no_other_key
+            "an event that fails holds up no event of another order key",
+        a_parked_event_does_not_block_its_key
+            "a parked event does not hold up the later ones of its order key",
+        a_receive_dropped_at_any_await_loses_nothing
+            "a receive that is dropped at any await was carried out or not, and an acknowledged event is there",
+        a_take_dropped_at_any_await_loses_nothing
+            "a take that is dropped at any await gives back what it took, and its attempts do not count",
+        a_step_dropped_at_any_await_harms_nobody
+            "a step of a worker that is dropped at any await was carried out or not, and the event still ends once",
+        a_purge_leaves_what_is_not_processed
+            "a purge forgets processed events, and none that waits, runs or is parked",
+        an_inbox_survives_a_restart
+            "events, leases and what was processed survive a restart of the store",
+        a_parked_event_blocks_its_key_in_a_strict_inbox
+            "in a strict inbox, a parked event holds up the later ones of its order key",
+    } };
 }
 
 /// Generates the function of a suite from its list.
@@ -201,3 +270,5 @@ crate::__conformance_cases! { transactions suite, {} }
 crate::__conformance_cases! { fence_with_claims suite, {} }
 crate::__conformance_cases! { fence_with_transactions suite, {} }
 crate::__conformance_cases! { claims_with_transactions suite, {} }
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+crate::__conformance_cases! { inbox suite, {} }

@@ -16,10 +16,10 @@ const MAX_ORDER_KEY_BYTES: usize = 255;
 /// A verified delivery, to be stored. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
-    pub(super) event_id: Arc<str>,
-    pub(super) event_type: Arc<str>,
-    pub(super) order_key: Option<Arc<str>>,
-    pub(super) stored: Arc<[u8]>,
+    pub event_id: Arc<str>,
+    pub event_type: Arc<str>,
+    pub order_key: Option<Arc<str>>,
+    pub stored: Arc<[u8]>,
 }
 
 impl NewDelivery {

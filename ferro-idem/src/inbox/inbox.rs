@@ -285,6 +285,12 @@ impl<D: InboxDatabase, S: Sender> Inbox<D, S> {
         Worker::new(queue, Arc::clone(&self.sender), handler, Location::caller(), settings)
     }
 
+    /// For the conformance kit.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn tested(&self) -> &InboxStore<D> {
+        &self.store
+    }
+
     fn unverified(&self, delivery: &Delivery<'_>) -> Result<NewDelivery, ReceiveError> {
         if delivery.body().len() > self.max_body {
             return Err(SenderRejection::BodyTooLarge.into());

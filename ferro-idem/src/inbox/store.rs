@@ -191,15 +191,18 @@ impl<D: InboxDatabase> InboxStore<D> {
     pub async fn take(&self, limits: TakeLimits) -> Result<TakenBatch, Error> {
         let store = self.clone();
         let limits = TakeLimits { max_attempts: limits.max_attempts.max(1), ..limits };
-        let (taken, answer) = tokio::sync::oneshot::channel();
-        let taking = DetachOnDrop::new(async move {
+        let (taken, received) = tokio::sync::oneshot::channel();
+        let mut taking = DetachOnDrop::new(async move {
             if let Err(Ok(TakenBatch { taken: lost, .. })) = taken.send(store.take_now(limits).await) {
                 for lost in lost {
                     drop(store.release(&lost.held).await);
                 }
             }
         });
-        taking.await;
+        // Declared last, so that it is dropped first: what the background takes must not be sent to a caller that is
+        // being dropped.
+        let answer = received;
+        (&mut taking).await;
         answer.await.unwrap_or_else(|gone| Err(Error::store("take deliveries from the inbox", gone)))
     }
 
@@ -374,6 +377,12 @@ impl<D: InboxDatabase> InboxStore<D> {
     /// Whether the error stays until somebody changes the tables, the user's rights or the process.
     pub fn needs_help(error: &Error) -> bool {
         Beside::<D>::needs_help(error)
+    }
+
+    /// The pool of the log, for the conformance kit.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn pool(&self) -> &sqlx::Pool<D> {
+        self.inner.log.pool()
     }
 
     /// Wakes the workers of this process, and on PostgreSQL those of others.

@@ -5,4 +5,6 @@ pub(super) mod claims_with_transactions;
 pub(super) mod fence;
 pub(super) mod fence_with_claims;
 pub(super) mod fence_with_transactions;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+pub(super) mod inbox;
 pub(super) mod transactions;
