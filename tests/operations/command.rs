@@ -11,24 +11,24 @@ use sqlx::{MySqlPool, PgPool};
 use super::stores::Log;
 
 /// With markup, quotes, a line break, a terminal escape, a right-to-left mark and a C1 control character.
-const ODD: &str = "evt_<script>'\"\n\u{1b}[31m\u{202e}\u{9b}2J";
+pub(crate) const ODD: &str = "evt_<script>'\"\n\u{1b}[31m\u{202e}\u{9b}2J";
 
-struct Operator {
-    url: String,
+pub(crate) struct Operator {
+    pub(crate) url: String,
 }
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Operator {
-    fn run(&self, arguments: &str) -> Ran {
+    pub(crate) fn run(&self, arguments: &str) -> Ran {
         self.run_words(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
-    fn run_words(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
         let output: Output = Command::new(env!("CARGO_BIN_EXE_operator"))
             .args(words)
             .env("FERRO_IDEM_URL", &self.url)
@@ -41,7 +41,7 @@ impl Operator {
     }
 
     /// Runs it, and reads each line of the output as JSON.
-    fn json(&self, arguments: &str) -> Vec<Value> {
+    pub(crate) fn json(&self, arguments: &str) -> Vec<Value> {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 0, "{arguments}: {}", ran.stderr);
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -6,5 +6,6 @@ mod cases;
 mod command;
 mod console;
 mod console_inbox;
+mod inbox_command;
 mod plain;
 mod stores;

@@ -1,15 +1,29 @@
-//! `release`, `complete` and `forget`.
+//! Changes of one event after another: `release`, `complete`, `forget`, `replay` and `discard`.
 
 use serde_json::json;
 
 use super::args::{Events, Output};
 use super::ask::confirm;
 use super::exit::{Exit, Failure};
-use super::show::print_event;
-use super::table::{event_json, print_json};
+use super::shown::Shown;
+use super::table::print_json;
 use crate::error::Error;
 use crate::operations::text::escaped;
 use crate::operations::{Change, EventState, LoggedEvent, Operations};
+
+/// A change that events of a log or of an inbox can go through.
+pub(super) trait Changes {
+    type Event: Shown;
+
+    async fn look(&self, key: &str) -> Result<Option<Self::Event>, Error>;
+
+    async fn carry_out(&self, seen: &Self::Event) -> Result<Change<Self::Event>, Error>;
+
+    fn question(&self, event: &Self::Event) -> &'static str;
+
+    /// What the event is afterwards.
+    fn done(&self) -> &'static str;
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -18,84 +32,94 @@ pub(super) enum Kind {
     Forget,
 }
 
-impl Kind {
-    fn question(self, event: &LoggedEvent) -> &'static str {
-        match self {
-            Self::Release if event.state() == EventState::Claimed => {
+/// A change of a log.
+pub(super) struct LogChange<'a> {
+    pub(super) operations: &'a dyn Operations,
+    pub(super) kind: Kind,
+}
+
+impl Changes for LogChange<'_> {
+    type Event = LoggedEvent;
+
+    async fn look(&self, key: &str) -> Result<Option<LoggedEvent>, Error> {
+        self.operations.look(key).await
+    }
+
+    async fn carry_out(&self, seen: &LoggedEvent) -> Result<Change, Error> {
+        match self.kind {
+            Kind::Release => self.operations.release(seen).await,
+            Kind::Complete => self.operations.complete(seen).await,
+            Kind::Forget => self.operations.forget(seen).await,
+        }
+    }
+
+    fn question(&self, event: &LoggedEvent) -> &'static str {
+        match self.kind {
+            Kind::Release if event.state() == EventState::Claimed => {
                 "Release it? Its lease is running: if its process is alive, the body may run twice at the same time."
             }
-            Self::Release => "Release it? Its next delivery runs.",
-            Self::Complete => "Complete it? It never runs again.",
-            Self::Forget => "Forget it? Its body runs again at the next delivery, from its beginning.",
+            Kind::Release => "Release it? Its next delivery runs.",
+            Kind::Complete => "Complete it? It never runs again.",
+            Kind::Forget => "Forget it? Its body runs again at the next delivery, from its beginning.",
         }
     }
 
-    fn done(self) -> &'static str {
-        match self {
-            Self::Release => "released",
-            Self::Complete => "completed",
-            Self::Forget => "forgotten",
-        }
-    }
-
-    async fn carry_out(self, operations: &dyn Operations, seen: &LoggedEvent) -> Result<Change, Error> {
-        match self {
-            Self::Release => operations.release(seen).await,
-            Self::Complete => operations.complete(seen).await,
-            Self::Forget => operations.forget(seen).await,
+    fn done(&self) -> &'static str {
+        match self.kind {
+            Kind::Release => "released",
+            Kind::Complete => "completed",
+            Kind::Forget => "forgotten",
         }
     }
 }
 
 /// What one event came to.
-struct Outcome {
+struct Outcome<E> {
     exit: Exit,
     text: String,
-    now: Option<LoggedEvent>,
+    now: Option<E>,
 }
 
-impl Outcome {
+impl<E> Outcome<E> {
     fn new(exit: Exit, text: impl Into<String>) -> Self {
         Self { exit, text: text.into(), now: None }
     }
 }
 
 /// Changes each event, goes on after one that could not be changed, and ends with the highest exit code.
-pub(super) async fn change(
-    operations: &dyn Operations,
-    kind: Kind,
+pub(super) async fn change<C: Changes>(
+    changes: &C,
     events: &Events,
     output: Output,
 ) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     for id in &events.ids {
-        let outcome = change_one(operations, kind, id, events, output).await?;
+        let outcome = change_one(changes, id, events, output).await?;
         exit = exit.max(outcome.exit);
         if output.json {
             print_json(&json!({
                 "id": id,
-                "outcome": name_of(outcome.exit, kind),
+                "outcome": name_of(outcome.exit, changes.done()),
                 "message": outcome.text,
-                "now": outcome.now.as_ref().map(event_json),
+                "now": outcome.now.as_ref().map(Shown::json),
             }))?;
         } else {
             super::say(&format!("{}: {}\n", escaped(id), outcome.text));
             if let Some(now) = &outcome.now {
-                print_event(now)?;
+                now.print()?;
             }
         }
     }
     Ok(exit)
 }
 
-async fn change_one(
-    operations: &dyn Operations,
-    kind: Kind,
+async fn change_one<C: Changes>(
+    changes: &C,
     id: &str,
     events: &Events,
     output: Output,
-) -> Result<Outcome, Failure> {
-    let Some(seen) = operations.look(id).await? else {
+) -> Result<Outcome<C::Event>, Failure> {
+    let Some(seen) = changes.look(id).await? else {
         return Ok(Outcome::new(Exit::NotFound, "There is no such event."));
     };
     if events.token.is_some_and(|token| token != seen.fencing_token()) {
@@ -104,12 +128,12 @@ async fn change_one(
     }
     if !events.yes {
         if !output.json {
-            print_event(&seen)?;
+            seen.print()?;
         }
-        confirm(kind.question(&seen), false)?;
+        confirm(changes.question(&seen), false)?;
     }
-    Ok(match kind.carry_out(operations, &seen).await? {
-        Change::Done => Outcome::new(Exit::Done, format!("The event is {}.", kind.done())),
+    Ok(match changes.carry_out(&seen).await? {
+        Change::Done => Outcome::new(Exit::Done, format!("The event is {}.", changes.done())),
         Change::NotPossible(why) => Outcome::new(Exit::NotPossible, why),
         Change::TooLate(Some(now)) => {
             let text =
@@ -120,11 +144,11 @@ async fn change_one(
     })
 }
 
-fn name_of(exit: Exit, kind: Kind) -> &'static str {
+fn name_of(exit: Exit, done: &'static str) -> &'static str {
     match exit {
         Exit::NotFound => "not-found",
         Exit::TooLate => "too-late",
         Exit::NotPossible => "not-possible",
-        _ => kind.done(),
+        _ => done,
     }
 }

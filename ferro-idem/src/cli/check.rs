@@ -17,8 +17,8 @@ pub(super) async fn check(store: &dyn Store) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-pub(super) fn schema(store: &dyn Store) -> Result<Exit, Failure> {
-    writeln!(std::io::stdout(), "{}", store.schema().ok_or(NO_TABLE)?)?;
+pub(super) fn schema(schema: Option<String>) -> Result<Exit, Failure> {
+    writeln!(std::io::stdout(), "{}", schema.ok_or(NO_TABLE)?)?;
     Ok(Exit::Done)
 }
 

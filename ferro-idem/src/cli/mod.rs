@@ -5,10 +5,14 @@ mod ask;
 mod change;
 mod check;
 mod exit;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod inbox;
 mod list;
+mod progress;
 mod purge;
 mod redact;
 mod show;
+mod shown;
 mod store;
 mod table;
 mod top;
@@ -18,9 +22,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use self::args::{Args, Command};
+use self::args::{Args, Command, Events, Output};
+use self::change::{Kind, LogChange};
 use self::exit::{Exit, Failure};
 use self::redact::Secrets;
+use self::store::Store;
 
 /// The whole command.
 pub fn main() -> ExitCode {
@@ -63,28 +69,52 @@ fn run(args: Args) -> Result<Exit, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Output)?;
     runtime.block_on(async {
-        let store = &*store::open(&args.store).await?;
-        let (output, operations) = (args.output, store.operations());
-        let operations = &*operations;
-        match args.command {
-            Command::Check => check::check(store).await,
-            Command::Schema => check::schema(store),
-            Command::Upgrade { run, yes } => check::upgrade(store, run, yes).await,
-            Command::Stats => show::stats(operations, output).await,
-            Command::List(list) => list::list(operations, &list, output).await,
-            Command::Show { id } => show::show(operations, &id, output).await,
-            Command::Release(events) => {
-                change::change(operations, change::Kind::Release, &events, output).await
-            }
-            Command::Complete(events) => {
-                change::change(operations, change::Kind::Complete, &events, output).await
-            }
-            Command::Forget(events) => {
-                change::change(operations, change::Kind::Forget, &events, output).await
-            }
-            Command::Purge(purge) => purge::purge(operations, &purge, output).await,
-            Command::Top(top) => top::top(operations, &top, output).await,
-            Command::Completions { .. } => Ok(Exit::Done),
+        let is_of_inbox =
+            matches!(args.command, Command::Parked { .. } | Command::Replay(_) | Command::Discard(_));
+        if args.store.inbox || is_of_inbox {
+            return of_inbox(args).await;
         }
+        let store = &*store::open(&args.store).await?;
+        of_log(store, args.command, args.output).await
     })
+}
+
+async fn of_log(store: &dyn Store, command: Command, output: Output) -> Result<Exit, Failure> {
+    let operations = &*store.operations();
+    let changed =
+        async |kind, events: &Events| change::change(&LogChange { operations, kind }, events, output).await;
+    match command {
+        Command::Check => check::check(store).await,
+        Command::Schema => check::schema(store.schema()),
+        Command::Upgrade { run, yes } => check::upgrade(store, run, yes).await,
+        Command::Stats => show::stats(operations, output).await,
+        Command::List(list) => list::list(operations, &list, output).await,
+        Command::Show { id } => show::show(operations.look(&id).await?, &id, output),
+        Command::Release(events) => changed(Kind::Release, &events).await,
+        Command::Complete(events) => changed(Kind::Complete, &events).await,
+        Command::Forget(events) => changed(Kind::Forget, &events).await,
+        Command::Purge(args) => {
+            let count = async || Ok(operations.counts().await?.total());
+            purge::purge(&args, output, count, async |progress| {
+                operations.purge(args.older_than, progress).await
+            })
+            .await
+        }
+        Command::Top(top) => top::top(operations, &top, output).await,
+        // They are carried out before.
+        Command::Completions { .. } | Command::Parked { .. } | Command::Replay(_) | Command::Discard(_) => {
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+async fn of_inbox(args: Args) -> Result<Exit, Failure> {
+    inbox::run(args).await
+}
+
+#[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+async fn of_inbox(args: Args) -> Result<Exit, Failure> {
+    drop(store::open(&args.store).await?);
+    Err(store::NO_INBOX)
 }

@@ -1,55 +1,40 @@
 //! `purge`.
 
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::args::{Output, Purge};
 use super::ask::confirm;
 use super::exit::{Exit, Failure};
+use super::progress::Progress;
 use super::table::print_json;
-use crate::operations::Operations;
+use crate::error::Error;
+use crate::operations::PurgePage;
 use crate::operations::text::duration;
 
+/// Purges after a confirmation. `count` counts what there is, and `purge` deletes what is older than the arguments say.
 pub(super) async fn purge(
-    operations: &dyn Operations,
-    purge: &Purge,
+    args: &Purge,
     output: Output,
+    count: impl AsyncFnOnce() -> Result<u64, Error>,
+    purge: impl AsyncFnOnce(&mut (dyn for<'p> FnMut(&'p PurgePage) + Send)) -> Result<u64, Error>,
 ) -> Result<Exit, Failure> {
-    let all = if purge.yes { None } else { Some(operations.counts().await?.total()) };
-    let age = duration(purge.older_than);
+    let all = if args.yes { None } else { Some(count().await?) };
+    let age = duration(args.older_than);
+    let of = all.unwrap_or(0);
     confirm(
-        &format!(
-            "Delete the events older than {age}, of {}? They run again if they come back.",
-            all.unwrap_or(0)
-        ),
-        purge.yes,
+        &format!("Delete the events older than {age}, of {of}? They run again if they come back."),
+        args.yes,
     )?;
-    let bar = match all {
-        Some(all) => ProgressBar::new(all),
-        None => ProgressBar::new_spinner(),
-    };
-    let style = if all.is_some() {
-        "{bar:30} {pos}/{len} read, {msg} deleted, {eta} left"
-    } else {
-        "{spinner} {pos} read, {msg} deleted"
-    };
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
+    let progress = Progress::new(all, "read", "deleted");
     let (mut deleted, mut read) = (0_u64, 0_u64);
-    let purged = operations
-        .purge(purge.older_than, &mut |page| {
-            deleted += page.deleted;
-            read += page.read;
-            // A part is counted as if it were full.
-            bar.set_position(all.map_or(read, |all| read.min(all)));
-            bar.set_message(deleted.to_string());
-        })
-        .await;
-    bar.finish_and_clear();
+    let purged = purge(&mut |page| {
+        deleted += page.deleted;
+        read += page.read;
+        // A part is counted as if it were full.
+        progress.show(read, deleted);
+    })
+    .await;
+    progress.end();
     match purged {
         Ok(purged) if output.json => print_json(&json!({ "deleted": purged }))?,
         Ok(purged) => super::say(&format!("Events deleted: {purged}\n")),

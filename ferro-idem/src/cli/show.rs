@@ -5,40 +5,22 @@ use serde_json::{Map, Value, json};
 
 use super::args::Output;
 use super::exit::{Exit, Failure};
-use super::table::{Table, event_json, oldest, print_json, style_of};
-use crate::operations::text::{ago, duration, escaped, next_delivery, time};
-use crate::operations::{Counts, EventState, LoggedEvent, Operations};
+use super::shown::{Shown, style_of};
+use super::table::{Table, oldest, print_json};
+use crate::operations::text::{escaped, time};
+use crate::operations::{Counts, EventState, Operations, StateCount};
 
-pub(super) async fn show(operations: &dyn Operations, id: &str, output: Output) -> Result<Exit, Failure> {
-    let Some(event) = operations.look(id).await? else {
-        super::say(&format!("There is no event {}\n", escaped(id)));
+pub(super) fn show<E: Shown>(event: Option<E>, key: &str, output: Output) -> Result<Exit, Failure> {
+    let Some(event) = event else {
+        super::say(&format!("There is no event {}\n", escaped(key)));
         return Ok(Exit::NotFound);
     };
     if output.json {
-        print_json(&event_json(&event))?;
+        print_json(&event.json())?;
     } else {
-        print_event(&event)?;
+        event.print()?;
     }
     Ok(Exit::Done)
-}
-
-pub(super) fn print_event(event: &LoggedEvent) -> std::io::Result<()> {
-    let mut table = Table::new(&["EVENT", &escaped(event.id())]);
-    let mut row = |name: &str, value: Option<String>, style: Style| {
-        if let Some(value) = value {
-            table.row(vec![(name.to_owned(), Style::new()), (value, style)]);
-        }
-    };
-    let plain = Style::new;
-    let at = |at: std::time::SystemTime| format!("{} ({} ago)", time(at), ago(at));
-    row("type", event.event_type().map(escaped), plain());
-    row("state", Some(event.state().to_string()), style_of(event.state()));
-    row("fencing token", Some(event.fencing_token().to_string()), plain());
-    row("received", event.received_at().map(at), plain());
-    row("last change", event.updated_at().map(at), plain());
-    row("lease left", event.lease_left().map(duration), plain());
-    row("next delivery", Some(next_delivery(event.state()).to_owned()), plain());
-    table.print(&Term::stdout())
 }
 
 pub(super) async fn stats(operations: &dyn Operations, output: Output) -> Result<Exit, Failure> {
@@ -58,20 +40,21 @@ pub(super) async fn stats(operations: &dyn Operations, output: Output) -> Result
 }
 
 pub(super) fn counts_table(counts: &Counts) -> Table {
+    let states = EventState::ALL.map(|state| (state.as_str(), counts.of(state), style_of(state)));
+    let all = StateCount { events: counts.total(), oldest: counts.oldest() };
+    table_of_counts(&states, all)
+}
+
+/// A row for each state, and one for all.
+pub(super) fn table_of_counts(states: &[(&str, StateCount, Style)], all: StateCount) -> Table {
     let mut table = Table::new(&["STATE", "EVENTS", "OLDEST"]);
-    for state in EventState::ALL {
-        let of = counts.of(state);
-        table.row(vec![
-            (state.to_string(), style_of(state)),
-            (of.events.to_string(), Style::new()),
-            (oldest(of.oldest), Style::new()),
-        ]);
+    let plain = Style::new;
+    for (name, of, style) in states {
+        let (events, oldest) = (of.events.to_string(), oldest(of.oldest));
+        table.row(vec![((*name).to_owned(), style.clone()), (events, plain()), (oldest, plain())]);
     }
-    table.row(vec![
-        ("all".to_owned(), Style::new().bold()),
-        (counts.total().to_string(), Style::new().bold()),
-        (oldest(counts.oldest()), Style::new()),
-    ]);
+    let (events, oldest) = (all.events.to_string(), oldest(all.oldest));
+    table.row(vec![("all".to_owned(), plain().bold()), (events, plain().bold()), (oldest, plain())]);
     table
 }
 
@@ -79,9 +62,11 @@ pub(super) fn counts_json(counts: &Counts) -> Map<String, Value> {
     let mut value = Map::new();
     value.insert("total".to_owned(), counts.total().into());
     for state in EventState::ALL {
-        let of = counts.of(state);
-        let counted = json!({ "events": of.events, "oldest": of.oldest.map(time) });
-        value.insert(state.to_string(), counted);
+        value.insert(state.to_string(), count_json(counts.of(state)));
     }
     value
+}
+
+pub(super) fn count_json(count: StateCount) -> Value {
+    json!({ "events": count.events, "oldest": count.oldest.map(time) })
 }

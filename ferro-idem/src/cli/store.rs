@@ -11,7 +11,10 @@ use super::exit::Failure;
 use crate::error::Error;
 use crate::operations::Operations;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-use crate::sql::SqlLog;
+use crate::{
+    inbox::{InboxDatabase, operations::InboxOperations, parts::InboxStore},
+    sql::{InvalidTableName, SqlLog},
+};
 
 /// A log, as the command uses it.
 #[async_trait]
@@ -28,11 +31,45 @@ pub(super) trait Store: Send + Sync {
 
     /// Runs one of these statements.
     async fn add_column(&self, statement: &str) -> Result<(), Error>;
+
+    /// The inbox beside it, in tables of this name. `None`: there is none in such a store.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    fn inbox(&self, table: Option<&str>) -> Result<Option<Box<dyn StoreOfInbox>>, InvalidTableName>;
+}
+
+/// An inbox, as the command uses it.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[async_trait]
+pub(super) trait StoreOfInbox: Send + Sync {
+    fn operations(&self) -> Arc<dyn InboxOperations>;
+
+    async fn check(&self) -> Result<(), Error>;
+
+    fn schema(&self) -> String;
+}
+
+pub(super) const NO_INBOX: Failure =
+    Failure::NotPossible("Redis holds no inbox: an inbox is in a SQL database.");
+
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[async_trait]
+impl<D: InboxDatabase> StoreOfInbox for InboxStore<D> {
+    fn operations(&self) -> Arc<dyn InboxOperations> {
+        InboxStore::operations(self)
+    }
+
+    async fn check(&self) -> Result<(), Error> {
+        InboxStore::check(self).await
+    }
+
+    fn schema(&self) -> String {
+        InboxStore::schema(self)
+    }
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 #[async_trait]
-impl<D: crate::SqlDatabase> Store for SqlLog<D> {
+impl<D: InboxDatabase> Store for SqlLog<D> {
     fn operations(&self) -> Arc<dyn Operations> {
         SqlLog::operations(self)
     }
@@ -52,17 +89,24 @@ impl<D: crate::SqlDatabase> Store for SqlLog<D> {
     async fn add_column(&self, statement: &str) -> Result<(), Error> {
         SqlLog::add_column(self, statement).await
     }
+
+    fn inbox(&self, table: Option<&str>) -> Result<Option<Box<dyn StoreOfInbox>>, InvalidTableName> {
+        // Its operations are on all senders.
+        let store = InboxStore::new(self, "");
+        let store = if let Some(table) = table { store.with_table(table)? } else { store };
+        Ok(Some(Box::new(store)))
+    }
 }
 
 #[cfg(feature = "redis")]
 #[async_trait]
-impl Store for crate::RedisLog {
+impl<C: redis::aio::ConnectionLike + Clone + Send + Sync + 'static> Store for crate::RedisLog<C> {
     fn operations(&self) -> Arc<dyn Operations> {
-        crate::RedisLog::operations(self)
+        Self::operations(self)
     }
 
     async fn check(&self) -> Result<(), Error> {
-        crate::RedisLog::check(self).await
+        Self::check(self).await
     }
 
     fn schema(&self) -> Option<String> {
@@ -75,6 +119,11 @@ impl Store for crate::RedisLog {
 
     async fn add_column(&self, _: &str) -> Result<(), Error> {
         Ok(())
+    }
+
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    fn inbox(&self, _: Option<&str>) -> Result<Option<Box<dyn StoreOfInbox>>, InvalidTableName> {
+        Ok(None)
     }
 }
 
@@ -124,7 +173,7 @@ pub(super) async fn open(args: &StoreArgs) -> Result<Box<dyn Store>, Failure> {
         #[cfg(feature = "sqlite")]
         "sqlite" => open_sqlite(url, args).map(boxed),
         #[cfg(feature = "redis")]
-        "redis" => open_redis(url, args).await.map(boxed),
+        "redis" => open_redis(url, args).await,
         _ => Err(Failure::Usage("the URL of the store is of no known kind".to_owned())),
     }
 }
@@ -152,8 +201,8 @@ fn named<D: crate::SqlDatabase>(log: SqlLog<D>, args: &StoreArgs) -> Result<SqlL
 /// An option that would be ignored is a mistake.
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 fn no_redis(args: &StoreArgs) -> Result<(), Failure> {
-    if args.key_prefix.is_some() || args.retention.is_some() {
-        return Err(Failure::Usage("--key-prefix and --retention are for Redis".to_owned()));
+    if args.key_prefix.is_some() || args.retention.is_some() || args.cluster {
+        return Err(Failure::Usage("--key-prefix, --retention and --cluster are for Redis".to_owned()));
     }
     Ok(())
 }
@@ -188,7 +237,7 @@ fn open_sqlite(url: &str, args: &StoreArgs) -> Result<crate::SqliteLog, Failure>
 }
 
 #[cfg(feature = "redis")]
-async fn open_redis(url: &str, args: &StoreArgs) -> Result<crate::RedisLog, Failure> {
+async fn open_redis(url: &str, args: &StoreArgs) -> Result<Box<dyn Store>, Failure> {
     if args.table.is_some() || args.schema.is_some() {
         return Err(Failure::Usage("Redis has no table: use --key-prefix".to_owned()));
     }
@@ -200,16 +249,30 @@ async fn open_redis(url: &str, args: &StoreArgs) -> Result<crate::RedisLog, Fail
             source: error.into(),
         })
     };
+    // The one provider of TLS, if several are built in. An error says that there is one already.
+    let _is_set = rustls::crypto::ring::default_provider().install_default();
+    if args.cluster {
+        let client = redis::cluster::ClusterClient::new([url]).map_err(failed)?;
+        let connection = client.get_async_connection().await.map_err(failed)?;
+        return Ok(boxed(configured(crate::RedisLog::new(connection), args)));
+    }
     let client = redis::Client::open(url).map_err(failed)?;
     let config = redis::aio::ConnectionManagerConfig::new().set_number_of_retries(2);
     let connection = client.get_connection_manager_with_config(config).await.map_err(failed)?;
-    let log = crate::RedisLog::new(connection);
+    Ok(boxed(configured(crate::RedisLog::new(connection), args)))
+}
+
+#[cfg(feature = "redis")]
+fn configured<C: redis::aio::ConnectionLike + Clone + Send + Sync + 'static>(
+    log: crate::RedisLog<C>,
+    args: &StoreArgs,
+) -> crate::RedisLog<C> {
     let log = match &args.key_prefix {
         Some(prefix) => log.with_key_prefix(prefix.as_bytes()),
         None => log,
     };
-    Ok(match args.retention {
+    match args.retention {
         Some(retention) => log.with_retention(retention),
         None => log,
-    })
+    }
 }

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use console::{Alignment, Style, Term, measure_text_width, pad_str, truncate_str};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::operations::text::{ago, duration, escaped, time};
-use crate::operations::{EventState, LoggedEvent};
+use crate::operations::text::ago;
 
 /// A narrower column shows nothing of use.
 const MIN_COLUMN: usize = 8;
@@ -69,42 +68,6 @@ fn shrink(widths: &mut [usize], available: usize) {
         let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > MIN_COLUMN) else { return };
         *widest -= 1;
     }
-}
-
-pub(super) fn style_of(state: EventState) -> Style {
-    match state {
-        EventState::Claimed => Style::new().cyan(),
-        EventState::LeaseEnded => Style::new().red(),
-        EventState::Released => Style::new().yellow(),
-        EventState::Processed => Style::new().green(),
-    }
-}
-
-pub(super) const EVENT_HEADER: [&str; 6] = ["ID", "TYPE", "STATE", "TOKEN", "AGE", "LEASE LEFT"];
-
-pub(super) fn event_row(event: &LoggedEvent) -> Vec<(String, Style)> {
-    let plain = |text: String| (text, Style::new());
-    vec![
-        plain(escaped(event.id())),
-        plain(event.event_type().map(escaped).unwrap_or_default()),
-        (event.state().to_string(), style_of(event.state())),
-        plain(event.fencing_token().to_string()),
-        plain(event.received_at().or(event.updated_at()).map(ago).unwrap_or_default()),
-        plain(event.lease_left().map(duration).unwrap_or_default()),
-    ]
-}
-
-pub(super) fn event_json(event: &LoggedEvent) -> Value {
-    json!({
-        "id": event.id(),
-        "type": event.event_type(),
-        "state": event.state().as_str(),
-        "fencing_token": event.fencing_token(),
-        "received_at": event.received_at().map(time),
-        "updated_at": event.updated_at().map(time),
-        "lease_left_ms": event.lease_left().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-        "version": event.version(),
-    })
 }
 
 /// One JSON object a line.

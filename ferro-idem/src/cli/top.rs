@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 use super::args::{Output, Top};
 use super::exit::{Exit, Failure};
 use super::show::{counts_json, counts_table};
-use super::table::{EVENT_HEADER, Table, event_json, event_row, print_json};
+use super::shown::Shown;
+use super::table::{Table, print_json};
 use crate::operations::text::time;
 use crate::operations::{Counts, EventState, Filter, LoggedEvent, Operations};
 
@@ -23,23 +24,34 @@ const STUCK: usize = 10;
 const MIN_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) async fn top(operations: &dyn Operations, top: &Top, output: Output) -> Result<Exit, Failure> {
-    let term = Term::stdout();
     let mut before: Option<(Counts, Instant)> = None;
-    let mut looks = 0;
-    loop {
+    looks(top, async || {
         let started = Instant::now();
         let counts = operations.counts().await?;
         let stuck =
             operations.list(&Filter::new().with_state(EventState::LeaseEnded), None, STUCK).await?.events;
-        let took = started.elapsed();
         let rate = before.as_ref().map(|(before, at)| rate(before, &counts, started - *at));
-        print(&term, &counts, &stuck, rate, output)?;
+        print(&counts, &stuck, rate, output)?;
+        before = Some((counts, started));
+        Ok(())
+    })
+    .await
+}
+
+/// Looks again and again, with pauses in between.
+pub(super) async fn looks(
+    top: &Top,
+    mut look: impl AsyncFnMut() -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let mut looks = 0;
+    loop {
+        let started = Instant::now();
+        look().await?;
         looks += 1;
         if top.looks.is_some_and(|max| looks >= max) {
             return Ok(Exit::Done);
         }
-        before = Some((counts, started));
-        sleep(top.every.max(took * MAX_SHARE).max(MIN_PAUSE)).await;
+        sleep(top.every.max(started.elapsed() * MAX_SHARE).max(MIN_PAUSE)).await;
     }
 }
 
@@ -50,35 +62,36 @@ fn rate(before: &Counts, now: &Counts, elapsed: Duration) -> f64 {
     new as f64 / elapsed.as_secs_f64().max(0.001)
 }
 
-fn print(
-    term: &Term,
-    counts: &Counts,
-    stuck: &[LoggedEvent],
-    rate: Option<f64>,
-    output: Output,
-) -> Result<(), Failure> {
-    let now = time(std::time::SystemTime::now());
+fn print(counts: &Counts, stuck: &[LoggedEvent], rate: Option<f64>, output: Output) -> Result<(), Failure> {
     if output.json {
         let mut value = counts_json(counts);
-        value.insert("at".to_owned(), now.into());
+        value.insert("at".to_owned(), time(std::time::SystemTime::now()).into());
         value.insert("new_per_second".to_owned(), json!(rate));
-        value.insert("stuck".to_owned(), stuck.iter().map(event_json).collect());
+        value.insert("stuck".to_owned(), stuck.iter().map(Shown::json).collect());
         return Ok(print_json(&value.into())?);
     }
+    let rate = rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
+    let stuck_ones = ("Their lease has ended, and no delivery has taken them over:", stuck);
+    screen(&format!("{rate} new events/s"), &counts_table(counts), &[stuck_ones])
+}
+
+/// One look, on a screen of its own if there is one.
+pub(super) fn screen<E: Shown>(head: &str, counts: &Table, lists: &[(&str, &[E])]) -> Result<(), Failure> {
+    let term = Term::stdout();
     if term.is_term() {
         term.clear_screen()?;
     }
-    let rate = rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}"));
     let mut out = std::io::stdout();
-    writeln!(out, "{}  {now}  {rate} new events/s\n", Style::new().bold().apply_to("ferro-idem"))?;
-    counts_table(counts).print(term)?;
-    if !stuck.is_empty() {
-        writeln!(out, "\nTheir lease has ended, and no delivery has taken them over:")?;
-        let mut table = Table::new(&EVENT_HEADER);
-        for event in stuck {
-            table.row(event_row(event));
+    let now = time(std::time::SystemTime::now());
+    writeln!(out, "{}  {now}  {head}\n", Style::new().bold().apply_to("ferro-idem"))?;
+    counts.print(&term)?;
+    for (title, events) in lists.iter().filter(|(_, events)| !events.is_empty()) {
+        writeln!(out, "\n{title}")?;
+        let mut table = Table::new(E::HEADER);
+        for event in *events {
+            table.row(event.row());
         }
-        table.print(term)?;
+        table.print(&term)?;
     }
     writeln!(out)?;
     Ok(())
