@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use ferro_idem::__inbox::{InboxStore, NewDelivery, TakeLimits, Taken};
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, PostgresLog, ProcessedEventLog};
 use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -85,12 +86,62 @@ async fn the_runbook_frees_completes_and_forgets_an_event() {
     assert_eq!(claim(&log).await, ClaimOutcome::Processed);
 
     // All others at least run.
+    inbox_with_parked_events(&log).await;
     for line in commands() {
-        let words: Vec<&str> = line.split_whitespace().take(2).collect();
-        let (code, shown) = command(&url, &words.join(" "));
-        let is_change = ["release", "complete", "forget"].contains(&words[0]);
+        let (code, shown) = command(&url, line);
+        let is_change = ["release", "complete", "forget"].iter().any(|change| line.starts_with(change));
         assert!(code == 0 || is_change && [4, 5].contains(&code), "{line}: {shown}");
     }
+}
+
+/// An inbox whose events `evt_1` and `evt_2` are parked.
+async fn inbox_with_parked_events(log: &PostgresLog) -> InboxStore<sqlx::Postgres> {
+    let inbox = InboxStore::new(log, "github");
+    inbox.create_tables().await.unwrap();
+    for (id, event_type, error) in [
+        ("evt_1", "push", "timeout"),
+        ("evt_2", "push", "500"),
+        ("evt_3", "push", "timeout"),
+        ("evt_4", "ping", "500"),
+    ] {
+        let event = EventRef::new(id).unwrap().with_type(event_type);
+        inbox.receive(NewDelivery::new(event, None, b"{}".to_vec())).await.unwrap();
+        let held = take(&inbox).await;
+        assert!(inbox.park(&held[0].held, error).await.unwrap());
+    }
+    inbox
+}
+
+async fn take(inbox: &InboxStore<sqlx::Postgres>) -> Vec<Taken> {
+    inbox.take(TakeLimits { events: 9, lease: LEASE, max_attempts: 12 }).await.unwrap().taken
+}
+
+#[tokio::test]
+#[ignore = "starts PostgreSQL; tests/run runs it"]
+async fn the_runbook_replays_and_discards_parked_events() {
+    let server = Postgres::start().await;
+    let url = server.fresh_database().await;
+    let log = PostgresLog::new(PgPool::connect(&url).await.unwrap());
+    let inbox = inbox_with_parked_events(&log).await;
+    let (code, parked) = command(&url, "parked --error");
+    assert!(code == 0 && parked.contains("No event matches"), "{parked}");
+    let (code, story) = command(&url, "show --inbox");
+    assert!(code == 0 && story.contains("timeout"), "{story}");
+
+    assert_eq!(command(&url, "replay github:evt_1").0, 0);
+    let replayed = take(&inbox).await;
+    assert_eq!(replayed.iter().map(|taken| &*taken.held.event_id).collect::<Vec<_>>(), ["evt_1"]);
+    assert!(inbox.complete(&replayed[0].held).await.unwrap());
+    assert_eq!(command(&url, "replay --all").0, 0);
+    let replayed = take(&inbox).await;
+    assert_eq!(replayed.iter().map(|taken| &*taken.held.event_id).collect::<Vec<_>>(), ["evt_3"]);
+    assert!(inbox.complete(&replayed[0].held).await.unwrap());
+
+    assert_eq!(command(&url, "discard github:evt_2").0, 0);
+    assert_eq!(command(&url, "discard --all").0, 0);
+    let (_, parked) = command(&url, "parked");
+    assert!(parked.contains("No event matches"), "{parked}");
+    assert!(take(&inbox).await.is_empty());
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ mod console_inbox;
 mod inbox_command;
 mod plain;
 mod stores;
+mod tls;
