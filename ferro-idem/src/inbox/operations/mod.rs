@@ -41,11 +41,14 @@
 //! statement reads a limited part of a table: a filter that matches little returns short or empty pages with a
 //! [`Page::next`].
 
+mod changes;
 mod counts;
 mod event;
 pub(super) mod expressions;
 mod listing;
+mod reads;
 mod requests;
+mod rows;
 mod sql;
 mod statements;
 
