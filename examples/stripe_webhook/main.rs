@@ -32,6 +32,8 @@
 //! The dashboard's "Send test webhook" always sends the same event id, so its second test is a duplicate; see
 //! `StripeEvent::is_dashboard_test`. `stripe trigger` sends a new id each time.
 //!
+//! Meanwhile `http://localhost:4242/events` shows the events to this machine, and to nobody else.
+//!
 //! A second sender, GitHub, has the same log at `/github`, with a `scope` and the secret from `GITHUB_WEBHOOK_SECRET`.
 //!
 //! Copy `server`. `events`, `deliveries` and `storm` play Stripe, `mishaps` makes bodies fail on purpose, and `ledger`
@@ -50,13 +52,16 @@ mod tests;
 
 use std::env;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ferro_idem::SqliteLog;
+use axum::Router;
+use ferro_idem::console::Protection;
 use ferro_idem::sender::github::GithubWebhook;
 use ferro_idem::stripe::StripeWebhook;
+use ferro_idem::{SqliteLog, console};
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -121,12 +126,22 @@ async fn listen(database: &Path, address: &str) -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let app = open(database, webhook, Mishaps::default()).await?;
-    println!("listening on http://{}/webhook, Ctrl-C ends it", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    println!("listening on http://{address}/webhook, Ctrl-C ends it");
+    println!("this machine can look at the events on http://localhost:{}/events", address.port());
     let pool = app.log.pool().clone();
-    axum::serve(listener, router(app)).with_graceful_shutdown(interrupted()).await?;
+    let service = with_page(router(app.clone()), &app)?.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(interrupted()).await?;
     pool.close().await;
     println!("ended");
     Ok(())
+}
+
+/// Adds the page for operators, read-only. It answers only this machine: a deployment puts it behind its own login, and
+/// says so by `Protection::by_application`.
+fn with_page(router: Router, app: &App) -> Result<Router, ferro_idem::Error> {
+    let page = console(app.log.operations(), Protection::loopback());
+    Ok(router.nest("/events", page.into_router()?))
 }
 
 /// The first Ctrl-C lets running deliveries finish, a second one does not.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use ferro_idem::ProcessedEventLog;
 use sqlx::SqlitePool;
 
 use super::*;
@@ -131,4 +132,24 @@ fn a_mistake_on_the_command_line_is_named() {
     );
     assert_eq!(parse(&["--databse"]), Err("unknown argument `--databse`".into()));
     assert_eq!(parse(&["--database"]), Err("--database needs a file".into()));
+}
+
+#[tokio::test]
+async fn the_page_shows_the_events_to_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let webhook = StripeWebhook::new("whsec_test");
+    let app = open(&folder.path().join("page.db"), webhook, Mishaps::default()).await.unwrap();
+    app.log.try_mark_processed("evt_of_the_page").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let router = with_page(router(app.clone()), &app).unwrap();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(axum::serve(listener, service).into_future());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(format!("{url}/events")).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("evt_of_the_page") && page.contains("Read-only"), "{page}");
+    // A name that another site had lead here.
+    let foreign = client.get(&url).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    server.abort();
 }

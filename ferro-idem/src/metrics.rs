@@ -10,16 +10,18 @@
 //! | [`ERRORS`] | counter | `kind`: `store`, `lease_lost`, `invalid_id`, `lease_too_short`, `nested`, `other` |
 //! | [`EVENTS`] | gauge | `state`: `claimed`, `lease-ended`, `released`, `processed` |
 //! | [`OLDEST`] | gauge, seconds | `state` |
+//! | [`INBOX_EVENTS`] | gauge | `state`: `waiting`, `backing-off`, `running`, `lease-ended`, `parked` |
+//! | [`INBOX_OLDEST`] | gauge, seconds | `state` |
 //!
 //! `guarantee` is `fence`, `claim`, `transaction` or `inbox`. No label holds an event's id or type, so the number
-//! of series does not depend on what senders send: there are 66 at most, without the histogram's buckets.
+//! of series does not depend on what senders send: there are 76 at most, without the histogram's buckets.
 //!
 //! - [`DELIVERIES`] counts how each delivery began, and [`BODIES`] how each body ended under a claim, a transaction or the
 //!   inbox. A fence checks before the body and does not see its end.
 //! - [`DURATION`] is the time from the delivery's arrival at the attribute to its answer. For a fence that runs its body,
 //!   it is the time of the mark.
 //! - [`EVENTS`] and [`OLDEST`] are set by [`record`], because counting reads the whole log: call it every few minutes,
-//!   in one process.
+//!   in one process. [`INBOX_EVENTS`] and [`INBOX_OLDEST`] are set by `record_inbox` in the same way.
 //!
 //! ```
 //! use ferro_idem::{Error, MemoryProcessedLog, ProcessedEventLog, metrics};
@@ -41,6 +43,8 @@ use ::metrics::{
 };
 
 use crate::error::Error;
+#[cfg(feature = "inbox")]
+use crate::inbox::operations::{InboxCounts, InboxState};
 use crate::log::Marking;
 use crate::nesting::Frame;
 use crate::operations::{Counts, EventState};
@@ -57,6 +61,10 @@ pub const ERRORS: &str = "ferro_idem_errors_total";
 pub const EVENTS: &str = "ferro_idem_events";
 /// `ferro_idem_oldest_event_age_seconds`: how old the oldest event is.
 pub const OLDEST: &str = "ferro_idem_oldest_event_age_seconds";
+/// `ferro_idem_inbox_events`: how many events the inbox has that are not processed.
+pub const INBOX_EVENTS: &str = "ferro_idem_inbox_events";
+/// `ferro_idem_inbox_oldest_event_age_seconds`: how old the oldest of them is.
+pub const INBOX_OLDEST: &str = "ferro_idem_inbox_oldest_event_age_seconds";
 
 /// Tells the recorder what the metrics mean, and their units. The [module](self) has an example.
 pub fn describe() {
@@ -69,6 +77,8 @@ pub fn describe() {
     describe_counter!(ERRORS, "Deliveries that were answered with an error of the log.");
     describe_gauge!(EVENTS, "Events in the log.");
     describe_gauge!(OLDEST, Unit::Seconds, "The age of the oldest event.");
+    describe_gauge!(INBOX_EVENTS, "Events in the inbox that are not processed.");
+    describe_gauge!(INBOX_OLDEST, Unit::Seconds, "The age of the oldest event in the inbox.");
 }
 
 /// Records what the log holds. The [module](self) has an example.
@@ -77,10 +87,32 @@ pub fn record(counts: &Counts) {
     for state in EventState::ALL {
         let of = counts.of(state);
         gauge!(EVENTS, "state" => state.as_str()).set(of.events as f64);
-        let age =
-            of.oldest.and_then(|oldest| SystemTime::now().duration_since(oldest).ok()).unwrap_or_default();
-        gauge!(OLDEST, "state" => state.as_str()).set(age.as_secs_f64());
+        gauge!(OLDEST, "state" => state.as_str()).set(seconds_since(of.oldest));
     }
+}
+
+/// Records what the inbox holds.
+///
+/// ```
+/// # use ferro_idem::inbox::operations::InboxOperations;
+/// # use ferro_idem::{Error, metrics};
+/// # async fn example(operations: &dyn InboxOperations) -> Result<(), Error> {
+/// metrics::record_inbox(&operations.counts().await?); // every few minutes, in one process
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "inbox")]
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub fn record_inbox(counts: &InboxCounts) {
+    for state in InboxState::UNFINISHED {
+        let of = counts.of(state);
+        gauge!(INBOX_EVENTS, "state" => state.as_str()).set(of.events as f64);
+        gauge!(INBOX_OLDEST, "state" => state.as_str()).set(seconds_since(of.oldest));
+    }
+}
+
+/// 0 if there is none.
+fn seconds_since(at: Option<SystemTime>) -> f64 {
+    at.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default().as_secs_f64()
 }
 
 /// The metrics of one delivery.

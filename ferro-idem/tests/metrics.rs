@@ -103,6 +103,23 @@ fn gauges_show_what_the_log_holds() {
     assert!(scrape.contains("ferro_idem_oldest_event_age_seconds{state=\"processed\"}"), "{scrape}");
 }
 
+#[cfg(feature = "inbox")]
+#[test]
+fn gauges_show_what_the_inbox_holds() {
+    use ferro_idem::inbox::operations::{InboxCounts, InboxState};
+
+    let scrape = scraped(async {
+        metrics::describe();
+        let mut counts = InboxCounts::default();
+        let hour_ago = std::time::SystemTime::now() - Duration::from_hours(1);
+        counts.count(InboxState::Parked, 3, Some(hour_ago));
+        metrics::record_inbox(&counts);
+    });
+    holds(&scrape, "ferro_idem_inbox_events{state=\"parked\"} 3");
+    holds(&scrape, "ferro_idem_inbox_events{state=\"waiting\"} 0");
+    assert!(scrape.contains("ferro_idem_inbox_oldest_event_age_seconds{state=\"parked\"} 3600"), "{scrape}");
+}
+
 /// A recorder may have nothing of its own, like the one that the facade uses without any.
 #[test]
 fn a_recorder_without_fields_records() {
@@ -179,6 +196,8 @@ fn the_dashboard_and_the_alerts_name_metrics_that_exist() {
         metrics::ERRORS,
         metrics::EVENTS,
         metrics::OLDEST,
+        metrics::INBOX_EVENTS,
+        metrics::INBOX_OLDEST,
     ];
     let files = [
         include_str!("../../docs/dashboards/grafana.json"),

@@ -2,16 +2,20 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use ferro_idem::console::Protection;
-use ferro_idem::operations::EventState;
+use ferro_idem::operations::{
+    Change, CountPage, Counts, Cursor, EventState, Filter, Lack, LoggedEvent, Operations, Page, PurgePage,
+};
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, EventRef, MemoryProcessedLog, Owner, ProcessedEventLog, SqliteLog, console,
+    ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Owner, ProcessedEventLog, SqliteLog,
+    async_trait, console,
 };
 use tower::ServiceExt;
 
@@ -251,6 +255,63 @@ async fn on_loopback_only_this_machine_is_answered() {
         }
         assert_eq!(send(&router, request).await.0.status(), status, "{peer:?} {host}");
     }
+}
+
+/// A log that has always more: each part takes a tenth of a second.
+struct Endless;
+
+#[async_trait]
+impl Operations for Endless {
+    async fn look(&self, _: &str) -> Result<Option<LoggedEvent>, Error> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &Filter, _: Option<&Cursor>, limit: usize) -> Result<Page, Error> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let event = LoggedEvent::new("evt_1", EventState::Processed).with_received_at(SystemTime::now());
+        Ok(Page::new(vec![event; limit], Some(Cursor::of_key(b"evt_1"))))
+    }
+
+    async fn count_page(&self, _: Option<&Cursor>) -> Result<CountPage, Error> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut counts = Counts::default();
+        counts.count(EventState::Processed, 10_000, None);
+        Ok(CountPage::new(counts, Some(Cursor::of_key(b"evt_1"))))
+    }
+
+    async fn release(&self, _: &LoggedEvent) -> Result<Change, Error> {
+        Ok(Change::TooLate(None))
+    }
+
+    async fn complete(&self, _: &LoggedEvent) -> Result<Change, Error> {
+        Ok(Change::TooLate(None))
+    }
+
+    async fn forget(&self, _: &LoggedEvent) -> Result<Change, Error> {
+        Ok(Change::TooLate(None))
+    }
+
+    async fn purge_page(&self, _: Duration, _: Option<&Cursor>) -> Result<PurgePage, Error> {
+        Ok(PurgePage::default())
+    }
+
+    async fn lacks(&self) -> Result<Vec<Lack>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_overview_of_a_large_log_is_shown_in_seconds() {
+    let protection = Protection::by_application("nothing, in a test");
+    let router: Router = console(Arc::new(Endless), protection).into_router().unwrap();
+    let start = tokio::time::Instant::now();
+    let (response, overview) = get(&router, "/").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(overview.contains("only a part of it was counted"), "{overview}");
+    assert!(overview.contains("Of the part of the log that was read"), "{overview}");
+    let (_, list) = get(&router, "/events?state=released").await;
+    assert_eq!(list.matches("<tr><th scope=\"row\">").count(), 50);
 }
 
 #[tokio::test]
