@@ -12,7 +12,7 @@ pub use crate::fence::{fence, run_fenced};
 pub use crate::key::{IdProbe, OwnedKey, event, ids, owned, scoped};
 pub use crate::lease_length::{DEFAULT_LEASE, checked_lease};
 pub use crate::nesting::Site;
-pub use crate::processed::{Probe, is_processed_by, rules};
+pub use crate::processed::{Probe, is_processed, is_processed_by, rules};
 pub use crate::reply::failure::{Failure, failures, untold};
 pub use crate::reply::instead::{duplicate_reply, error_reply, error_reply_by};
 pub use crate::transaction::{OpenTransaction, begin, run_in_transaction, settle_transaction};

@@ -340,6 +340,12 @@ pub mod rules {
     };
 }
 
+/// For return types that are known to implement `Settle`.
+#[inline]
+pub fn is_processed<R: Settle>(reply: &R) -> bool {
+    reply.is_processed()
+}
+
 /// `processed = |reply| EXPR`. Because of the bound, the closure need not name its argument's type.
 #[inline]
 pub fn is_processed_by<R, F: FnOnce(&R) -> bool>(is_processed: F, reply: &R) -> bool {

@@ -159,6 +159,38 @@ async fn another_unique_key_makes_no_duplicate_of_a_new_event() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_type_of_the_applications_own_is_not_blamed_on_the_time() {
+    let table = "CREATE TYPE kind AS ENUM ('a');
+        CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, event_type kind NOT NULL,
+        received_at TIMESTAMPTZ NOT NULL DEFAULT now());";
+    let log = PostgresLog::new(postgres(table).await);
+    every_guarantee_refuses(&log, false, "check its columns' types").await;
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn unusual_modes_of_mariadb_change_no_answer() {
+    for setting in ["SET sql_mode = 'ORACLE'", "SET sql_mode = 'ANSI'", "SET sql_safe_updates = 1"] {
+        let url = MariaDb::shared().await.fresh_database().await;
+        let pool = MySqlPoolOptions::new().max_connections(2).after_connect(move |connection, _| {
+            Box::pin(async move { sqlx::raw_sql(setting).execute(connection).await.map(drop) })
+        });
+        let log = MySqlLog::new(pool.connect(&url).await.unwrap());
+        log.create_table().await.unwrap();
+        log.check().await.unwrap();
+        assert!(log.try_mark_processed("evt_1").await.unwrap(), "{setting}");
+        assert!(!log.try_mark_processed("evt_1").await.unwrap(), "{setting}");
+        let mut transaction = log.begin().await.unwrap();
+        let outcome = log.try_mark_in(&mut transaction, EventRef::new("evt_2").unwrap()).await.unwrap();
+        assert_eq!(outcome, MarkOutcome::First, "{setting}");
+        MySqlLog::commit(transaction).await.unwrap();
+        assert!(!log.try_mark_processed("evt_2").await.unwrap(), "{setting}");
+        assert_eq!(log.purge(RETENTION).await.unwrap(), 0, "{setting}");
+    }
+}
+
+#[tokio::test]
 #[ignore = "needs MariaDB: run tests/run"]
 async fn a_trigger_that_fails_with_1062_makes_no_duplicate() {
     let trigger = "CREATE TABLE audit (id INT PRIMARY KEY);
@@ -209,6 +241,22 @@ async fn rows_that_sqlite_ignores_are_refused() {
         let pool = SqlitePoolOptions::new().connect(&url).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&pool).await.unwrap();
         every_guarantee_refuses(&SqliteLog::new(pool), can_claim, "does not keep the event's row").await;
+    }
+}
+
+/// A new event must not delete the mark of another one, whatever the table's constraints say.
+#[tokio::test]
+async fn rows_that_sqlite_replaces_are_refused() {
+    let replacing = "CREATE TABLE stripe_processed_events (event_id TEXT NOT NULL PRIMARY KEY,
+        event_type TEXT NOT NULL UNIQUE ON CONFLICT REPLACE, received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
+        INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('old', '');";
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("events.db").display());
+    let pool = SqlitePoolOptions::new().connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(replacing.to_owned())).execute(&pool).await.unwrap();
+    for log in [SqliteLog::new(pool.clone()), SqliteLog::new(pool).without_group_commit()] {
+        every_guarantee_refuses(&log, false, "another UNIQUE key").await;
+        assert!(!log.try_mark_processed("old").await.unwrap());
     }
 }
 

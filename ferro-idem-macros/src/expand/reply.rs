@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, ExprCall, ExprIf, ExprPath, Stmt};
+use syn::{Expr, ExprCall, ExprIf, ExprPath, GenericArgument, PathArguments, Stmt, Type, TypePath};
 
 use super::{Runtime, hygienic_at, value};
 
@@ -136,7 +136,14 @@ fn is_constructor(func: &Expr) -> bool {
 /// ```
 ///
 /// The bindings have the span of the return type, where an error about the reply is reported.
-pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>) -> TokenStream {
+///
+/// For `()` and `Result<(), _>`, which implement `Settle`, it is the trait's method. Each lookup costs time.
+pub(super) fn is_processed(
+    runtime: &Runtime,
+    return_type: &TokenStream,
+    site: Span,
+    written: Option<Expr>,
+) -> TokenStream {
     let here = Span::mixed_site();
     if let Some(written) = written {
         let is_processed_by = runtime.call("is_processed_by", written.span());
@@ -144,6 +151,9 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
         return quote_spanned! {here=>
             |__ferro_idem_reply| #is_processed_by(#written, __ferro_idem_reply)
         };
+    }
+    if syn::parse2(return_type.clone()).is_ok_and(|return_type| is_unit_or_result_of_unit(&return_type)) {
+        return runtime.call("is_processed", site);
     }
     let (rules, probe) = (runtime.call("rules", here), runtime.call("Probe", here));
     let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
@@ -169,6 +179,22 @@ pub(super) fn is_processed(runtime: &Runtime, site: Span, written: Option<Expr>)
                 }
             }
         }
+    }
+}
+
+/// An alias whose name is `Result` may put another error in, but its value is the first argument.
+fn is_unit_or_result_of_unit(written: &Type) -> bool {
+    match written {
+        Type::Tuple(tuple) => tuple.elems.is_empty(),
+        Type::Group(group) => is_unit_or_result_of_unit(&group.elem),
+        Type::Paren(paren) => is_unit_or_result_of_unit(&paren.elem),
+        Type::Path(TypePath { qself: None, path, .. }) => path.segments.last().is_some_and(|last| {
+            last.ident == "Result"
+                && matches!(&last.arguments, PathArguments::AngleBracketed(arguments)
+                    if matches!(arguments.args.first(), Some(GenericArgument::Type(Type::Tuple(value)))
+                        if value.elems.is_empty()))
+        }),
+        _ => false,
     }
 }
 
@@ -240,6 +266,24 @@ mod tests {
         ] {
             let expected = quote!(#[allow(clippy::needless_return)] { #reply; });
             assert_eq!(answered(parse_quote!(#reply)), expected.to_string());
+        }
+    }
+
+    #[test]
+    fn only_a_unit_or_a_result_of_it_is_known_to_implement_settle() {
+        for (return_type, expected) in [
+            (quote!(()), true),
+            (quote!(Result<(), Error>), true),
+            (quote!(anyhow::Result<()>), true),
+            (quote!(::core::result::Result<(), Box<dyn Error>>), true),
+            (quote!(Result), false),
+            (quote!(Result<u8, ()>), false),
+            (quote!(Result<((),), Error>), false),
+            (quote!(Result<StatusCode, Error>), false),
+            (quote!(Option<()>), false),
+            (quote!(<App as Handles>::Result<()>), false),
+        ] {
+            assert_eq!(is_unit_or_result_of_unit(&parse_quote!(#return_type)), expected, "{return_type}");
         }
     }
 

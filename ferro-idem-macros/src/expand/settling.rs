@@ -141,7 +141,7 @@ impl Settling<'_> {
         let variants = runtime.call("Entry", here);
         let block = typed_block(runtime, &return_type, return_span, bind, body);
         let (is_processed, failure) =
-            (is_processed(runtime, return_span, processed), failure(runtime, is_traced));
+            (is_processed(runtime, &return_type, return_span, processed), failure(runtime, is_traced));
         let (pattern, settled) = run(block, quote_spanned!(here=> #is_processed, #failure));
         quote_spanned! {here=>
             #filter

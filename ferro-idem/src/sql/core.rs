@@ -58,13 +58,15 @@ pub(super) struct Core<D: Dialect> {
 
 const CHECK: &str = "check the table of processed events";
 
-/// One statement for each right that a log needs. They change nothing. Only claims need the last one.
+/// One statement for each right that a log needs. They change nothing. Only claims need the last one. They name the
+/// key, because MySQL's `sql_safe_updates` refuses a DELETE and an UPDATE that do not.
 const RIGHTS: [&str; 4] = [
     "SELECT event_id FROM stripe_processed_events WHERE 1 = 0",
     "INSERT INTO stripe_processed_events (event_id, event_type)
      SELECT event_id, event_type FROM stripe_processed_events WHERE 1 = 0",
-    "DELETE FROM stripe_processed_events WHERE 1 = 0",
-    "UPDATE stripe_processed_events SET event_type = event_type WHERE 1 = 0",
+    "DELETE FROM stripe_processed_events WHERE event_id = '' AND 1 = 0",
+    "UPDATE stripe_processed_events SET event_type = event_type
+     WHERE event_id = '' AND 1 = 0",
 ];
 
 /// Why an attempt failed.
@@ -286,7 +288,10 @@ impl<D: Dialect> Core<D> {
                 connection::acquire(&self.pool).await.map_err(|error| self.explained(CHECK, error))?;
             let statement = self.table.in_statement(statement);
             if let Err(error) = D::run(&mut connection, statement).await {
-                let advice = self.fault_of(&error).advice.into_owned();
+                let mut advice = self.fault_of(&error).advice.into_owned();
+                if let Some(refusal) = error.as_database_error() {
+                    advice = format!("{advice} ({})", refusal.message());
+                }
                 if !problems.contains(&advice) {
                     problems.push(advice);
                 }

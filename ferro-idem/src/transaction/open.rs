@@ -47,7 +47,17 @@ impl Drop for TracedEnd {
     }
 }
 
-type Beginning<'log, T> = Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'log>>;
+/// A name for the boxed future, because the compiler would look into its type in each handler.
+#[must_use = "nothing happens until this is awaited"]
+pub struct Beginning<'log, T>(Pin<Box<dyn Future<Output = Entry<OpenTransaction<T>>> + Send + 'log>>);
+
+impl<T> Future for Beginning<'_, T> {
+    type Output = Entry<OpenTransaction<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
 
 /// Begins, and marks the event inside.
 ///
@@ -72,7 +82,7 @@ fn boxed<'a, L: TransactionalLog>(
     key: Result<EventRef<'a>, InvalidEventId>,
     handler: Handler,
 ) -> Beginning<'a, L::Transaction> {
-    Box::pin(begin_marked(log, key, handler))
+    Beginning(Box::pin(begin_marked(log, key, handler)))
 }
 
 async fn begin_marked<L: TransactionalLog>(

@@ -57,8 +57,8 @@ fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
             "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
         )),
         Some(1054 | 1146) => Fault::of_missing(table, SCHEMA),
-        // Truncated or out of range, no default, NOT NULL, CHECK.
-        Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 3819 | 4025) => Fault::refused_values(),
+        // Truncated or out of range, no default, NOT NULL, CHECK, foreign key.
+        Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 1452 | 3819 | 4025) => Fault::refused_values(),
         _ => Fault::unknown(MySql::NAME),
     }
 }
@@ -115,7 +115,12 @@ mod tests {
             (&[1049], Permanent, false, "no such database"),
             (&[1142, 1143], Permanent, false, "GRANT SELECT"),
             (&[1054, 1146], Permanent, false, "CREATE TABLE"),
-            (&[1264, 1265, 1364, 1366, 1048, 1406, 3819, 4025], Permanent, true, "does not take the event"),
+            (
+                &[1264, 1265, 1364, 1366, 1048, 1406, 1452, 3819, 4025],
+                Permanent,
+                true,
+                "does not take the event",
+            ),
             (&[DUPLICATE_ENTRY, 1], Permanent, true, "MySQL refused the statement"),
         ] {
             for &number in numbers {

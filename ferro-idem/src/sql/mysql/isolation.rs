@@ -11,5 +11,9 @@ pub(crate) async fn begin_read_committed(
     connection: &mut MySqlConnection,
 ) -> Result<&'static str, sqlx::Error> {
     let in_statements: i64 = sqlx::query_scalar(IS_LOGGED_IN_STATEMENTS).fetch_one(connection).await?;
-    Ok(if in_statements == 1 { "BEGIN" } else { "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN" })
+    Ok(if in_statements == 1 {
+        "START TRANSACTION"
+    } else {
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
+    })
 }

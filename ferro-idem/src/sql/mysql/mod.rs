@@ -350,7 +350,7 @@ impl Dialect for MySql {
         Ok(is_taken && verified(connection, statements, mark, true).await?)
     }
 
-    const BEGIN: &'static str = "BEGIN; SAVEPOINT ferro_idem";
+    const BEGIN: &'static str = "START TRANSACTION; SAVEPOINT ferro_idem";
 
     /// The savepoint ends with its transaction.
     async fn own_mark(

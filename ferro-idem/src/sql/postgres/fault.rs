@@ -59,6 +59,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
         "42P10" => Fault::of_table(table, SCHEMA),
         // No schema, no table, no column.
         "3F000" | "42P01" | "42703" => Fault::of_missing(table, SCHEMA),
+        // A column that is written has a type of the application's own.
+        "42804" if refusal.message().contains("but expression is of type") => Fault::refused_values(),
         // No operator compares `received_at` with a time.
         "42883" | "42804" => Fault::unreadable_time(),
         "25P03" => Fault::passing(

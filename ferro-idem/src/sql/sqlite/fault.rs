@@ -9,6 +9,8 @@ use crate::sql::table::TableName;
 
 const BUSY_RECOVERY: u32 = 5 | (1 << 8);
 const BUSY_SNAPSHOT: u32 = 5 | (2 << 8);
+const CONSTRAINT_PRIMARY_KEY: u32 = 0x13 | (6 << 8);
+const CONSTRAINT_UNIQUE: u32 = 0x13 | (8 << 8);
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
     let Some((code, extended)) = code_of(refusal) else { return Fault::unknown(Sqlite::NAME) };
@@ -32,6 +34,8 @@ pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
             "the file cannot be opened: the folder has to exist, and this process has to be allowed to \
              write there",
         ),
+        // Another UNIQUE key: a conflict of the event's own id is no error.
+        19 if matches!(extended, CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE) => Fault::swallowed(),
         // Too big, constraint, datatype mismatch.
         18..=20 => Fault::refused_values(),
         26 => Fault::permanent("the file is not a SQLite database: name another one, it was left untouched"),

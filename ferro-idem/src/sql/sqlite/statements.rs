@@ -2,6 +2,9 @@
 //!
 //! Times are `unixepoch('subsec')`, in milliseconds: the store's clock, read when the statement has
 //! the lock.
+//!
+//! `OR ABORT` overrides what the table's constraints say, such as `UNIQUE ON CONFLICT REPLACE`, by which a new event
+//! would delete the mark of another one.
 
 use std::sync::Arc;
 
@@ -16,7 +19,7 @@ pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
 pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
 
 const MARK: Many = Many {
-    head: "INSERT INTO stripe_processed_events AS e (event_id, event_type, owner) VALUES ",
+    head: "INSERT OR ABORT INTO stripe_processed_events AS e (event_id, event_type, owner) VALUES ",
     row: "(?, ?, ?)",
     between: ", ",
     tail: " ON CONFLICT (event_id) DO NOTHING RETURNING event_id",
@@ -31,14 +34,14 @@ RETURNING event_id",
 };
 
 const MARK_PLAIN: Many = Many {
-    head: "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ",
+    head: "INSERT OR ABORT INTO stripe_processed_events (event_id, event_type) VALUES ",
     row: "(?, ?)",
     ..MARK
 };
 
 const CLAIM: Many = Many {
     head: "\
-INSERT INTO stripe_processed_events AS e
+INSERT OR ABORT INTO stripe_processed_events AS e
 (event_id, event_type, state, owner, fencing_token, lease_until) VALUES ",
     row: "(?, ?, 0, ?, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?)",
     between: ", ",
@@ -73,7 +76,7 @@ const SETTLE: Many = Many {
 
 const RENEW: Many = Many {
     tail: "\
-) UPDATE stripe_processed_events AS e
+) UPDATE OR ABORT stripe_processed_events AS e
 SET lease_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.lease FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
 RETURNING event_id",
@@ -82,7 +85,7 @@ RETURNING event_id",
 
 const COMPLETE: Many = Many {
     tail: "\
-) UPDATE stripe_processed_events AS e
+) UPDATE OR ABORT stripe_processed_events AS e
 SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
 RETURNING event_id",
@@ -91,7 +94,7 @@ RETURNING event_id",
 
 const RELEASE: Many = Many {
     tail: "\
-) UPDATE stripe_processed_events AS e
+) UPDATE OR ABORT stripe_processed_events AS e
 SET state = 2, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)
 RETURNING event_id",
@@ -100,7 +103,7 @@ RETURNING event_id",
 
 const WITHDRAW: Many = Many {
     tail: "\
-) UPDATE stripe_processed_events AS e
+) UPDATE OR ABORT stripe_processed_events AS e
 SET state = 2, owner = NULL, fencing_token = e.fencing_token - 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0
 RETURNING event_id",
@@ -108,7 +111,7 @@ RETURNING event_id",
 };
 
 const TAKE_OVER: &str = "\
-UPDATE stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1,
+UPDATE OR ABORT stripe_processed_events SET state = 1, owner = ?2, fencing_token = fencing_token + 1,
 lease_until = NULL, updated_at = CURRENT_TIMESTAMP WHERE event_id = ?1 AND state <> 1
 AND (state = 2 OR lease_until IS NULL OR lease_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 
@@ -136,7 +139,7 @@ const OWN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1 AND
 const OWN_PLAIN: &str = "SELECT 1 FROM stripe_processed_events WHERE event_id = ?1";
 
 const GIVE_BACK: &str = "\
-UPDATE stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
+UPDATE OR ABORT stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
 WHERE event_id = ?1 AND owner = ?2 AND state = 1";
 
 const PAGE_END: &str = "\
