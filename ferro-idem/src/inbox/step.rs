@@ -41,7 +41,7 @@ impl Step {
     }
 
     /// The state that a delivery has to be in: held, or parked.
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(any(feature = "mysql", feature = "postgres", test))]
     pub(super) fn state_before(self) -> i64 {
         match self {
             Self::Renew | Self::Complete | Self::BackOff | Self::Park | Self::Release => HELD,
@@ -157,5 +157,42 @@ mod tests {
     fn a_backoff_of_any_length_can_be_added_to_the_time() {
         assert_eq!(millis(Duration::MAX), MAX_MILLIS);
         assert_eq!(millis(Duration::from_micros(1500)), 1);
+    }
+
+    /// A step for an event with token 3, and a row.
+    fn is_done(step: Step, row: Option<(i64, [u8; 16], i64)>) -> bool {
+        let owner = Owner::from_bytes([7; 16]);
+        let held = Held {
+            seq: 1,
+            event_id: "github:evt_1".into(),
+            ownership: crate::claim::Ownership { owner, token: 3 },
+        };
+        let row = row.map(|(token, owner, state)| FoundRow { token, owner: Some(owner.to_vec()), state });
+        StepOf::new(step, &held, Duration::ZERO, "").is_done(row.as_ref())
+    }
+
+    #[test]
+    fn a_repeated_step_knows_what_its_first_attempt_did() {
+        let ours = [7; 16];
+        for (step, after) in [
+            (Step::Renew, 1),
+            (Step::BackOff, 0),
+            (Step::Park, 2),
+            (Step::Release, 0),
+            (Step::Replay, 0),
+            (Step::Replay, 3),
+        ] {
+            assert!(is_done(step, Some((3, ours, after))), "{step:?}");
+            assert!(!is_done(step, Some((3, [8; 16], after))), "{step:?} of another owner");
+            assert!(!is_done(step, Some((2, ours, after))), "{step:?} of a lower token");
+            assert!(!is_done(step, None), "{step:?}");
+        }
+        for step in [Step::Complete, Step::Discard] {
+            assert!(is_done(step, None));
+            assert!(!is_done(step, Some((3, ours, step.state_before()))));
+        }
+        // A worker has taken the replayed event since.
+        assert!(is_done(Step::Replay, Some((4, [8; 16], 1))));
+        assert!(!is_done(Step::Replay, Some((3, ours, 2))), "it is still parked");
     }
 }

@@ -53,3 +53,14 @@ async fn listed(
     let list = async |after: Option<&Cursor>, limit| operations.list(filter, after, limit).await;
     pages(page, output, list).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::INBOX_STATES;
+
+    #[test]
+    fn the_arguments_know_every_state() {
+        assert_eq!(INBOX_STATES, InboxState::ALL.map(InboxState::as_str));
+    }
+}
