@@ -86,6 +86,9 @@ fn every_subcommand(operator: &Operator) {
         assert!(story.contains(part), "{part}: {story}");
     }
 
+    let without_sender = operator.run("show --inbox bank_1");
+    assert!(without_sender.code == 3 && without_sender.stderr.contains("SENDER:ID"));
+
     // Nobody can be asked.
     for change in ["replay github:bank_0", "discard github:bank_0", "replay --all", "discard --all"] {
         let refused = operator.run(change);
@@ -103,6 +106,7 @@ fn every_subcommand(operator: &Operator) {
     }
     let replayed = operator.run("replay github:bank_0 github:bank_1 --token 1 --yes --json");
     assert_eq!((replayed.code, replayed.stdout.lines().count()), (0, 2), "{}", replayed.stderr);
+    assert!(replayed.stdout.contains(r#""key":"github:bank_0""#), "{}", replayed.stdout);
     assert_eq!(operator.run("replay github:bank_0 --yes").code, 5);
     assert_eq!(operator.run_words(&["discard", &odd, "--yes"]).code, 0);
     let none = operator.run_words(&["replay", "--all", "--error", "no such error", "--yes", "--json"]);

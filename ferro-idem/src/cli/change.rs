@@ -98,7 +98,7 @@ pub(super) async fn change<C: Changes>(
         exit = exit.max(outcome.exit);
         if output.json {
             print_json(&json!({
-                "id": id,
+                (C::Event::KEY_NAME): id,
                 "outcome": name_of(outcome.exit, changes.done()),
                 "message": outcome.text,
                 "now": outcome.now.as_ref().map(Shown::json),

@@ -13,6 +13,9 @@ use crate::operations::{EventState, LoggedEvent};
 pub(super) trait Shown {
     const HEADER: &'static [&'static str];
 
+    /// The name of the key in JSON.
+    const KEY_NAME: &'static str;
+
     fn key(&self) -> &str;
 
     fn fencing_token(&self) -> u64;
@@ -58,6 +61,7 @@ pub(super) fn style_of(state: EventState) -> Style {
 
 impl Shown for LoggedEvent {
     const HEADER: &'static [&'static str] = &["ID", "TYPE", "STATE", "TOKEN", "AGE", "LEASE LEFT"];
+    const KEY_NAME: &'static str = "id";
 
     fn key(&self) -> &str {
         self.id()

@@ -17,7 +17,7 @@
 //! |---|---|
 //! | succeeds: [`Settle`](crate::Settle) decides by its reply | the event is processed: its body is deleted, its id stays until the [purge](Inbox::purge) |
 //! | fails, panics, or does not return in time | the event waits ([`Backoff`], or what the reply's `Retry-After` says), and is delivered again |
-//! | has failed [`with_max_attempts`](Inbox::with_max_attempts) times | the event is **parked** with its last error: it stays, and is not delivered until somebody replays it |
+//! | has failed [`with_max_attempts`](Inbox::with_max_attempts) times | the event is **parked** with its last error: it stays, and is not delivered until somebody [replays](Inbox::operations) it |
 //! | does not get the event, because it cannot be decoded | parked at once, with the reason |
 //! | runs when the process dies | its lease ends, and another worker delivers the event again. The attempt counts |
 //! | runs when the worker is shut down | it may finish, or is stopped and the event given back. The attempt does not count |

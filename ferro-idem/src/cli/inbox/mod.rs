@@ -28,7 +28,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Stats => stats::stats(operations, output).await,
         Command::List(list) => list::list(operations, &list, output).await,
         Command::Parked { filter, page } => list::parked(operations, &filter, &page, output).await,
-        Command::Show { id } => show::show(operations.look(&id).await?, &id, output),
+        Command::Show { id } => {
+            let event = operations.look(&id).await?;
+            if event.is_none() && !id.contains(':') {
+                say("The keys of an inbox are SENDER:ID.\n");
+            }
+            show::show(event, &id, output)
+        }
         Command::Replay(parked) => change::change(operations, change::Kind::Replay, parked, output).await,
         Command::Discard(parked) => change::change(operations, change::Kind::Discard, parked, output).await,
         Command::Purge(args) => {

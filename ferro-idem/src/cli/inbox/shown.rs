@@ -33,6 +33,7 @@ fn next(event: &InboxEvent) -> &'static str {
 impl Shown for InboxEvent {
     const HEADER: &'static [&'static str] =
         &["KEY", "TYPE", "STATE", "ATTEMPTS", "AGE", "NEXT", "LAST ERROR"];
+    const KEY_NAME: &'static str = "key";
 
     fn key(&self) -> &str {
         InboxEvent::key(self)
