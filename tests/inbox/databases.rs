@@ -101,7 +101,7 @@ impl Database for OnSqlite {
 }
 
 #[derive(Debug)]
-pub(crate) struct OnPostgres(String);
+pub(crate) struct OnPostgres(pub(crate) String);
 
 impl Database for OnPostgres {
     type D = sqlx::Postgres;
@@ -137,7 +137,7 @@ impl Database for OnPostgres {
 }
 
 #[derive(Debug)]
-pub(crate) struct OnMySql(String);
+pub(crate) struct OnMySql(pub(crate) String);
 
 impl Database for OnMySql {
     type D = sqlx::MySql;

@@ -4,8 +4,10 @@
 mod databases;
 
 mod basics;
+mod full_disk;
 mod keys;
 mod listing;
+mod lost_replies;
 mod operations;
 mod order;
 mod put;

@@ -172,6 +172,12 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         mark: &Mark,
     ) -> impl QueryFuture<bool>;
 
+    /// Puts a connection right whose last transaction the database has ended by itself.
+    fn forget_ended_transaction(connection: &mut Self::Connection) -> impl QueryFuture<()> {
+        let _ = connection;
+        std::future::ready(Ok(()))
+    }
+
     /// Begins a transaction, in one message.
     const BEGIN: &'static str;
 

@@ -25,6 +25,7 @@ impl<D: Dialect> PooledTransaction<D> {
     /// Cancel safe: a connection whose transaction may have begun is not returned to the pool.
     pub(super) async fn begin(connection: PooledConnection<D>) -> Result<Self, sqlx::Error> {
         let mut begun = Self { connection, is_open: true, is_answered: false };
+        D::forget_ended_transaction(&mut begun.connection).await?;
         let statement = (D::BEGIN != "BEGIN").then(|| SqlStr::from_static(D::BEGIN));
         D::TransactionManager::begin(&mut begun.connection, statement).await?;
         begun.is_answered = true;

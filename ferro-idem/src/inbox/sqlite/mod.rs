@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection, Row, Sqlite};
+use sqlx::{AssertSqlSafe, Connection, Row, Sqlite, Transaction};
 use tokio::time::Instant;
 
 use self::statements::Statements;
@@ -18,6 +18,7 @@ use super::step::{FoundRow, Step, StepOf};
 use super::taken_row::TakenRow;
 use crate::retry::Attempt;
 use crate::sql::Many;
+use crate::sql::sqlite::ended::forget_ended_transaction;
 use crate::sql::sqlite::purge;
 
 /// Takes the write lock before anything is read, so that no later statement can fail for a stale snapshot.
@@ -46,7 +47,7 @@ impl InboxDialect for Sqlite {
         deliveries: &[&SentDelivery],
         _: Attempt,
     ) -> Result<Vec<Received>, sqlx::Error> {
-        let mut transaction = connection.begin_with(BEGIN).await?;
+        let mut transaction = begin(connection).await?;
         let received = store(&mut transaction, statements, deliveries).await?;
         transaction.commit().await?;
         Ok(received)
@@ -116,7 +117,7 @@ impl InboxDialect for Sqlite {
         of: &[&StepOf],
         attempt: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let mut transaction = connection.begin_with(BEGIN).await?;
+        let mut transaction = begin(connection).await?;
         let (text, rows) = statements.step(step).with(of);
         let mut change = sqlx::query(AssertSqlSafe(text));
         for one in rows {
@@ -209,6 +210,11 @@ impl InboxDialect for Sqlite {
                 .await?;
         Ok(Counts::of(counts))
     }
+}
+
+async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
+    forget_ended_transaction(connection).await?;
+    connection.begin_with(BEGIN).await
 }
 
 async fn store(

@@ -1,6 +1,7 @@
 //! SQLite: one writer, no server, no reply that could be lost.
 
 mod columns;
+pub(crate) mod ended;
 mod fault;
 mod in_flight;
 mod open;
@@ -293,6 +294,10 @@ impl Dialect for Sqlite {
     }
 
     const BEGIN: &'static str = "BEGIN";
+
+    async fn forget_ended_transaction(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        ended::forget_ended_transaction(connection).await
+    }
 
     /// The savepoint ends with its transaction.
     async fn own_mark(

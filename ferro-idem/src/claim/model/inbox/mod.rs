@@ -53,7 +53,7 @@ fn every_promise_holds_for_two_events_of_a_key() {
 #[test]
 #[ignore = "half a minute optimized, see tests/run"]
 fn every_promise_holds_for_two_events_of_a_key_with_late_requests() {
-    holds_everywhere(&Inbox { late: true, deliveries: 2, ..small() });
+    holds_everywhere(&Inbox { late: true, ..small() });
 }
 
 #[test]
