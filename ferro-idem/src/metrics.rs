@@ -43,7 +43,7 @@ use ::metrics::{
 };
 
 use crate::error::Error;
-#[cfg(feature = "inbox")]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 use crate::inbox::operations::{InboxCounts, InboxState};
 use crate::log::Marking;
 use crate::nesting::Frame;
@@ -100,7 +100,7 @@ pub fn record(counts: &Counts) {
 /// metrics::record_inbox(&operations.counts().await?); // every few minutes, in one process
 /// # Ok(()) }
 /// ```
-#[cfg(feature = "inbox")]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
 pub fn record_inbox(counts: &InboxCounts) {
     for state in InboxState::UNFINISHED {

@@ -103,7 +103,7 @@ fn gauges_show_what_the_log_holds() {
     assert!(scrape.contains("ferro_idem_oldest_event_age_seconds{state=\"processed\"}"), "{scrape}");
 }
 
-#[cfg(feature = "inbox")]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 #[test]
 fn gauges_show_what_the_inbox_holds() {
     use ferro_idem::inbox::operations::{InboxCounts, InboxState};

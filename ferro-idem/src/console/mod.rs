@@ -4,7 +4,10 @@ mod change;
 mod chart;
 mod events;
 mod form;
-#[cfg(feature = "inbox")]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+mod inbox;
+#[cfg(not(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite"))))]
+#[path = "no_inbox.rs"]
 mod inbox;
 mod overview;
 mod parameters;
@@ -27,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::protection::Protection;
 use crate::error::Error;
-#[cfg(feature = "inbox")]
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 use crate::inbox::operations::InboxOperations;
 use crate::operations::Operations;
 use crate::owner::Owner;
@@ -53,23 +56,14 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form
 /// # Ok(()) }
 /// ```
 pub fn console(operations: Arc<dyn Operations>, protection: Protection) -> Console {
-    Console {
-        operations,
-        #[cfg(feature = "inbox")]
-        inbox: None,
-        protection,
-        has_actions: false,
-        base_path: None,
-        form_key: None,
-    }
+    Console { operations, inbox: None, protection, has_actions: false, base_path: None, form_key: None }
 }
 
 /// The page before it is a router. See [`console()`].
 #[must_use]
 pub struct Console {
     operations: Arc<dyn Operations>,
-    #[cfg(feature = "inbox")]
-    inbox: Option<Arc<dyn InboxOperations>>,
+    inbox: Option<inbox::Operations>,
     protection: Protection,
     has_actions: bool,
     base_path: Option<String>,
@@ -91,7 +85,7 @@ impl Console {
     /// let admin: Router = Router::new().nest("/events", console.into_router()?);
     /// # Ok(()) }
     /// ```
-    #[cfg(feature = "inbox")]
+    #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
     pub fn with_inbox(self, inbox: Arc<dyn InboxOperations>) -> Self {
         Self { inbox: Some(inbox), ..self }
     }
@@ -126,7 +120,6 @@ impl Console {
     pub fn into_router<S: Clone + Send + Sync + 'static>(self) -> Result<Router<S>, Error> {
         let site = Arc::new(Site {
             operations: self.operations,
-            #[cfg(feature = "inbox")]
             inbox: self.inbox,
             protection: self.protection,
             has_actions: self.has_actions,
@@ -136,10 +129,7 @@ impl Console {
                 None => hex::encode(Owner::random()?.as_bytes()),
             },
         });
-        let router = Router::new();
-        #[cfg(feature = "inbox")]
-        let router = router.merge(inbox::routes());
-        Ok(router
+        Ok(inbox::routes()
             .route("/", get(overview::overview))
             .route("/events", get(events::events))
             .route("/find", get(events::find))
@@ -164,22 +154,12 @@ impl std::fmt::Debug for Console {
 
 struct Site {
     operations: Arc<dyn Operations>,
-    #[cfg(feature = "inbox")]
-    inbox: Option<Arc<dyn InboxOperations>>,
+    inbox: Option<inbox::Operations>,
     protection: Protection,
     has_actions: bool,
     base_path: Option<String>,
     /// In each form. Another site cannot read it.
     form_token: String,
-}
-
-impl Site {
-    fn has_inbox(&self) -> bool {
-        #[cfg(feature = "inbox")]
-        return self.inbox.is_some();
-        #[cfg(not(feature = "inbox"))]
-        false
-    }
 }
 
 async fn style() -> Response {

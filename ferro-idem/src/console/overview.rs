@@ -11,16 +11,11 @@ use tokio::time::Instant;
 
 use super::Site;
 use super::chart::Chart;
-#[cfg(feature = "inbox")]
-use super::inbox::Section;
+use super::inbox::{Section, section};
 use super::view::{EventView, Frame, StateCard, failed, page};
 use crate::error::Error;
 use crate::operations::text::ago;
 use crate::operations::{Counts, EventState, Filter, Lack, Operations};
-
-/// The inbox's part, in a build without inboxes.
-#[cfg(not(feature = "inbox"))]
-type Section = std::convert::Infallible;
 
 const STUCK: usize = 10;
 
@@ -50,20 +45,6 @@ pub(super) async fn overview(State(site): State<Arc<Site>>, frame: Frame) -> Res
         Err(error) => failed(frame, &error),
         Ok((log, inbox)) => page(StatusCode::OK, &Overview { frame, log, inbox }),
     }
-}
-
-#[cfg(feature = "inbox")]
-async fn section(site: &Site, frame: &Frame) -> Result<Option<Section>, Error> {
-    match &site.inbox {
-        Some(inbox) => Section::read(&**inbox, frame.clone()).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-#[cfg(not(feature = "inbox"))]
-#[expect(clippy::unused_async, reason = "the one of an inbox reads")]
-async fn section(_: &Site, _: &Frame) -> Result<Option<Section>, Error> {
-    Ok(None)
 }
 
 impl LogView {

@@ -65,7 +65,7 @@ impl Frame {
             has_actions: site.has_actions,
             protection: site.protection.text().to_owned(),
             part: Part::of(inner),
-            has_inbox: site.has_inbox(),
+            has_inbox: site.inbox.is_some(),
         }
     }
 

@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 pub(super) use self::section::Section;
 use super::Site;
 use super::view::{Frame, message};
+use crate::error::Error;
 use crate::inbox::operations::InboxOperations;
 
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -28,8 +29,18 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/inbox/change", post(change::change))
 }
 
+pub(super) type Operations = Arc<dyn InboxOperations>;
+
+/// The inbox's part of the overview, if the page has an inbox.
+pub(super) async fn section(site: &Site, frame: &Frame) -> Result<Option<Section>, Error> {
+    match &site.inbox {
+        Some(inbox) => Section::read(&**inbox, frame.clone()).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The inbox of the page. A page without one does not have its paths.
-struct PageInbox(Arc<dyn InboxOperations>);
+struct PageInbox(Operations);
 
 impl FromRequestParts<Arc<Site>> for PageInbox {
     type Rejection = Response;
