@@ -22,7 +22,7 @@ impl<D: InboxDatabase> SqlInboxOperations<D> {
         after: i64,
         limit: usize,
     ) -> Result<(Vec<InboxEvent>, Option<i64>), Error> {
-        let rows = self.read(self.statements.list(condition, after, PART, limit), BYTES).await?;
+        let rows = self.read(self.statements.list(condition, after, limit), BYTES).await?;
         let events: Vec<InboxEvent> = rows.into_iter().map(event_of).collect();
         let end = if events.len() >= limit {
             events.last().map(InboxEvent::seq)
@@ -111,7 +111,7 @@ impl<D: InboxDatabase> SqlInboxOperations<D> {
         let mut wanted = limit;
         let mut parts = 0;
         let next = loop {
-            let query = self.statements.list_keys(&condition, &after, PART, wanted);
+            let query = self.statements.list_keys(&condition, &after, wanted);
             let found: Vec<InboxEvent> = self.read(query, 1).await?.into_iter().map(processed_of).collect();
             let end = if found.len() >= wanted {
                 found.last().map(|last| last.key().as_bytes().to_vec())

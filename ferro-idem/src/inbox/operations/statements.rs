@@ -74,6 +74,9 @@ FROM (
   SELECT event_id FROM webhook_inbox_seen WHERE event_id > ? ORDER BY event_id LIMIT ?
 ) AS part";
 
+/// The condition that every row meets.
+const ALL: &str = "1 = 1";
+
 /// A statement and its values.
 pub(super) type Statement = (String, Vec<Value>);
 
@@ -113,8 +116,8 @@ impl Statements {
         numbered(&self.names.in_statement(&statement), self.expressions.numbered)
     }
 
-    pub(super) fn list(&self, condition: &Condition, after: i64, part: i64, limit: usize) -> Statement {
-        let mut values = vec![Value::Number(after), Value::Number(part)];
+    pub(super) fn list(&self, condition: &Condition, after: i64, limit: usize) -> Statement {
+        let mut values = vec![Value::Number(after), condition.part(limit)];
         values.extend(condition.values.iter().cloned());
         values.push(limit_of(limit));
         (self.written(&LIST.replace("{matches}", &condition.matches)), values)
@@ -140,14 +143,8 @@ impl Statements {
         (self.written(LOOK_AT_KEY), vec![Value::Key(key.as_bytes().to_vec())])
     }
 
-    pub(super) fn list_keys(
-        &self,
-        condition: &Condition,
-        after: &[u8],
-        part: i64,
-        limit: usize,
-    ) -> Statement {
-        let mut values = vec![Value::Key(after.to_vec()), Value::Number(part)];
+    pub(super) fn list_keys(&self, condition: &Condition, after: &[u8], limit: usize) -> Statement {
+        let mut values = vec![Value::Key(after.to_vec()), condition.part(limit)];
         values.extend(condition.values.iter().cloned());
         values.push(limit_of(limit));
         (self.written(&LIST_KEYS.replace("{matches}", &condition.matches)), values)
@@ -206,7 +203,7 @@ impl Statements {
     /// The rows of these ages. Keys of processed events have nothing else.
     pub(super) fn of_ages(&self, filter: &InboxFilter) -> Condition {
         let InboxExpressions { received, now, .. } = self.expressions;
-        let mut condition = Condition { matches: "1 = 1".to_owned(), values: Vec::new() };
+        let mut condition = Condition { matches: ALL.to_owned(), values: Vec::new() };
         if let Some(min) = filter.min_age {
             condition.and(&format!("({received}) <= {now} - ?"), Some(Value::age(min)));
         }
@@ -218,6 +215,11 @@ impl Statements {
 }
 
 impl Condition {
+    /// How many rows to read. MySQL reads a part to its end, also if no more than a few rows of it are wanted.
+    fn part(&self, limit: usize) -> Value {
+        if self.matches == ALL { limit_of(limit) } else { Value::Number(PART) }
+    }
+
     fn and(&mut self, condition: &str, value: Option<Value>) {
         self.matches.push_str(" AND ");
         self.matches.push_str(condition);
