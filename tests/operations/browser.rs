@@ -131,6 +131,31 @@ fn pages_are_accessible_in_both_schemes_and_on_a_phone() {
     }
 }
 
+/// The rules are of use only if they find something.
+#[test]
+#[ignore = "needs chromium: run tests/run"]
+fn the_rules_of_accessibility_find_mistakes() {
+    let site = Site::serve();
+    let mut browser = Browser::start();
+    let mut tab = browser.tab(1_200, 800);
+    for (mistake, found) in [
+        ("document.querySelector('h1').remove()", "not exactly one h1"),
+        ("document.documentElement.lang = ''", "no language"),
+        ("document.querySelector('h1').style.color = '#999'", "contrast of a text"),
+        ("document.querySelector('label').replaceWith(document.querySelector('select'))", "no label"),
+        ("document.querySelector('th').removeAttribute('scope')", "no scope"),
+        ("document.querySelector('a').tabIndex = 5", "tabindex"),
+        ("document.querySelector('button').textContent = ''", "no name"),
+        ("document.querySelector('main').style.width = '2000px'", "wider than the window"),
+        ("document.querySelector('button').style.borderColor = '#eee'", "contrast of an edge"),
+    ] {
+        tab.open(&format!("{}/events", site.url));
+        tab.value(&format!("void ({mistake})"));
+        let wrong = tab.value(ACCESSIBILITY).to_string();
+        assert!(wrong.contains(found), "{mistake} is not found: {wrong}");
+    }
+}
+
 #[test]
 #[ignore = "needs chromium: run tests/run"]
 fn hostile_ids_are_text_in_a_browser() {
