@@ -128,6 +128,24 @@ async fn a_lost_lease_is_told() {
     assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", "attempt=1", "not renewed in time"]);
 }
 
+/// An operator frees the event while its body runs.
+#[idempotent_webhook(claim)]
+async fn released_by_hand(log: &MemoryProcessedLog, event: Paid) -> Result<(), Error> {
+    let operations = log.operations();
+    let seen = operations.look(event.0).await?.expect("it is claimed");
+    assert!(operations.release(&seen).await?.is_done());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_that_the_log_no_longer_has_is_told() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record();
+    assert!(matches!(released_by_hand(&log, paid("evt_1")).await, Err(Error::LeaseLost { .. })));
+    let lost = "the log no longer has this claim: another delivery took it over, or it was settled by hand";
+    assert_tells(&lines.take(), &["lease lost", "event_id=\"evt_1\"", lost]);
+}
+
 /// Each event is first, in transactions that hold nothing.
 struct AllFirst;
 
