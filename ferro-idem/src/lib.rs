@@ -75,6 +75,7 @@
 //! | `inbox` | [`inbox`]: stores deliveries, and delivers them to the handler until it succeeds, over a SQL log |
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
+//! | `testing` | [`testing`]: tests for your own handler. Only for `[dev-dependencies]` |
 //! | `cli` | the command `ferro-idem`, for operators: `cargo install ferro-idem --features cli,postgres` |
 //! | `console` | [`console()`]: a page for operators, as an axum router |
 //! | `metrics` | [`metrics`]: counters, durations and gauges, over the facade crate of that name |
@@ -93,7 +94,8 @@
         feature = "inbox",
         feature = "redis",
         feature = "sqlite",
-        feature = "stripe"
+        feature = "stripe",
+        feature = "testing"
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]
@@ -138,6 +140,8 @@ mod running;
 mod server_clock;
 #[cfg(feature = "tracing")]
 mod shared_keys;
+#[allow(missing_debug_implementations)]
+mod steps;
 #[allow(missing_debug_implementations, unreachable_pub)]
 mod trace;
 mod transaction;
@@ -166,6 +170,8 @@ mod redis;
 pub mod sender;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[doc(hidden)]
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]

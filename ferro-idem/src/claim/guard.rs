@@ -24,6 +24,7 @@ use crate::observed;
 use crate::owner::Owner;
 use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
+use crate::steps::{self, Step, step};
 
 /// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///
@@ -51,7 +52,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
     length: Duration,
     handler: Handler,
 ) -> DetachOnDrop<Entry<Guard>> {
-    let length = length.min(MAX_LEASE);
+    let length = steps::lease(length).min(MAX_LEASE);
     let delivery = Delivery::new("claim", handler, key.ok());
     let key = key.map_err(Error::from).and_then(|event| {
         let frame = Frame::new(log.store_id(), event.id(), handler)?;
@@ -116,7 +117,7 @@ async fn claim_in_time(
     let mut late = None;
     for _ in 0..2 {
         let asked_at = Instant::now();
-        let outcome = log.claim(event, owner, length).await?;
+        let outcome = step(Step::Claim, log.claim(event, owner, length)).await?;
         let ClaimOutcome::Acquired { token } = outcome else { return Ok((outcome, asked_at)) };
         if asked_at.elapsed() < length / 2 {
             return Ok((outcome, asked_at));
@@ -125,7 +126,7 @@ async fn claim_in_time(
     }
     if let Some(held) = late {
         // If this fails, the lease ends by itself.
-        drop(log.withdraw(event.id(), held).await);
+        drop(step(Step::Withdraw, log.withdraw(event.id(), held)).await);
     }
     Err(Error::lease_lost(event.id()))
 }

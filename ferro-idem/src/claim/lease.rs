@@ -16,6 +16,7 @@ use crate::lease_length::DEFAULT_LEASE;
 use crate::nesting::Frame;
 use crate::owner::Owner;
 use crate::running::Running;
+use crate::steps::{Step, step};
 
 /// A claimed event, as the body sees it: `#[idempotent_webhook(claim(c))]` binds it to `c`.
 ///
@@ -76,19 +77,19 @@ impl Lease {
     }
 
     pub(super) async fn renew(&self) -> Result<bool, Error> {
-        self.log.renew(&self.event_id, self.held, self.length).await
+        step(Step::Renew, self.log.renew(&self.event_id, self.held, self.length)).await
     }
 
     pub(super) async fn complete(&self) -> Result<bool, Error> {
-        self.log.complete(&self.event_id, self.held).await
+        step(Step::Complete, self.log.complete(&self.event_id, self.held)).await
     }
 
     pub(super) async fn withdraw(&self) -> Result<bool, Error> {
-        self.log.withdraw(&self.event_id, self.held).await
+        step(Step::Withdraw, self.log.withdraw(&self.event_id, self.held)).await
     }
 
     pub(super) async fn release(&self) -> Result<bool, Error> {
-        self.log.release(&self.event_id, self.held).await
+        step(Step::Release, self.log.release(&self.event_id, self.held)).await
     }
 }
 

@@ -15,6 +15,7 @@ use crate::log::{Marking, ProcessedEventLog};
 use crate::metrics;
 use crate::nesting::{FencedBody, Frame, Handler};
 use crate::observed;
+use crate::steps::{self, Step};
 use crate::trace::Delivery;
 
 /// Marks the event. Does nothing until the returned future is polled.
@@ -27,7 +28,7 @@ pub fn fence<'a, L: ProcessedEventLog + ?Sized>(log: &'a L, key: Key<'a>, handle
     });
     match frame {
         Ok((event, frame)) => {
-            let marking = log.try_mark_event(event);
+            let marking = steps::boxed(Step::Mark, log.try_mark_event(event));
             #[cfg(feature = "metrics")]
             let marking = metrics::fenced(marking, event.id(), frame);
             Fence::Marking(marking, event.id(), Some((frame, delivery)))

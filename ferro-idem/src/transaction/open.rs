@@ -15,6 +15,7 @@ use crate::nesting::{Frame, Handler};
 use crate::observed;
 use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
+use crate::steps::{Step, step};
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
@@ -94,11 +95,11 @@ async fn begin_marked<L: TransactionalLog>(
     let marked = async {
         let event = key?;
         let frame = Frame::new(log.store_id(), event.id(), handler)?;
-        let mut transaction = DetachOnDrop::new(log.begin()).await?;
-        let outcome = log.try_mark_in(&mut transaction, event).await?;
+        let mut transaction = DetachOnDrop::new(step(Step::Begin, log.begin())).await?;
+        let outcome = step(Step::MarkInTransaction, log.try_mark_in(&mut transaction, event)).await?;
         if outcome != MarkOutcome::First {
             // If the rollback fails, the outcome is the same: the server never commits the transaction.
-            drop(DetachOnDrop::new(L::rollback(transaction)).await);
+            drop(DetachOnDrop::new(step(Step::Rollback, L::rollback(transaction))).await);
             if outcome == MarkOutcome::Processed {
                 frame.refuse_nested_duplicate(event.id())?;
             }
@@ -191,7 +192,7 @@ impl<R> Future for Settling<R> {
 async fn settle(ending: Detached<()>, failure: Option<Failure>, mut end: TracedEnd) -> Result<(), Error> {
     end.settled = true;
     let Some(failure) = failure else {
-        let committed = DetachOnDrop::new(ending).await;
+        let committed = DetachOnDrop::new(step(Step::Commit, ending)).await;
         match &committed {
             Ok(()) => end.running.delivery.completed(),
             Err(error) => end.running.delivery.failed(error),
@@ -199,7 +200,7 @@ async fn settle(ending: Detached<()>, failure: Option<Failure>, mut end: TracedE
         return committed;
     };
     end.running.delivery.released(NO_SUCCESS, &failure);
-    match DetachOnDrop::new(ending).await {
+    match DetachOnDrop::new(step(Step::Rollback, ending)).await {
         Err(error) if CommittedEarly::is_source_of(&error) => {
             end.running.delivery.failed(&error);
             Err(error)

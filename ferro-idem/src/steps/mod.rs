@@ -1,0 +1,68 @@
+//! The calls of a log by the guarantees, as steps. The kit for handlers, in [`testing`](crate::testing), makes a step
+//! yield and fail as a case tells. Without the feature a step is the call itself.
+
+#[cfg(feature = "testing")]
+pub(crate) mod told;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+#[cfg(not(feature = "testing"))]
+use std::time::Duration;
+
+#[cfg(feature = "testing")]
+pub(crate) use self::told::{boxed, lease, step};
+use crate::error::Error;
+
+/// A call of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Mark,
+    Claim,
+    Renew,
+    Complete,
+    Release,
+    Withdraw,
+    Begin,
+    MarkInTransaction,
+    Commit,
+    Rollback,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Mark => "try_mark_event",
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Complete => "complete",
+            Self::Release => "release",
+            Self::Withdraw => "withdraw",
+            Self::Begin => "begin",
+            Self::MarkInTransaction => "try_mark_in",
+            Self::Commit => "commit",
+            Self::Rollback => "rollback",
+        })
+    }
+}
+
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) fn step<F>(_: Step, call: F) -> F {
+    call
+}
+
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) fn boxed<T>(_: Step, call: Boxed<'_, T>) -> Boxed<'_, T> {
+    call
+}
+
+/// The length of a lease that is asked for.
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) fn lease(length: Duration) -> Duration {
+    length
+}

@@ -1,0 +1,169 @@
+//! What the case that runs on this thread tells the steps.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::{Boxed, Step};
+use crate::error::Error;
+
+/// Whether a step that fails has taken effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Before,
+    After,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is under way.
+    Open,
+    Ok,
+    Failed,
+    /// It failed because the case told it to.
+    Told(Fault),
+    /// Its caller was dropped.
+    Dropped,
+}
+
+/// A step, and the delivery that made it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) delivery: usize,
+    pub(crate) step: Step,
+    pub(crate) end: End,
+}
+
+/// What a case tells, and what it has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) seen: Vec<Seen>,
+    /// The delivery that is polled, counted from 1.
+    pub(crate) delivery: usize,
+    /// How often a delivery was polled.
+    pub(crate) polls: usize,
+    /// The position of the step that fails.
+    pub(crate) fault: Option<(usize, Fault)>,
+    pub(crate) lease: Option<Duration>,
+    /// The process of the delivery is as if it were stopped: nothing renews its lease.
+    pub(crate) renews_nothing: bool,
+}
+
+impl Plan {
+    pub(crate) fn is_any_open(&self) -> bool {
+        self.seen.iter().any(|seen| seen.end == End::Open)
+    }
+}
+
+thread_local! {
+    static PLAN: RefCell<Option<Plan>> = const { RefCell::new(None) };
+}
+
+/// Tells the steps of this thread, until the returned value is dropped.
+#[must_use]
+pub(crate) fn tell(plan: Plan) -> Told {
+    PLAN.set(Some(plan));
+    Told
+}
+
+pub(crate) struct Told;
+
+impl Told {
+    /// The default only within another call of this.
+    #[expect(clippy::unused_self, reason = "there is a plan as long as this exists")]
+    pub(crate) fn with<T: Default>(&self, look: impl FnOnce(&mut Plan) -> T) -> T {
+        with(look).unwrap_or_default()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        PLAN.set(None);
+    }
+}
+
+fn with<T>(look: impl FnOnce(&mut Plan) -> T) -> Option<T> {
+    PLAN.with(|plan| plan.try_borrow_mut().ok()?.as_mut().map(look))
+}
+
+/// The length of a lease that is asked for.
+pub(crate) fn lease(length: Duration) -> Duration {
+    with(|plan| plan.lease).flatten().unwrap_or(length)
+}
+
+pub(crate) fn boxed<'a, T: Send + 'a>(step: Step, call: Boxed<'a, T>) -> Boxed<'a, T> {
+    match with(|_| ()) {
+        Some(()) => Box::pin(self::step(step, call)),
+        None => call,
+    }
+}
+
+/// Yields before the call and after it, so that a delivery can be dropped there although its log never waits.
+pub(crate) async fn step<T>(step: Step, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let Some((mut open, fault)) = Open::new(step) else { return call.await };
+    yield_once().await;
+    if fault == Some(Fault::Before) {
+        return open.fail(step, Fault::Before);
+    }
+    let result = call.await;
+    yield_once().await;
+    if result.is_ok() && fault == Some(Fault::After) {
+        return open.fail(step, Fault::After);
+    }
+    open.end(if result.is_ok() { End::Ok } else { End::Failed });
+    result
+}
+
+/// A step that is under way, or was dropped.
+struct Open(usize);
+
+impl Open {
+    fn new(step: Step) -> Option<(Self, Option<Fault>)> {
+        with(|plan| {
+            let position = plan.seen.len();
+            plan.seen.push(Seen { delivery: plan.delivery, step, end: End::Open });
+            let told = plan.fault.and_then(|(at, fault)| (at == position).then_some(fault));
+            let stopped = (step == Step::Renew && plan.renews_nothing).then_some(Fault::Before);
+            (Self(position), told.or(stopped))
+        })
+    }
+
+    fn end(&mut self, end: End) {
+        with(|plan| {
+            if let Some(seen) = plan.seen.get_mut(self.0)
+                && seen.end == End::Open
+            {
+                seen.end = end;
+            }
+        });
+    }
+
+    fn fail<T>(&mut self, step: Step, fault: Fault) -> Result<T, Error> {
+        self.end(End::Told(fault));
+        let when = match fault {
+            Fault::Before => "before it reached the store",
+            Fault::After => "after the store had carried it out",
+        };
+        Err(Error::store("reach the store", format!("the test made `{step}` fail {when}")))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.end(End::Dropped);
+    }
+}
+
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

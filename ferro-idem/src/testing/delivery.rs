@@ -1,0 +1,83 @@
+//! One delivery, which can be stopped at each of its waits.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::steps::told::Told;
+
+pub(super) struct Delivery<'a> {
+    future: Pin<Box<dyn Future<Output = bool> + 'a>>,
+    told: &'a Told,
+    number: usize,
+    woken: Arc<Woken>,
+    /// How often it was polled and was not ready.
+    pub(super) waits: usize,
+}
+
+/// Whether the delivery asked to be polled. Otherwise polls for other reasons would count as waits.
+struct Woken {
+    flag: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.flag.store(true, Ordering::SeqCst);
+        if let Ok(task) = self.task.lock()
+            && let Some(task) = &*task
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(number: usize, told: &'a Told, future: impl Future<Output = bool> + 'a) -> Self {
+        let woken = Arc::new(Woken { flag: AtomicBool::new(true), task: Mutex::new(None) });
+        Self { future: Box::pin(future), told, number, woken, waits: 0 }
+    }
+
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if let Ok(mut task) = self.woken.task.lock() {
+            *task = Some(context.waker().clone());
+        }
+        if !self.woken.flag.swap(false, Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        self.told.with(|plan| {
+            plan.delivery = self.number;
+            plan.polls += 1;
+        });
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let polled = self.future.as_mut().poll(&mut Context::from_waker(&waker));
+        self.waits += usize::from(polled.is_pending());
+        polled
+    }
+
+    pub(super) async fn reply(&mut self) -> bool {
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// Continues up to a wait. Returns the reply if it came before.
+    pub(super) async fn until(&mut self, wait: usize) -> Option<bool> {
+        poll_fn(|context| match self.poll(context) {
+            Poll::Ready(reply) => Poll::Ready(Some(reply)),
+            Poll::Pending if self.waits >= wait => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Drops what the delivery holds as a panic does.
+    pub(super) fn panic(self) {
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let _unwinding = self;
+            resume_unwind(Box::new("a panic of the test"))
+        }));
+        drop(unwound);
+    }
+}

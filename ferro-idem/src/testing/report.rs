@@ -1,0 +1,211 @@
+//! What failed, in words.
+
+use std::fmt;
+
+use super::case::{Case, Kind};
+use super::run::{Guarantee, Outcome};
+use crate::steps::told::{End, Fault, Seen};
+
+/// More steps than these say nothing new: deliveries that are refused repeat them.
+const MAX_STEPS: usize = 24;
+
+/// What [`check`](super::check) found. Its text is a report for people.
+#[derive(Clone, Debug)]
+pub struct Report {
+    handler: &'static str,
+    cases: usize,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    pub(super) fn new(handler: &'static str) -> Self {
+        Self { handler, cases: 0, findings: Vec::new() }
+    }
+
+    pub(super) fn record(&mut self, case: Case, guarantee: Option<Guarantee>, outcome: &Outcome) {
+        self.cases += 1;
+        if let Some(problem) = problem(case, guarantee, outcome) {
+            let text = text(case, problem, guarantee, outcome);
+            self.findings.push(Finding { case: case.name(), problem, text });
+        }
+    }
+
+    /// How many cases ran.
+    pub fn cases(&self) -> usize {
+        self.cases
+    }
+
+    /// The cases that failed.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Fails the test if a case failed.
+    ///
+    /// # Panics
+    ///
+    /// With the report, if a case failed.
+    #[track_caller]
+    pub fn assert_passed(&self) {
+        assert!(self.findings.is_empty(), "{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failed, cases) = (self.findings.len(), self.cases);
+        writeln!(formatter, "{}: {failed} of {cases} cases failed", self.handler)?;
+        self.findings.iter().try_for_each(|finding| write!(formatter, "\n{finding}"))
+    }
+}
+
+/// A case that failed. Its text says what was done, what was seen and what the usual reason is.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    case: String,
+    problem: Problem,
+    text: String,
+}
+
+impl Finding {
+    /// The name for `FERRO_IDEM_CASE`.
+    pub fn case(&self) -> &str {
+        &self.case
+    }
+
+    /// What was wrong.
+    pub fn problem(&self) -> Problem {
+        self.problem
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// What was wrong after a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The handler called no log.
+    NoLog,
+    /// The event was accepted, and its effect has not happened.
+    Lost,
+    /// The effect happened this often.
+    Doubled(usize),
+    /// The effect happened after the reply.
+    Late,
+    /// The event was delivered again until the test gave up, and was never accepted.
+    NeverAccepted,
+    /// A delivery did not end within 30 seconds.
+    TooLong,
+}
+
+fn problem(case: Case, guarantee: Option<Guarantee>, outcome: &Outcome) -> Option<Problem> {
+    let may_be_missing = guarantee == Some(Guarantee::Fence) && case.disturbs();
+    if outcome.took_too_long {
+        return Some(Problem::TooLong);
+    }
+    if guarantee.is_none() {
+        return Some(Problem::NoLog);
+    }
+    if !outcome.accepted {
+        return Some(Problem::NeverAccepted);
+    }
+    match outcome.effects {
+        0 => (!may_be_missing).then_some(Problem::Lost),
+        1 => (case.kind == Kind::Once && outcome.effects_at_reply == Some(0)).then_some(Problem::Late),
+        more => Some(Problem::Doubled(more)),
+    }
+}
+
+fn text(case: Case, problem: Problem, guarantee: Option<Guarantee>, outcome: &Outcome) -> String {
+    let name = case.name();
+    let failed = case.fault().and_then(|(position, _)| outcome.seen.get(position));
+    let place = match (case.wait(), failed) {
+        (Some(wait), _) => format!(", at wait {wait} of the first delivery: {}", outcome.place),
+        (None, Some(seen)) => format!(": `{}`", seen.step),
+        (None, None) => String::new(),
+    };
+    let (problem, advice) = (problem_text(problem), advice(problem, guarantee));
+    let steps = steps(&outcome.seen);
+    format!(
+        "[{name}] {case}{place}.\n  {problem}\n  {advice}\n  Calls of the log: {steps}.\n  \
+         To run only this case: FERRO_IDEM_CASE={name} cargo test\n"
+    )
+}
+
+fn problem_text(problem: Problem) -> String {
+    match problem {
+        Problem::NoLog => "The handler called no log.".into(),
+        Problem::Lost => "The event was accepted, but its effect is LOST.".into(),
+        Problem::Doubled(effects) => format!("The effect is DOUBLED: it happened {effects} times."),
+        Problem::Late => {
+            "The effect happened only after the reply. If the process stops in between, it is LOST.".into()
+        }
+        Problem::NeverAccepted => {
+            "The event was never accepted, although it was delivered again and again.".into()
+        }
+        Problem::TooLong => "A delivery did not end within 30 seconds.".into(),
+    }
+}
+
+/// The usual reason, and what to do.
+fn advice(problem: Problem, guarantee: Option<Guarantee>) -> &'static str {
+    match (problem, guarantee) {
+        (Problem::NoLog, _) | (_, None) => "Is `#[idempotent_webhook]` on the function that `deliver` calls?",
+        (Problem::Lost, Some(Guarantee::Fence)) => {
+            "Does the body run, and do `effects` look at what it changes?"
+        }
+        (Problem::Lost, _) => "The body replied with a success without its effect: return an error instead.",
+        (Problem::Late, _) => {
+            "A task that the body started was not awaited: await its handle before the reply."
+        }
+        (Problem::Doubled(_), Some(Guarantee::Fence)) => {
+            "The effect happens outside of the function with the attribute, or in a loop: move it into the body."
+        }
+        (Problem::Doubled(_), Some(Guarantee::Claim)) => {
+            "A claim may run the body again: pass `c.idempotency_key(..)` to the other system, or use \
+             `transaction(tx)` for effects in the log's database. A task that was spawned is not stopped."
+        }
+        (Problem::Doubled(_), Some(Guarantee::Transaction)) => {
+            "The effect is not part of the transaction: write it through `tx`, not through the pool or in a \
+             task that was spawned."
+        }
+        (Problem::NeverAccepted, _) => {
+            "Does `deliver` tell a success from a failure, and does the body succeed?"
+        }
+        (Problem::TooLong, _) => {
+            "Does the handler wait for something that never comes, or for the real clock?"
+        }
+    }
+}
+
+/// `delivery 1: claim ok, complete failed as told; delivery 2: claim ok`.
+fn steps(seen: &[Seen]) -> String {
+    let shown = seen.get(..MAX_STEPS).unwrap_or(seen);
+    let of_one_delivery = |steps: &[Seen]| {
+        let number = steps.first().map_or(0, |seen| seen.delivery);
+        let steps: Vec<_> = steps.iter().map(|seen| format!("{} {}", seen.step, end(seen.end))).collect();
+        format!("delivery {number}: {}", steps.join(", "))
+    };
+    let mut deliveries: Vec<_> =
+        shown.chunk_by(|one, next| one.delivery == next.delivery).map(of_one_delivery).collect();
+    if shown.len() < seen.len() {
+        deliveries.push("and so on".into());
+    }
+    if deliveries.is_empty() { "none".into() } else { deliveries.join("; ") }
+}
+
+fn end(end: End) -> &'static str {
+    match end {
+        End::Open => "unanswered",
+        End::Ok => "ok",
+        End::Failed => "failed",
+        End::Told(Fault::Before) => "failed as told before it took effect",
+        End::Told(Fault::After) => "failed as told after it took effect",
+        End::Dropped => "dropped",
+    }
+}
