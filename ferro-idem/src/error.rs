@@ -217,23 +217,9 @@ impl Error {
     }
 }
 
-#[cfg(feature = "tracing")]
-impl Error {
-    /// The message, and those of its causes after it.
-    pub(crate) fn with_sources(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-}
-
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+/// Rounded up, so that a lease has ended by then.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 impl From<InvalidEventId> for Error {
@@ -263,6 +249,14 @@ mod tests {
             let told = (error.status(), error.retry_after(), error.is_retryable());
             assert_eq!(told, (status, retry_after, is_retryable), "{error}");
         }
+    }
+
+    #[test]
+    fn an_error_tells_any_wait() {
+        assert!(
+            Error::in_progress("evt_1", Duration::MAX).to_string().ends_with(" in 18446744073709551615s")
+        );
+        assert!(Error::in_progress("evt_1", Duration::from_nanos(1)).to_string().ends_with(" in 1s"));
     }
 
     #[test]

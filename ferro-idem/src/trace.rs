@@ -78,7 +78,7 @@ mod on {
     use crate::error::Error;
     use crate::event::EventRef;
     use crate::nesting::EventPrint;
-    use crate::reply::failure::Failure;
+    use crate::reply::failure::{Failure, with_sources};
     use crate::shared_keys;
 
     /// The target of the span and of all events.
@@ -153,6 +153,7 @@ mod on {
             let Some(handler) = self.0.handler.annotated() else { return };
             if let Some(other) = shared_keys::other_handler(event, handler) {
                 let event_id = &self.0.event_id;
+                let (handler, other) = handler.told_apart(other);
                 self.enter(|| {
                     warn!(
                         target: TARGET,
@@ -238,7 +239,7 @@ mod on {
         pub(crate) fn lease_lost(&self, reason: &'static str, error: Option<&Error>) {
             let Facts { event_id, guarantee, handler, .. } = &*self.0;
             let duration_us = self.duration_us();
-            let error = error.map(Error::with_sources);
+            let error = error.and_then(|error| with_sources(error));
             let error = error.as_deref();
             self.enter(|| {
                 warn!(target: TARGET, %event_id, guarantee, %handler, reason, error, duration_us, "lease lost");
@@ -249,7 +250,8 @@ mod on {
         pub(crate) fn failed(&self, error: &Error) {
             let Facts { event_id, guarantee, handler, .. } = &*self.0;
             let duration_us = self.duration_us();
-            let error = error.with_sources();
+            let error = with_sources(error);
+            let error = error.as_deref();
             self.enter(
                 || warn!(target: TARGET, %event_id, guarantee, %handler, error, duration_us, "failed"),
             );

@@ -12,7 +12,7 @@ use bytes::Bytes;
 pub(crate) use self::http::KeepsStatus;
 #[cfg(all(feature = "sender", any(feature = "axum", feature = "poem")))]
 pub(crate) use self::http::status;
-use crate::error::Error;
+use crate::error::{Error, whole_seconds};
 use crate::key::IdBytes;
 
 /// The largest body that an extractor reads, if the application sets no limit of its own. It is axum's default.
@@ -29,10 +29,8 @@ pub(crate) struct ErrorReply {
 
 impl From<&Error> for ErrorReply {
     fn from(error: &Error) -> Self {
-        let whole_seconds =
-            |wait: std::time::Duration| (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         Self {
-            retry_after: error.retry_after().map(whole_seconds),
+            retry_after: error.retry_after().map(|wait| whole_seconds(wait).max(1)),
             line: match error {
                 Error::Store { .. } => "the event could not be recorded, deliver it again later".to_owned(),
                 _ => error.to_string(),
@@ -87,6 +85,8 @@ mod tests {
             let error = Error::in_progress("evt_1", Duration::from_millis(left));
             assert_eq!(ErrorReply::from(&error).retry_after, Some(seconds), "{left} ms");
         }
+        let endless = Error::in_progress("evt_1", Duration::MAX);
+        assert_eq!(ErrorReply::from(&endless).retry_after, Some(u64::MAX));
         assert_eq!(ErrorReply::from(&Error::lease_lost("evt_1")).retry_after, None);
     }
 

@@ -20,7 +20,8 @@ use foldhash::quality::FixedState;
 pub(crate) use self::running_fences::FencedBody;
 use crate::error::Error;
 
-/// Identifies the store of a log within this process. Clones of a log have the same id.
+/// Identifies the store of a log within this process. Clones of a log have the same id, and so have logs over one
+/// table in one pool.
 ///
 /// It is only used for diagnostics, and is not part of a log's promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ impl StoreId {
         let has_address = size_of_val(shared) > 0;
         Self(has_address.then(|| std::ptr::from_ref(shared).cast::<()>() as usize))
     }
+
+    /// A part of a store: a table.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+    pub(crate) fn part(self, name: &str) -> Self {
+        Self(self.0.map(|store| FixedState::default().hash_one((store, name)) as usize))
+    }
 }
 
 /// An annotated handler.
@@ -42,6 +50,17 @@ pub struct Site {
     pub name: &'static str,
     /// Two methods of one module may have the same name.
     pub line: u32,
+}
+
+impl Site {
+    /// The two names. Methods of two types may have the same one, so these have their lines after it.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn told_apart(&self, other: &Self) -> (String, String) {
+        let named = |site: &Self| {
+            if self.name == other.name { format!("{site} (line {})", site.line) } else { site.to_string() }
+        };
+        (named(self), named(other))
+    }
 }
 
 impl fmt::Display for Site {

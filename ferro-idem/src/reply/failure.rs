@@ -62,7 +62,7 @@ fn text(write: impl FnOnce(&mut Capped) -> fmt::Result) -> Option<String> {
 }
 
 /// The messages of an error and of its sources. Many errors repeat the message of their source.
-fn with_sources(error: &dyn StdError) -> Option<String> {
+pub(crate) fn with_sources(error: &dyn StdError) -> Option<String> {
     text(|text| {
         write!(text, "{error}")?;
         let mut source = error.source();
@@ -77,10 +77,27 @@ fn with_sources(error: &dyn StdError) -> Option<String> {
     })
 }
 
+/// A box of an error. It does not implement `Error` itself, so its sources are found here.
+pub trait BoxedError {
+    fn error(&self) -> &(dyn StdError + 'static);
+}
+
+macro_rules! boxed_errors {
+    ($($boxed:ty),*) => {$(
+        impl BoxedError for Box<$boxed> {
+            fn error(&self) -> &(dyn StdError + 'static) {
+                &**self
+            }
+        }
+    )*};
+}
+
+boxed_errors!(dyn StdError, dyn StdError + Send, dyn StdError + Sync, dyn StdError + Send + Sync);
+
 pub mod failures {
     //! The traits that the expansion imports.
 
-    use super::{Display, Probe, Settle, StdError, Write, text, with_sources};
+    use super::{BoxedError, Display, Probe, Settle, StdError, Write, text, with_sources};
 
     macro_rules! texts {
         ($([$($generics:tt)*] $name:ident for $probe:ty, |$error:ident| $text:expr;)*) => {$(
@@ -98,8 +115,7 @@ pub mod failures {
     }
 
     texts! {
-        [T] OfSendBox for &&&&Probe<'_, Result<T, Box<dyn StdError + Send + Sync>>>, |error| with_sources(&**error);
-        [T] OfBox for &&&Probe<'_, Result<T, Box<dyn StdError>>>, |error| with_sources(&**error);
+        [T, E: BoxedError] OfBox for &&&Probe<'_, Result<T, E>>, |error| with_sources(error.error());
         [T, E: StdError] OfError for &&Probe<'_, Result<T, E>>, |error| with_sources(error);
         // `anyhow` and others write the sources too.
         [T, E: Display] OfDisplay for &Probe<'_, Result<T, E>>, |error| text(|text| write!(text, "{error:#}"));
@@ -215,11 +231,11 @@ mod tests {
         let store = "could not pay: the store failed, answer with an error so that the sender delivers again: \
                      connection reset";
         assert_eq!(told!(Err::<(), _>(Error::store("pay", lost()))).0, said(store));
-        assert_eq!(told!(Err::<u8, Box<dyn StdError>>(lost().into())).0, said("connection reset"));
-        assert_eq!(
-            told!(Err::<u8, Box<dyn StdError + Send + Sync>>(lost().into())).0,
-            said("connection reset")
-        );
+        let paid = || Box::new(Error::store("pay", lost()));
+        assert_eq!(told!(Err::<u8, Box<dyn StdError>>(paid())).0, said(store));
+        assert_eq!(told!(Err::<u8, Box<dyn StdError + Send>>(paid())).0, said(store));
+        assert_eq!(told!(Err::<u8, Box<dyn StdError + Sync>>(paid())).0, said(store));
+        assert_eq!(told!(Err::<u8, Box<dyn StdError + Send + Sync>>(paid())).0, said(store));
         assert_eq!(told!(Err::<u8, _>("no account")), (said("no account"), None, false));
         assert_eq!(told!(Err::<(), _>(Shown)), (said("shown: because"), None, false));
         assert_eq!(told!(Err::<(), _>(Silent)), (None, None, false));

@@ -210,6 +210,33 @@ async fn send_mail(log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
     Ok(())
 }
 
+struct Shop;
+struct Bank;
+
+macro_rules! handles {
+    ($type:ty) => {
+        impl $type {
+            #[idempotent_webhook]
+            async fn handle(&self, log: &MemoryProcessedLog, event: &str) -> Result<(), Error> {
+                Ok(())
+            }
+        }
+    };
+}
+
+handles!(Shop);
+handles!(Bank);
+
+#[tokio::test]
+async fn two_methods_of_one_name_that_share_keys_are_told_apart() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record_from(tracing::Level::WARN);
+    Shop.handle(&log, "evt_1").await.unwrap();
+    Bank.handle(&log, "evt_1").await.unwrap();
+    let told = lines.take();
+    assert_tells(&told, &["handler=tracing::handle (line ", "other_handler=tracing::handle (line "]);
+}
+
 #[tokio::test]
 async fn two_handlers_without_a_scope_on_one_log_are_reported_once() {
     let (lines, log) = (Lines::default(), MemoryProcessedLog::new());

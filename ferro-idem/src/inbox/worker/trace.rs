@@ -12,6 +12,7 @@ mod on {
     use tracing::{info, warn};
 
     use crate::error::Error;
+    use crate::reply::failure::with_sources;
 
     const TARGET: &str = "ferro_idem";
 
@@ -23,7 +24,8 @@ mod on {
 
     pub(in crate::inbox::worker) fn unreachable(error: &Error, failures: u32, pause: Duration) {
         let retry_after_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let error = error.with_sources();
+        let error = with_sources(error);
+        let error = error.as_deref();
         warn!(target: TARGET, error, failures, retry_after_ms, "the inbox cannot be read");
     }
 
