@@ -134,6 +134,24 @@ async fn a_transaction_inside_a_fenced_handler_is_told() {
     assert!(error.to_string().contains("::fence_around_a_transaction`"), "{error}");
 }
 
+#[idempotent_webhook]
+async fn fence_over_another_log(log: &SqliteLog, event: &str, other: &SqliteLog) -> Result<(), Error> {
+    inner_fence(other, event).await.map(drop)
+}
+
+#[tokio::test]
+async fn two_logs_over_one_table_of_a_pool_are_one() {
+    let folder = TempDir::new().unwrap();
+    let log: SqliteLog = open_sqlite(folder.path(), 1).await;
+    let other = SqliteLog::new(log.pool().clone());
+    let error = fence_over_another_log(&log, "evt_1", &other).await.unwrap_err();
+    assert!(matches!(error, Error::Nested { .. }), "{error:?}");
+
+    let other = other.with_table("mails").unwrap();
+    other.create_table().await.unwrap();
+    fence_over_another_log(&log, "evt_2", &other).await.unwrap();
+}
+
 /// Other deliveries of the event, in other tasks, are duplicates.
 #[tokio::test]
 async fn another_handler_in_another_task_is_not_nested() {

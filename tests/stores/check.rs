@@ -99,6 +99,31 @@ async fn a_purge_refuses_times_that_are_numbers() {
 }
 
 #[tokio::test]
+async fn a_check_of_sqlite_finds_a_table_without_a_key() {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    let log = SqliteLog::new(pool.clone());
+    for key in [
+        "",
+        "CREATE UNIQUE INDEX of_type ON stripe_processed_events (event_type)",
+        "CREATE UNIQUE INDEX of_both ON stripe_processed_events (event_id, event_type)",
+        "CREATE UNIQUE INDEX of_lower ON stripe_processed_events (event_id, lower(event_type))",
+        "CREATE UNIQUE INDEX of_some ON stripe_processed_events (event_id) WHERE event_type <> 'ping'",
+    ] {
+        let table = "DROP TABLE IF EXISTS stripe_processed_events;
+            CREATE TABLE stripe_processed_events (event_id TEXT NOT NULL, event_type TEXT, received_at TEXT);";
+        sqlx::raw_sql(AssertSqlSafe(format!("{table}{key}"))).execute(&pool).await.unwrap();
+        let refused = log.check().await.expect_err(key).to_string();
+        assert!(refused.contains("`event_id` needs a PRIMARY KEY or UNIQUE constraint"), "{key}: {refused}");
+        log.try_mark_processed("evt_1").await.expect_err(key);
+    }
+    let key = "CREATE UNIQUE INDEX of_id ON stripe_processed_events (event_id)";
+    sqlx::raw_sql(key).execute(&pool).await.unwrap();
+    log.check().await.unwrap();
+    assert!(log.try_mark_processed("evt_1").await.unwrap());
+    assert!(!log.try_mark_processed("evt_1").await.unwrap());
+}
+
+#[tokio::test]
 async fn a_log_in_an_attached_database_works() {
     let folder = tempfile::TempDir::new().unwrap();
     let (own, attached) = (folder.path().join("own.db"), folder.path().join("billing.db"));

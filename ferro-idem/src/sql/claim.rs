@@ -121,7 +121,7 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     }
 
     fn store_id(&self) -> StoreId {
-        StoreId::of(&*self.core)
+        self.core.store_id()
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use sqlx::Pool;
 use sqlx::error::BoxDynError;
+use sqlx::{Connection, Pool};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +24,7 @@ use super::table_check;
 use super::unmark_queue::UnmarkQueue;
 use crate::detach_on_drop::is_detached;
 use crate::error::Error;
+use crate::nesting::StoreId;
 use crate::retry::{Attempts, FaultKind};
 
 /// A transaction looks at a plain table again after this time.
@@ -36,6 +37,9 @@ const MAX_SHARED_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Core<D: Dialect> {
     pool: Pool<D>,
     table: TableName,
+    store_id: StoreId,
+    /// Keeps the address that identifies the pool in `store_id`.
+    _options: Arc<<D::Connection as Connection>::Options>,
     /// Each request is sent in a transaction of its own.
     has_pooler: bool,
     /// Whether a pooler was seen that nobody told of.
@@ -75,9 +79,12 @@ pub(super) type Failed = (Fault, BoxDynError);
 impl<D: Dialect> Core<D> {
     pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
         let places = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        let options = pool.connect_options();
         Self {
             abandoned: Abandoned::new(&pool),
             waiting_detached: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
+            store_id: StoreId::of(&*options).part(&table.quoted()),
+            _options: options,
             pool,
             table,
             has_pooler: false,
@@ -117,6 +124,11 @@ impl<D: Dialect> Core<D> {
 
     pub(super) fn table(&self) -> &TableName {
         &self.table
+    }
+
+    /// The same for each log over this table in this pool.
+    pub(super) fn store_id(&self) -> StoreId {
+        self.store_id
     }
 
     /// The marks that are being taken back.
@@ -273,7 +285,7 @@ impl<D: Dialect> Core<D> {
     /// Finds everything that is wrong with the table at once.
     pub(super) async fn check(&self) -> Result<(), Error> {
         let (found, traps) = self.look_at_table().await?;
-        let mut problems = Vec::new();
+        let mut problems = traps.refusals;
         let mut rights: &[&str] = &[];
         match table_check::schema_level_of::<D>(&self.table, &found) {
             Ok(SchemaLevel::Plain) => rights = RIGHTS.split_last().map_or(&[], |(_, others)| others),
@@ -281,7 +293,6 @@ impl<D: Dialect> Core<D> {
             Err(Error::Store { advice, .. }) => problems.push(advice.into_owned()),
             Err(other) => return Err(other),
         }
-        problems.extend(traps.refusals);
         problems.extend(traps.weaknesses);
         for statement in rights {
             let mut connection =

@@ -52,6 +52,6 @@ impl<D: SqlDatabase> ProcessedEventLog for SqlLog<D> {
     }
 
     fn store_id(&self) -> StoreId {
-        StoreId::of(&*self.core)
+        self.core.store_id()
     }
 }

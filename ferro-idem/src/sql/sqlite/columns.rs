@@ -11,23 +11,27 @@ use crate::sql::table::TableName;
 /// (<https://www.sqlite.org/datatype3.html#determination_of_column_affinity>): any other reads `1e3` and
 /// `1000` as one number. And no unique index compares otherwise than by bytes: an insert gives way to
 /// whichever it meets.
+///
+/// A key that `ON CONFLICT (event_id)` finds: of this column alone, and of every row.
 const LOOK: &str = "\
 SELECT name,
 instr(upper(type), 'INT') = 0 AND (type = '' OR instr(upper(type), 'CHAR') > 0
 OR instr(upper(type), 'CLOB') > 0 OR instr(upper(type), 'TEXT') > 0 OR instr(upper(type), 'BLOB') > 0)
 AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS x
-WHERE i.\"unique\" AND NOT i.partial AND x.key AND x.name = c.name AND x.coll <> 'BINARY')
+WHERE i.\"unique\" AND NOT i.partial AND x.key AND x.name = c.name AND x.coll <> 'BINARY'),
+EXISTS (SELECT 1 FROM pragma_index_list(?1) AS i WHERE i.\"unique\" AND NOT i.partial
+AND (SELECT group_concat(x.cid) FROM pragma_index_xinfo(i.name) AS x WHERE x.key) = CAST(c.cid AS TEXT))
 FROM pragma_table_info(?1) AS c";
 
 pub(super) async fn of(
     connection: &mut SqliteConnection,
     table: &TableName,
 ) -> Result<Vec<FoundColumn>, sqlx::Error> {
-    let found: Vec<(String, bool)> = sqlx::query_as(AssertSqlSafe(in_schema(LOOK, table)))
+    let found: Vec<(String, bool, bool)> = sqlx::query_as(AssertSqlSafe(in_schema(LOOK, table)))
         .bind(table.as_str())
         .fetch_all(connection)
         .await?;
-    let column = |(name, byte_exact)| FoundColumn { name, byte_exact, unique: true, rolls_back: true };
+    let column = |(name, byte_exact, unique)| FoundColumn { name, byte_exact, unique, rolls_back: true };
     Ok(found.into_iter().map(column).collect())
 }
 
