@@ -1,5 +1,6 @@
 //! The kit for handlers: a right handler passes, and each kind of mistake is found.
 
+mod as_users_have_them;
 mod claim;
 mod fence;
 mod transaction;

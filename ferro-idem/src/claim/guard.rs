@@ -24,7 +24,7 @@ use crate::observed;
 use crate::owner::Owner;
 use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
-use crate::steps::{self, Step, step};
+use crate::steps::{self, Refusal, Step, step};
 
 /// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///
@@ -87,10 +87,12 @@ pub fn claim<L: ClaimLog + ?Sized>(
                 Entry::Run(Guard { lease, stage: Stage::Undelivered, loss: None })
             }
             Ok((_, frame, _, ClaimOutcome::Processed, _)) => {
+                steps::refused(Refusal::Duplicate);
                 delivery.duplicate(frame.event);
                 Entry::Duplicate
             }
             Ok((event_id, frame, _, ClaimOutcome::InProgress { retry_after }, _)) => {
+                steps::refused(Refusal::InProgress);
                 delivery.in_progress(retry_after, frame.event);
                 observed::in_progress(retry_after);
                 Entry::Failed(Error::InProgress { event_id, retry_after })

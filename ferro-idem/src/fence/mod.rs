@@ -15,7 +15,7 @@ use crate::log::{Marking, ProcessedEventLog};
 use crate::metrics;
 use crate::nesting::{FencedBody, Frame, Handler};
 use crate::observed;
-use crate::steps::{self, Step};
+use crate::steps::{self, Refusal, Step};
 use crate::trace::Delivery;
 
 /// Marks the event. Does nothing until the returned future is polled.
@@ -81,6 +81,7 @@ fn entry(marked: Result<bool, Error>, key: &str, frame: Frame, delivery: Deliver
         Ok(false) => match frame.refuse_nested_duplicate(key) {
             Ok(()) => {
                 observed::fence_decided(false);
+                steps::refused(Refusal::Duplicate);
                 delivery.duplicate(frame.event);
                 Entry::Duplicate
             }

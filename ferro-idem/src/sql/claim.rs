@@ -121,7 +121,7 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     }
 
     fn store_id(&self) -> StoreId {
-        self.core.store_id()
+        self.core.store_id
     }
 }
 

@@ -37,7 +37,8 @@ const MAX_SHARED_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Core<D: Dialect> {
     pool: Pool<D>,
     table: TableName,
-    store_id: StoreId,
+    /// The same for each log over this table in this pool.
+    pub(super) store_id: StoreId,
     /// Keeps the address that identifies the pool in `store_id`.
     _options: Arc<<D::Connection as Connection>::Options>,
     /// Each request is sent in a transaction of its own.
@@ -124,11 +125,6 @@ impl<D: Dialect> Core<D> {
 
     pub(super) fn table(&self) -> &TableName {
         &self.table
-    }
-
-    /// The same for each log over this table in this pool.
-    pub(super) fn store_id(&self) -> StoreId {
-        self.store_id
     }
 
     /// The marks that are being taken back.

@@ -52,6 +52,6 @@ impl<D: SqlDatabase> ProcessedEventLog for SqlLog<D> {
     }
 
     fn store_id(&self) -> StoreId {
-        self.core.store_id()
+        self.core.store_id
     }
 }

@@ -331,6 +331,6 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
     }
 
     fn store_id(&self) -> StoreId {
-        self.core.store_id()
+        self.core.store_id
     }
 }

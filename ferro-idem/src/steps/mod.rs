@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 #[cfg(feature = "testing")]
-pub(crate) use self::told::{boxed, lease, step};
+pub(crate) use self::told::{boxed, lease, refused, step};
 use crate::error::Error;
 
 /// A call of a log.
@@ -59,6 +59,17 @@ pub(crate) fn step<F>(_: Step, call: F) -> F {
 pub(crate) fn boxed<T>(_: Step, call: Boxed<'_, T>) -> Boxed<'_, T> {
     call
 }
+
+/// Why a delivery does not get the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Duplicate,
+    InProgress,
+}
+
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) fn refused(_: Refusal) {}
 
 /// The length of a lease that is asked for.
 #[cfg(not(feature = "testing"))]

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Boxed, Step};
+use super::{Boxed, Refusal, Step};
 use crate::error::Error;
 
 /// Whether a step that fails has taken effect.
@@ -22,6 +22,7 @@ pub(crate) enum End {
     Open,
     Ok,
     Failed,
+    Refused(Refusal),
     /// It failed because the case told it to.
     Told(Fault),
     /// Its caller was dropped.
@@ -49,12 +50,10 @@ pub(crate) struct Plan {
     pub(crate) lease: Option<Duration>,
     /// The process of the delivery is as if it were stopped: nothing renews its lease.
     pub(crate) renews_nothing: bool,
-}
-
-impl Plan {
-    pub(crate) fn is_any_open(&self) -> bool {
-        self.seen.iter().any(|seen| seen.end == End::Open)
-    }
+    /// How many steps are under way.
+    pub(crate) open: usize,
+    /// The messages of deliveries that panicked by themselves.
+    pub(crate) panics: Vec<String>,
 }
 
 thread_local! {
@@ -86,6 +85,17 @@ impl Drop for Told {
 
 fn with<T>(look: impl FnOnce(&mut Plan) -> T) -> Option<T> {
     PLAN.with(|plan| plan.try_borrow_mut().ok()?.as_mut().map(look))
+}
+
+/// The delivery that is polled does not get the event.
+pub(crate) fn refused(refusal: Refusal) {
+    with(|plan| {
+        let delivery = plan.delivery;
+        let asks = |step| matches!(step, Step::Mark | Step::Claim | Step::MarkInTransaction);
+        if let Some(seen) = plan.seen.iter_mut().rfind(|seen| seen.delivery == delivery && asks(seen.step)) {
+            seen.end = End::Refused(refusal);
+        }
+    });
 }
 
 /// The length of a lease that is asked for.
@@ -123,6 +133,7 @@ impl Open {
     fn new(step: Step) -> Option<(Self, Option<Fault>)> {
         with(|plan| {
             let position = plan.seen.len();
+            plan.open += 1;
             plan.seen.push(Seen { delivery: plan.delivery, step, end: End::Open });
             let told = plan.fault.and_then(|(at, fault)| (at == position).then_some(fault));
             let stopped = (step == Step::Renew && plan.renews_nothing).then_some(Fault::Before);
@@ -136,6 +147,7 @@ impl Open {
                 && seen.end == End::Open
             {
                 seen.end = end;
+                plan.open = plan.open.saturating_sub(1);
             }
         });
     }

@@ -11,10 +11,27 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How long nothing may happen on the real clock before the paused one moves on.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How far the paused clock moves on then, so that a handler that sleeps wakes up.
+/// The same while a call of the log is under way: how often we look whether it has ended.
+const TICK: Duration = Duration::from_millis(1);
+/// How far the paused clock moves on at once, so that a handler that sleeps wakes up. A lease is renewed in between.
 const LEAP: Duration = Duration::from_millis(50);
+/// How many leaps follow each other at most. They double as long as nothing happens.
+const MAX_LEAPS: u32 = 256;
+/// What a leap wakes has run after so many turns, if it waits for no database.
+const TURNS: usize = 8;
 /// A case takes at most this long on the real clock.
 const LIMIT: Duration = Duration::from_secs(30);
+/// A case takes at most this long on the paused clock. A database may take a third of the limit on the real one
+/// meanwhile.
+const PAUSED_LIMIT: Duration = Duration::from_hours(1);
+
+/// What changes while something happens.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) polls: usize,
+    /// How many calls of the log are under way.
+    pub(super) open_calls: usize,
+}
 
 /// A case took too long.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +52,10 @@ impl StoppedClock {
         Ok(Self { runtime: Some(runtime), _held: held })
     }
 
-    /// Runs the future for a bounded time. `progress` changes while something happens.
+    /// Runs the future for a bounded time.
     pub(super) fn run<T>(
         &self,
-        progress: impl Fn() -> usize,
+        progress: impl Fn() -> Progress,
         future: impl Future<Output = Result<T, TooLong>>,
     ) -> Result<T, TooLong> {
         match &self.runtime {
@@ -57,25 +74,64 @@ impl Drop for StoppedClock {
 }
 
 async fn patiently<T>(
-    progress: impl Fn() -> usize,
+    progress: impl Fn() -> Progress,
     future: impl Future<Output = Result<T, TooLong>>,
 ) -> Result<T, TooLong> {
     let mut future = pin!(future);
-    let begin = Instant::now();
+    let (begin, paused_begin) = (Instant::now(), tokio::time::Instant::now());
+    let (mut leaps, mut quiet_since) = (1, begin);
     loop {
         let before = progress();
-        let mut patience = tokio::task::spawn_blocking(|| thread::sleep(PATIENCE));
+        let tick = if before.open_calls > 0 { TICK } else { PATIENCE };
+        let mut ticking = tokio::task::spawn_blocking(move || thread::sleep(tick));
         let ended = poll_fn(|context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Some(output));
             }
-            Pin::new(&mut patience).poll(context).map(|_| None)
+            Pin::new(&mut ticking).poll(context).map(|_| None)
         });
-        match ended.await {
-            Some(output) => return output,
-            None if begin.elapsed() > LIMIT => return Err(TooLong),
-            None if progress() == before => tokio::time::advance(LEAP).await,
-            None => {}
+        if let Some(output) = ended.await {
+            return output;
         }
+        let elapsed = begin.elapsed();
+        if elapsed > LIMIT || elapsed > LIMIT / 3 && paused_begin.elapsed() > PAUSED_LIMIT {
+            return Err(TooLong);
+        }
+        let after = progress();
+        if after.polls != before.polls {
+            (leaps, quiet_since) = (1, Instant::now());
+            continue;
+        }
+        // A renewal is under way for a moment, which is no reason to begin with short leaps again.
+        if after.open_calls > 0 && quiet_since.elapsed() < PATIENCE {
+            continue;
+        }
+        for _ in 0..leaps {
+            tokio::time::advance(LEAP).await;
+            if let Some(output) = turns(future.as_mut()).await {
+                return output;
+            }
+            if progress() != after {
+                break;
+            }
+        }
+        (leaps, quiet_since) = ((leaps * 2).min(MAX_LEAPS), Instant::now());
     }
+}
+
+/// Lets the future and the tasks in the background run, as far as they need no other thread.
+async fn turns<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    for _ in 0..TURNS {
+        let polled = poll_fn(|context| {
+            Poll::Ready(match future.as_mut().poll(context) {
+                Poll::Ready(output) => Some(output),
+                Poll::Pending => None,
+            })
+        });
+        if let Some(output) = polled.await {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
 }

@@ -1,5 +1,6 @@
 //! One delivery, which can be stopped at each of its waits.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -53,11 +54,17 @@ impl<'a> Delivery<'a> {
             plan.polls += 1;
         });
         let waker = Waker::from(Arc::clone(&self.woken));
-        let polled = self.future.as_mut().poll(&mut Context::from_waker(&waker));
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(&mut Context::from_waker(&waker))));
+        let polled = polled.unwrap_or_else(|panic| {
+            self.told.with(|plan| plan.panics.push(message(&*panic)));
+            Poll::Ready(false)
+        });
         self.waits += usize::from(polled.is_pending());
         polled
     }
 
+    /// Whether the sender would take the reply as a success. A panic is none.
     pub(super) async fn reply(&mut self) -> bool {
         poll_fn(|context| self.poll(context)).await
     }
@@ -80,4 +87,9 @@ impl<'a> Delivery<'a> {
         }));
         drop(unwound);
     }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+    text.unwrap_or("of a value that is no text").to_owned()
 }

@@ -75,6 +75,7 @@
 //!   could end. Let fakes await [`tokio::task::yield_now`].
 //! - **The clock is tokio's, and is paused**: a handler that sleeps for a minute takes no minute. Leases are
 //!   half a second long. Logs in a database measure them on a real clock, so a case that lets one end takes so long.
+//! - **A delivery that panics** is one that failed, as it is for a server, and the event is delivered again.
 //! - Each case has a thread and a runtime of its own, with one worker.
 
 mod case;
@@ -88,6 +89,7 @@ use std::future::Future;
 use self::case::{Case, Kind};
 pub use self::report::{Finding, Problem, Report};
 use self::run::{Guarantee, Outcome, run};
+use crate::steps::Step;
 use crate::steps::told::Fault;
 
 /// The most waits at which a delivery is disturbed.
@@ -96,7 +98,7 @@ const MAX_WAITS: usize = 200;
 /// A handler with all that it touches: its log, an event and the systems in which its effects happen.
 ///
 /// [`check`] makes one of these for each case. The module has an example.
-pub trait HandlerTest: Sized {
+pub trait HandlerTest: Sized + 'static {
     /// Makes an empty log and empty fakes, in which the event has never been seen.
     fn new() -> impl Future<Output = Self>;
 
@@ -115,7 +117,7 @@ pub trait HandlerTest: Sized {
 ///
 /// # Panics
 ///
-/// If the handler or a method of the test panics by itself.
+/// If `new` or `effects` panics. A delivery that panics is one that failed.
 ///
 /// ```
 /// # use ferro_idem::testing::{self, HandlerTest};
@@ -157,7 +159,11 @@ pub fn check<T: HandlerTest>() -> Report {
     }
     for case in cases(&undisturbed, guarantee) {
         if only.as_ref().is_none_or(|only| *only == case.name()) {
-            report.record(case, guarantee, &run::<T>(case));
+            let outcome = run::<T>(case);
+            report.record(case, guarantee, &outcome);
+            if outcome.is_blocked {
+                break;
+            }
         }
     }
     report
@@ -169,7 +175,12 @@ fn cases(undisturbed: &Outcome, guarantee: Option<Guarantee>) -> Vec<Case> {
     kinds.extend(waits.clone().map(Kind::Overlapping));
     kinds.extend(waits.clone().map(Kind::Dropped));
     kinds.extend(waits.clone().map(Kind::Panicked));
-    for position in 0..undisturbed.seen.len() {
+    // A handler that sleeps for long is renewed often, and each renewal is like the first one.
+    let first_renewal = undisturbed.seen.iter().position(|seen| seen.step == Step::Renew);
+    for (position, seen) in undisturbed.seen.iter().enumerate() {
+        if seen.step == Step::Renew && Some(position) != first_renewal {
+            continue;
+        }
         kinds.extend([Fault::Before, Fault::After].map(|fault| Kind::Failed(position, fault)));
     }
     if guarantee == Some(Guarantee::Claim) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::case::{Case, Kind};
 use super::run::{Guarantee, Outcome};
+use crate::steps::Refusal;
 use crate::steps::told::{End, Fault, Seen};
 
 /// More steps than these say nothing new: deliveries that are refused repeat them.
@@ -99,7 +100,7 @@ pub enum Problem {
     Late,
     /// The event was delivered again until the test gave up, and was never accepted.
     NeverAccepted,
-    /// A delivery did not end within 30 seconds.
+    /// A delivery did not end within 30 seconds, or 10 seconds and an hour of the paused clock.
     TooLong,
 }
 
@@ -129,10 +130,20 @@ fn text(case: Case, problem: Problem, guarantee: Option<Guarantee>, outcome: &Ou
         (None, Some(seen)) => format!(": `{}`", seen.step),
         (None, None) => String::new(),
     };
-    let (problem, advice) = (problem_text(problem), advice(problem, guarantee));
-    let steps = steps(&outcome.seen);
+    let advice = match problem {
+        Problem::Lost if case.fault().is_some() => {
+            "Does `on_error` or `deliver` turn an error of the log into a success?"
+        }
+        Problem::Lost if guarantee != Some(Guarantee::Fence) && outcome.has_fence() => {
+            "A fence inside of the body lets its own body run at most once: use a claim there too."
+        }
+        _ => advice(problem, guarantee),
+    };
+    let panic = outcome.panic.as_ref();
+    let panic = panic.map(|panic| format!("  The handler panicked: {panic}\n")).unwrap_or_default();
+    let (problem, steps) = (problem_text(problem), steps(&outcome.seen));
     format!(
-        "[{name}] {case}{place}.\n  {problem}\n  {advice}\n  Calls of the log: {steps}.\n  \
+        "[{name}] {case}{place}.\n  {problem}\n{panic}  {advice}\n  Calls of the log: {steps}.\n  \
          To run only this case: FERRO_IDEM_CASE={name} cargo test\n"
     )
 }
@@ -148,14 +159,16 @@ fn problem_text(problem: Problem) -> String {
         Problem::NeverAccepted => {
             "The event was never accepted, although it was delivered again and again.".into()
         }
-        Problem::TooLong => "A delivery did not end within 30 seconds.".into(),
+        Problem::TooLong => "A delivery did not end.".into(),
     }
 }
 
 /// The usual reason, and what to do.
 fn advice(problem: Problem, guarantee: Option<Guarantee>) -> &'static str {
     match (problem, guarantee) {
-        (Problem::NoLog, _) | (_, None) => "Is `#[idempotent_webhook]` on the function that `deliver` calls?",
+        (Problem::NoLog, _) | (_, None) => {
+            "Is `#[idempotent_webhook]` on the function that `deliver` calls, and does its `only_if` hold?"
+        }
         (Problem::Lost, Some(Guarantee::Fence)) => {
             "Does the body run, and do `effects` look at what it changes?"
         }
@@ -174,6 +187,9 @@ fn advice(problem: Problem, guarantee: Option<Guarantee>) -> &'static str {
             "The effect is not part of the transaction: write it through `tx`, not through the pool or in a \
              task that was spawned."
         }
+        (Problem::NeverAccepted | Problem::TooLong, Some(Guarantee::Transaction)) => {
+            "Does the body succeed? A statement that it sends through the pool waits for what `tx` has locked."
+        }
         (Problem::NeverAccepted, _) => {
             "Does `deliver` tell a success from a failure, and does the body succeed?"
         }
@@ -183,20 +199,43 @@ fn advice(problem: Problem, guarantee: Option<Guarantee>) -> &'static str {
     }
 }
 
-/// `delivery 1: claim ok, complete failed as told; delivery 2: claim ok`.
+/// `delivery 1: claim ok, complete failed as told; deliveries 2 to 9: claim in progress`.
 fn steps(seen: &[Seen]) -> String {
-    let shown = seen.get(..MAX_STEPS).unwrap_or(seen);
     let of_one_delivery = |steps: &[Seen]| {
         let number = steps.first().map_or(0, |seen| seen.delivery);
-        let steps: Vec<_> = steps.iter().map(|seen| format!("{} {}", seen.step, end(seen.end))).collect();
-        format!("delivery {number}: {}", steps.join(", "))
+        (number, steps_of_one_delivery(steps))
     };
-    let mut deliveries: Vec<_> =
-        shown.chunk_by(|one, next| one.delivery == next.delivery).map(of_one_delivery).collect();
-    if shown.len() < seen.len() {
-        deliveries.push("and so on".into());
+    let deliveries: Vec<_> =
+        seen.chunk_by(|one, next| one.delivery == next.delivery).map(of_one_delivery).collect();
+    let mut alike: Vec<_> = deliveries.chunk_by(|one, next| one.1 == next.1).filter_map(together).collect();
+    if alike.len() > MAX_STEPS {
+        alike.truncate(MAX_STEPS);
+        alike.push("and so on".into());
     }
-    if deliveries.is_empty() { "none".into() } else { deliveries.join("; ") }
+    if alike.is_empty() { "none".into() } else { alike.join("; ") }
+}
+
+fn steps_of_one_delivery(steps: &[Seen]) -> String {
+    let alike = steps.chunk_by(|one, next| (one.step, one.end) == (next.step, next.end));
+    let steps = alike.filter_map(|alike| {
+        let Seen { step, end, .. } = alike.first()?;
+        let end = self::end(*end);
+        Some(if alike.len() > 1 {
+            format!("{step} {end} ({} times)", alike.len())
+        } else {
+            format!("{step} {end}")
+        })
+    });
+    steps.collect::<Vec<_>>().join(", ")
+}
+
+fn together(alike: &[(usize, String)]) -> Option<String> {
+    let ((first, steps), (last, _)) = (alike.first()?, alike.last()?);
+    Some(if first == last {
+        format!("delivery {first}: {steps}")
+    } else {
+        format!("deliveries {first} to {last}: {steps}")
+    })
 }
 
 fn end(end: End) -> &'static str {
@@ -204,6 +243,8 @@ fn end(end: End) -> &'static str {
         End::Open => "unanswered",
         End::Ok => "ok",
         End::Failed => "failed",
+        End::Refused(Refusal::Duplicate) => "duplicate",
+        End::Refused(Refusal::InProgress) => "in progress",
         End::Told(Fault::Before) => "failed as told before it took effect",
         End::Told(Fault::After) => "failed as told after it took effect",
         End::Dropped => "dropped",

@@ -1,14 +1,17 @@
 //! Runs one case.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use super::HandlerTest;
 use super::case::{Case, Kind};
-use super::clock::{StoppedClock, TooLong};
+use super::clock::{Progress, StoppedClock, TooLong};
 use super::delivery::Delivery;
 use crate::lease_length::MIN_LEASE;
 use crate::steps::Step;
@@ -18,6 +21,18 @@ use crate::steps::told::{End, Plan, Seen, Told, tell};
 const LEASE: Duration = MIN_LEASE;
 /// The event is delivered again for this long, until it is accepted.
 const MAX_REDELIVERY: Duration = Duration::from_secs(10);
+/// The same while the first delivery stands still, which may hold what the others need.
+const MAX_TAKE_OVER: Duration = Duration::from_secs(2);
+/// A delivery that takes longer while the first one stands still may wait for what that one holds.
+const MAX_STANDSTILL: Duration = Duration::from_mins(5);
+/// A handler that panics so often does so at each delivery.
+const MAX_PANICS: usize = 5;
+/// How long an effect after the reply is waited for, on the paused clock.
+const MAX_LATE: Duration = Duration::from_mins(10);
+/// A case ends by itself before this, unless its thread is blocked.
+const MAX_BLOCKED: Duration = Duration::from_secs(40);
+const BLOCKED: &str =
+    "then the thread was blocked, as it is if two deliveries wait for a `std::sync::Mutex` across an `await`";
 /// What runs in the background has ended after so many turns, if it waits for no database.
 const TURNS: usize = 32;
 
@@ -42,9 +57,17 @@ pub(super) struct Outcome {
     /// The effects at the moment of the reply, if they could be counted without waiting.
     pub(super) effects_at_reply: Option<usize>,
     pub(super) took_too_long: bool,
+    /// The thread has not come back, so no other case should run.
+    pub(super) is_blocked: bool,
+    /// The last panic of a delivery by itself.
+    pub(super) panic: Option<String>,
 }
 
 impl Outcome {
+    pub(super) fn has_fence(&self) -> bool {
+        self.seen.iter().any(|seen| seen.step == Step::Mark)
+    }
+
     pub(super) fn guarantee(&self) -> Option<Guarantee> {
         self.seen.iter().find_map(|seen| match seen.step {
             Step::Mark => Some(Guarantee::Fence),
@@ -55,24 +78,39 @@ impl Outcome {
     }
 }
 
-/// Runs the case on a thread of its own, because a test may have a runtime on its thread already.
+/// Runs the case on a thread of its own, because a test may have a runtime on its thread already. A handler that
+/// blocks its thread for good leaves it behind.
 pub(super) fn run<T: HandlerTest>(case: Case) -> Outcome {
-    let ran = thread::scope(|scope| scope.spawn(|| on_this_thread::<T>(case)).join());
-    ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let (sender, ended) = channel();
+    let runs = thread::spawn(move || drop(sender.send(on_this_thread::<T>(case))));
+    match ended.recv_timeout(MAX_BLOCKED) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Timeout) => {
+            Outcome { place: BLOCKED.into(), took_too_long: true, is_blocked: true, ..Outcome::default() }
+        }
+        Err(RecvTimeoutError::Disconnected) => match runs.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Outcome::default(),
+        },
+    }
 }
 
 fn on_this_thread<T: HandlerTest>(case: Case) -> Outcome {
     let told = tell(Plan::default());
     let mut outcome = Outcome::default();
     let ended = StoppedClock::new().map_err(|_| TooLong).and_then(|clock| {
-        clock.run(|| told.with(|plan| plan.polls), async {
+        let progress = || told.with(|plan| Progress { polls: plan.polls, open_calls: plan.open });
+        clock.run(progress, async {
             let subject = T::new().await;
             told.with(|plan| *plan = Plan { fault: case.fault(), lease: Some(LEASE), ..Plan::default() });
             deliver(&subject, &told, case, &mut outcome).await
         })
     });
     outcome.took_too_long = ended.is_err();
-    told.with(|plan| outcome.seen = std::mem::take(&mut plan.seen));
+    told.with(|plan| {
+        outcome.seen = std::mem::take(&mut plan.seen);
+        outcome.panic = plan.panics.pop();
+    });
     outcome
 }
 
@@ -92,30 +130,45 @@ async fn deliver<T: HandlerTest>(
         (Some(accepted), kind) => {
             drop(first);
             outcome.accepted = accepted;
-            outcome.effects_at_reply = at_once(subject.effects()).await;
+            if accepted {
+                outcome.effects_at_reply = at_once(subject.effects()).await;
+            }
             if kind == Kind::Twice {
                 outcome.accepted &= Delivery::new(2, told, subject.deliver()).reply().await;
             }
         }
         (None, Kind::Overlapping(_)) => {
             let mut second = Delivery::new(2, told, subject.deliver());
-            let (one, other) = both(&mut first, &mut second).await;
+            let (other, one) = both(pin!(second.reply()), pin!(first.reply())).await;
             outcome.accepted = one || other;
         }
         (None, Kind::TakenOver(_)) => {
             told.with(|plan| plan.renews_nothing = true);
-            outcome.accepted = until_accepted(subject, told).await;
-            first.reply().await;
+            tokio::time::advance(LEASE).await;
+            turns().await;
+            told.with(|plan| plan.renews_nothing = false);
+            let mut others = pin!(until_accepted(subject, told, MAX_TAKE_OVER));
+            outcome.accepted = match timeout(MAX_STANDSTILL, others.as_mut()).await {
+                Ok(accepted) => {
+                    first.reply().await;
+                    accepted
+                }
+                Err(_) => both(pin!(first.reply()), others).await.1,
+            };
         }
         (None, Kind::Panicked(_)) => first.panic(),
         (None, _) => drop(first),
     }
     end_of_background(told).await;
     if !outcome.accepted {
-        outcome.accepted = until_accepted(subject, told).await;
+        outcome.accepted = until_accepted(subject, told, MAX_REDELIVERY).await;
         end_of_background(told).await;
     }
     outcome.effects = subject.effects().await;
+    if outcome.effects == 0 && outcome.accepted && case.kind == Kind::Once {
+        outcome.effects = late_effects(subject).await;
+        outcome.effects_at_reply = Some(0);
+    }
     Ok(())
 }
 
@@ -136,17 +189,25 @@ fn place(plan: &Plan) -> String {
     }
 }
 
-async fn both<'a>(first: &mut Delivery<'a>, second: &mut Delivery<'a>) -> (bool, bool) {
-    let (mut one, mut other) = (None, None);
-    poll_fn(|context| {
-        for (delivery, reply) in [(&mut *second, &mut other), (&mut *first, &mut one)] {
-            if reply.is_none()
-                && let Poll::Ready(ready) = delivery.poll(context)
-            {
-                *reply = Some(ready);
-            }
+async fn both<T: Copy>(
+    mut one: Pin<&mut impl Future<Output = T>>,
+    mut other: Pin<&mut impl Future<Output = T>>,
+) -> (T, T) {
+    fn poll<T: Copy>(
+        output: &mut Option<T>,
+        future: Pin<&mut impl Future<Output = T>>,
+        context: &mut Context<'_>,
+    ) -> Option<T> {
+        if output.is_none()
+            && let Poll::Ready(ready) = future.poll(context)
+        {
+            *output = Some(ready);
         }
-        match (one, other) {
+        *output
+    }
+    let mut outputs = (None, None);
+    poll_fn(|context| {
+        match (poll(&mut outputs.0, one.as_mut(), context), poll(&mut outputs.1, other.as_mut(), context)) {
             (Some(one), Some(other)) => Poll::Ready((one, other)),
             _ => Poll::Pending,
         }
@@ -155,14 +216,14 @@ async fn both<'a>(first: &mut Delivery<'a>, second: &mut Delivery<'a>) -> (bool,
 }
 
 /// Delivers again as a sender does, which waits longer than a lease.
-async fn until_accepted<T: HandlerTest>(subject: &T, told: &Told) -> bool {
+async fn until_accepted<T: HandlerTest>(subject: &T, told: &Told, within: Duration) -> bool {
     let begin = Instant::now();
     let mut number = 2;
     loop {
         if Delivery::new(number, told, subject.deliver()).reply().await {
             return true;
         }
-        if begin.elapsed() > MAX_REDELIVERY {
+        if begin.elapsed() > within || told.with(|plan| plan.panics.len()) >= MAX_PANICS {
             return false;
         }
         tokio::time::advance(LEASE).await;
@@ -175,16 +236,31 @@ async fn until_accepted<T: HandlerTest>(subject: &T, told: &Told) -> bool {
 async fn end_of_background(told: &Told) {
     let begin = Instant::now();
     loop {
-        for _ in 0..TURNS {
-            tokio::task::yield_now().await;
-        }
-        if !told.with(|plan| plan.is_any_open()) || begin.elapsed() > MAX_REDELIVERY {
+        turns().await;
+        if told.with(|plan| plan.open) == 0 || begin.elapsed() > MAX_REDELIVERY {
             break;
         }
         pause().await;
     }
     // Tasks that the handler started may sleep first.
     tokio::time::advance(LEASE / 2).await;
+    turns().await;
+}
+
+/// Waits for the effect of a task that the handler left behind.
+async fn late_effects<T: HandlerTest>(subject: &T) -> usize {
+    let end = tokio::time::Instant::now() + MAX_LATE;
+    loop {
+        tokio::time::advance(MAX_LATE / 60).await;
+        turns().await;
+        let effects = subject.effects().await;
+        if effects > 0 || tokio::time::Instant::now() >= end {
+            return effects;
+        }
+    }
+}
+
+async fn turns() {
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
     }

@@ -15,7 +15,7 @@ use crate::nesting::{Frame, Handler};
 use crate::observed;
 use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
-use crate::steps::{Step, step};
+use crate::steps::{self, Refusal, Step, step};
 
 /// A transaction that holds the mark. Dropped before it is settled (a panic, a hang-up), it rolls
 /// back.
@@ -115,11 +115,13 @@ async fn begin_marked<L: TransactionalLog>(
             Entry::Run(OpenTransaction(Box::new(Parts { transaction, commit, rollback, end })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event, frame)) => {
+            steps::refused(Refusal::InProgress);
             delivery.in_progress(retry_after, frame.event);
             observed::in_progress(retry_after);
             Entry::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
         }
         Ok((None, _, _, frame)) => {
+            steps::refused(Refusal::Duplicate);
             delivery.duplicate(frame.event);
             Entry::Duplicate
         }
