@@ -84,7 +84,7 @@ impl<D: Dialect> Core<D> {
         Self {
             abandoned: Abandoned::new(&pool),
             waiting_detached: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
-            store_id: StoreId::of(&*options).part(&table.quoted()),
+            store_id: StoreId::of(&*options).part(&table.to_string()),
             _options: options,
             pool,
             table,
