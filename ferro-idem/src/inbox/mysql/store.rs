@@ -92,9 +92,33 @@ async fn insert(
             waiting.extend(parked.into_keys());
         }
     }
-    let mut insert =
-        sqlx::query(AssertSqlSafe(statements.store.of_rows(new.len()))).persistent(new.len() == 1);
-    for delivery in new {
+    let mut rows = new;
+    while !rows.is_empty() {
+        let (part, others) = rows.split_at(rows_of_a_part(rows.len()));
+        insert_part(connection, statements, part, &mut waiting).await?;
+        rows = others;
+    }
+    Ok(())
+}
+
+/// How many rows the next statement has. The statements of few sizes are prepared once for each connection.
+///
+/// A server answers with the description of each parameter. If that is more than its buffer of 16 KB, its last part
+/// waits for our delayed acknowledgement, which takes 40 ms.
+fn rows_of_a_part(rows: usize) -> usize {
+    const MAX_ROWS: usize = 64;
+    1 << rows.clamp(1, MAX_ROWS).ilog2()
+}
+
+/// The keys of the transaction are seen before, so its parts need not be in one statement.
+async fn insert_part(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    part: &[&SentDelivery],
+    waiting: &mut HashSet<Vec<u8>>,
+) -> Result<(), sqlx::Error> {
+    let mut insert = sqlx::query(AssertSqlSafe(statements.store.of_rows(part.len())));
+    for delivery in part {
         let order_key = delivery.order_key.as_ref().map(|key| key.as_bytes());
         let is_behind = order_key.is_some_and(|key| !waiting.insert(key.to_vec()));
         insert = insert
@@ -106,9 +130,8 @@ async fn insert(
             .bind(is_behind);
     }
     insert.execute(&mut *connection).await?;
-    let mut insert =
-        sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(new.len()))).persistent(new.len() == 1);
-    for (n, delivery) in (0_i64..).zip(new) {
+    let mut insert = sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(part.len())));
+    for (n, delivery) in (0_i64..).zip(part) {
         insert = insert.bind(n).bind(&*delivery.stored);
     }
     insert.execute(connection).await.map(drop)
@@ -119,4 +142,23 @@ pub(super) type Held = (i64, Vec<u8>, String, Option<Vec<u8>>, i64, i64);
 
 pub(super) fn held(row: &sqlx::mysql::MySqlRow) -> Result<Held, sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows_of_a_part;
+
+    #[test]
+    fn any_number_of_rows_is_inserted_by_statements_of_seven_sizes() {
+        for rows in 1..=1_024 {
+            let (mut left, mut parts) = (rows, 0);
+            while left > 0 {
+                let part = rows_of_a_part(left);
+                assert!(part <= left && part.is_power_of_two() && part <= 64, "{part} of {left}");
+                left -= part;
+                parts += 1;
+            }
+            assert!(parts <= rows / 64 + 6, "{rows} rows in {parts} parts");
+        }
+    }
 }
