@@ -158,17 +158,7 @@ pub trait InboxOperations: Send + Sync {
         filter: &InboxFilter,
         progress: &mut (dyn for<'p> FnMut(&'p ChangePage) + Send),
     ) -> Result<u64, Error> {
-        let mut changed = 0_u64;
-        let mut after = None;
-        loop {
-            let page = self.replay_page(filter, after.as_ref()).await?;
-            changed = changed.saturating_add(page.changed);
-            progress(&page);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(changed),
-            }
-        }
+        change_all(self, ByHand::Replay, filter, progress).await
     }
 
     /// Discards all parked events that match the filter, and returns their number. Every batch is a transaction of its
@@ -180,17 +170,7 @@ pub trait InboxOperations: Send + Sync {
         filter: &InboxFilter,
         progress: &mut (dyn for<'p> FnMut(&'p ChangePage) + Send),
     ) -> Result<u64, Error> {
-        let mut changed = 0_u64;
-        let mut after = None;
-        loop {
-            let page = self.discard_page(filter, after.as_ref()).await?;
-            changed = changed.saturating_add(page.changed);
-            progress(&page);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(changed),
-            }
-        }
+        change_all(self, ByHand::Discard, filter, progress).await
     }
 
     /// Forgets the keys of processed events that were received longer ago than this, and returns their number. An event
@@ -212,6 +192,35 @@ pub trait InboxOperations: Send + Sync {
                 Some(next) => after = Some(next),
                 None => return Ok(deleted),
             }
+        }
+    }
+}
+
+/// What is done to parked events.
+#[derive(Clone, Copy)]
+enum ByHand {
+    Replay,
+    Discard,
+}
+
+async fn change_all<O: InboxOperations + ?Sized>(
+    operations: &O,
+    by_hand: ByHand,
+    filter: &InboxFilter,
+    progress: &mut (dyn for<'p> FnMut(&'p ChangePage) + Send),
+) -> Result<u64, Error> {
+    let mut changed = 0_u64;
+    let mut after = None;
+    loop {
+        let page = match by_hand {
+            ByHand::Replay => operations.replay_page(filter, after.as_ref()).await?,
+            ByHand::Discard => operations.discard_page(filter, after.as_ref()).await?,
+        };
+        changed = changed.saturating_add(page.changed);
+        progress(&page);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(changed),
         }
     }
 }
