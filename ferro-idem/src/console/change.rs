@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::Site;
 use super::form::{Action, FormFields, Wanted};
 use super::view::{Frame, Link, failed, message};
+use crate::error::Error;
 use crate::operations::{Change, EventState};
 
 const COMPLETE: Action = Action {
@@ -62,9 +63,21 @@ pub(super) async fn change(
             let text = "The event was forgotten, and its next delivery runs.".to_owned();
             message(frame, StatusCode::OK, "Done", text, None)
         }
-        Ok(Change::Done) => Redirect::to(&format!("{path}&done={}", wanted.change)).into_response(),
+        changed => answered(frame, path, &wanted.change, changed),
+    }
+}
+
+/// The answer to a change of the event at this path.
+pub(super) fn answered<E>(
+    frame: Frame,
+    path: String,
+    change: &str,
+    changed: Result<Change<E>, Error>,
+) -> Response {
+    match changed {
+        Ok(Change::Done) => Redirect::to(&format!("{path}&done={change}")).into_response(),
         Ok(Change::TooLate(_)) => too_late(frame, path),
-        Ok(Change::NotPossible(why)) => not_possible(frame, path, why),
+        Ok(Change::NotPossible(why)) => unchanged(frame, path, why),
         Err(error) => failed(frame, &error),
     }
 }
@@ -72,11 +85,10 @@ pub(super) async fn change(
 /// The event at this path was changed by a delivery or another operator.
 pub(super) fn too_late(frame: Frame, path: String) -> Response {
     let text = "This came too late: the event has changed since the page was opened, and was left alone.";
-    let link = Link { path, text: "See how the event is now" };
-    message(frame, StatusCode::CONFLICT, "Nothing was changed", text.to_owned(), Some(link))
+    unchanged(frame, path, text)
 }
 
-pub(super) fn not_possible(frame: Frame, path: String, why: &str) -> Response {
+fn unchanged(frame: Frame, path: String, why: &str) -> Response {
     let link = Link { path, text: "See how the event is now" };
     message(frame, StatusCode::CONFLICT, "Nothing was changed", why.to_owned(), Some(link))
 }

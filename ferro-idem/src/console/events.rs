@@ -82,9 +82,7 @@ pub(super) async fn events(
     Query(parameters): Parameters,
 ) -> Response {
     let filter = FilterView::of(&parameters);
-    let after = typed(parameter(&parameters, "after")).map(str::parse::<Cursor>).transpose();
-    let parsed = filter.parse().and_then(|parsed| Ok((parsed, after.map_err(|error| error.to_string())?)));
-    let (parsed, after) = match parsed {
+    let (parsed, after) = match with_cursor(filter.parse(), &parameters) {
         Ok(parsed) => parsed,
         Err(mistake) => return unusable_filter(frame, mistake),
     };
@@ -98,6 +96,15 @@ pub(super) async fn events(
             page(StatusCode::OK, &ListPage { frame, states, filter, events, is_first, next })
         }
     }
+}
+
+/// A filter that was typed, and where the page begins.
+pub(super) fn with_cursor<F>(
+    filter: Result<F, String>,
+    parameters: &[(String, String)],
+) -> Result<(F, Option<Cursor>), String> {
+    let after = typed(parameter(parameters, "after")).map(str::parse::<Cursor>).transpose();
+    Ok((filter?, after.map_err(|error| error.to_string())?))
 }
 
 pub(super) fn unusable_filter(frame: Frame, mistake: String) -> Response {

@@ -2,6 +2,7 @@
 
 mod change;
 mod chart;
+mod counting;
 mod events;
 mod form;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]

@@ -7,14 +7,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::time::Instant;
 
 use super::Site;
 use super::chart::Chart;
+use super::counting::counted_within;
 use super::inbox::{Section, section};
 use super::view::{EventView, Frame, StateCard, failed, page};
 use crate::error::Error;
-use crate::operations::text::ago;
 use crate::operations::{Counts, EventState, Filter, Lack, Operations};
 
 const STUCK: usize = 10;
@@ -50,15 +49,8 @@ pub(super) async fn overview(State(site): State<Arc<Site>>, frame: Frame) -> Res
 impl LogView {
     async fn read(operations: &dyn Operations) -> Result<Self, Error> {
         let (counts, is_partial) = counts(operations).await?;
-        let cards = EventState::ALL.map(|state| {
-            let of = counts.of(state);
-            StateCard {
-                state: state.as_str(),
-                events: of.events,
-                oldest: of.oldest.map(ago).unwrap_or_default(),
-                meaning: meaning(state),
-            }
-        });
+        let cards =
+            EventState::ALL.map(|state| StateCard::new(state.as_str(), counts.of(state), meaning(state)));
         let lacks = operations.lacks().await?;
         let chart = if lacks.contains(&Lack::Times) { None } else { Some(Chart::read(operations).await?) };
         let stuck = operations.list(&Filter::new().with_state(EventState::LeaseEnded), None, STUCK).await?;
@@ -74,17 +66,11 @@ impl LogView {
 }
 
 async fn counts(operations: &dyn Operations) -> Result<(Counts, bool), Error> {
-    let started = Instant::now();
-    let (mut counts, mut after) = (Counts::default(), None);
-    loop {
+    counted_within(COUNT_WITHIN, Counts::add, |after| async move {
         let part = operations.count_page(after.as_ref()).await?;
-        counts.add(&part.counts);
-        match part.next {
-            None => return Ok((counts, false)),
-            Some(_) if started.elapsed() > COUNT_WITHIN => return Ok((counts, true)),
-            next => after = next,
-        }
-    }
+        Ok((part.counts, part.next))
+    })
+    .await
 }
 
 /// What the next delivery gets, in a few words.

@@ -12,8 +12,8 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::Site;
 use crate::error::Error;
-use crate::operations::LoggedEvent;
 use crate::operations::text::{ago, duration, escaped, time};
+use crate::operations::{LoggedEvent, StateCount};
 
 /// What every page has.
 #[derive(Clone)]
@@ -100,6 +100,12 @@ pub(super) struct StateCard {
     pub(super) oldest: String,
     /// What happens to them next, in a few words.
     pub(super) meaning: &'static str,
+}
+
+impl StateCard {
+    pub(super) fn new(state: &'static str, of: StateCount, meaning: &'static str) -> Self {
+        Self { state, events: of.events, oldest: of.oldest.map(ago).unwrap_or_default(), meaning }
+    }
 }
 
 /// An event as a row shows it.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::PageInbox;
 use crate::console::Site;
-use crate::console::change::{not_possible, too_late};
+use crate::console::change::{answered, too_late};
 use crate::console::form::{Action, FormFields, Wanted};
 use crate::console::view::{Frame, failed};
 use crate::inbox::operations::{Change, InboxState};
@@ -52,10 +52,5 @@ pub(super) async fn change(
         "discard" => inbox.discard(&seen).await,
         _ => Ok(Change::NotPossible("There is no such change.")),
     };
-    match changed {
-        Ok(Change::Done) => Redirect::to(&format!("{path}&done={}", wanted.change)).into_response(),
-        Ok(Change::TooLate(_)) => too_late(frame, path),
-        Ok(Change::NotPossible(why)) => not_possible(frame, path, why),
-        Err(error) => failed(frame, &error),
-    }
+    answered(frame, path, &wanted.change, changed)
 }

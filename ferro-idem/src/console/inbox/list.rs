@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::PageInbox;
 use super::view::EventView;
-use crate::console::events::{PAGE, typed_id, unusable_filter};
+use crate::console::events::{PAGE, typed_id, unusable_filter, with_cursor};
 use crate::console::parameters::{Parameters, parameter, query, typed};
 use crate::console::view::{Frame, failed, page};
-use crate::inbox::operations::{Cursor, InboxFilter, InboxState};
+use crate::inbox::operations::{InboxFilter, InboxState};
 use crate::operations::text::parse_duration;
 
 /// The filter as it was typed.
@@ -89,9 +89,7 @@ pub(super) async fn events(
     Query(parameters): Parameters,
 ) -> Response {
     let filter = FilterView::of(&parameters);
-    let after = typed(parameter(&parameters, "after")).map(str::parse::<Cursor>).transpose();
-    let parsed = filter.parse().and_then(|parsed| Ok((parsed, after.map_err(|error| error.to_string())?)));
-    let (parsed, after) = match parsed {
+    let (parsed, after) = match with_cursor(filter.parse(), &parameters) {
         Ok(parsed) => parsed,
         Err(mistake) => return unusable_filter(frame, mistake),
     };

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use askama::Template;
-use tokio::time::Instant;
 
 use super::view::{EventView, meaning};
+use crate::console::counting::counted_within;
 use crate::console::view::{Frame, StateCard};
 use crate::error::Error;
 use crate::inbox::operations::{InboxCounts, InboxFilter, InboxOperations, InboxState};
-use crate::operations::text::ago;
 
 const PARKED: usize = 10;
 
@@ -31,15 +30,8 @@ impl Section {
         frame: Frame,
     ) -> Result<Self, Error> {
         let (counts, is_partial) = counts(operations).await?;
-        let cards = InboxState::UNFINISHED.map(|state| {
-            let of = counts.of(state);
-            StateCard {
-                state: state.as_str(),
-                events: of.events,
-                oldest: of.oldest.map(ago).unwrap_or_default(),
-                meaning: meaning(state),
-            }
-        });
+        let cards = InboxState::UNFINISHED
+            .map(|state| StateCard::new(state.as_str(), counts.of(state), meaning(state)));
         let parked =
             operations.list(&InboxFilter::new().with_state(InboxState::Parked), None, PARKED).await?;
         let parked = parked.events.iter().map(EventView::new).collect();
@@ -48,15 +40,9 @@ impl Section {
 }
 
 async fn counts(operations: &dyn InboxOperations) -> Result<(InboxCounts, bool), Error> {
-    let started = Instant::now();
-    let (mut counts, mut after) = (InboxCounts::default(), None);
-    loop {
+    counted_within(COUNT_WITHIN, InboxCounts::add, |after| async move {
         let part = operations.count_page(after.as_ref()).await?;
-        counts.add(&part.counts);
-        match part.next {
-            None => return Ok((counts, false)),
-            Some(_) if started.elapsed() > COUNT_WITHIN => return Ok((counts, true)),
-            next => after = next,
-        }
-    }
+        Ok((part.counts, part.next))
+    })
+    .await
 }
