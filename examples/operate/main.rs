@@ -47,7 +47,7 @@ usage: operate [--database FILE] [--listen ADDRESS]
 fn page(log: &SqliteLog, inbox: &Inbox<Sqlite, GithubWebhook>) -> Result<Router, ferro_idem::Error> {
     let console = console(log.operations(), Protection::loopback())
         .with_inbox(inbox.operations())
-        // Whoever reaches the page may release, complete, forget, replay and discard.
+        // Everybody who reaches the page may release, complete, forget, replay and discard.
         .with_actions();
     Ok(Router::new().route("/", get(Redirect::to("/events"))).nest("/events", console.into_router()?))
 }

@@ -122,16 +122,22 @@ async fn patiently<T>(
 /// Lets the future and the tasks in the background run, as far as they need no other thread.
 async fn turns<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     for _ in 0..TURNS {
-        let polled = poll_fn(|context| {
-            Poll::Ready(match future.as_mut().poll(context) {
-                Poll::Ready(output) => Some(output),
-                Poll::Pending => None,
-            })
-        });
-        if let Some(output) = polled.await {
+        if let Some(output) = at_once(future.as_mut()).await {
             return Some(output);
         }
         tokio::task::yield_now().await;
     }
     None
+}
+
+/// The output, if it is ready at the first poll.
+pub(super) async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::HandlerTest;
 use super::case::{Case, Kind};
-use super::clock::{Progress, StoppedClock, TooLong};
+use super::clock::{Progress, StoppedClock, TooLong, at_once};
 use super::delivery::Delivery;
 use crate::lease_length::MIN_LEASE;
 use crate::steps::Step;
@@ -269,16 +269,4 @@ async fn turns() {
 /// A moment on the clock of a database.
 async fn pause() {
     drop(tokio::task::spawn_blocking(|| thread::sleep(Duration::from_millis(5))).await);
-}
-
-/// The output, if it is ready at the first poll.
-async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        Poll::Ready(match future.as_mut().poll(context) {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        })
-    })
-    .await
 }
