@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use ferro_idem::{MySqlLog, PostgresLog};
 use ferro_idem_tests::servers::{Folder, MariaDb, Postgres, Redis};
 use nix::unistd::User;
-use sqlx::{Executor, MySqlPool, PgPool};
+use sqlx::{Connection, Executor, MySqlPool, PgConnection, PgPool};
 
 /// An authority, and a server's certificate for 127.0.0.1.
 struct Certificates(Folder);
@@ -76,15 +76,16 @@ async fn postgres_is_reached_over_tls() {
     }
     let url = server.fresh_database().await;
     assert_eq!(check(&format!("{url}?sslmode=require"), None).0, 1, "there is no TLS yet");
-    let pool = PgPool::connect(&format!("{url}?sslmode=disable")).await.unwrap();
-    PostgresLog::new(pool.clone()).create_table().await.unwrap();
+    let plain = format!("{url}?sslmode=disable");
+    PostgresLog::new(PgPool::connect(&plain).await.unwrap()).create_table().await.unwrap();
+    // One connection and not a pool, which may open another one after the server has begun to refuse those without TLS.
+    let mut connection = PgConnection::connect(&plain).await.unwrap();
     for setting in ["ssl_cert_file = 'server.pem'", "ssl_key_file = 'server.key'", "ssl = on"] {
-        pool.execute(sqlx::AssertSqlSafe(format!("ALTER SYSTEM SET {setting}"))).await.unwrap();
+        connection.execute(sqlx::AssertSqlSafe(format!("ALTER SYSTEM SET {setting}"))).await.unwrap();
     }
-    pool.execute("SELECT pg_reload_conf()").await.unwrap();
     // Only over TLS from now on.
     std::fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
-    pool.execute("SELECT pg_reload_conf()").await.unwrap();
+    connection.execute("SELECT pg_reload_conf()").await.unwrap();
 
     let ca = certificates.text("ca.pem");
     let verified = format!("{url}?sslmode=verify-full&sslrootcert={ca}");
