@@ -73,6 +73,7 @@
 //! | `hmac` | [`HmacWebhook`](sender::hmac::HmacWebhook), for any other sender that signs with an HMAC |
 //! | `sender` | [`sender::Sender`], for a sender of your own |
 //! | `inbox` | [`inbox`]: stores deliveries, and delivers them to the handler until it succeeds, over a SQL log |
+//! | `replay` | [`replay`]: a duplicate gets the first reply again, for APIs with an `Idempotency-Key` |
 //! | `axum`, `actix-web`, `poem` | replies, rejections and extractors for these frameworks |
 //! | `conformance` | [`conformance`]: what every log promises, as tests for a log of your own |
 //! | `testing` | [`testing`]: tests for your own handler. Only for `[dev-dependencies]` |
@@ -93,6 +94,7 @@
         feature = "github",
         feature = "inbox",
         feature = "redis",
+        feature = "replay",
         feature = "sqlite",
         feature = "stripe",
         feature = "testing"
@@ -166,6 +168,8 @@ mod memory;
 mod poem;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "replay")]
+pub mod replay;
 #[cfg(feature = "sender")]
 pub mod sender;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
