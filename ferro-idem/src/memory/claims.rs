@@ -37,6 +37,26 @@ pub(super) struct Claims {
 struct Touched {
     row: Row,
     at: Time,
+    /// Only a processed row has one. A new claim, or a change by hand, makes a row without it.
+    reply: Option<Box<Reply>>,
+}
+
+/// The reply of a completion.
+#[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
+struct Reply {
+    stored: Box<[u8]>,
+    until: Time,
+}
+
+impl Touched {
+    fn new(row: Row, at: Time) -> Self {
+        Self { row, at, reply: None }
+    }
+
+    /// Whether a reply is kept that has not expired.
+    fn has_reply(&self, now: Time) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.until > now)
+    }
 }
 
 impl Claims {
@@ -70,13 +90,13 @@ impl Claims {
             Entry::Occupied(mut entry) => {
                 let before = Some(entry.get()).filter(|touched| !self.is_forgotten(touched, now));
                 let (row, outcome) = Row::claim(before.map(|touched| touched.row), owner, now, lease);
-                entry.insert(Touched { row, at: now });
+                entry.insert(Touched::new(row, now));
                 (outcome, false)
             }
             Entry::Vacant(entry) => {
                 let before = self.forgotten.remove(entry.key()).map(|(_, token)| Row::forgotten(token));
                 let (row, outcome) = Row::claim(before, owner, now, lease);
-                drop(entry.insert(Touched { row, at: now }));
+                drop(entry.insert(Touched::new(row, now)));
                 (outcome, true)
             }
         };
@@ -92,6 +112,74 @@ impl Claims {
 
     pub(super) fn complete(&self, id: &str, held: Ownership) -> bool {
         self.step(id, |row, _| row.complete(held))
+    }
+
+    /// Completes the claim, and keeps its reply for `keep`.
+    #[cfg(feature = "replay")]
+    pub(super) fn complete_with_reply(
+        &self,
+        id: &str,
+        held: Ownership,
+        stored: &[u8],
+        keep: Duration,
+    ) -> bool {
+        let now = self.now();
+        let until = now.saturating_add(keep);
+        self.rows.get_mut(&Key::new(id)).is_some_and(|mut touched| {
+            let is_completed = touched.row.complete(held);
+            if is_completed {
+                touched.at = now;
+                touched.reply = Some(Box::new(Reply { stored: stored.into(), until }));
+            }
+            is_completed
+        })
+    }
+
+    /// The reply of a processed event, unless it has expired. What has expired is deleted.
+    #[cfg(feature = "replay")]
+    pub(super) fn kept_reply(&self, id: &str) -> Option<Vec<u8>> {
+        let now = self.now();
+        let kept =
+            self.rows.get(&Key::new(id))?.reply.as_ref().map(|reply| (reply.until, reply.stored.to_vec()));
+        let (until, stored) = kept?;
+        if until > now {
+            return Some(stored);
+        }
+        self.delete_expired_reply(id, now);
+        None
+    }
+
+    #[cfg(feature = "replay")]
+    fn delete_expired_reply(&self, id: &str, now: Time) {
+        if let Some(mut touched) = self.rows.get_mut(&Key::new(id))
+            && !touched.has_reply(now)
+        {
+            touched.reply = None;
+        }
+    }
+
+    /// How long the reply of an event is kept, counted as [`Time`]; a reply that has expired may still be there.
+    pub(super) fn reply_until(&self, id: &str) -> Option<Time> {
+        self.rows.get(&Key::new(id))?.reply.as_ref().map(|reply| reply.until)
+    }
+
+    pub(super) fn delete_reply(&self, id: &str) {
+        if let Some(mut touched) = self.rows.get_mut(&Key::new(id)) {
+            touched.reply = None;
+        }
+    }
+
+    /// Deletes the replies that have expired, and returns their number.
+    pub(super) fn purge_replies(&self) -> u64 {
+        let now = self.now();
+        let mut deleted = 0;
+        for mut entry in self.rows.iter_mut() {
+            if entry.reply.is_some() && !entry.has_reply(now) {
+                entry.reply = None;
+                deleted += 1;
+            }
+        }
+        deleted
     }
 
     pub(super) fn release(&self, id: &str, held: Ownership) -> bool {
@@ -140,7 +228,7 @@ impl Claims {
             let is_as_seen = touched.row.held == seen && was(touched.row.state);
             if is_as_seen {
                 let held = Ownership { owner, token: seen.token };
-                *touched = Touched { row: Row { held, state }, at: now };
+                *touched = Touched::new(Row { held, state }, now);
             }
             is_as_seen
         };
@@ -163,7 +251,10 @@ impl Claims {
     fn sweep(&self, now: Time) {
         self.rows.retain(|_, touched| match touched.row.state {
             State::Processed => {
-                let stays = now.saturating_sub(touched.at) < COMPLETED;
+                if !touched.has_reply(now) {
+                    touched.reply = None;
+                }
+                let stays = touched.reply.is_some() || now.saturating_sub(touched.at) < COMPLETED;
                 if !stays {
                     self.swept.fetch_max(touched.row.held.token, Ordering::Relaxed);
                 }

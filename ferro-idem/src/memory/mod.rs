@@ -5,6 +5,8 @@ mod claims;
 mod histories;
 mod key;
 mod operations;
+#[cfg(feature = "replay")]
+mod replay;
 mod retained;
 mod sweep;
 
@@ -133,6 +135,15 @@ impl Memory {
         });
         first.unwrap_or(false)
     }
+
+    /// Marks the event if `complete` completes its claim. An event that is processed may be completed again.
+    fn complete_by(&self, event_id: &str, complete: impl Fn(&Claims) -> bool) -> bool {
+        let completed = self.seen.if_unseen(event_id, || {
+            let completed = complete(&self.claims);
+            (completed, completed)
+        });
+        completed.unwrap_or_else(|| complete(&self.claims))
+    }
 }
 
 #[async_trait]
@@ -164,12 +175,7 @@ impl ClaimLog for MemoryProcessedLog {
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        let Memory { seen, claims, .. } = &*self.memory;
-        let completed = seen.if_unseen(event_id, || {
-            let completed = claims.complete(event_id, held);
-            (completed, completed)
-        });
-        Ok(completed.unwrap_or_else(|| claims.complete(event_id, held)))
+        Ok(self.memory.complete_by(event_id, |claims| claims.complete(event_id, held)))
     }
 
     async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {

@@ -37,7 +37,7 @@ struct MemoryOperations(Arc<Memory>);
 impl Seen {
     /// Shows whether the event is processed, and when it was marked if that is kept. The event stays locked while
     /// `look` runs.
-    fn locked<T>(&self, id: &str, look: impl FnOnce(bool, Option<Instant>) -> (Verdict, T)) -> T {
+    pub(super) fn locked<T>(&self, id: &str, look: impl FnOnce(bool, Option<Instant>) -> (Verdict, T)) -> T {
         match self {
             Self::Forever(seen) => match seen.entry(Key::new(id)) {
                 Entry::Occupied(entry) => {
@@ -96,7 +96,8 @@ impl Memory {
                 Some((row, at)) => event
                     .with_fencing_token(row.held.token)
                     .with_owner(row.held.owner)
-                    .with_updated_at(self.changed_at(at)),
+                    .with_updated_at(self.changed_at(at))
+                    .with_reply_until(self.claims.reply_until(id).and_then(|until| self.changed_at(until))),
             });
         }
         let (row, at, left) = self.claims.unmarked_row(id)?;
@@ -250,13 +251,29 @@ impl Operations for MemoryOperations {
         Ok(if is_done { Change::Done } else { self.too_late(seen.id()) })
     }
 
+    async fn forget_reply(&self, seen: &LoggedEvent) -> Result<Change, Error> {
+        if let Err(why) = RowChange::of_reply(seen) {
+            return Ok(Change::NotPossible(why));
+        }
+        let is_done = self.0.seen.locked(seen.id(), |is_processed, marked_at| {
+            let now = self.0.seen_event(seen.id(), is_processed, marked_at);
+            let is_as_seen = now.is_some_and(|now| now.version() == seen.version());
+            if is_as_seen {
+                self.0.claims.delete_reply(seen.id());
+            }
+            (Verdict::Keep, is_as_seen)
+        });
+        Ok(if is_done { Change::Done } else { self.too_late(seen.id()) })
+    }
+
     async fn purge_page(&self, older_than: Duration, _: Option<&Cursor>) -> Result<PurgePage, Error> {
+        let replies = self.0.claims.purge_replies();
         self.keeps_times()?;
         let (deleted, read) = match &self.0.seen {
             Seen::Retained(seen) => seen.purge(older_than, Instant::now()),
             Seen::Forever(_) => (0, 0),
         };
-        Ok(PurgePage::new(deleted, read, None))
+        Ok(PurgePage::new(deleted, read, None).with_replies(replies))
     }
 
     async fn lacks(&self) -> Result<Vec<Lack>, Error> {

@@ -102,6 +102,7 @@ pub struct LoggedEvent {
     lease_left: Option<Duration>,
     received_at: Option<SystemTime>,
     updated_at: Option<SystemTime>,
+    reply_until: Option<SystemTime>,
 }
 
 impl LoggedEvent {
@@ -116,6 +117,7 @@ impl LoggedEvent {
             lease_left: None,
             received_at: None,
             updated_at: None,
+            reply_until: None,
         }
     }
 
@@ -153,6 +155,12 @@ impl LoggedEvent {
     #[must_use]
     pub fn with_updated_at(self, updated_at: impl Into<Option<SystemTime>>) -> Self {
         Self { updated_at: updated_at.into(), ..self }
+    }
+
+    /// The same event with a reply that is kept until then.
+    #[must_use]
+    pub fn with_reply_until(self, reply_until: impl Into<Option<SystemTime>>) -> Self {
+        Self { reply_until: reply_until.into(), ..self }
     }
 
     /// The time since it was received, or else since its last change.
@@ -200,6 +208,12 @@ impl LoggedEvent {
     /// When the event was changed last, if the log keeps that. Renewing a lease is no change.
     pub fn updated_at(&self) -> Option<SystemTime> {
         self.updated_at
+    }
+
+    /// Until when the reply of the event is returned to duplicates, if one is kept. A time that is over means that the
+    /// reply is still in the store, until the next [purge](super::Operations::purge).
+    pub fn reply_until(&self) -> Option<SystemTime> {
+        self.reply_until
     }
 
     /// What a change by hand compares: state, fencing token and owner, as text for a form. It holds only ASCII letters,

@@ -114,7 +114,16 @@ pub trait Operations: Send + Sync {
     /// fencing token must not fall. Under a plain fence, such an event still counts as seen.
     async fn forget(&self, seen: &LoggedEvent) -> Result<Change, Error>;
 
-    /// Deletes old events of a part of the log. [`purge`](Self::purge) goes through all parts.
+    /// Deletes the reply that is kept for a processed event, for example because a person wants their data deleted. The
+    /// event stays processed: further deliveries are duplicates, for which there is no reply.
+    ///
+    /// [`forget`](Self::forget) deletes the reply as well, and lets the event run again.
+    async fn forget_reply(&self, seen: &LoggedEvent) -> Result<Change, Error> {
+        let _ = seen;
+        Ok(Change::NotPossible("This log keeps no replies."))
+    }
+
+    /// Deletes old events of a part of the log, and replies that have expired. [`purge`](Self::purge) goes through all parts.
     async fn purge_page(&self, older_than: Duration, after: Option<&Cursor>) -> Result<PurgePage, Error>;
 
     /// What this log cannot say or do, for example because its table is a plain one.
@@ -134,6 +143,8 @@ pub trait Operations: Send + Sync {
     }
 
     /// Deletes the events that are older than this, and returns their number. Never deletes a live claim.
+    ///
+    /// Deletes all replies that have expired as well, also those of younger events.
     ///
     /// `progress` is called after each part, with what that part came to. A purged event runs again if it comes back:
     /// see [`RETENTION`](crate::RETENTION).

@@ -27,6 +27,15 @@ impl RowChange {
         }
     }
 
+    /// Whether an event can have a reply to forget.
+    pub(crate) fn of_reply(seen: &LoggedEvent) -> Result<(), &'static str> {
+        match (seen.state(), seen.reply_until()) {
+            (EventState::Processed, Some(_)) => Ok(()),
+            (EventState::Processed, None) => Err("No reply is kept for the event."),
+            _ => Err("The event is not processed, so no reply is kept for it."),
+        }
+    }
+
     /// The row of an event that was claimed stays, so that its fencing token never falls.
     pub(crate) fn of_forget(seen: &LoggedEvent) -> Result<Self, &'static str> {
         match (seen.state(), seen.fencing_token()) {

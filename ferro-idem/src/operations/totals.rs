@@ -95,6 +95,8 @@ impl CountPage {
 pub struct PurgePage {
     /// How many events were deleted.
     pub deleted: u64,
+    /// How many replies were deleted because they had expired, apart from those of deleted events.
+    pub replies: u64,
     /// How many events were read, roughly.
     pub read: u64,
     /// Where the next part begins. `None`: this is the last part.
@@ -104,6 +106,12 @@ pub struct PurgePage {
 impl PurgePage {
     /// A part, for a log of your own.
     pub fn new(deleted: u64, read: u64, next: Option<Cursor>) -> Self {
-        Self { deleted, read, next }
+        Self { deleted, replies: 0, read, next }
+    }
+
+    /// The same with the number of expired replies that were deleted.
+    #[must_use]
+    pub fn with_replies(self, replies: u64) -> Self {
+        Self { replies, ..self }
     }
 }

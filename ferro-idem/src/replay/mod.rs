@@ -1,5 +1,7 @@
 //! Replay: a duplicate gets the reply of the first delivery again.
 
+mod pointers;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -53,10 +55,82 @@ impl fmt::Debug for NewReply<'_> {
 /// - [`kept_reply`](Self::kept_reply) returns the bytes of the completion that counts, unchanged, until they expire.
 ///   After that it returns `None`, and the event is still processed.
 /// - An event that was purged or forgotten has no reply.
+/// - Other guarantees see the event as processed, as after [`ClaimLog::complete`](crate::ClaimLog::complete).
 ///
 /// # Cancel safety
 ///
 /// As for [`ClaimLog`](crate::ClaimLog): dropping any of these futures leaves the store consistent.
+///
+/// # What the attribute does with it
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ferro_idem::Error> {
+/// use ferro_idem::replay::{KEEP, NewReply, ReplayLog};
+/// use ferro_idem::{ClaimLog, ClaimOutcome, DEFAULT_LEASE, EventRef, MemoryProcessedLog, Owner, Ownership};
+///
+/// let log = MemoryProcessedLog::new();
+/// let (event, owner) = (EventRef::new("key_1")?, Owner::random()?);
+/// let ClaimOutcome::Acquired { token } = log.claim(event, owner, DEFAULT_LEASE).await? else {
+///     return Ok(()); // in progress, or a duplicate
+/// };
+/// // The body runs here, and replies.
+/// let reply = NewReply { stored: b"201 Created", keep: KEEP };
+/// assert!(log.complete_with_reply("key_1", Ownership { owner, token }, reply).await?);
+///
+/// // The next delivery is a duplicate, and gets the same reply.
+/// assert_eq!(log.claim(event, Owner::random()?, DEFAULT_LEASE).await?, ClaimOutcome::Processed);
+/// assert_eq!(log.kept_reply("key_1").await?.as_deref(), Some(&b"201 Created"[..]));
+/// # Ok(()) }
+/// # #[cfg(not(feature = "memory"))] fn main() {}
+/// ```
+///
+/// # A log of your own
+///
+/// Keep the reply in the row of the event, and write it in the statement that completes the claim. Let the store
+/// decide by its own clock whether a reply has expired.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use ferro_idem::replay::{NewReply, ReplayLog};
+/// use ferro_idem::{Error, Ownership, async_trait};
+/// # #[derive(Clone)] struct Db;
+/// # impl Db {
+/// #     async fn read(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, std::io::Error> { Ok(None) }
+/// #     async fn update(&self, _: &str, _: &str, _: Ownership, _: &[u8], _: Duration) -> Result<u64, std::io::Error> { Ok(1) }
+/// # }
+///
+/// #[derive(Clone)]
+/// struct MyLog {
+///     db: Db,
+/// }
+///
+/// #[async_trait]
+/// impl ReplayLog for MyLog {
+///     async fn kept_reply(&self, event_id: &str) -> Result<Option<Vec<u8>>, Error> {
+///         let select = "SELECT reply FROM events WHERE id = ? AND state = 'processed' AND reply_until > now()";
+///         self.db.read(select, event_id).await.map_err(|error| Error::store("read the reply", error))
+///     }
+///
+///     async fn complete_with_reply(
+///         &self,
+///         event_id: &str,
+///         held: Ownership,
+///         reply: NewReply<'_>,
+///     ) -> Result<bool, Error> {
+///         let update = "UPDATE events SET state = 'processed', reply = ?, reply_until = now() + ?
+///                       WHERE id = ? AND owner = ? AND token = ? AND state IN ('claimed', 'processed')";
+///         let updated = self.db.update(update, event_id, held, reply.stored, reply.keep).await;
+///         Ok(updated.map_err(|error| Error::store("complete the event", error))? == 1)
+///     }
+///
+///     fn replay_handle(&self) -> Arc<dyn ReplayLog> {
+///         Arc::new(self.clone())
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot keep replies",
     label = "not a `ReplayLog`",
@@ -72,7 +146,8 @@ pub trait ReplayLog: Send + Sync {
     /// [`Error::Store`] if the store does not answer.
     async fn kept_reply(&self, event_id: &str) -> Result<Option<Vec<u8>>, Error>;
 
-    /// As [`ClaimLog::complete`](crate::ClaimLog::complete), and keeps the reply in the same step.
+    /// As [`ClaimLog::complete`](crate::ClaimLog::complete), and keeps the reply in the same step. Returns `false`, and
+    /// keeps nothing, if the claim has been taken over or released.
     ///
     /// Completing the same claim a second time returns `true`, and the reply of one of the two calls is kept.
     ///
@@ -91,6 +166,27 @@ pub trait ReplayLog: Send + Sync {
 }
 
 /// A transactional log that commits the reply together with the mark and the effects.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use ferro_idem::replay::{KEEP, NewReply, ReplayLog, TransactionalReplayLog};
+/// use ferro_idem::{EventRef, MarkOutcome, SqliteLog, TransactionalLog};
+///
+/// # let file = std::env::temp_dir().join(format!("ferro-idem-replay-{}.db", std::process::id()));
+/// let log = SqliteLog::open(&file).await?;
+/// let mut tx = log.begin().await?;
+/// if log.try_mark_in(&mut tx, EventRef::new("key_1")?).await? == MarkOutcome::First {
+///     // The body writes through `tx` here, and replies.
+///     log.keep_in(&mut tx, "key_1", NewReply { stored: b"201 Created", keep: KEEP }).await?;
+///     SqliteLog::commit(tx).await?;
+/// }
+/// assert_eq!(log.kept_reply("key_1").await?.as_deref(), Some(&b"201 Created"[..]));
+/// # log.pool().close().await;
+/// # std::fs::remove_file(&file)?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "sqlite"))] fn main() {}
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot keep replies in its transactions",
     label = "not a `TransactionalReplayLog`",
@@ -99,6 +195,8 @@ pub trait ReplayLog: Send + Sync {
 )]
 pub trait TransactionalReplayLog: TransactionalLog + ReplayLog {
     /// Keeps the reply inside the transaction that marked the event. The commit makes it visible.
+    ///
+    /// Call it after the body, directly before the commit: then it stands in for the check that the commit makes.
     ///
     /// # Errors
     ///

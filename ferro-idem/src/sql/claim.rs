@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::SqlLog;
 use super::dialect::SqlDatabase;
-use super::event_state::{ClaimStep, HeldClaim, Mark, NewClaim};
+use super::event_state::{ClaimStep, HeldClaim, Mark, NewClaim, millis};
 use super::fault::Fault;
 use super::group::{BatchAnswer, ClaimUpdate, send_in_batch};
 use super::request::{ClaimEvents, LookAtEvents, UpdateClaims};
@@ -19,27 +19,12 @@ use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempt, Attempts};
 
-/// A century. Adding it to the time cannot overflow.
-const MAX_LEASE_MILLIS: i64 = 3_155_760_000_000;
-
 /// How often a claim meets an event that is freed at the same moment, before the table is at fault.
 const MAX_ROUNDS: u32 = 16;
 
 impl<D: SqlDatabase> SqlLog<D> {
-    async fn update_claim(
-        &self,
-        step: ClaimStep,
-        event_id: &str,
-        held: Ownership,
-        lease: Duration,
-    ) -> Result<bool, Error> {
-        self.core.claim_sql().await?;
-        let held = HeldClaim {
-            id: event_id.into(),
-            owner: held.owner,
-            token: i64::try_from(held.token).unwrap_or(i64::MAX),
-            lease_millis: millis(lease),
-        };
+    /// Takes a step with a claim, over a table that was looked at.
+    pub(super) async fn update_claim(&self, step: ClaimStep, held: HeldClaim) -> Result<bool, Error> {
         let mut attempt = Attempt::First;
         if self.has_group_commit {
             let session = || Session::for_batches(&self.core);
@@ -101,19 +86,24 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {
-        self.update_claim(ClaimStep::Renew, event_id, held, lease).await
+        self.core.claim_sql().await?;
+        let held = HeldClaim { lease_millis: millis(lease), ..HeldClaim::new(event_id, held) };
+        self.update_claim(ClaimStep::Renew, held).await
     }
 
     async fn complete(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.update_claim(ClaimStep::Complete, event_id, held, Duration::ZERO).await
+        self.core.claim_sql().await?;
+        self.update_claim(ClaimStep::Complete, HeldClaim::new(event_id, held)).await
     }
 
     async fn release(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.update_claim(ClaimStep::Release, event_id, held, Duration::ZERO).await
+        self.core.claim_sql().await?;
+        self.update_claim(ClaimStep::Release, HeldClaim::new(event_id, held)).await
     }
 
     async fn withdraw(&self, event_id: &str, held: Ownership) -> Result<bool, Error> {
-        self.update_claim(ClaimStep::Withdraw, event_id, held, Duration::ZERO).await
+        self.core.claim_sql().await?;
+        self.update_claim(ClaimStep::Withdraw, HeldClaim::new(event_id, held)).await
     }
 
     fn handle(&self) -> Arc<dyn ClaimLog> {
@@ -123,8 +113,4 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     fn store_id(&self) -> StoreId {
         self.core.store_id
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_LEASE_MILLIS)
 }

@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(super) struct Core<D: Dialect> {
     plain: OnceLock<CompiledSql<D>>,
     /// Set by the first call that finds the columns of [`Dialect::SCHEMA`]. Final.
     full: OnceLock<CompiledSql<D>>,
+    /// Set by the first call that finds the columns for replies in a full table.
+    has_replies: AtomicBool,
     /// When a plain table was looked at. Locked during a look, so that calls share it.
     last_look: Mutex<Option<Instant>>,
     unmark_queue: UnmarkQueue,
@@ -92,6 +95,7 @@ impl<D: Dialect> Core<D> {
             unknown_pooler: UnknownPooler::default(),
             plain: OnceLock::new(),
             full: OnceLock::new(),
+            has_replies: AtomicBool::new(false),
             last_look: Mutex::new(None),
             unmark_queue: UnmarkQueue::default(),
             of_missing: None,
@@ -209,9 +213,60 @@ impl<D: Dialect> Core<D> {
         }
     }
 
+    /// Whether columns for replies were found.
+    pub(super) fn has_replies(&self) -> bool {
+        self.has_replies.load(Ordering::Relaxed)
+    }
+
+    /// Looks whether an upgrade has added columns for replies.
+    pub(super) async fn look_for_replies(&self) -> Result<(), Error> {
+        if !self.has_replies() {
+            let (found, traps) = self.look_at_table().await?;
+            self.compile(&found, &traps)?;
+        }
+        Ok(())
+    }
+
+    /// The statements for a table that keeps replies, which an upgrade may have made of another one. The operation is
+    /// what cannot be done without.
+    #[cfg(feature = "replay")]
+    pub(super) async fn reply_sql(&self, operation: &'static str) -> Result<&CompiledSql<D>, Error> {
+        self.refuse_unknown_pooler()?;
+        if let Some(compiled) = self.full.get().filter(|_| self.has_replies()) {
+            return Ok(compiled);
+        }
+        let (found, traps) = self.look_at_table().await?;
+        let compiled = self.compile(&found, &traps)?;
+        if self.has_replies() {
+            return Ok(compiled);
+        }
+        Err(table_check::no_replies::<D>(operation, &self.table, &found))
+    }
+
+    /// Whether this connection sees columns for replies, inside a transaction.
+    #[cfg(feature = "replay")]
+    pub(super) async fn replies_seen_by(
+        &self,
+        operation: &'static str,
+        connection: &mut D::Connection,
+    ) -> Result<(), Error> {
+        if self.has_replies() {
+            return Ok(());
+        }
+        let explained = |error| self.explained(operation, error);
+        let found = D::look_at_table(connection, &self.table).await.map_err(explained)?;
+        if !table_check::has_replies(&found) {
+            return Err(table_check::no_replies::<D>(operation, &self.table, &found));
+        }
+        Ok(())
+    }
+
     fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
         table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of::<D>(&self.table, found)?;
+        if level == SchemaLevel::Full && table_check::has_replies(found) {
+            self.has_replies.store(true, Ordering::Relaxed);
+        }
         Ok(self.slot(level).get_or_init(|| Compiled {
             level,
             verifies: traps.verifies,

@@ -8,7 +8,7 @@ use sqlx::{Database, Pool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, StoredReply,
 };
 use super::fault::Fault;
 use super::operations::rows::OperationsDialect;
@@ -136,6 +136,13 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         attempt: Attempt,
     ) -> impl QueryFuture<Vec<bool>>;
 
+    /// For each event, the reply that is kept and has not expired.
+    fn replies(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        ids: &[&str],
+    ) -> impl QueryFuture<Vec<Option<Vec<u8>>>>;
+
     /// Deletes old rows among the next page of ids after `after`. `None`: there is no next page.
     fn purge_page(
         connection: &mut Self::Connection,
@@ -143,6 +150,21 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         after: &PageEnd,
         older_than: i64,
     ) -> impl QueryFuture<Option<(PageEnd, u64)>>;
+
+    /// Deletes the replies that have expired after the first id, up to the second one, and returns their number.
+    fn purge_replies(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        after: &PageEnd,
+        end: &PageEnd,
+    ) -> impl QueryFuture<u64>;
+
+    /// Deletes a reply that this transaction has kept, after its commit.
+    fn drop_reply(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        mark: &Mark,
+    ) -> impl QueryFuture<()>;
 
     /// Keeps other transactions away from an event. It is dropped after its own transaction has ended.
     type EventLock: Send + 'static;
@@ -188,6 +210,16 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         statements: &Self::Statements,
         event_id: &str,
         owner: Owner,
+    ) -> impl QueryFuture<OwnMark>;
+
+    /// Keeps a reply in the transaction that made this mark. Only if the mark is [held](OwnMark::Held) by it, a reply is
+    /// kept.
+    fn keep_in(
+        connection: &mut Self::Connection,
+        statements: &Self::Statements,
+        event_id: &str,
+        owner: Owner,
+        reply: &StoredReply,
     ) -> impl QueryFuture<OwnMark>;
 
     /// Releases an event that a transaction took over and committed too early.

@@ -1,10 +1,11 @@
 //! Events as requests describe them, and the states that a database reports.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claim::ClaimOutcome;
+use crate::claim::{ClaimOutcome, Ownership};
 use crate::event::EventRef;
 use crate::owner::Owner;
 
@@ -39,6 +40,34 @@ pub struct HeldClaim {
     pub(super) token: i64,
     /// Only [`ClaimStep::Renew`] reads it.
     pub(super) lease_millis: i64,
+    /// Only [`ClaimStep::CompleteWithReply`] reads it.
+    pub(super) reply: StoredReply,
+}
+
+impl HeldClaim {
+    pub(super) fn new(event_id: &str, held: Ownership) -> Self {
+        Self {
+            id: event_id.into(),
+            owner: held.owner,
+            token: i64::try_from(held.token).unwrap_or(i64::MAX),
+            lease_millis: 0,
+            reply: StoredReply::default(),
+        }
+    }
+}
+
+/// A reply to keep. Cheap to clone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StoredReply {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) keep_millis: i64,
+}
+
+/// Without the reply, which may hold personal data.
+impl fmt::Debug for StoredReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StoredReply").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
 }
 
 /// What is done to a held claim.
@@ -46,6 +75,7 @@ pub struct HeldClaim {
 pub enum ClaimStep {
     Renew,
     Complete,
+    CompleteWithReply,
     Release,
     /// Release a claim under which no body ran: its token is given back.
     Withdraw,
@@ -57,7 +87,7 @@ impl ClaimStep {
     pub(super) fn changes(self, state: i64) -> bool {
         match self {
             ClaimStep::Renew | ClaimStep::Withdraw => state == 0,
-            ClaimStep::Complete => matches!(state, 0 | 1),
+            ClaimStep::Complete | ClaimStep::CompleteWithReply => matches!(state, 0 | 1),
             ClaimStep::Release => matches!(state, 0 | 2),
         }
     }
@@ -66,7 +96,7 @@ impl ClaimStep {
     pub(super) fn operation(self) -> &'static str {
         match self {
             ClaimStep::Renew => "renew the claim",
-            ClaimStep::Complete => "complete the event",
+            ClaimStep::Complete | ClaimStep::CompleteWithReply => "complete the event",
             ClaimStep::Release => "release the event",
             ClaimStep::Withdraw => "take the claim back",
         }
@@ -77,6 +107,14 @@ impl ClaimStep {
     pub(super) fn is_sent_without_callers(self) -> bool {
         self != Self::Renew
     }
+}
+
+/// A century. Adding it to the time cannot overflow.
+const MAX_MILLIS: i64 = 3_155_760_000_000;
+
+/// The length of a lease, or how long a reply is kept, as databases add it to the time.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_MILLIS)
 }
 
 /// The answer to a claim.
@@ -172,6 +210,19 @@ impl EventState {
         }
         Ok(ids.iter().map(|id| found.get(id.as_bytes()).copied().unwrap_or(Self::Free)).collect())
     }
+}
+
+/// The value of each event that a statement returned.
+pub(super) fn in_order<I: AsRef<[u8]>, T>(ids: &[&str], rows: Vec<(I, T)>) -> Vec<Option<T>> {
+    let positions: HashMap<&[u8], usize> =
+        ids.iter().enumerate().map(|(position, id)| (id.as_bytes(), position)).collect();
+    let mut values: Vec<Option<T>> = ids.iter().map(|_| None).collect();
+    for (id, value) in rows {
+        if let Some(slot) = positions.get(id.as_ref()).and_then(|position| values.get_mut(*position)) {
+            *slot = Some(value);
+        }
+    }
+    values
 }
 
 /// The last id of a page of a purge, as bytes: databases order ids by bytes.

@@ -35,6 +35,15 @@ impl Many<String> {
         (self.of_rows(count), items.iter().chain(padding))
     }
 
+    /// The same with `None` for a repetition, if items may be large.
+    pub(crate) fn with_gaps<'i, T>(
+        &self,
+        items: &'i [T],
+    ) -> (String, impl Iterator<Item = Option<&'i T>> + use<'i, T>) {
+        let count = items.len().next_power_of_two();
+        (self.of_rows(count), items.iter().map(Some).chain(repeat_n(None, count - items.len())))
+    }
+
     /// The statement with so many rows.
     pub(crate) fn of_rows(&self, count: usize) -> String {
         let rows = vec![self.row; count].join(self.between);

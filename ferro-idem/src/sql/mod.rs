@@ -26,6 +26,8 @@ mod operations;
 mod pooled_transaction;
 mod pooler;
 mod purge;
+#[cfg(feature = "replay")]
+mod replay;
 mod request;
 mod session;
 mod table;

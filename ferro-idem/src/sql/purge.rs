@@ -28,6 +28,8 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// of Stripe's. Deletes in small transactions, so that marks wait for a few milliseconds at most. Never
     /// deletes a running claim. Run it once a day.
     ///
+    /// Deletes the replies that have expired as well, whatever the age of their events.
+    ///
     /// Cancel safe: the current page is finished in the background, and the rest stays.
     ///
     /// # Errors
@@ -40,20 +42,62 @@ impl<D: SqlDatabase> SqlLog<D> {
         loop {
             // A connection in the middle of a page is not fit for the pool, so a page is always finished.
             let page = purge_page(Arc::clone(&self.core), PurgePage { after, older_than });
-            let Some((end, of_page)) = DetachOnDrop::new(page).await? else { return Ok(deleted) };
-            deleted += of_page;
-            after = end;
+            let Some(page) = DetachOnDrop::new(page).await? else { return Ok(deleted) };
+            deleted += page.deleted;
+            after = page.end;
         }
     }
+}
+
+/// What a page came to.
+pub(super) struct Purged {
+    pub(super) end: PageEnd,
+    pub(super) deleted: u64,
+    pub(super) replies: u64,
 }
 
 pub(super) async fn purge_page<D: Dialect>(
     core: Arc<Core<D>>,
     page: PurgePage,
-) -> Result<Option<(PageEnd, u64)>, Error> {
+) -> Result<Option<Purged>, Error> {
     let sql = core.current_sql().await?;
-    let purged = Session::for_caller(&core).send_with(sql, &mut Attempts::new(), &page).await;
-    purged.map_err(RequestFailed::into_error)
+    if page.after.is_empty() {
+        core.look_for_replies().await?;
+    }
+    let mut session = Session::for_caller(&core);
+    let purged = session.send_with(sql, &mut Attempts::new(), &page).await;
+    let Some((end, deleted)) = purged.map_err(RequestFailed::into_error)? else { return Ok(None) };
+    let mut replies = 0;
+    if core.has_replies() {
+        let expired = ExpiredReplies { after: page.after, end: end.clone() };
+        let forgotten = session.send_with(sql, &mut Attempts::new(), &expired).await;
+        replies = forgotten.map_err(RequestFailed::into_error)?;
+    }
+    Ok(Some(Purged { end, deleted, replies }))
+}
+
+/// The replies of a page that have expired.
+struct ExpiredReplies {
+    after: PageEnd,
+    end: PageEnd,
+}
+
+impl<D: Dialect> Request<D> for ExpiredReplies {
+    const NEEDS_NO_OWNER: bool = true;
+    type Answer = u64;
+
+    fn operation(&self) -> &'static str {
+        "purge expired replies"
+    }
+
+    fn send(
+        &self,
+        connection: &mut D::Connection,
+        statements: &D::Statements,
+        _: Attempt,
+    ) -> impl QueryFuture<u64> {
+        D::purge_replies(connection, statements, &self.after, &self.end)
+    }
 }
 
 /// Pages follow the primary key, so that a purge reads the table once however many rows stay, and needs no

@@ -104,6 +104,15 @@ request_for_events! {
     send: |connection, statements, marks, _| D::unmark(connection, statements, marks),
 }
 
+request_for_events! {
+    /// Reads the replies of processed events.
+    #[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
+    ReadReplies(str) -> Vec<Option<Vec<u8>>>,
+    operation: "read the reply",
+    needs_no_owner: true,
+    send: |connection, statements, ids, _| D::replies(connection, statements, ids),
+}
+
 /// Renews, completes or releases claims.
 #[derive(Debug)]
 pub(super) struct UpdateClaims<'a> {

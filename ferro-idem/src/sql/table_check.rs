@@ -9,6 +9,14 @@ use crate::error::Error;
 /// The columns that a claim needs, beside the three of the recommended table.
 const OF_CLAIMS: [&str; 5] = ["state", "owner", "fencing_token", "lease_until", "updated_at"];
 
+/// The columns that a reply needs.
+const OF_REPLIES: [&str; 2] = ["reply_until", "reply"];
+
+/// Whether the table has columns for replies.
+pub(super) fn has_replies(found: &[FoundColumn]) -> bool {
+    OF_REPLIES.iter().all(|name| has(found, name))
+}
+
 pub(super) fn schema_level_of<D: Dialect>(
     table: &TableName,
     found: &[FoundColumn],
@@ -61,10 +69,11 @@ pub(super) fn refuse(problems: &[String]) -> Result<(), Error> {
     })
 }
 
-/// The statements that add the columns that a claim needs and this table lacks.
+/// The statements that add the columns that this table lacks.
 pub(super) fn missing<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> String {
     let is_missing = |statement: &&str| {
-        let column = statement.split_whitespace().skip_while(|&word| word != "COLUMN").nth(1);
+        let after = statement.split_whitespace().skip_while(|&word| word != "COLUMN").skip(1);
+        let column = after.into_iter().find(|word| !matches!(*word, "/*M!" | "IF" | "NOT" | "EXISTS" | "*/"));
         column.is_some_and(|column| !has(found, column))
     };
     let missing: Vec<&str> = D::UPGRADE.lines().filter(is_missing).collect();
@@ -81,6 +90,24 @@ pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) ->
         )
         .into(),
         source: sqlx::Error::ColumnNotFound(OF_CLAIMS.join(", ")).into(),
+    }
+}
+
+/// The error for a reply over a table that lacks columns, with the statements that add them.
+#[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
+pub(super) fn no_replies<D: Dialect>(
+    operation: &'static str,
+    table: &TableName,
+    found: &[FoundColumn],
+) -> Error {
+    Error::Store {
+        operation: operation.into(),
+        advice: format!(
+            "the table `{table}` lacks columns that `replay` needs, run the statements of UPGRADE that are missing:\n{}",
+            missing::<D>(table, found)
+        )
+        .into(),
+        source: sqlx::Error::ColumnNotFound(OF_REPLIES.join(", ")).into(),
     }
 }
 
@@ -123,14 +150,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_missing_columns_of_a_claim_are_added() {
+    fn only_the_missing_columns_are_added() {
         let present = found(&["event_id", "event_type", "state", "owner", "fencing_token"]);
         let error = no_claims::<sqlx::Sqlite>(&TableName::recommended('"'), &present).to_string();
         assert!(
             error.ends_with(
                 "add them with\n\
                  ALTER TABLE \"stripe_processed_events\" ADD COLUMN lease_until INTEGER;\n\
-                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN updated_at TEXT;"
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN updated_at TEXT;\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN reply_until INTEGER;\n\
+                 ALTER TABLE \"stripe_processed_events\" ADD COLUMN reply BLOB;"
             ),
             "{error}"
         );

@@ -13,6 +13,8 @@ use super::SqlLog;
 use super::columns::SchemaLevel;
 use super::core::{CompiledSql, Core};
 use super::dialect::SqlDatabase;
+#[cfg(feature = "replay")]
+use super::event_state::StoredReply;
 use super::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use super::fault::Fault;
 use super::group::take_back::take_back;
@@ -32,6 +34,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const BEGIN: &str = "begin a transaction";
 const MARK: &str = "mark the event as processed";
 const COMMIT: &str = "commit the event and its effects";
+#[cfg(feature = "replay")]
+const KEEP: &str = "keep the reply";
 const ROLL_BACK: &str = "roll the event back";
 
 /// An open transaction of a [`SqlLog`]. It derefs to the connection. Dropping it rolls back.
@@ -43,6 +47,7 @@ pub struct SqlTransaction<D: SqlDatabase> {
     core: Arc<Core<D>>,
     /// The event that this transaction marked. `None` after its end.
     made: Option<MadeMark>,
+    kept: KeptReply,
     /// Declared after the transaction, so that it is dropped when the rollback is on its way. Only then may
     /// the next delivery try.
     lock: Option<D::EventLock>,
@@ -54,6 +59,18 @@ struct MadeMark {
     level: SchemaLevel,
     /// The event had a row before.
     is_taken_over: bool,
+}
+
+/// Whether the event's reply is in the transaction.
+#[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeptReply {
+    /// Nothing has tried to keep one, or nothing is known about the mark since.
+    Unknown,
+    /// The mark was there when the last statement of this transaction kept the reply.
+    WithMark,
+    /// The reply could not be kept, so nothing may be committed.
+    Failed,
 }
 
 impl<D: SqlDatabase> SqlTransaction<D> {
@@ -118,7 +135,37 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             transaction: self.transaction.take(),
             core: Arc::clone(&self.core),
             made: None,
+            kept: self.kept,
             lock: self.lock.take(),
+        }
+    }
+
+    /// Keeps the reply beside the mark, and checks that the mark is there.
+    #[cfg(feature = "replay")]
+    pub(super) async fn keep(&mut self, event_id: &str, reply: &StoredReply) -> Result<(), Error> {
+        // Until it is known to be there.
+        self.kept = KeptReply::Failed;
+        let Some(MadeMark { mark, level, .. }) = self.made.as_ref().filter(|made| *made.mark.id == *event_id)
+        else {
+            return Err(Error::store(KEEP, "the transaction has not marked this event"));
+        };
+        let core = Arc::clone(&self.core);
+        core.replies_seen_by(KEEP, &mut self.transaction).await?;
+        let Some(sql) = core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
+            let advice =
+                "the table was upgraded after this transaction had begun: the next delivery keeps its reply";
+            return Err(Fault::passing(advice).of(KEEP, "the mark has no owner"));
+        };
+        let kept = D::keep_in(&mut self.transaction, &sql.statements, &mark.id, mark.owner, reply).await;
+        match kept.map_err(|error| core.explained(KEEP, error))? {
+            OwnMark::Held => {
+                self.kept = KeptReply::WithMark;
+                Ok(())
+            }
+            OwnMark::Gone => Err(Fault::rolled_back().of(KEEP, "the mark is gone from the transaction")),
+            OwnMark::Committed => {
+                Err(Fault::committed_early("The reply is not kept").of(KEEP, CommittedEarly))
+            }
         }
     }
 
@@ -137,7 +184,14 @@ impl<D: SqlDatabase> SqlTransaction<D> {
         let limit = D::ANSWERS_WITHIN.map(|_| DEADLINE);
         let committing = async move {
             let made = self.made.take();
-            let own_mark = self.own_mark(made.as_ref()).await;
+            let own_mark = match self.kept {
+                KeptReply::WithMark => Ok(OwnMark::Held),
+                KeptReply::Unknown => self.own_mark(made.as_ref()).await,
+                KeptReply::Failed => {
+                    drop(self.roll_back(made).await);
+                    return Err(Fault::rolled_back().of(COMMIT, "the reply is not in the transaction"));
+                }
+            };
             match own_mark.map_err(|error| self.core.explained(COMMIT, error))? {
                 OwnMark::Held => {
                     let committed = self.transaction.take().commit().await;
@@ -190,7 +244,15 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             return STAYS;
         };
         let taken_back = if *is_taken_over {
-            D::give_back(&mut self.transaction, &sql.statements, mark).await
+            // Before the next delivery may complete the event without one.
+            let dropped = match self.kept {
+                KeptReply::Unknown if !self.core.has_replies() => Ok(()),
+                _ => D::drop_reply(&mut self.transaction, &sql.statements, mark).await,
+            };
+            match dropped {
+                Ok(()) => D::give_back(&mut self.transaction, &sql.statements, mark).await,
+                failed => failed,
+            }
         } else {
             D::unmark(&mut self.transaction, &sql.statements, &[mark]).await
         };
@@ -231,7 +293,7 @@ impl<D: SqlDatabase> Drop for SqlTransaction<D> {
 
 /// Waits for the answer of a request that cannot be repeated, because its transaction is gone with its
 /// connection.
-async fn answered_once(
+pub(super) async fn answered_once(
     operation: &'static str,
     limit: Option<Duration>,
     request: impl Future<Output = Result<(), Error>>,
@@ -249,6 +311,10 @@ impl<D: SqlDatabase> Deref for SqlTransaction<D> {
 
 impl<D: SqlDatabase> DerefMut for SqlTransaction<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
+        // Whatever is sent now may end the transaction.
+        if self.kept == KeptReply::WithMark {
+            self.kept = KeptReply::Unknown;
+        }
         &mut self.transaction
     }
 }
@@ -281,7 +347,13 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
                         let begin = answer_within(limit, PooledTransaction::begin(connection));
                         match DetachOnDrop::new(begin).await {
                             Ok(Ok(transaction)) => {
-                                return Ok(SqlTransaction { transaction, core, made: None, lock: None });
+                                return Ok(SqlTransaction {
+                                    transaction,
+                                    core,
+                                    made: None,
+                                    kept: KeptReply::Unknown,
+                                    lock: None,
+                                });
                             }
                             Ok(Err(error)) => core.failed(error),
                             Err(late) => (Fault::no_connection(), BoxDynError::from(late)),

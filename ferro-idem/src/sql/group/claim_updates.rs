@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Follower, Leftover};
-use super::{BatchAnswer, BatchRequest, max_unpolled};
+use super::{BatchAnswer, BatchRequest, MAX_BYTES, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::{ClaimStep, HeldClaim};
 use crate::sql::request::UpdateClaims;
@@ -39,7 +39,8 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
 
     /// Different claims of one event do not fit into one statement.
     async fn send_batch(session: &mut Session<D>, mut batch: Batch<Self, bool>) -> Leftover<Self, bool> {
-        let waiting = batch.keep_one_of_each(|update| &update.held.id, merge);
+        let mut waiting = batch.keep_one_of_each(|update| &update.held.id, merge);
+        waiting.append(&mut over_the_limit(&mut batch));
         let Some(step) = batch.followers.first().map(|follower| follower.request.step) else {
             return Leftover::waiting(waiting);
         };
@@ -59,6 +60,17 @@ impl<D: Dialect> BatchRequest<Session<D>> for ClaimUpdate {
             Err(failed) => batch.fail_or_search(session, waiting, failed),
         }
     }
+}
+
+/// Takes out what would make the statement too large. At least one follower stays.
+fn over_the_limit(batch: &mut Batch<ClaimUpdate, bool>) -> Vec<UpdateFollower> {
+    let mut bytes = 0;
+    let fits = |follower: &UpdateFollower| {
+        bytes += follower.request.held.reply.bytes.len();
+        bytes <= MAX_BYTES
+    };
+    let fitting = batch.followers.iter().map(fits).take_while(|fits| *fits).count();
+    batch.followers.split_off(fitting.max(1).min(batch.followers.len()))
 }
 
 /// The same claim is changed once for all its callers.

@@ -33,6 +33,8 @@ mod leader;
 mod marks;
 mod queue;
 mod repeat;
+#[cfg(feature = "replay")]
+mod replies;
 mod search;
 mod searched;
 #[cfg(feature = "inbox")]
@@ -60,6 +62,8 @@ use self::batch::{Batch, Follower, Leftover};
 pub(super) use self::caller::send_in_batch;
 pub(super) use self::claim_updates::ClaimUpdate;
 use self::queue::Queue;
+#[cfg(feature = "replay")]
+pub(super) use self::replies::ReadReply;
 #[cfg(feature = "inbox")]
 pub(crate) use self::shared::{SharedGroup, SharedRequest};
 use self::slot::Caller;
@@ -73,6 +77,10 @@ use crate::retry::Attempt;
 
 /// The events of one batch. `interleavings.rs` reaches the limits with few callers.
 const MAX_BATCH: usize = if cfg!(test) { 2 } else { 1024 };
+
+/// The bytes of one statement, unless a single request has more. Servers limit the size of a message: MariaDB to 16
+/// MiB by default.
+const MAX_BYTES: usize = 4 << 20;
 
 /// The callers in one group.
 const MAX_QUEUED: usize = if cfg!(test) { 3 } else { 4096 };
@@ -144,8 +152,11 @@ pub(super) struct Groups<D: Dialect> {
     pub(super) claims: Arc<Group<NewClaim, ClaimOutcome>>,
     renewals: Arc<Group<ClaimUpdate, bool>>,
     completions: Arc<Group<ClaimUpdate, bool>>,
+    completions_with_reply: Arc<Group<ClaimUpdate, bool>>,
     releases: Arc<Group<ClaimUpdate, bool>>,
     withdrawals: Arc<Group<ClaimUpdate, bool>>,
+    #[cfg(feature = "replay")]
+    pub(super) replies: Arc<Group<ReadReply, Option<Arc<[u8]>>>>,
 }
 
 pub(super) type MarkGroup<D> = Group<Mark, UndeliveredMark<D>>;
@@ -155,6 +166,7 @@ impl<D: Dialect> Groups<D> {
         match step {
             ClaimStep::Renew => &self.renewals,
             ClaimStep::Complete => &self.completions,
+            ClaimStep::CompleteWithReply => &self.completions_with_reply,
             ClaimStep::Release => &self.releases,
             ClaimStep::Withdraw => &self.withdrawals,
         }
@@ -168,8 +180,11 @@ impl<D: Dialect> Default for Groups<D> {
             claims: Arc::default(),
             renewals: Arc::default(),
             completions: Arc::default(),
+            completions_with_reply: Arc::default(),
             releases: Arc::default(),
             withdrawals: Arc::default(),
+            #[cfg(feature = "replay")]
+            replies: Arc::default(),
         }
     }
 }

@@ -5,17 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Leftover};
-use super::{BatchAnswer, BatchRequest, Group, max_unpolled, send_in_batch};
+use super::{BatchAnswer, BatchRequest, Group, MAX_BYTES, max_unpolled, send_in_batch};
 use crate::error::Error;
 use crate::retry::{Attempt, Attempts};
 use crate::sql::core::{Compiled, Core};
 use crate::sql::dialect::{Dialect, QueryFuture};
 use crate::sql::request::Request;
 use crate::sql::session::{RequestFailed, Session};
-
-/// The bytes of one statement, unless a single request has more. Servers limit the size of a message: MariaDB to 16
-/// MiB by default.
-const MAX_BYTES: usize = 4 << 20;
 
 /// A request that shares a statement with others of its kind. Cheap to clone.
 ///

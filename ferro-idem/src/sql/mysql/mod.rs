@@ -24,7 +24,7 @@ use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    token_of,
+    StoredReply, in_order, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -227,14 +227,19 @@ impl Dialect for MySql {
         _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
-        let (text, rows) = statements.update_claims(step).with(held);
+        let (text, rows) = statements.update_claims(step).with_gaps(held);
         let mut update = sqlx::query(AssertSqlSafe(text));
         for one in rows {
             update = update
-                .bind(one.id.as_bytes())
-                .bind(bytes(one.owner))
-                .bind(one.token)
-                .bind(micros(one.lease_millis));
+                .bind(one.map(|one| one.id.as_bytes()))
+                .bind(one.map(|one| bytes(one.owner)))
+                .bind(one.map(|one| one.token));
+            update = match step {
+                ClaimStep::CompleteWithReply => update
+                    .bind(one.map(|one| micros(one.reply.keep_millis)))
+                    .bind(one.map(|one| &*one.reply.bytes)),
+                _ => update.bind(one.map(|one| micros(one.lease_millis))),
+            };
         }
         // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
         let updated = update.bind(deadline).execute(&mut *connection).await;
@@ -244,7 +249,7 @@ impl Dialect for MySql {
         }
         let settled = match step {
             ClaimStep::Renew => CLAIMED,
-            ClaimStep::Complete => PROCESSED,
+            ClaimStep::Complete | ClaimStep::CompleteWithReply => PROCESSED,
             ClaimStep::Release | ClaimStep::Withdraw => RELEASED,
         };
         let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
@@ -263,6 +268,20 @@ impl Dialect for MySql {
             Ok(is_settled)
         };
         held.iter().map(is_settled).collect()
+    }
+
+    async fn replies(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
+        let (text, rows) = statements.replies.with(ids);
+        let mut select = sqlx::query_as(AssertSqlSafe(text));
+        for id in rows {
+            select = select.bind(id.as_bytes());
+        }
+        let found: Vec<(Vec<u8>, Vec<u8>)> = select.fetch_all(connection).await?;
+        Ok(in_order(ids, found))
     }
 
     /// READ COMMITTED for this one delete: under REPEATABLE READ it would lock the gaps that new events
@@ -299,6 +318,30 @@ impl Dialect for MySql {
             .await?;
         transaction.commit().await?;
         Ok(Some((end, page.rows_affected())))
+    }
+
+    /// READ COMMITTED for the same reason.
+    async fn purge_replies(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        end: &PageEnd,
+    ) -> Result<u64, sqlx::Error> {
+        let begin = begin_read_committed(connection).await?;
+        let mut transaction = connection.begin_with(begin).await?;
+        let purge = sqlx::query(AssertSqlSafe(statements.purge_replies.clone())).bind(after).bind(end);
+        let purged = purge.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(purged.rows_affected())
+    }
+
+    async fn drop_reply(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let drop_reply = sqlx::query(AssertSqlSafe(statements.drop_reply.clone()));
+        drop_reply.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
     }
 
     /// The lock on the row is the transaction's, and ends with it.
@@ -370,6 +413,34 @@ impl Dialect for MySql {
             sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id.as_bytes()).bind(bytes(owner));
         let is_marked = own.fetch_optional(connection).await?.is_some();
         Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
+    }
+
+    /// The savepoint is only in the transaction that made the mark.
+    async fn keep_in(
+        connection: &mut MySqlConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+        reply: &StoredReply,
+    ) -> Result<OwnMark, sqlx::Error> {
+        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem; SAVEPOINT ferro_idem")
+            .execute(&mut *connection)
+            .await
+        {
+            Ok(_) => {}
+            Err(error) if fault::has_no_savepoint(&error) => {
+                return Self::own_mark(connection, statements, event_id, owner).await;
+            }
+            Err(error) => return Err(error),
+        }
+        let kept = sqlx::query(AssertSqlSafe(statements.keep_in.clone()))
+            .bind(micros(reply.keep_millis))
+            .bind(&*reply.bytes)
+            .bind(event_id.as_bytes())
+            .bind(bytes(owner))
+            .execute(connection)
+            .await?;
+        Ok(if kept.rows_affected() == 1 { OwnMark::Held } else { OwnMark::Gone })
     }
 
     async fn give_back(

@@ -6,5 +6,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   owner       BINARY(16),
   fencing_token BIGINT NOT NULL DEFAULT 0,
   lease_until DATETIME(6),
-  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+  updated_at  DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  reply_until DATETIME(6),
+  reply       LONGBLOB
 ) ENGINE=InnoDB;

@@ -155,6 +155,33 @@ const COMPLETE: Many = Many {
     ..UPDATE
 };
 
+/// As [`COMPLETE`]. The cast keeps replies of any length, and of bytes that are no text.
+const COMPLETE_WITH_REPLY: Many = Many {
+    row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS keep_micros, CAST(? AS BINARY) AS reply",
+    tail: concat!(
+        "\n) AS b ON e.event_id = b.id\n",
+        "SET e.state = 1, e.lease_until = NULL,\n",
+        "  e.updated_at = CURRENT_TIMESTAMP + INTERVAL IF(e.updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND,\n",
+        "  e.reply_until = TIMESTAMPADD(MICROSECOND, b.keep_micros, UTC_TIMESTAMP(6)), e.reply = b.reply\n",
+        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
+        in_time!()
+    ),
+    ..UPDATE
+};
+
+const REPLIES: Many = Many {
+    head: "\
+SELECT event_id, reply
+FROM stripe_processed_events
+WHERE state = 1 AND reply IS NOT NULL AND reply_until > UTC_TIMESTAMP(6) AND event_id IN (",
+    ..LOOK
+};
+
+const KEEP_IN: &str = "\
+UPDATE stripe_processed_events
+SET reply_until = TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), reply = ?
+WHERE event_id = ? AND owner = ? AND state = 1";
+
 const RELEASE: Many = Many {
     tail: concat!(
         "\n) AS b ON e.event_id = b.id\n",
@@ -221,6 +248,13 @@ const PAGE_END: &str = "\
 SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events
 WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
 
+const PURGE_REPLIES: &str = "\
+UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL
+WHERE event_id > ? AND event_id <= ? AND reply_until <= UTC_TIMESTAMP(6)";
+
+const DROP_REPLY: &str = "\
+UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL WHERE event_id = ? AND owner = ?";
+
 const DELETE_PAGE: &str = "\
 DELETE FROM stripe_processed_events
 WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND
@@ -249,6 +283,9 @@ pub struct Statements {
     pub(super) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
+    complete_with_reply: Many<String>,
+    pub(super) replies: Many<String>,
+    pub(super) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
     pub(super) unmark: Many<String>,
@@ -257,6 +294,8 @@ pub struct Statements {
     pub(super) give_back: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
+    pub(super) purge_replies: Arc<str>,
+    pub(super) drop_reply: Arc<str>,
 }
 
 /// The same statement, which waits no longer than so many seconds for the row of one event, and than a second for the
@@ -307,6 +346,9 @@ impl Statements {
             look: look.of(table),
             renew: shared(RENEW),
             complete: shared(COMPLETE),
+            complete_with_reply: shared(COMPLETE_WITH_REPLY),
+            replies: REPLIES.of(table),
+            keep_in: written(KEEP_IN),
             release: shared(RELEASE),
             withdraw: shared(WITHDRAW),
             // A locked row keeps the other marks.
@@ -315,6 +357,8 @@ impl Statements {
             own: written(own),
             give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
+            purge_replies: written(PURGE_REPLIES),
+            drop_reply: written(DROP_REPLY),
             delete_page: written(delete_page),
         }
     }
@@ -323,6 +367,7 @@ impl Statements {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
+            ClaimStep::CompleteWithReply => &self.complete_with_reply,
             ClaimStep::Release => &self.release,
             ClaimStep::Withdraw => &self.withdraw,
         }

@@ -18,6 +18,64 @@ fn state_after(change: RowChange) -> i64 {
     }
 }
 
+/// The condition that the row of this key is as it was seen. The key comes first among its values.
+fn as_seen(seen: &LoggedEvent, statements: &Statements, values: &mut Vec<Value>) -> String {
+    values.push(Value::Key(seen.id().as_bytes().to_vec()));
+    match (statements.level, seen.owner()) {
+        (SchemaLevel::Full, owner) => {
+            values.push(Value::Number(seen.state().stored().into()));
+            values.push(Value::Number(i64::try_from(seen.fencing_token()).unwrap_or(i64::MAX)));
+            match owner {
+                Some(owner) => {
+                    values.push(Value::Bytes(owner.as_bytes().to_vec()));
+                    let bound_owner = statements.expressions().bound_owner;
+                    format!("state = ? AND fencing_token = ? AND owner = {bound_owner}")
+                }
+                None => "state = ? AND fencing_token = ? AND owner IS NULL".to_owned(),
+            }
+        }
+        // A plain table tells two marks of an event apart by their times alone.
+        (SchemaLevel::Plain, _) => match seen.received_at() {
+            Some(received_at) => {
+                values.push(Value::Number(millis_of(received_at)));
+                format!("({}) = ?", statements.received())
+            }
+            None => "1 = 1".to_owned(),
+        },
+    }
+}
+
+/// Deletes the reply of an event if it is as it was seen.
+pub(super) struct ForgetReply(pub(super) LoggedEvent);
+
+impl<D: Dialect> Request<D, Statements> for ForgetReply {
+    const NEEDS_NO_OWNER: bool = true;
+    type Answer = Change;
+
+    fn operation(&self) -> &'static str {
+        "forget the reply"
+    }
+
+    fn send(
+        &self,
+        connection: &mut D::Connection,
+        statements: &Statements,
+        _: Attempt,
+    ) -> impl QueryFuture<Change> {
+        async move {
+            let mut values = Vec::new();
+            let version = as_seen(&self.0, statements, &mut values);
+            let forget = statements.forget_reply(&version);
+            let changed = <D as OperationsDialect>::change(&mut *connection, forget, values).await?;
+            let now = events::<D>(connection, statements.look(self.0.id())).await?.into_iter().next();
+            let now = now.map(StoredEvent::into_event);
+            // Something in the table may undo the change.
+            let is_gone = now.as_ref().is_none_or(|now| now.reply_until().is_none());
+            Ok(if changed > 0 && is_gone { Change::Done } else { Change::TooLate(now) })
+        }
+    }
+}
+
 /// Changes an event if it is as it was seen.
 ///
 /// An updated row gets a random owner, so that a repeated request recognises what an earlier attempt did, and so that
@@ -34,34 +92,12 @@ impl ChangeEvent {
     }
 
     fn statement(&self, statements: &Statements) -> (String, Vec<Value>) {
-        let expressions = statements.expressions();
         let mut values = Vec::new();
         if self.kind != RowChange::Delete {
             values.push(Value::Number(state_after(self.kind)));
             values.push(Value::Bytes(self.owner.as_bytes().to_vec()));
         }
-        values.push(Value::Key(self.seen.id().as_bytes().to_vec()));
-        let version = match (statements.level, self.seen.owner()) {
-            (SchemaLevel::Full, owner) => {
-                values.push(Value::Number(self.seen.state().stored().into()));
-                values.push(Value::Number(i64::try_from(self.seen.fencing_token()).unwrap_or(i64::MAX)));
-                match owner {
-                    Some(owner) => {
-                        values.push(Value::Bytes(owner.as_bytes().to_vec()));
-                        format!("state = ? AND fencing_token = ? AND owner = {}", expressions.bound_owner)
-                    }
-                    None => "state = ? AND fencing_token = ? AND owner IS NULL".to_owned(),
-                }
-            }
-            // A plain table tells two marks of an event apart by their times alone.
-            (SchemaLevel::Plain, _) => match self.seen.received_at() {
-                Some(received_at) => {
-                    values.push(Value::Number(millis_of(received_at)));
-                    format!("({}) = ?", statements.received())
-                }
-                None => "1 = 1".to_owned(),
-            },
-        };
+        let version = as_seen(&self.seen, statements, &mut values);
         (statements.conditional(self.kind == RowChange::Delete, &version), values)
     }
 

@@ -12,6 +12,7 @@ pub struct Expressions {
     pub(super) received: &'static str,
     pub(super) updated: &'static str,
     pub(super) lease_left: &'static str,
+    pub(super) reply_until: &'static str,
     /// The time now, as `received` counts it.
     pub(super) now: &'static str,
     /// NULL as a number and as bytes.
@@ -47,6 +48,7 @@ pub(super) const POSTGRES: Expressions = Expressions {
     updated: "CASE WHEN isfinite(updated_at) THEN (EXTRACT(EPOCH FROM updated_at) * 1000)::bigint END",
     lease_left: "CASE WHEN isfinite(lease_until) THEN \
                  (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint END",
+    reply_until: "CASE WHEN isfinite(reply_until) THEN (EXTRACT(EPOCH FROM reply_until) * 1000)::bigint END",
     now: "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint",
     no_number: "NULL::bigint",
     no_bytes: "NULL::bytea",
@@ -72,6 +74,7 @@ pub(super) const MYSQL: Expressions = Expressions {
     updated: "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', updated_at) DIV 1000 \
               + TIMESTAMPDIFF(SECOND, CURRENT_TIMESTAMP, UTC_TIMESTAMP) * 1000 AS SIGNED)",
     lease_left: "CAST(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000 AS SIGNED)",
+    reply_until: "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', reply_until) DIV 1000 AS SIGNED)",
     now: "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000 AS SIGNED)",
     no_number: "CAST(NULL AS SIGNED)",
     no_bytes: "CAST(NULL AS BINARY)",
@@ -95,6 +98,7 @@ pub(super) const SQLITE: Expressions = Expressions {
     received: "CAST(({received}) * 1000 AS INTEGER)",
     updated: "unixepoch(updated_at) * 1000",
     lease_left: "lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    reply_until: "CAST(reply_until AS INTEGER)",
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     no_number: "CAST(NULL AS INTEGER)",
     no_bytes: "CAST(NULL AS BLOB)",

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::changes::ChangeEvent;
+use self::changes::{ChangeEvent, ForgetReply};
 use self::reads::{CountPart, ListPart, LookAtOne};
 use self::statements::Statements;
 use super::SqlLog;
@@ -20,7 +20,7 @@ use super::columns::SchemaLevel;
 use super::core::{Compiled, Core};
 use super::dialect::SqlDatabase;
 use super::event_state::PURGE_PAGE;
-use super::purge::{PurgePage as PurgedRows, purge_page, seconds_of_age};
+use super::purge::{PurgePage as PurgedRows, Purged, purge_page, seconds_of_age};
 use super::request::Request;
 use super::session::{RequestFailed, Session};
 use super::table_check;
@@ -57,7 +57,7 @@ impl<D: SqlDatabase> SqlLog<D> {
 
 struct SqlOperations<D: SqlDatabase> {
     core: Arc<Core<D>>,
-    /// The statements for a full table. A plain one is looked at each time, because it may be upgraded.
+    /// The statements for a table with all columns. Another one is looked at each time, because it may be upgraded.
     full: OnceLock<Arc<Compiled<Statements>>>,
 }
 
@@ -72,8 +72,9 @@ impl<D: SqlDatabase> SqlOperations<D> {
         table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of::<D>(self.core.table(), &found)?;
         let statements = Statements::new::<D>(self.core.table(), level, &found);
+        let is_final = statements.has_replies;
         let sql = Arc::new(Compiled { level, verifies: traps.verifies, statements });
-        if level == SchemaLevel::Full {
+        if is_final {
             return Ok(Arc::clone(self.full.get_or_init(|| sql)));
         }
         Ok(sql)
@@ -172,13 +173,25 @@ impl<D: SqlDatabase> Operations for SqlOperations<D> {
         }
     }
 
+    async fn forget_reply(&self, seen: &LoggedEvent) -> Result<Change, Error> {
+        if let Err(why) = RowChange::of_reply(seen) {
+            return Ok(Change::NotPossible(why));
+        }
+        let sql = self.sql().await?;
+        if !sql.statements.has_replies {
+            return Ok(Change::NotPossible("The table has no columns for replies."));
+        }
+        self.send(sql, ForgetReply(seen.clone())).await
+    }
+
     async fn purge_page(&self, older_than: Duration, after: Option<&Cursor>) -> Result<PurgePage, Error> {
         let older_than = seconds_of_age(older_than);
         let after = after.map(Cursor::key).transpose()?.unwrap_or_default();
         let page = purge_page(Arc::clone(&self.core), PurgedRows { after, older_than });
         Ok(match DetachOnDrop::new(page).await? {
-            Some((end, deleted)) => {
+            Some(Purged { end, deleted, replies }) => {
                 PurgePage::new(deleted, PURGE_PAGE.unsigned_abs(), Some(Cursor::of_key(&end)))
+                    .with_replies(replies)
             }
             None => PurgePage::default(),
         })

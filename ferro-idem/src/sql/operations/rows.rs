@@ -77,6 +77,7 @@ pub(super) struct StoredEvent {
     received_ms: Option<i64>,
     updated_ms: Option<i64>,
     lease_left_ms: Option<i64>,
+    reply_until_ms: Option<i64>,
 }
 
 impl StoredEvent {
@@ -93,6 +94,7 @@ impl StoredEvent {
             received_ms: cells.number(2),
             updated_ms: cells.number(3),
             lease_left_ms: cells.number(4),
+            reply_until_ms: cells.number(5),
         }
     }
 
@@ -118,6 +120,7 @@ impl StoredEvent {
             .with_lease_left(left.filter(|_| state == EventState::Claimed))
             .with_received_at(self.received_ms.and_then(time_of))
             .with_updated_at(self.updated_ms.and_then(time_of))
+            .with_reply_until(self.reply_until_ms.and_then(time_of))
     }
 }
 

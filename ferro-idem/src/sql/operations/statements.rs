@@ -8,6 +8,7 @@ use crate::operations::{EventState, Filter};
 use crate::sql::columns::{FoundColumn, SchemaLevel};
 use crate::sql::dialect::Dialect;
 use crate::sql::table::TableName;
+use crate::sql::table_check;
 
 const LOOK: &str = "\
 SELECT {columns}
@@ -19,7 +20,7 @@ WHERE event_id = ?";
 const LIST: &str = "\
 SELECT {columns}
 FROM (
-  SELECT * FROM stripe_processed_events WHERE event_id > ? ORDER BY event_id LIMIT ?
+  SELECT {read} FROM stripe_processed_events WHERE event_id > ? ORDER BY event_id LIMIT ?
 ) AS part
 WHERE {matches}
 ORDER BY event_id
@@ -36,13 +37,22 @@ FROM (
 const COUNT: &str = "\
 SELECT {no bytes}, COUNT(*), MIN({received})
 FROM (
-  SELECT * FROM stripe_processed_events WHERE event_id > ? ORDER BY event_id LIMIT ?
+  SELECT {read} FROM stripe_processed_events WHERE event_id > ? ORDER BY event_id LIMIT ?
 ) AS part
 WHERE {matches}";
 
 const UPDATE: &str = "\
 {patience}UPDATE stripe_processed_events
-SET state = ?, owner = {bound owner}, lease_until = NULL, updated_at = {updated now}
+SET state = ?, owner = {bound owner}, lease_until = NULL, updated_at = {updated now}{no reply}
+{from}
+WHERE event_id = ? AND {version}";
+
+/// A reply is deleted by a change of its event.
+const NO_REPLY: &str = ", reply_until = NULL, reply = NULL";
+
+const FORGET_REPLY: &str = "\
+{patience}UPDATE stripe_processed_events
+SET reply_until = NULL, reply = NULL
 {from}
 WHERE event_id = ? AND {version}";
 
@@ -54,6 +64,7 @@ WHERE event_id = ? AND {version}";
 pub(super) struct Statements {
     pub(super) level: SchemaLevel,
     pub(super) has_received_at: bool,
+    pub(super) has_replies: bool,
     expressions: &'static Expressions,
     table: TableName,
     received: String,
@@ -68,7 +79,8 @@ impl Statements {
         } else {
             expressions.no_number.to_owned()
         };
-        Self { level, has_received_at, expressions, table: table.clone(), received }
+        let has_replies = level == SchemaLevel::Full && table_check::has_replies(found);
+        Self { level, has_received_at, has_replies, expressions, table: table.clone(), received }
     }
 
     /// The columns of [`StoredEvent`](super::rows::StoredEvent).
@@ -78,13 +90,31 @@ impl Statements {
         let received = &self.received;
         match self.level {
             SchemaLevel::Full => {
-                format!("{id}, {event_type}, {owner}, {state}, {token}, {received}, {updated}, {lease_left}")
+                let reply_until = if self.has_replies { self.expressions.reply_until } else { no_number };
+                format!(
+                    "{id}, {event_type}, {owner}, {state}, {token}, {received}, {updated}, {lease_left}, {reply_until}"
+                )
             }
             // Every row of a plain table is processed.
             SchemaLevel::Plain => format!(
-                "{id}, {event_type}, {no_bytes}, {one}, {one} - 1, {received}, {no_number}, {no_number}"
+                "{id}, {event_type}, {no_bytes}, {one}, {one} - 1, {received}, {no_number}, {no_number}, {no_number}"
             ),
         }
+    }
+
+    /// The columns that a part is read with. Not all of them, because replies may be large.
+    fn read(&self) -> String {
+        let mut read = "event_id, event_type".to_owned();
+        if self.has_received_at {
+            read.push_str(", received_at");
+        }
+        if self.level == SchemaLevel::Full {
+            read.push_str(", state, owner, fencing_token, lease_until, updated_at");
+        }
+        if self.has_replies {
+            read.push_str(", reply_until");
+        }
+        read
     }
 
     /// The statement for this table, with the database's own parameters.
@@ -97,6 +127,8 @@ impl Statements {
         };
         let statement = statement
             .replace("{columns}", &self.columns())
+            .replace("{read}", &self.read())
+            .replace("{no reply}", if self.has_replies { NO_REPLY } else { "" })
             .replace("{last}", &last)
             .replace("{received}", &self.received)
             .replace("{no number}", expressions.no_number)
@@ -138,6 +170,11 @@ impl Statements {
     /// Takes the condition on what was seen.
     pub(super) fn conditional(&self, is_delete: bool, version: &str) -> String {
         self.written(&(if is_delete { DELETE } else { UPDATE }).replace("{version}", version))
+    }
+
+    /// Takes the condition on what was seen.
+    pub(super) fn forget_reply(&self, version: &str) -> String {
+        self.written(&FORGET_REPLY.replace("{version}", version))
     }
 
     pub(super) fn expressions(&self) -> &'static Expressions {

@@ -24,7 +24,7 @@ use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    are_in, token_of,
+    StoredReply, are_in, in_order, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
@@ -229,6 +229,7 @@ impl Dialect for Postgres {
                 statements.query(for_one).bind(deadline).bind(&*one.id).bind(uuid(one.owner)).bind(one.token);
             let update = match step {
                 ClaimStep::Renew => update.bind(one.lease_millis),
+                ClaimStep::CompleteWithReply => update.bind(one.reply.keep_millis).bind(&*one.reply.bytes),
                 ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
             };
             let updated = deadline::checked(update.execute(&mut *connection).await, &statements.clock)?;
@@ -243,11 +244,31 @@ impl Dialect for Postgres {
             .bind(held.iter().map(|one| one.token).collect::<Vec<_>>());
         let update = match step {
             ClaimStep::Renew => update.bind(held.iter().map(|one| one.lease_millis).collect::<Vec<_>>()),
+            ClaimStep::CompleteWithReply => update
+                .bind(held.iter().map(|one| one.reply.keep_millis).collect::<Vec<_>>())
+                .bind(held.iter().map(|one| &*one.reply.bytes).collect::<Vec<&[u8]>>()),
             ClaimStep::Complete | ClaimStep::Release | ClaimStep::Withdraw => update,
         };
         let settled: Vec<String> =
             deadline::checked(update.fetch_all(&mut *connection).await, &statements.clock)?;
         changed(connection, statements, step, held, are_in(&settled, ids.into_iter())).await
+    }
+
+    async fn replies(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
+        let [of_one, of_many] = &statements.replies;
+        if let [id] = ids {
+            return Ok(vec![statements.scalar(of_one).bind(*id).fetch_optional(connection).await?]);
+        }
+        let found: Vec<(String, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(of_many.clone()))
+            .persistent(PLANNED_ONCE)
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
+        Ok(in_order(ids, found))
     }
 
     async fn purge_page(
@@ -272,6 +293,26 @@ impl Dialect for Postgres {
             .execute(connection)
             .await?;
         Ok(Some((end.into_bytes(), page.rows_affected())))
+    }
+
+    async fn purge_replies(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        end: &PageEnd,
+    ) -> Result<u64, sqlx::Error> {
+        let [after, end] = [after, end].map(|key| String::from_utf8_lossy(key));
+        let purge = statements.query(&statements.purge_replies).bind(&*after).bind(&*end);
+        Ok(purge.execute(connection).await?.rows_affected())
+    }
+
+    async fn drop_reply(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let drop_reply = statements.query(&statements.drop_reply);
+        drop_reply.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 
     /// The lock is the transaction's, and ends with it.
@@ -345,6 +386,24 @@ impl Dialect for Postgres {
             Some(false) => OwnMark::Committed,
             None => OwnMark::Gone,
         })
+    }
+
+    async fn keep_in(
+        connection: &mut PgConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+        reply: &StoredReply,
+    ) -> Result<OwnMark, sqlx::Error> {
+        let keep = statements.query(&statements.keep_in).bind(event_id).bind(uuid(owner));
+        let kept = keep.bind(&*reply.bytes).bind(reply.keep_millis).execute(&mut *connection).await?;
+        if kept.rows_affected() == 1 {
+            return Ok(OwnMark::Held);
+        }
+        match Self::own_mark(connection, statements, event_id, owner).await? {
+            OwnMark::Held => Ok(OwnMark::Gone),
+            not_held => Ok(not_held),
+        }
     }
 
     async fn give_back(

@@ -6,5 +6,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   owner       UUID,
   fencing_token BIGINT NOT NULL DEFAULT 0,
   lease_until TIMESTAMPTZ,
-  updated_at  TIMESTAMPTZ NOT NULL DEFAULT now()
+  updated_at  TIMESTAMPTZ NOT NULL DEFAULT now(),
+  reply_until TIMESTAMPTZ,
+  reply       BYTEA
 );

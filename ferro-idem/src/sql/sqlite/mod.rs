@@ -20,7 +20,8 @@ use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, are_in, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, StoredReply,
+    are_in, in_order, token_of,
 };
 use super::fault::{Fault, RowChanged};
 use super::table::TableName;
@@ -228,14 +229,19 @@ impl Dialect for Sqlite {
         held: &[&HeldClaim],
         _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let (text, rows) = statements.update_claims(step).with(held);
+        let (text, rows) = statements.update_claims(step).with_gaps(held);
         let mut update = sqlx::query_scalar(AssertSqlSafe(text));
         for one in rows {
             update = update
-                .bind(&*one.id)
-                .bind(one.owner.as_bytes().as_slice())
-                .bind(one.token)
-                .bind(one.lease_millis);
+                .bind(one.map(|one| &*one.id))
+                .bind(one.map(|one| one.owner.as_bytes().as_slice()))
+                .bind(one.map(|one| one.token));
+            update = match step {
+                ClaimStep::CompleteWithReply => {
+                    update.bind(one.map(|one| one.reply.keep_millis)).bind(one.map(|one| &*one.reply.bytes))
+                }
+                _ => update.bind(one.map(|one| one.lease_millis)),
+            };
         }
         let settled: Vec<String> = update.fetch_all(&mut *connection).await?;
         let changed = are_in(&settled, held.iter().map(|one| &*one.id));
@@ -255,6 +261,20 @@ impl Dialect for Sqlite {
         Ok(changed)
     }
 
+    async fn replies(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
+        let (text, rows) = statements.replies.with(ids);
+        let mut select = sqlx::query_as(AssertSqlSafe(text));
+        for id in rows {
+            select = select.bind(id);
+        }
+        let found: Vec<(String, Vec<u8>)> = select.fetch_all(connection).await?;
+        Ok(in_order(ids, found))
+    }
+
     async fn purge_page(
         connection: &mut SqliteConnection,
         statements: &Statements,
@@ -262,6 +282,24 @@ impl Dialect for Sqlite {
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
         purge::page(connection, [&statements.page_end, &statements.delete_page], after, older_than).await
+    }
+
+    async fn purge_replies(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        after: &PageEnd,
+        end: &PageEnd,
+    ) -> Result<u64, sqlx::Error> {
+        purge::replies(connection, &statements.purge_replies, [after, end]).await
+    }
+
+    async fn drop_reply(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        mark: &Mark,
+    ) -> Result<(), sqlx::Error> {
+        let drop_reply = sqlx::query(AssertSqlSafe(statements.drop_reply.clone()));
+        drop_reply.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
     }
 
     type EventLock = EventLock;
@@ -319,6 +357,29 @@ impl Dialect for Sqlite {
         };
         let is_marked = own.fetch_optional(connection).await?.is_some();
         Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
+    }
+
+    /// The savepoint is only in the transaction that made the mark.
+    async fn keep_in(
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        event_id: &str,
+        owner: Owner,
+        reply: &StoredReply,
+    ) -> Result<OwnMark, sqlx::Error> {
+        let own_mark = Self::own_mark(&mut *connection, statements, event_id, owner).await?;
+        if own_mark != OwnMark::Held {
+            return Ok(own_mark);
+        }
+        sqlx::raw_sql("SAVEPOINT ferro_idem").execute(&mut *connection).await?;
+        let kept = sqlx::query(AssertSqlSafe(statements.keep_in.clone()))
+            .bind(event_id)
+            .bind(owner.as_bytes().as_slice())
+            .bind(&*reply.bytes)
+            .bind(reply.keep_millis)
+            .execute(connection)
+            .await?;
+        Ok(if kept.rows_affected() == 1 { OwnMark::Held } else { OwnMark::Gone })
     }
 
     async fn give_back(

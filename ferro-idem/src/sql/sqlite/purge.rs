@@ -30,3 +30,14 @@ pub(crate) async fn page(
         .await?;
     Ok(Some((end.into_bytes(), page.rows_affected())))
 }
+
+/// Deletes the expired replies between these keys.
+pub(crate) async fn replies(
+    connection: &mut SqliteConnection,
+    purge: &Arc<str>,
+    keys: [&PageEnd; 2],
+) -> Result<u64, sqlx::Error> {
+    let [after, end] = keys.map(|key| String::from_utf8_lossy(key));
+    let purge = sqlx::query(AssertSqlSafe(Arc::clone(purge))).bind(&*after).bind(&*end);
+    Ok(purge.execute(connection).await?.rows_affected())
+}

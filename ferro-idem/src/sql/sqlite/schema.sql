@@ -6,5 +6,7 @@ CREATE TABLE IF NOT EXISTS stripe_processed_events (
   owner       BLOB,
   fencing_token INTEGER NOT NULL DEFAULT 0,
   lease_until INTEGER,
-  updated_at  TEXT
+  updated_at  TEXT,
+  reply_until INTEGER,
+  reply       BLOB
 ) STRICT, WITHOUT ROWID;

@@ -92,6 +92,25 @@ RETURNING event_id",
     ..SETTLE
 };
 
+const COMPLETE_WITH_REPLY: Many = Many {
+    head: "WITH b (id, owner, fencing_token, keep, reply) AS (VALUES ",
+    row: "(?, ?, ?, ?, ?)",
+    tail: "\
+) UPDATE OR ABORT stripe_processed_events AS e
+SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP,
+reply = b.reply, reply_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.keep FROM b
+WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
+RETURNING event_id",
+    ..SETTLE
+};
+
+const REPLIES: Many = Many {
+    head: "\
+SELECT event_id, reply FROM stripe_processed_events
+WHERE state = 1 AND reply IS NOT NULL AND reply_until > CAST(unixepoch('subsec') * 1000 AS INTEGER) AND event_id IN (",
+    ..LOOK
+};
+
 const RELEASE: Many = Many {
     tail: "\
 ) UPDATE OR ABORT stripe_processed_events AS e
@@ -142,6 +161,11 @@ const GIVE_BACK: &str = "\
 UPDATE OR ABORT stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
 WHERE event_id = ?1 AND owner = ?2 AND state = 1";
 
+const KEEP_IN: &str = "\
+UPDATE OR ABORT stripe_processed_events
+SET reply = ?3, reply_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
+WHERE event_id = ?1 AND owner = ?2 AND state = 1";
+
 const PAGE_END: &str = "\
 SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events
 WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
@@ -159,6 +183,13 @@ CASE
   WHEN CAST(received_at AS REAL) < 1e17 THEN CAST(received_at AS REAL) / 1e6
   ELSE CAST(received_at AS REAL) / 1e9
 END";
+
+const PURGE_REPLIES: &str = "\
+UPDATE OR ABORT stripe_processed_events SET reply_until = NULL, reply = NULL
+WHERE event_id > ?1 AND event_id <= ?2 AND reply_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+const DROP_REPLY: &str = "\
+UPDATE OR ABORT stripe_processed_events SET reply_until = NULL, reply = NULL WHERE event_id = ?1 AND owner = ?2";
 
 const DELETE_PAGE: &str = "\
 DELETE FROM stripe_processed_events
@@ -184,6 +215,9 @@ pub struct Statements {
     pub(super) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
+    complete_with_reply: Many<String>,
+    pub(super) replies: Many<String>,
+    pub(super) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
     pub(super) unmark: Many<String>,
@@ -192,6 +226,8 @@ pub struct Statements {
     pub(super) give_back: Arc<str>,
     pub(super) page_end: Arc<str>,
     pub(super) delete_page: Arc<str>,
+    pub(super) purge_replies: Arc<str>,
+    pub(super) drop_reply: Arc<str>,
 }
 
 impl Statements {
@@ -216,6 +252,9 @@ impl Statements {
             look: look.of(table),
             renew: RENEW.of(table),
             complete: COMPLETE.of(table),
+            complete_with_reply: COMPLETE_WITH_REPLY.of(table),
+            replies: REPLIES.of(table),
+            keep_in: written(KEEP_IN),
             release: RELEASE.of(table),
             withdraw: WITHDRAW.of(table),
             unmark: UNMARK.of(table),
@@ -223,6 +262,8 @@ impl Statements {
             own: written(own),
             give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
+            purge_replies: written(PURGE_REPLIES),
+            drop_reply: written(DROP_REPLY),
             delete_page: written(&delete_page.replace("{received}", RECEIVED)),
         }
     }
@@ -231,6 +272,7 @@ impl Statements {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
+            ClaimStep::CompleteWithReply => &self.complete_with_reply,
             ClaimStep::Release => &self.release,
             ClaimStep::Withdraw => &self.withdraw,
         }
