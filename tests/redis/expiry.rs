@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferro_idem::{ClaimLog, ClaimOutcome, ProcessedEventLog, RETENTION, RedisLog};
+use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, ProcessedEventLog, RETENTION, RedisLog};
 use ferro_idem_tests::servers::{Redis, until};
 
 use super::{LEASE, acquire, claim};
@@ -95,4 +95,23 @@ async fn the_longest_durations_are_taken() {
     let held = acquire(&log, "claimed", Duration::MAX).await;
     assert!(log.renew("claimed", held, Duration::MAX).await.unwrap());
     assert!(log.complete("claimed", held).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs Redis: run tests/run"]
+async fn the_time_to_wait_is_never_longer_than_the_lease() {
+    let server = Redis::start().await;
+    let log = RedisLog::new(server.connection().await);
+    // In most rounds, all three claims are made in one millisecond of the server.
+    for round in 0..300 {
+        let id = format!("evt_{round}");
+        let event = EventRef::new(&id).unwrap();
+        let owner = Owner::random().unwrap();
+        for _ in 0..2 {
+            log.claim(event, owner, LEASE).await.unwrap();
+        }
+        let other = log.claim(event, Owner::random().unwrap(), LEASE).await.unwrap();
+        let ClaimOutcome::InProgress { retry_after } = other else { panic!("{other:?}") };
+        assert!(!retry_after.is_zero() && retry_after <= LEASE, "{retry_after:?}");
+    }
 }

@@ -9,7 +9,8 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   if state == '1' then
     return {2, 0, now}
   elseif state == '0' and left > 0 and owner ~= ARGV[2] then
-    return {1, left, now}
+    -- The claim may end a millisecond after its lease, as below. The time to wait is never longer than the lease.
+    return {1, math.max(left - 1, 1), now}
   elseif state == '0' and left > 0 then
     outcome = 3
     if lease_until == tonumber(row[4]) then
