@@ -76,20 +76,31 @@ async fn a_locked_event_does_not_delay_the_others<D: BehindProxy>() {
     let held = EventRef::new("held").unwrap();
     assert_eq!(other.try_mark_in(&mut transaction, held).await.unwrap(), MarkOutcome::First);
     let mut redeliveries = JoinSet::new();
-    let start = Instant::now();
-    for round in 0..30 {
-        let again = log.clone();
-        redeliveries.spawn(async move { again.try_mark_processed("held").await });
-        let ids: Vec<String> = (0..20).map(|event| format!("evt_{round}_{event}")).collect();
-        let marked = join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
-        assert!(marked.into_iter().all(Result::unwrap));
-    }
-    // One lock timeout of 250 ms or 1 s, and not thirty of them.
-    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    let mut rounds_with = async |beside: &'static str| {
+        let start = Instant::now();
+        for round in 0..30 {
+            let again = log.clone();
+            redeliveries.spawn(async move { again.try_mark_processed(beside).await });
+            let ids: Vec<String> = (0..20).map(|event| format!("evt_{beside}_{round}_{event}")).collect();
+            let marked = join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
+            assert!(marked.into_iter().all(Result::unwrap));
+        }
+        start.elapsed()
+    };
+    // What the machine needs for it now, which other programs may keep busy.
+    let undelayed = rounds_with("free").await;
+    let delayed = rounds_with("held").await;
+    // A few lock timeouts of 250 ms or 1 s, and not thirty of them.
+    assert!(
+        delayed < 2 * undelayed + Duration::from_secs(6),
+        "{delayed:?}, and {undelayed:?} without a lock"
+    );
     D::Log::commit(transaction).await.unwrap();
-    for redelivery in redeliveries.join_all().await {
-        assert!(!redelivery.unwrap_or_default(), "it is a duplicate, or was given up");
-    }
+    let first = redeliveries.join_all().await.into_iter().filter(|marked| matches!(marked, Ok(true))).count();
+    assert_eq!(
+        first, 1,
+        "only the first mark of the free event; the held one is a duplicate, or was given up"
+    );
 }
 
 async fn after_a_failover_the_first_call_does_not_meet_every_dead_connection<D: BehindProxy>() {
