@@ -21,6 +21,9 @@ const KNOWN: &[&str] = &[
     "on_duplicate",
     "on_error",
     "processed",
+    "replay",
+    "fingerprint",
+    "keep",
     "crate",
 ];
 
@@ -38,6 +41,10 @@ pub(crate) struct Args {
     pub(crate) on_duplicate: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
     pub(crate) processed: Option<Expr>,
+    /// The keyword.
+    pub(crate) replay: Option<Ident>,
+    pub(crate) fingerprint: Option<Expr>,
+    pub(crate) keep: Option<Expr>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -96,6 +103,10 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
             args.transaction = Some(parse_transaction(key, input)?);
             return Ok(());
         }
+        "replay" => {
+            args.replay = Some(key);
+            return no_arguments(input);
+        }
         _ => {}
     }
     let has_value =
@@ -113,6 +124,8 @@ fn parse_one(input: ParseStream<'_>, args: &mut Args, seen: &mut Vec<Ident>) -> 
         "on_duplicate" => args.on_duplicate = Some(input.parse()?),
         "on_error" => args.on_error = Some(input.parse()?),
         "processed" => args.processed = Some(input.parse()?),
+        "fingerprint" => args.fingerprint = Some(input.parse()?),
+        "keep" => args.keep = Some(input.parse()?),
         _ => args.krate = Some(input.call(Path::parse_mod_style)?),
     }
     Ok(())
@@ -201,6 +214,16 @@ fn no_value(input: ParseStream<'_>, meant: &str) -> syn::Result<()> {
     Ok(())
 }
 
+/// `replay = true`, `replay(..)`.
+fn no_arguments(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.peek(Token![=]) || input.peek(token::Paren) {
+        return Err(input.error(
+            "`replay` stands alone: `replay, fingerprint = &body, keep = Duration::from_secs(86_400)`",
+        ));
+    }
+    Ok(())
+}
+
 fn unknown(key: &Ident, name: &str) -> Error {
     let message = match nearest(name, KNOWN) {
         _ if name == "lease" => "`lease` is the claim's: `claim(lease = DURATION)`".to_owned(),
@@ -222,6 +245,8 @@ fn example(name: &str) -> &'static str {
         "only_if" => "event.event_type() == Some(\"invoice.paid\")",
         "on_ignored" | "on_duplicate" => "Ok(())",
         "processed" => "|reply| reply.status().is_success()",
+        "fingerprint" => "&body",
+        "keep" => "Duration::from_secs(86_400)",
         "on_error" => "|error| Err(error.into())",
         _ => "::ferro_idem",
     }

@@ -186,5 +186,6 @@ pub fn idempotent_webhook(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    stages::idempotent_webhook(args.into(), &item.into(), cfg!(feature = "tracing")).into()
+    let features = stages::Features { tracing: cfg!(feature = "tracing"), replay: cfg!(feature = "replay") };
+    stages::idempotent_webhook(args.into(), &item.into(), features).into()
 }

@@ -6,13 +6,17 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{File, Item, LitStr};
 
+use crate::stages::Features;
+
+const FEATURES: Features = Features { tracing: false, replay: true };
+
 const HANDLER: &str = "async fn f(log: &L, event: E) {}";
 
 /// The error messages after the item, which is unchanged.
 fn messages(arguments: &str, item: &str) -> Vec<String> {
     let item: TokenStream = item.parse().unwrap();
     let kept = quote!(#[allow(unused_variables)] #item).to_string();
-    let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item, false).to_string();
+    let output = crate::stages::idempotent_webhook(arguments.parse().unwrap(), &item, FEATURES).to_string();
     let Some(errors) = output.strip_prefix(&kept) else { return Vec::new() };
     let File { items, .. } = syn::parse_str(errors).unwrap();
     let text = |item: &Item| match item {
@@ -25,7 +29,7 @@ fn messages(arguments: &str, item: &str) -> Vec<String> {
 #[test]
 fn each_mistake_in_the_arguments_names_its_fix() {
     let known = "log`, `event`, `event_id`, `scope`, `claim`, `transaction`, `only_if`, `on_ignored`, `on_duplicate`, \
-                 `on_error`, `processed`, `crate";
+                 `on_error`, `processed`, `replay`, `fingerprint`, `keep`, `crate";
     let in_parentheses = |meant: &str| format!("a name goes in parentheses: `{meant}`");
     let unknown = |name: &str| format!("unknown argument `{name}`: there are `{known}`");
     let needs = |value: &str| format!("needs a value: `{value}`");
@@ -109,10 +113,59 @@ fn each_mistake_in_the_arguments_names_its_fix() {
             ],
         ),
         ("on_error = \"f\"", &["write the expression without quotes: `on_error = f`"]),
-        ("scope = billing", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
-        ("scope = 3", &["`scope` is a text, fixed at compile time: `scope = \"billing\"`"]),
+        (
+            "scope = 3",
+            &["a constant scope is a text: `scope = \"billing\"` (or an expression over the parameters: \
+               `scope = user.id`)"],
+        ),
         ("scope = \"\"", &["a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"]),
         ("scope = \"A\"", &["a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"]),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(messages(arguments, HANDLER), *expected, "{arguments}");
+    }
+}
+
+#[test]
+fn each_mistake_around_replay_names_its_fix() {
+    let needs = |value: &str| format!("needs a value: `{value}`");
+    let stands_alone =
+        "`replay` stands alone: `replay, fingerprint = &body, keep = Duration::from_secs(86_400)`";
+    let constant = "a constant fingerprint is the same for every request: write an expression over the parameters, as in \
+                    `fingerprint = &body`";
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "replay",
+            &[
+                "the fence marks the event before there is a reply to keep: `replay` needs `transaction(tx)` or `claim`",
+            ],
+        ),
+        ("replay = true, claim", &[stands_alone]),
+        ("replay(fingerprint = body), claim", &[stands_alone]),
+        ("reply, claim", &["unknown argument `reply`, did you mean `replay`?"]),
+        ("replay, replay, claim", &["`replay` is given twice: keep one"]),
+        ("fingerprint, claim, replay", &[&format!("`fingerprint` {}", needs("fingerprint = &body"))]),
+        ("keep =, claim, replay", &[&format!("`keep` {}", needs("keep = Duration::from_secs(86_400)"))]),
+        ("fingerprint = \"body\", claim, replay", &[constant]),
+        ("fingerprint = b\"body\", claim, replay", &[constant]),
+        ("keep = 86_400, claim, replay", &["`keep` is a `Duration`: `keep = Duration::from_secs(86_400)`"]),
+        (
+            "fingerprint = &body, keep = KEEP, claim",
+            &[
+                "`fingerprint` tells a retry from another request under the same key, for `replay`: add `replay`",
+                "`keep` is how long `replay` keeps a reply: add `replay`",
+            ],
+        ),
+        (
+            "replay, fingerprint = 3, keep = 3, scope = 3",
+            &[
+                "a constant scope is a text: `scope = \"billing\"` (or an expression over the parameters: \
+                 `scope = user.id`)",
+                constant,
+                "`keep` is a `Duration`: `keep = Duration::from_secs(86_400)`",
+                "the fence marks the event before there is a reply to keep: `replay` needs `transaction(tx)` or `claim`",
+            ],
+        ),
     ];
     for (arguments, expected) in cases {
         assert_eq!(messages(arguments, HANDLER), *expected, "{arguments}");
@@ -123,7 +176,8 @@ fn each_mistake_in_the_arguments_names_its_fix() {
 fn a_literal_of_a_macro_rules_is_a_literal() {
     let handed_on = proc_macro2::Group::new(proc_macro2::Delimiter::None, quote!("evt_1"));
     let item: TokenStream = HANDLER.parse().unwrap();
-    let output = crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item, false).to_string();
+    let output =
+        crate::stages::idempotent_webhook(quote!(event_id = #handed_on), &item, FEATURES).to_string();
     assert!(output.contains("a constant id"), "{output}");
 }
 
@@ -206,4 +260,12 @@ fn log_and_event_are_found_where_a_pattern_binds_them() {
         let found = messages("", &format!("async fn f(log: &L, {pattern}: E) {{}}"));
         assert_eq!(found.is_empty(), is_bound, "{pattern}: {found:?}");
     }
+}
+
+#[test]
+fn without_its_feature_replay_says_what_to_turn_on() {
+    let item: TokenStream = HANDLER.parse().unwrap();
+    let without = Features { replay: false, ..FEATURES };
+    let output = crate::stages::idempotent_webhook(quote!(claim, replay), &item, without).to_string();
+    assert!(output.contains("`replay` needs the feature of this name"), "{output}");
 }

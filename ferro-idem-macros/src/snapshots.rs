@@ -11,6 +11,8 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Meta};
 
+use crate::stages::Features;
+
 /// An item under `#[idempotent_webhook(..)]`, as tokens, because any item is allowed.
 struct Case {
     args: TokenStream,
@@ -39,7 +41,7 @@ impl Parse for Case {
 
 fn expand(source: &str, traced: bool) -> TokenStream {
     let Case { args, item } = syn::parse_str(source).expect("a case is an attribute and an item");
-    crate::stages::idempotent_webhook(args, &item, traced)
+    crate::stages::idempotent_webhook(args, &item, Features { tracing: traced, replay: true })
 }
 
 /// Formats the expansion if syn can parse it. Otherwise prints its tokens.

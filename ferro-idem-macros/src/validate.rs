@@ -13,12 +13,25 @@ pub(crate) struct Protection {
     pub(crate) krate: Path,
     pub(crate) log: Expr,
     pub(crate) key: Key,
-    pub(crate) scope: Option<String>,
+    pub(crate) scope: Option<Scope>,
     pub(crate) only_if: Option<Expr>,
     pub(crate) on_duplicate: Option<Expr>,
     pub(crate) on_ignored: Option<Expr>,
     pub(crate) on_error: Option<Expr>,
     pub(crate) processed: Option<Expr>,
+    pub(crate) replay: Option<Replay>,
+}
+
+/// `scope = "billing"`, or `scope = user.id`.
+pub(crate) enum Scope {
+    Constant(String),
+    Of(Expr),
+}
+
+/// `replay, fingerprint = &body, keep = DURATION`.
+pub(crate) struct Replay {
+    pub(crate) fingerprint: Option<Expr>,
+    pub(crate) keep: Option<Expr>,
 }
 
 pub(crate) enum Guarantee {
@@ -51,6 +64,28 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
         ));
     }
     let scope = found.take(args.scope.map(scope).transpose());
+    let fingerprint = found.take(args.fingerprint.map(fingerprint).transpose());
+    let keep = found.take(args.keep.map(keep).transpose());
+    let replay = match (&args.replay, &guarantee) {
+        (Some(keyword), Some(Guarantee::Fence)) => {
+            found.push(error_at(
+                keyword,
+                "the fence marks the event before there is a reply to keep: `replay` needs `transaction(tx)` or \
+                 `claim`",
+            ));
+            false
+        }
+        (keyword, _) => keyword.is_some(),
+    };
+    // After another mistake, `replay` may be what is broken.
+    if args.replay.is_none() && complete.is_some() {
+        let both = [(fingerprint.as_ref(), FINGERPRINT_ALONE), (keep.as_ref(), KEEP_ALONE)];
+        for (written, message) in both {
+            if let Some(Some(written)) = written {
+                found.push(error_at(written, message));
+            }
+        }
+    }
     let on_error = found.take(args.on_error.map(unquoted("on_error")).transpose());
     let only_if = found.take(args.only_if.map(unquoted("only_if")).transpose());
     if let (Some(None), Some(on_ignored)) = (&only_if, &args.on_ignored) {
@@ -76,6 +111,10 @@ pub(crate) fn validate(args: Args, handler: Option<&Handler>, found: &mut Found)
         on_ignored: args.on_ignored,
         on_error: on_error?,
         processed: processed?,
+        replay: {
+            let (fingerprint, keep) = (fingerprint?, keep?);
+            replay.then_some(Replay { fingerprint, keep })
+        },
     })
 }
 
@@ -136,16 +175,45 @@ fn not_constant(event_id: Expr) -> syn::Result<Expr> {
     }
 }
 
-fn scope(written: Expr) -> syn::Result<String> {
-    let Some(Lit::Str(text)) = literal(&written) else {
-        return Err(error_at(written, "`scope` is a text, fixed at compile time: `scope = \"billing\"`"));
+fn scope(written: Expr) -> syn::Result<Scope> {
+    let text = match literal(&written) {
+        None => return Ok(Scope::Of(written)),
+        Some(Lit::Str(text)) => text.value(),
+        Some(_) => {
+            return Err(error_at(
+                written,
+                "a constant scope is a text: `scope = \"billing\"` (or an expression over the parameters: \
+                 `scope = user.id`)",
+            ));
+        }
     };
-    let scope = text.value();
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    if (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(allowed) {
-        Ok(scope)
+    if (1..=MAX_SCOPE).contains(&text.len()) && text.bytes().all(allowed) {
+        Ok(Scope::Constant(text))
     } else {
         Err(error_at(written, "a scope is 1 to 64 characters of `a-z`, `0-9`, `_` and `-`"))
+    }
+}
+
+const FINGERPRINT_ALONE: &str =
+    "`fingerprint` tells a retry from another request under the same key, for `replay`: add `replay`";
+const KEEP_ALONE: &str = "`keep` is how long `replay` keeps a reply: add `replay`";
+
+fn fingerprint(written: Expr) -> syn::Result<Expr> {
+    match literal(&written) {
+        None => Ok(written),
+        Some(_) => Err(error_at(
+            written,
+            "a constant fingerprint is the same for every request: write an expression over the parameters, as in \
+             `fingerprint = &body`",
+        )),
+    }
+}
+
+fn keep(written: Expr) -> syn::Result<Expr> {
+    match literal(&written) {
+        None => Ok(written),
+        Some(_) => Err(error_at(written, "`keep` is a `Duration`: `keep = Duration::from_secs(86_400)`")),
     }
 }
 

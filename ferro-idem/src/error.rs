@@ -19,6 +19,12 @@ use crate::lease_length::MIN_LEASE;
 /// | [`LeaseTooShort`](Error::LeaseTooShort) | 500 | did not run | a longer `lease` in the attribute |
 /// | [`Nested`](Error::Nested) | 500 | did not run | a `scope` for one of the two handlers |
 /// | [`InvalidEventId`](Error::InvalidEventId) | 400 | did not run | nothing: the delivery can never be processed |
+/// | [`Mismatch`](Error::Mismatch) | 422 | did not run | a new key for a new request |
+/// | [`ReplyGone`](Error::ReplyGone) | 410 | did not run: the event is processed | nothing: the reply is no longer kept |
+/// | [`ReplyNotKept`](Error::ReplyNotKept) | 500 | its effects were rolled back, or its claim released | another reply type, or a smaller reply |
+/// | [`ReplyUnreadable`](Error::ReplyUnreadable) | 500 | did not run: the event is processed | the version that wrote the reply |
+///
+/// The last four come only from handlers with `replay`.
 ///
 /// Messages never hold a secret or a payload. A [`Store`](Error::Store) message may name a
 /// table or a database file. It belongs in your log; the reply over axum leaves it out.
@@ -118,6 +124,49 @@ pub enum Error {
         /// What is wrong with the id.
         reason: InvalidEventId,
     },
+
+    /// The key was used before, by a request with another fingerprint. Only with `replay` and `fingerprint`.
+    #[error(
+        "the idempotency key was used for another request: send the same request again, or use a new key"
+    )]
+    #[non_exhaustive]
+    Mismatch {
+        /// The key.
+        event_id: String,
+    },
+
+    /// The event is processed, and there is no reply to replay: it has expired, or the event was processed without
+    /// `replay`.
+    ///
+    /// A handler whose return type implements [`DuplicateReply`](crate::DuplicateReply), or that has `on_duplicate`,
+    /// answers with that instead.
+    #[error("the request was processed before, and its reply is no longer kept")]
+    #[non_exhaustive]
+    ReplyGone {
+        /// The key.
+        event_id: String,
+    },
+
+    /// The body's reply cannot be kept. The event is not processed: the transaction was rolled back, or the claim was
+    /// released.
+    #[error("the handler's reply cannot be kept for replay: {reason}")]
+    #[non_exhaustive]
+    ReplyNotKept {
+        /// The key.
+        event_id: String,
+        /// What is wrong with the reply.
+        reason: Cow<'static, str>,
+    },
+
+    /// The event is processed, and its reply was kept by a newer version of this crate, or as a reply of another type.
+    #[error("the request was processed before, and its reply cannot be read: {reason}")]
+    #[non_exhaustive]
+    ReplyUnreadable {
+        /// The key.
+        event_id: String,
+        /// What is wrong with the kept reply.
+        reason: Cow<'static, str>,
+    },
 }
 
 impl Error {
@@ -181,7 +230,12 @@ impl Error {
         match self {
             Self::InvalidEventId { .. } => 400,
             Self::InProgress { .. } | Self::LeaseLost { .. } => 409,
-            Self::LeaseTooShort { .. } | Self::Nested { .. } => 500,
+            Self::ReplyGone { .. } => 410,
+            Self::Mismatch { .. } => 422,
+            Self::LeaseTooShort { .. }
+            | Self::Nested { .. }
+            | Self::ReplyNotKept { .. }
+            | Self::ReplyUnreadable { .. } => 500,
             Self::Store { .. } => 503,
         }
     }
@@ -212,7 +266,13 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::InProgress { .. } | Self::LeaseLost { .. } | Self::Store { .. } => true,
-            Self::InvalidEventId { .. } | Self::LeaseTooShort { .. } | Self::Nested { .. } => false,
+            Self::InvalidEventId { .. }
+            | Self::LeaseTooShort { .. }
+            | Self::Mismatch { .. }
+            | Self::Nested { .. }
+            | Self::ReplyGone { .. }
+            | Self::ReplyNotKept { .. }
+            | Self::ReplyUnreadable { .. } => false,
         }
     }
 }
@@ -244,6 +304,10 @@ mod tests {
             (Error::store("mark", "gone"), 503, None, true),
             (Error::LeaseTooShort { lease: Duration::ZERO }, 500, None, false),
             (nested, 500, None, false),
+            (Error::Mismatch { event_id: "key_1".into() }, 422, None, false),
+            (Error::ReplyGone { event_id: "key_1".into() }, 410, None, false),
+            (Error::ReplyNotKept { event_id: "key_1".into(), reason: "too large".into() }, 500, None, false),
+            (Error::ReplyUnreadable { event_id: "key_1".into(), reason: "newer".into() }, 500, None, false),
             (invalid(), 400, None, false),
         ] {
             let told = (error.status(), error.retry_after(), error.is_retryable());

@@ -236,6 +236,9 @@ pub enum InvalidEventId {
     /// There is no id. Every other event without one would look like a duplicate of it.
     #[error("it has no id (empty, or no string where the id should be)")]
     Empty,
+    /// `scope = EXPR` is empty. Every other caller without one would share its keys.
+    #[error("its scope is empty")]
+    NoScope,
     /// NUL ends a text in some databases, so two ids could become one.
     #[error("its id holds a NUL byte")]
     HoldsNul,

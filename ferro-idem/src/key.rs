@@ -193,6 +193,93 @@ pub fn scoped<'a>(scope: &str, key: Key<'a>, buffer: &'a mut String) -> Key<'a> 
     Ok(EventRef::new(buffer)?.with_type(event.event_type()))
 }
 
+/// The scope of `scope = EXPR`. As for [`IdProbe`], the compiler chooses: what can be displayed is, as numbers and UUIDs
+/// can; other types are an `AsRef<str>`.
+pub struct ScopeProbe<'a, T: ?Sized>(pub &'a T);
+
+/// No type implements this. It gives types that are no scope a compile error of their own.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scope",
+    label = "neither `Display` nor `AsRef<str>`",
+    note = "a scope is text, a number, a UUID, or another type that implements `Display` or `AsRef<str>`",
+    note = "a missing scope would let its callers share their keys: return an error for `None` first"
+)]
+pub trait Scope {}
+
+/// The traits that the expansion imports.
+pub mod scopes {
+    use std::fmt::Display;
+
+    use super::{Scope, ScopeProbe, scope_prefix};
+
+    pub trait OfDisplay {
+        fn __ferro_idem_scope(&self) -> String;
+    }
+
+    pub trait OfText {
+        fn __ferro_idem_scope(&self) -> String;
+    }
+
+    pub trait OfOther<T: ?Sized> {
+        fn __ferro_idem_scope(&self) -> String
+        where
+            T: Scope;
+    }
+
+    impl<T: Display + ?Sized> OfDisplay for &&ScopeProbe<'_, T> {
+        fn __ferro_idem_scope(&self) -> String {
+            scope_prefix(&self.0.to_string())
+        }
+    }
+
+    impl<T: AsRef<str> + ?Sized> OfText for &ScopeProbe<'_, T> {
+        fn __ferro_idem_scope(&self) -> String {
+            scope_prefix(self.0.as_ref())
+        }
+    }
+
+    impl<T: ?Sized> OfOther<T> for ScopeProbe<'_, T> {
+        fn __ferro_idem_scope(&self) -> String
+        where
+            T: Scope,
+        {
+            String::new()
+        }
+    }
+}
+
+/// Begins the keys of `scope = EXPR`. A constant scope has no such character, so its keys are others.
+const OF_AN_EXPRESSION: char = '~';
+
+/// `~scope:`, where `:` and `%` are escaped: the first `:` ends the scope. Empty if there is no scope.
+fn scope_prefix(scope: &str) -> String {
+    if scope.is_empty() {
+        return String::new();
+    }
+    let mut prefix = String::with_capacity(scope.len() + 2);
+    prefix.push(OF_AN_EXPRESSION);
+    for character in scope.chars() {
+        match character {
+            '%' => prefix.push_str("%25"),
+            ':' => prefix.push_str("%3A"),
+            other => prefix.push(other),
+        }
+    }
+    prefix.push(':');
+    prefix
+}
+
+/// Appends the id to the prefix of a scope.
+#[inline]
+pub fn scoped_by<'a>(key: Key<'a>, buffer: &'a mut String) -> Key<'a> {
+    let event = key?;
+    if buffer.is_empty() {
+        return Err(InvalidEventId::NoScope);
+    }
+    buffer.push_str(event.id());
+    Ok(EventRef::new(buffer)?.with_type(event.event_type()))
+}
+
 /// A key that borrows nothing, so that a lock taken in its expression is released before the next await.
 pub struct OwnedKey {
     id: Result<String, InvalidEventId>,
@@ -214,5 +301,64 @@ impl OwnedKey {
             Ok(id) => Ok(EventRef::new(id)?.with_type(self.event_type.as_deref())),
             Err(reason) => Err(*reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::scopes::{OfDisplay as _, OfText as _};
+    use super::*;
+
+    fn key(scope: &str, id: &str) -> Result<String, InvalidEventId> {
+        let mut buffer = (&&&ScopeProbe(scope)).__ferro_idem_scope();
+        scoped_by(EventRef::new(id), &mut buffer).map(|event| event.id().to_owned())
+    }
+
+    #[test]
+    fn two_pairs_of_scope_and_id_never_share_a_key() {
+        let parts = ["a", "b", "a:b", "b:c", "%", "%3A", "%25", "~", "~a", ":", "::", "a%3Ab", "é"];
+        let mut keys = HashSet::new();
+        for scope in parts {
+            for id in parts {
+                assert!(keys.insert(key(scope, id).unwrap()), "{scope} and {id}");
+            }
+        }
+        assert_eq!(key("a:b", "c").unwrap(), "~a%3Ab:c");
+        assert_eq!(key("a", "b:c").unwrap(), "~a:b:c");
+    }
+
+    #[test]
+    fn a_constant_scope_shares_no_key_with_an_expression() {
+        let mut buffer = String::new();
+        let constant = scoped("billing", EventRef::new("evt_1"), &mut buffer).unwrap();
+        assert_eq!(constant.id(), "billing:evt_1");
+        assert_ne!(key("billing", "evt_1").unwrap(), "billing:evt_1");
+    }
+
+    #[test]
+    fn a_scope_is_what_it_displays_or_its_text() {
+        struct Text(String);
+        impl AsRef<str> for Text {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+        let text = Text("text".to_owned());
+        assert_eq!((&&&ScopeProbe(&7_u64)).__ferro_idem_scope(), "~7:");
+        assert_eq!((&&&ScopeProbe("text")).__ferro_idem_scope(), "~text:");
+        assert_eq!((&&&ScopeProbe(&String::from("text"))).__ferro_idem_scope(), "~text:");
+        assert_eq!((&&ScopeProbe(&text)).__ferro_idem_scope(), "~text:");
+    }
+
+    #[test]
+    fn an_empty_a_long_and_a_nul_scope_are_refused() {
+        assert_eq!(key("", "evt_1"), Err(InvalidEventId::NoScope));
+        assert_eq!(key("a\0", "evt_1"), Err(InvalidEventId::HoldsNul));
+        assert_eq!(key("a", ""), Err(InvalidEventId::Empty));
+        assert_eq!(key(&"a".repeat(251), "id").map(|key| key.len()), Ok(255));
+        assert_eq!(key(&"a".repeat(252), "id"), Err(InvalidEventId::TooLong { bytes: 256 }));
+        assert_eq!(key(&":".repeat(84), "id"), Err(InvalidEventId::TooLong { bytes: 256 }));
     }
 }

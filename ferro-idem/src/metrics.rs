@@ -291,6 +291,10 @@ impl Meter {
             Error::InvalidEventId { .. } => counter!("ferro_idem_errors_total", "kind" => "invalid_id"),
             Error::LeaseTooShort { .. } => counter!("ferro_idem_errors_total", "kind" => "lease_too_short"),
             Error::Nested { .. } => counter!("ferro_idem_errors_total", "kind" => "nested"),
+            Error::Mismatch { .. } => counter!("ferro_idem_errors_total", "kind" => "mismatch"),
+            Error::ReplyGone { .. } | Error::ReplyNotKept { .. } | Error::ReplyUnreadable { .. } => {
+                counter!("ferro_idem_errors_total", "kind" => "reply")
+            }
             _ => counter!("ferro_idem_errors_total", "kind" => "other"),
         }
         .increment(1);

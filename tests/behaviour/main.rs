@@ -11,6 +11,7 @@ mod futures;
 mod generated_bodies;
 mod held_replies;
 mod hygiene;
+mod replay;
 mod replies;
 mod settling_body;
 mod settling_generated;

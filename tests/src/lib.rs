@@ -4,6 +4,7 @@
 pub mod browser;
 mod dropping;
 mod effects;
+mod keeping;
 mod logs;
 pub mod proxy;
 pub mod senders;
@@ -14,6 +15,7 @@ pub use dropping::DropCounter;
 pub use effects::{create_effects, effects, effects_of, open_sqlite, write_effect};
 /// A delivery whose client hangs up.
 pub use ferro_idem::conformance::__drop_after_polls as drop_after_polls;
+pub use keeping::{KeepingLog, KeepingTransaction};
 pub use logs::{Broken, Stalled, broken};
 pub use waiting::redeliver;
 

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, ExprReference, Token, UnOp};
 
 use super::{Runtime, hygienic_at, value};
-use crate::validate::Key;
+use crate::validate::{Key, Scope};
 
 /// Statements and expressions, in the order in which the handler evaluates them.
 pub(super) struct Delivery {
@@ -31,7 +31,7 @@ impl Delivery {
         only_if: Option<Expr>,
         ignored: &TokenStream,
         key: Key,
-        scope: Option<String>,
+        scope: Option<Scope>,
         log: Expr,
     ) -> Self {
         let log_span = log.span();
@@ -66,7 +66,7 @@ fn filter(runtime: &Runtime, only_if: Option<Expr>, ignored: &TokenStream) -> To
     }
 }
 
-fn key_statements(runtime: &Runtime, key: Key, scope: Option<String>) -> TokenStream {
+fn key_statements(runtime: &Runtime, key: Key, scope: Option<Scope>) -> TokenStream {
     let here = Span::mixed_site();
     let (Key::Event(written) | Key::EventId(written)) = &key;
     let is_place = is_place(written);
@@ -97,12 +97,26 @@ fn key_statements(runtime: &Runtime, key: Key, scope: Option<String>) -> TokenSt
     if is_id {
         statements = quote_spanned!(here=> use #ids::*; #statements);
     }
-    if let Some(scope) = scope {
-        let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
-        statements.extend(quote_spanned! {here=>
-            let mut __ferro_idem_buffer = #string::new();
-            let __ferro_idem_key = #scoped(#scope, __ferro_idem_key, &mut __ferro_idem_buffer);
-        });
+    match scope {
+        None => {}
+        Some(Scope::Constant(scope)) => {
+            let (scoped, string) = (runtime.call("scoped", here), runtime.call("String", here));
+            statements.extend(quote_spanned! {here=>
+                let mut __ferro_idem_buffer = #string::new();
+                let __ferro_idem_key = #scoped(#scope, __ferro_idem_key, &mut __ferro_idem_buffer);
+            });
+        }
+        Some(Scope::Of(scope)) => {
+            let (scoped, traits) = (runtime.call("scoped_by", here), runtime.call("scopes", here));
+            let probe = runtime.call("ScopeProbe", here);
+            let text = Ident::new("__ferro_idem_scope", hygienic_at(scope.span()));
+            let scope = borrowed(without_reference(scope));
+            statements = quote_spanned! {here=> use #traits::*; #statements };
+            statements.extend(quote_spanned! {here=>
+                let mut __ferro_idem_buffer = (&&&#probe(#scope)).#text();
+                let __ferro_idem_key = #scoped(__ferro_idem_key, &mut __ferro_idem_buffer);
+            });
+        }
     }
     statements
 }
@@ -121,7 +135,7 @@ fn is_place(written: &Expr) -> bool {
 }
 
 /// `&event.id` lives until its statement ends, `event.id` as long as the event.
-fn without_reference(written: Expr) -> Expr {
+pub(super) fn without_reference(written: Expr) -> Expr {
     match written {
         Expr::Reference(ExprReference { mutability: None, expr, .. }) => without_reference(*expr),
         Expr::Group(group) => without_reference(*group.expr),
@@ -132,7 +146,7 @@ fn without_reference(written: Expr) -> Expr {
 
 /// `&EXPR`, with parentheses if they are needed. The `&` has the user's span, so that an error points at the
 /// whole expression and not only at its first token.
-fn borrowed(expr: Expr) -> TokenStream {
+pub(super) fn borrowed(expr: Expr) -> TokenStream {
     let and_token = Token![&](expr.span());
     ExprReference { attrs: Vec::new(), and_token, mutability: None, expr: Box::new(expr) }.into_token_stream()
 }

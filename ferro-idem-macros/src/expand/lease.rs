@@ -1,6 +1,6 @@
-//! Generates the lease of `lease = EXPR`.
+//! Generates the duration of `lease = EXPR` and `keep = EXPR`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprCall, ExprPath, Lit};
@@ -9,25 +9,37 @@ use super::{Runtime, value};
 
 /// The value of `__ferro_idem_lease`. A constant lease is checked at compile time.
 pub(super) fn lease(runtime: &Runtime, written: Option<Expr>) -> TokenStream {
+    duration(runtime, written, "DEFAULT_LEASE", "checked_lease", "__FERRO_IDEM_LEASE")
+}
+
+/// A duration that `checked`, a `const fn`, checks at compile time if it is constant.
+pub(super) fn duration(
+    runtime: &Runtime,
+    written: Option<Expr>,
+    default: &str,
+    checked: &str,
+    item: &str,
+) -> TokenStream {
     match written {
-        None => runtime.call("DEFAULT_LEASE", Span::mixed_site()),
-        Some(lease) if is_constant(&lease) => {
-            let checked_lease = runtime.call("checked_lease", lease.span());
+        None => runtime.call(default, Span::mixed_site()),
+        Some(written) if is_constant(&written) => {
+            let checked = runtime.call(checked, written.span());
             let here = Span::mixed_site();
-            if may_name_a_parameter(&lease) {
-                quote_spanned!(here=> const { #checked_lease(#lease) })
+            if may_name_a_parameter(&written) {
+                quote_spanned!(here=> const { #checked(#written) })
             } else {
                 // `cargo check` evaluates an item. It evaluates a `const` block only if code is generated for
                 // it.
+                let item = Ident::new(item, here);
                 quote_spanned! {here=>
                     {
-                        const __FERRO_IDEM_LEASE: ::core::time::Duration = #checked_lease(#lease);
-                        __FERRO_IDEM_LEASE
+                        const #item: ::core::time::Duration = #checked(#written);
+                        #item
                     }
                 }
             }
         }
-        Some(lease) => value(lease),
+        Some(written) => value(written),
     }
 }
 

@@ -11,6 +11,7 @@
 mod delivery;
 mod fence;
 mod lease;
+mod replay;
 mod reply;
 mod settling;
 
@@ -21,6 +22,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, Path, ReturnType};
 
 use self::delivery::Delivery;
+use self::replay::Replaying;
 use self::reply::Replies;
 use self::settling::Settling;
 use crate::handler::Handler;
@@ -43,10 +45,15 @@ pub(crate) fn expand(
         on_ignored,
         on_error,
         processed,
+        replay,
     } = protection;
     let runtime = &Runtime(krate);
     let return_span = return_span(&handler);
+    let is_duplicate_written = on_duplicate.is_some();
     let replies = Replies::new(runtime, return_span, on_duplicate, on_ignored, on_error);
+    let replay = replay.map(|written| Replaying::new(runtime, written, is_duplicate_written));
+    // The log is kept beside the body, so it is cloned and not borrowed.
+    let log = if replay.is_some() { delivery::without_reference(log) } else { log };
     let delivery = Delivery::new(runtime, only_if, &replies.ignored, key, scope, log);
     let return_type = handler.return_type();
     let site = site(runtime, &handler);
@@ -65,6 +72,7 @@ pub(crate) fn expand(
             processed,
             site,
             is_traced,
+            replay,
         };
         match guarantee {
             Guarantee::Fence => match parameters {

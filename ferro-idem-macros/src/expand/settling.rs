@@ -39,6 +39,7 @@ use quote::quote_spanned;
 use syn::Expr;
 
 use super::delivery::Delivery;
+use super::replay::Replaying;
 use super::reply::{Replies, failure, is_processed};
 use super::{Runtime, lease};
 use crate::handler::Body;
@@ -56,6 +57,8 @@ pub(super) struct Settling<'a> {
     pub(super) site: TokenStream,
     /// Whether replies are told to `tracing`.
     pub(super) is_traced: bool,
+    /// Only with claims and transactions.
+    pub(super) replay: Option<Replaying>,
 }
 
 pub(super) fn claim(
@@ -67,22 +70,33 @@ pub(super) fn claim(
     let here = Span::mixed_site();
     let Settling { runtime, site, .. } = &settling;
     let Delivery { key, log, log_span, .. } = &settling.delivery;
-    let call = runtime.call("claim", *log_span);
     let lease = lease::lease(runtime, written_lease);
+    let claiming = if let Some(Replaying { terms, .. }) = &settling.replay {
+        let call = runtime.call("claim_replaying", *log_span);
+        quote_spanned! {here=>
+            #terms
+            let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease, #site, __ferro_idem_terms);
+        }
+    } else {
+        let call = runtime.call("claim", *log_span);
+        quote_spanned!(here=> let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease, #site);)
+    };
     let entry = quote_spanned! {here=>
         #key
         let __ferro_idem_lease: ::core::time::Duration = #lease;
-        let __ferro_idem_claiming = #call(#log, __ferro_idem_key, __ferro_idem_lease, #site);
+        #claiming
         let __ferro_idem_entry = __ferro_idem_claiming.await;
         __ferro_idem_entry
     };
-    let guard = runtime.call("Guard", here);
+    let is_replayed = settling.replay.is_some();
+    let guard = runtime.call(if is_replayed { "ReplayGuard" } else { "Guard" }, here);
     let bind_claim = binding.map(|binding| {
         let claim = quote_spanned!(here=> let __ferro_idem_claim = #guard::claim(&__ferro_idem_guard););
         (claim, quote_spanned!(here=> let #binding = __ferro_idem_claim;))
     });
     let (make_claim, bind_claim) = bind_claim.unzip();
-    let (pinned, run) = (runtime.call("Box", here), runtime.call("run_claimed", here));
+    let run = runtime.call(if is_replayed { "run_claimed_replaying" } else { "run_claimed" }, here);
+    let pinned = runtime.call("Box", here);
     settling.expand(body, &entry, bind_claim.as_ref(), |body, judge| {
         let run = quote_spanned! {here=>
             #make_claim
@@ -96,20 +110,38 @@ pub(super) fn claim(
 pub(super) fn transaction(settling: Settling<'_>, binding: &Ident, body: &Body) -> TokenStream {
     let here = Span::mixed_site();
     let Settling { runtime, site, .. } = &settling;
-    let Delivery { key, bind_log, bound_log, log_span, .. } = &settling.delivery;
-    let call = runtime.call("begin", *log_span);
-    let entry = quote_spanned! {here=>
-        #key
-        #bind_log
-        let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key, #site).await;
-        __ferro_idem_entry
+    let Delivery { key, log, bind_log, bound_log, log_span, .. } = &settling.delivery;
+    let entry = if let Some(Replaying { terms, .. }) = &settling.replay {
+        let call = runtime.call("begin_replaying", *log_span);
+        let (own_log, own_logs) = (runtime.call("OwnLog", here), runtime.call("own_logs", here));
+        let owned = Ident::new("__ferro_idem_log", super::hygienic_at(*log_span));
+        quote_spanned! {here=>
+            use #own_logs::*;
+            #key
+            #terms
+            let #owned = (&&&#own_log(#log)).__ferro_idem_own();
+            let __ferro_idem_entry = #call(#owned, __ferro_idem_key, #site, __ferro_idem_terms).await;
+            __ferro_idem_entry
+        }
+    } else {
+        let call = runtime.call("begin", *log_span);
+        quote_spanned! {here=>
+            #key
+            #bind_log
+            let __ferro_idem_entry = #call(#bound_log, __ferro_idem_key, #site).await;
+            __ferro_idem_entry
+        }
     };
     let bind_connection = quote_spanned! {here=>
         #[allow(clippy::no_effect_underscore_binding)]
         let #binding = __ferro_idem_connection;
     };
-    let (open, pinned) = (runtime.call("OpenTransaction", here), runtime.call("Box", here));
-    let (run, settle) = (runtime.call("run_in_transaction", here), runtime.call("settle_transaction", here));
+    let (open, settle) = match settling.replay {
+        Some(_) => ("OpenReplaying", "settle_replaying"),
+        None => ("OpenTransaction", "settle_transaction"),
+    };
+    let (open, settle) = (runtime.call(open, here), runtime.call(settle, here));
+    let (run, pinned) = (runtime.call("run_in_transaction", here), runtime.call("Box", here));
     settling.expand(body, &entry, Some(&bind_connection), |body, judge| {
         let run = quote_spanned! {here=>
             let __ferro_idem_reply = {
@@ -134,21 +166,35 @@ impl Settling<'_> {
         run: impl FnOnce(TokenStream, TokenStream) -> (TokenStream, TokenStream),
     ) -> TokenStream {
         let here = Span::mixed_site();
-        let Self { runtime, delivery, replies, return_type, return_span, processed, is_traced, .. } = self;
+        let Self {
+            runtime, delivery, replies, return_type, return_span, processed, is_traced, replay, ..
+        } = self;
         let Replies { duplicate, error, .. } = replies;
         let filter = delivery.filter;
         let (ok, err) = (runtime.call("Ok", here), runtime.call("Err", here));
-        let variants = runtime.call("Entry", here);
         let block = typed_block(runtime, &return_type, return_span, bind, body);
         let (is_processed, failure) =
             (is_processed(runtime, &return_type, return_span, processed), failure(runtime, is_traced));
-        let (pattern, settled) = run(block, quote_spanned!(here=> #is_processed, #failure));
+        let mut judge = quote_spanned!(here=> #is_processed, #failure);
+        let (tag, variants, duplicates) = if let Some(replay) = replay {
+            let variants = runtime.call("ReplayEntry", here);
+            let keep = Replaying::keep(runtime, return_span);
+            judge = quote_spanned!(here=> #judge, &__ferro_idem_tag, #keep);
+            let duplicates = replay.arms(runtime, return_span, &variants, &duplicate);
+            (Replaying::tag(runtime, &return_type), variants, duplicates)
+        } else {
+            let variants = runtime.call("Entry", here);
+            let duplicates = quote_spanned!(here=> #variants::Duplicate => { #duplicate });
+            (TokenStream::new(), variants, duplicates)
+        };
+        let (pattern, settled) = run(block, judge);
         quote_spanned! {here=>
             #filter
             let __ferro_idem_entry = { #entry };
+            #tag
             let __ferro_idem_settled = match __ferro_idem_entry {
                 #variants::Run(#pattern) => { #settled }
-                #variants::Duplicate => { #duplicate }
+                #duplicates
                 #variants::Failed(__ferro_idem_error) => #err(__ferro_idem_error),
             };
             match __ferro_idem_settled {

@@ -15,7 +15,7 @@ use super::renewal::{Renewal, outlives_a_blocked_thread};
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
-use crate::entry::Entry;
+use crate::entry::{Entry, Seen};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::lease_length::{MAX_LEASE, MIN_LEASE};
@@ -52,16 +52,55 @@ pub fn claim<L: ClaimLog + ?Sized>(
     length: Duration,
     handler: Handler,
 ) -> DetachOnDrop<Entry<Guard>> {
-    let length = steps::lease(length).min(MAX_LEASE);
-    let delivery = Delivery::new("claim", handler, key.ok());
-    let key = key.map_err(Error::from).and_then(|event| {
-        let frame = Frame::new(log.store_id(), event.id(), handler)?;
-        Ok((event.id().to_owned(), event.event_type().map(str::to_owned), frame))
-    });
-    let log = log.handle();
+    let claiming = Claiming::new(log, key, length, handler);
     DetachOnDrop::new(async move {
+        match claiming.claim().await {
+            Claimed::Run(guard) => Entry::Run(guard),
+            Claimed::Processed(seen) => {
+                seen.delivery.duplicate(seen.frame.event);
+                Entry::Duplicate
+            }
+            Claimed::Failed(error) => Entry::Failed(error),
+        }
+    })
+}
+
+/// The result of a claim. A failure is traced, a duplicate is not yet.
+pub(crate) enum Claimed {
+    Run(Guard),
+    Processed(Seen),
+    Failed(Error),
+}
+
+/// A claim that is still to be made. It borrows nothing.
+pub(crate) struct Claiming {
+    log: Arc<dyn ClaimLog>,
+    /// The id, the type and the frame.
+    event: Result<(String, Option<String>, Frame), Error>,
+    length: Duration,
+    delivery: Delivery,
+}
+
+impl Claiming {
+    pub(crate) fn new<L: ClaimLog + ?Sized>(
+        log: &L,
+        key: Result<EventRef<'_>, InvalidEventId>,
+        length: Duration,
+        handler: Handler,
+    ) -> Self {
+        let length = steps::lease(length).min(MAX_LEASE);
+        let delivery = Delivery::new("claim", handler, key.ok());
+        let event = key.map_err(Error::from).and_then(|event| {
+            let frame = Frame::new(log.store_id(), event.id(), handler)?;
+            Ok((event.id().to_owned(), event.event_type().map(str::to_owned), frame))
+        });
+        Self { log: log.handle(), event, length, delivery }
+    }
+
+    pub(crate) async fn claim(self) -> Claimed {
+        let Self { log, event, length, delivery } = self;
         let acquired = async {
-            let (id, event_type, frame) = key?;
+            let (id, event_type, frame) = event?;
             if length < MIN_LEASE {
                 return Err(Error::LeaseTooShort { lease: length });
             }
@@ -84,25 +123,24 @@ pub fn claim<L: ClaimLog + ?Sized>(
                     start: asked_at,
                     holds_for: AtomicU64::new(millis(length)),
                 });
-                Entry::Run(Guard { lease, stage: Stage::Undelivered, loss: None })
+                Claimed::Run(Guard { lease, stage: Stage::Undelivered, loss: None })
             }
-            Ok((_, frame, _, ClaimOutcome::Processed, _)) => {
+            Ok((event_id, frame, _, ClaimOutcome::Processed, _)) => {
                 steps::refused(Refusal::Duplicate);
-                delivery.duplicate(frame.event);
-                Entry::Duplicate
+                Claimed::Processed(Seen { event_id, frame, delivery })
             }
             Ok((event_id, frame, _, ClaimOutcome::InProgress { retry_after }, _)) => {
                 steps::refused(Refusal::InProgress);
                 delivery.in_progress(retry_after, frame.event);
                 observed::in_progress(retry_after);
-                Entry::Failed(Error::InProgress { event_id, retry_after })
+                Claimed::Failed(Error::InProgress { event_id, retry_after })
             }
             Err(error) => {
                 delivery.failed(&error);
-                Entry::Failed(error)
+                Claimed::Failed(error)
             }
         }
-    })
+    }
 }
 
 /// Claims, and returns the moment from which the lease is counted on this machine's clock.
@@ -228,16 +266,29 @@ impl Guard {
     ///
     /// [`Error::LeaseLost`] if another delivery has taken the event over, [`Error::Store`] if the event could
     /// not be completed.
-    pub async fn settle(mut self, failure: Option<Failure>) -> Result<(), Error> {
-        self.stage = Stage::Settled;
+    pub fn settle(self, failure: Option<Failure>) -> impl Future<Output = Result<(), Error>> {
         let lease = Arc::clone(&self.lease);
+        let settling = match &failure {
+            Some(_) => DetachOnDrop::new(async move { lease.release().await }),
+            None => DetachOnDrop::new(async move { lease.complete().await }),
+        };
+        self.settle_by(failure, settling)
+    }
+
+    /// As [`settle`](Self::settle), with what completes the event, or releases it because of a failure.
+    pub(crate) async fn settle_by(
+        mut self,
+        failure: Option<Failure>,
+        settling: DetachOnDrop<Result<bool, Error>>,
+    ) -> Result<(), Error> {
+        self.stage = Stage::Settled;
         if let Some(failure) = failure {
             self.delivery().released(NO_SUCCESS, &failure);
             // If the release fails, the lease ends by itself. The reply is a failure in either case.
-            drop(DetachOnDrop::new(async move { lease.release().await }).await);
+            drop(settling.await);
             return Ok(());
         }
-        match DetachOnDrop::new(async move { lease.complete().await }).await {
+        match settling.await {
             Ok(true) => {
                 self.delivery().completed();
                 Ok(())
@@ -251,6 +302,18 @@ impl Guard {
                 Err(error)
             }
         }
+    }
+
+    /// The key of the claimed event.
+    #[cfg(feature = "replay")]
+    pub(crate) fn event_id(&self) -> &str {
+        &self.lease.event_id
+    }
+
+    /// The proof of the claim.
+    #[cfg(feature = "replay")]
+    pub(crate) fn held(&self) -> Ownership {
+        self.lease.held
     }
 
     /// Ends the claim without settling it, because another delivery may have the event.

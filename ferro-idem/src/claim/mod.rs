@@ -24,6 +24,8 @@ use crate::event::EventRef;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 
+#[cfg(feature = "replay")]
+pub(crate) use self::guard::{Claimed, Claiming};
 pub use self::guard::{Guard, claim};
 pub use self::lease::Claim;
 pub use self::run::run_claimed;

@@ -1,9 +1,14 @@
 //! Replies made of the types of the `http` crate, which axum and poem share.
 
+#[cfg(feature = "replay")]
+mod replay;
+
 use http::header::RETRY_AFTER;
 use http::response::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode};
 
+#[cfg(feature = "replay")]
+pub(crate) use self::replay::{headers_of, kept_of, status_of};
 use super::{is_success, settle_as_success};
 use crate::error::Error;
 use crate::key::IdBytes;

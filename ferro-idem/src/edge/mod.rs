@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "axum", feature = "poem"))]
 mod http;
+#[cfg(feature = "replay")]
+pub(crate) mod replay;
 #[cfg(feature = "sender")]
 pub(crate) mod senders;
 mod settle;
@@ -10,8 +12,10 @@ use bytes::Bytes;
 
 #[cfg(feature = "axum")]
 pub(crate) use self::http::KeepsStatus;
-#[cfg(all(feature = "sender", any(feature = "axum", feature = "poem")))]
+#[cfg(all(any(feature = "replay", feature = "sender"), any(feature = "axum", feature = "poem")))]
 pub(crate) use self::http::status;
+#[cfg(all(feature = "replay", any(feature = "axum", feature = "poem")))]
+pub(crate) use self::http::{headers_of, kept_of, status_of};
 use crate::error::{Error, whole_seconds};
 use crate::key::IdBytes;
 
@@ -33,6 +37,9 @@ impl From<&Error> for ErrorReply {
             retry_after: error.retry_after().map(|wait| whole_seconds(wait).max(1)),
             line: match error {
                 Error::Store { .. } => "the event could not be recorded, deliver it again later".to_owned(),
+                Error::ReplyNotKept { .. } | Error::ReplyUnreadable { .. } => {
+                    "the reply to this request is not available".to_owned()
+                }
                 _ => error.to_string(),
             },
         }

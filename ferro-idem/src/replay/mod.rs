@@ -1,6 +1,26 @@
 //! Replay: a duplicate gets the reply of the first delivery again.
 
+#[allow(missing_docs, missing_debug_implementations)]
+mod claim;
+#[allow(missing_docs, missing_debug_implementations)]
+mod codecs;
+#[allow(missing_docs, missing_debug_implementations)]
+mod entry;
+mod kept;
+mod key;
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
+pub mod layer;
 mod pointers;
+#[allow(missing_docs, missing_debug_implementations)]
+pub(crate) mod private;
+mod replayable;
+mod replayed;
+#[allow(missing_docs)]
+mod stored;
+#[allow(missing_docs)]
+mod terms;
+#[allow(missing_docs, missing_debug_implementations)]
+mod transaction;
 
 use std::fmt;
 use std::future::Future;
@@ -12,6 +32,14 @@ use async_trait::async_trait;
 use crate::claim::Ownership;
 use crate::error::Error;
 use crate::transaction::TransactionalLog;
+
+pub use self::kept::{KeepSetCookie, KeptReply, MAX_REPLY_BYTES, Unreplayable};
+pub use self::key::{IdempotencyKey, InvalidIdempotencyKey};
+pub use self::replayable::Replayable;
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
+pub(crate) use self::replayable::{keep_value, replay_value};
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
+pub(crate) use self::replayed::watch;
 
 /// How long a reply is kept, unless the attribute says `keep = DURATION`: a day.
 ///

@@ -27,6 +27,12 @@ pub(crate) enum Step {
     MarkInTransaction,
     Commit,
     Rollback,
+    #[cfg(feature = "replay")]
+    ReadReply,
+    #[cfg(feature = "replay")]
+    CompleteWithReply,
+    #[cfg(feature = "replay")]
+    KeepInTransaction,
 }
 
 impl fmt::Display for Step {
@@ -42,6 +48,12 @@ impl fmt::Display for Step {
             Self::MarkInTransaction => "try_mark_in",
             Self::Commit => "commit",
             Self::Rollback => "rollback",
+            #[cfg(feature = "replay")]
+            Self::ReadReply => "kept_reply",
+            #[cfg(feature = "replay")]
+            Self::CompleteWithReply => "complete_with_reply",
+            #[cfg(feature = "replay")]
+            Self::KeepInTransaction => "keep_in",
         })
     }
 }

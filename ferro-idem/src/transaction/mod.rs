@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::event::EventRef;
 use crate::nesting::StoreId;
 
+#[cfg(feature = "replay")]
+pub(crate) use self::open::{Begun, begin_marked};
 pub use self::open::{OpenTransaction, begin, run_in_transaction, settle_transaction};
 
 /// A future that borrows nothing, so that it can finish in the background after its caller is gone.

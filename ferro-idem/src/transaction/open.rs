@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use super::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
 use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
-use crate::entry::Entry;
+use crate::entry::{Entry, Seen};
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::nesting::{Frame, Handler};
@@ -83,14 +83,30 @@ fn boxed<'a, L: TransactionalLog>(
     key: Result<EventRef<'a>, InvalidEventId>,
     handler: Handler,
 ) -> Beginning<'a, L::Transaction> {
-    Beginning(Box::pin(begin_marked(log, key, handler)))
+    Beginning(Box::pin(async move {
+        match begin_marked(log, key, handler).await {
+            Begun::Run(open) => Entry::Run(open),
+            Begun::Processed(seen) => {
+                seen.delivery.duplicate(seen.frame.event);
+                Entry::Duplicate
+            }
+            Begun::Failed(error) => Entry::Failed(error),
+        }
+    }))
 }
 
-async fn begin_marked<L: TransactionalLog>(
+/// The result of a begin and a mark. A failure is traced, a duplicate is not yet.
+pub(crate) enum Begun<T> {
+    Run(OpenTransaction<T>),
+    Processed(Seen),
+    Failed(Error),
+}
+
+pub(crate) async fn begin_marked<L: TransactionalLog>(
     log: &L,
     key: Result<EventRef<'_>, InvalidEventId>,
     handler: Handler,
-) -> Entry<OpenTransaction<L::Transaction>> {
+) -> Begun<L::Transaction> {
     let delivery = Delivery::new("transaction", handler, key.ok());
     let marked = async {
         let event = key?;
@@ -112,22 +128,21 @@ async fn begin_marked<L: TransactionalLog>(
             delivery.begun(None, frame.event);
             let end = TracedEnd { running: Running::new(frame, delivery), settled: false };
             let (commit, rollback) = (L::commit, L::rollback);
-            Entry::Run(OpenTransaction(Box::new(Parts { transaction, commit, rollback, end })))
+            Begun::Run(OpenTransaction(Box::new(Parts { transaction, commit, rollback, end })))
         }
         Ok((None, MarkOutcome::InProgress { retry_after }, event, frame)) => {
             steps::refused(Refusal::InProgress);
             delivery.in_progress(retry_after, frame.event);
             observed::in_progress(retry_after);
-            Entry::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
+            Begun::Failed(Error::InProgress { event_id: event.id().to_owned(), retry_after })
         }
-        Ok((None, _, _, frame)) => {
+        Ok((None, _, event, frame)) => {
             steps::refused(Refusal::Duplicate);
-            delivery.duplicate(frame.event);
-            Entry::Duplicate
+            Begun::Processed(Seen { event_id: event.id().to_owned(), frame, delivery })
         }
         Err(error) => {
             delivery.failed(&error);
-            Entry::Failed(error)
+            Begun::Failed(error)
         }
     }
 }
@@ -137,6 +152,34 @@ impl<T: DerefMut> OpenTransaction<T> {
     /// the transaction itself, so that it can neither commit nor roll back.
     pub fn parts(&mut self) -> (&mut T::Target, &Running) {
         (&mut self.0.transaction, &self.0.end.running)
+    }
+}
+
+#[cfg(feature = "replay")]
+impl<T> OpenTransaction<T> {
+    pub(crate) fn running(&self) -> &Running {
+        &self.0.end.running
+    }
+
+    pub(crate) fn transaction(&mut self) -> &mut T {
+        &mut self.0.transaction
+    }
+
+    /// Commits, or rolls back because of a failure. If the caller is dropped, either finishes in the background.
+    pub(crate) async fn end(self, failure: Option<Failure>) -> Result<(), Error> {
+        let Parts { transaction, commit, rollback, end } = *self.0;
+        let end_transaction = if failure.is_none() { commit } else { rollback };
+        settle(end_transaction(transaction), failure, end).await
+    }
+
+    /// Rolls back because of an error that is neither the body's nor that of a commit.
+    pub(crate) async fn fail(self, error: Error) -> Error {
+        let Parts { transaction, rollback, mut end, .. } = *self.0;
+        end.settled = true;
+        end.running.delivery.failed(&error);
+        // If the rollback fails, the server never commits the transaction.
+        drop(DetachOnDrop::new(step(Step::Rollback, rollback(transaction))).await);
+        error
     }
 }
 

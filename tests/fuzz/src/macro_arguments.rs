@@ -5,8 +5,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
 use syn::{File, ImplItemFn, Item};
 
-use crate::stages::idempotent_webhook;
+use crate::stages::{Features, idempotent_webhook};
 use crate::written::arguments_and_item;
+
+const FEATURES: Features = Features { tracing: false, replay: true };
 
 /// The input is the attribute's arguments and, from the second line on, the item: see `written.rs`.
 ///
@@ -15,7 +17,7 @@ use crate::written::arguments_and_item;
 /// If the function, its body or a reason is lost.
 pub fn check(input: &[u8]) {
     let Some((arguments, item)) = arguments_and_item(input) else { return };
-    let output = idempotent_webhook(arguments.clone(), &item, false);
+    let output = idempotent_webhook(arguments.clone(), &item, FEATURES);
     let shown = |output: &TokenStream| format!("#[idempotent_webhook({arguments})] {item}\nbecame\n{output}");
 
     let kept = leaves(quote!(#[allow(unused_variables)] #item));
@@ -28,7 +30,7 @@ pub fn check(input: &[u8]) {
     }
     // This check takes half of the time, so only some inputs get it.
     if input.len().is_multiple_of(8) {
-        assert_eq!(now, leaves(idempotent_webhook(arguments.clone(), &item, false)), "{}", shown(&output));
+        assert_eq!(now, leaves(idempotent_webhook(arguments.clone(), &item, FEATURES)), "{}", shown(&output));
     }
 }
 

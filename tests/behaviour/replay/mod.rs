@@ -1,0 +1,5 @@
+//! `replay`: a duplicate gets the first reply again.
+
+mod replies;
+mod scopes;
+mod settling;
