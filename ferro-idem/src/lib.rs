@@ -119,6 +119,8 @@ mod detach_on_drop;
 mod entry;
 mod error;
 mod event;
+#[cfg(feature = "_sql")]
+mod event_table;
 #[allow(missing_docs, missing_debug_implementations)]
 mod fence;
 #[allow(missing_docs, missing_debug_implementations)]
@@ -213,17 +215,19 @@ pub use crate::sender::stripe;
 
 #[cfg(feature = "console")]
 pub use crate::console::console;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use crate::event_table::name::InvalidTableName;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub use crate::inbox::{Inbox, InboxDatabase};
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]
 pub use crate::redis::RedisLog;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use crate::sql::{InvalidTableName, SqlDatabase, SqlLog, SqlTransaction};
 #[cfg(feature = "mysql")]
 pub use crate::sql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]
 pub use crate::sql::{PostgresLog, PostgresTransaction};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use crate::sql::{SqlDatabase, SqlLog, SqlTransaction};
 #[cfg(feature = "sqlite")]
 pub use crate::sql::{SqliteLog, SqliteTransaction};

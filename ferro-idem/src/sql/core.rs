@@ -209,7 +209,7 @@ impl<D: Dialect> Core<D> {
         let compiled = self.compile(&found, &traps)?;
         match compiled.level {
             SchemaLevel::Full => Ok(compiled),
-            SchemaLevel::Plain => Err(table_check::no_claims::<D>(&self.table, &found)),
+            SchemaLevel::Plain => Err(table_check::no_claims(D::TABLE, &self.table, &found)),
         }
     }
 
@@ -240,7 +240,7 @@ impl<D: Dialect> Core<D> {
         if self.has_replies() {
             return Ok(compiled);
         }
-        Err(table_check::no_replies::<D>(operation, &self.table, &found))
+        Err(table_check::no_replies(D::TABLE, operation, &self.table, &found))
     }
 
     /// Whether this connection sees columns for replies, inside a transaction.
@@ -256,14 +256,14 @@ impl<D: Dialect> Core<D> {
         let explained = |error| self.explained(operation, error);
         let found = D::look_at_table(connection, &self.table).await.map_err(explained)?;
         if !table_check::has_replies(&found) {
-            return Err(table_check::no_replies::<D>(operation, &self.table, &found));
+            return Err(table_check::no_replies(D::TABLE, operation, &self.table, &found));
         }
         Ok(())
     }
 
     fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
         table_check::refuse(&traps.refusals)?;
-        let level = table_check::schema_level_of::<D>(&self.table, found)?;
+        let level = table_check::schema_level_of(D::TABLE, &self.table, found)?;
         if level == SchemaLevel::Full && table_check::has_replies(found) {
             self.has_replies.store(true, Ordering::Relaxed);
         }
@@ -338,7 +338,7 @@ impl<D: Dialect> Core<D> {
         let (found, traps) = self.look_at_table().await?;
         let mut problems = traps.refusals;
         let mut rights: &[&str] = &[];
-        match table_check::schema_level_of::<D>(&self.table, &found) {
+        match table_check::schema_level_of(D::TABLE, &self.table, &found) {
             Ok(SchemaLevel::Plain) => rights = RIGHTS.split_last().map_or(&[], |(_, others)| others),
             Ok(SchemaLevel::Full) => rights = &RIGHTS,
             Err(Error::Store { advice, .. }) => problems.push(advice.into_owned()),
@@ -367,7 +367,7 @@ impl<D: Dialect> Core<D> {
         const OPERATION: &str = "create the table";
         let mut connection =
             connection::acquire(&self.pool).await.map_err(|error| self.explained(OPERATION, error))?;
-        let Err(error) = D::run(&mut connection, self.table.in_statement(D::SCHEMA)).await else {
+        let Err(error) = D::run(&mut connection, self.table.in_statement(D::TABLE.schema)).await else {
             return Ok(());
         };
         // PostgreSQL refuses one of two processes that create a table at once, although each statement says
@@ -381,7 +381,7 @@ impl<D: Dialect> Core<D> {
                     fault.advice = format!(
                         "the database user may not create a table: GRANT it CREATE on the schema (PostgreSQL) or \
                          database (MySQL), or let your migrations run\n{}",
-                        self.table.in_statement(D::SCHEMA)
+                        self.table.in_statement(D::TABLE.schema)
                     )
                     .into();
                 }

@@ -1,6 +1,5 @@
 //! The trait with everything that differs between databases. All other code is written once, over this trait.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use super::event_state::{
 use super::fault::Fault;
 use super::operations::rows::OperationsDialect;
 use super::table::TableName;
+use super::table_check::TableText;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 
@@ -41,11 +41,8 @@ impl<D: Dialect> SqlDatabase for D {}
 /// event do not wait long either, so that attempts do not pile up at the server.
 #[allow(missing_docs)]
 pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
-    const SCHEMA: &'static str;
-    const UPGRADE: &'static str;
-
-    /// For a table without a column `event_type`.
-    const ADD_EVENT_TYPE: &'static str;
+    /// How the database writes the table down.
+    const TABLE: &'static TableText;
 
     /// How long one attempt waits for its answer. `None` if no answer can be lost on the way.
     const ANSWERS_WITHIN: Option<Duration>;
@@ -90,9 +87,6 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
 
     /// Looks for settings of the table, and of the session, that break a promise.
     fn look_for_traps(connection: &mut Self::Connection, table: &TableName) -> impl QueryFuture<Traps>;
-
-    /// The statements that fix a table whose `event_id` treats distinct ids as equal. They keep its rows.
-    fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str>;
 
     /// For each event, whether its own owner has marked it.
     ///

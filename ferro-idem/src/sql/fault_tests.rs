@@ -1,9 +1,11 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use sqlx::error::ErrorKind;
 
 use super::*;
 use crate::sql::dialect::Dialect;
+use crate::sql::table::TableName;
 
 /// A refusal with a code, by no server.
 #[derive(Debug)]

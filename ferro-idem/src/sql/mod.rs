@@ -9,18 +9,14 @@ mod abandoned;
 #[cfg(feature = "inbox")]
 mod beside;
 mod claim;
-mod columns;
 mod compiled;
 mod connection;
 mod core;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod deadline;
 mod dialect;
-mod event_state;
 mod fault;
 mod group;
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
-mod many;
 mod mark;
 mod operations;
 mod pooled_transaction;
@@ -30,8 +26,6 @@ mod purge;
 mod replay;
 mod request;
 mod session;
-mod table;
-mod table_check;
 mod transaction;
 mod unmark_queue;
 
@@ -50,6 +44,7 @@ use sqlx::Pool;
 use self::core::Core;
 use self::group::Groups;
 use crate::error::Error;
+use crate::event_table::{check as table_check, columns, event_state, name as table};
 
 #[cfg(feature = "inbox")]
 pub(crate) use self::beside::Beside;
@@ -59,11 +54,7 @@ pub(crate) use self::core::Compiled;
 pub(crate) use self::dialect::QueryFuture;
 pub use self::dialect::SqlDatabase;
 #[cfg(feature = "inbox")]
-pub(crate) use self::event_state::PURGE_PAGE;
-#[cfg(feature = "inbox")]
 pub(crate) use self::group::{SharedGroup, SharedRequest};
-#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "sqlite")))]
-pub(crate) use self::many::Many;
 #[cfg(feature = "mysql")]
 pub use self::mysql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "inbox")]
@@ -78,9 +69,12 @@ pub(crate) use self::purge::seconds_of_age;
 pub(crate) use self::request::Request;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteLog, SqliteTransaction};
-pub use self::table::InvalidTableName;
-pub(crate) use self::table::TableName;
 pub use self::transaction::SqlTransaction;
+#[cfg(feature = "inbox")]
+pub(crate) use crate::event_table::event_state::PURGE_PAGE;
+#[cfg(all(feature = "inbox", any(feature = "mysql", feature = "sqlite")))]
+pub(crate) use crate::event_table::many::Many;
+pub(crate) use crate::event_table::name::{InvalidTableName, TableName};
 
 /// A log in the application's own SQL database: [`SqliteLog`](crate::SqliteLog),
 /// [`PostgresLog`](crate::PostgresLog) or [`MySqlLog`](crate::MySqlLog). The documentation of each says what
@@ -141,12 +135,12 @@ impl<D: SqlDatabase> SqlLog<D> {
     /// `state` is 0 for claimed, 1 for processed, 2 for released. A row that was written to the first three
     /// columns only counts as processed. The documentation of [`PostgresLog`](crate::PostgresLog),
     /// [`MySqlLog`](crate::MySqlLog) and [`SqliteLog`](crate::SqliteLog) shows the statements.
-    pub const SCHEMA: &'static str = D::SCHEMA;
+    pub const SCHEMA: &'static str = D::TABLE.schema;
 
     /// The statements that upgrade a plain table to that of [`SCHEMA`](Self::SCHEMA), under a running
     /// application. Existing rows stay, and count as processed. Run them once. Transactions of a running
     /// application look at a plain table again after a second, and claims each time.
-    pub const UPGRADE: &'static str = D::UPGRADE;
+    pub const UPGRADE: &'static str = D::TABLE.upgrade;
 
     /// A log over the application's own pool. Creates nothing and sends nothing.
     pub fn new(pool: Pool<D>) -> Self {
@@ -182,7 +176,7 @@ impl<D: SqlDatabase> SqlLog<D> {
 
     /// [`SCHEMA`](Self::SCHEMA) for this log's own table and schema, to be put into a migration.
     pub fn schema(&self) -> String {
-        self.core.table().in_statement(D::SCHEMA)
+        self.core.table().in_statement(D::TABLE.schema)
     }
 
     /// Checks the table, its columns, the user's rights and the session's settings. Run it when the application

@@ -1,66 +1,14 @@
-//! What the error numbers of MySQL and MariaDB mean
-//! (<https://mariadb.com/docs/server/reference/error-codes/mariadb-error-code-reference>,
-//! <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>).
+//! The numbers of sqlx's errors.
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
-use sqlx::{Database, MySql};
 
-use super::statements::SCHEMA;
-use crate::sql::fault::Fault;
-use crate::sql::table::TableName;
-
-const DUPLICATE_ENTRY: u16 = 1062;
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
-/// "Value is out of range": what a statement fails with after its deadline.
-const TOO_LATE: u16 = 1690;
+use crate::event_table::fault::Fault;
+use crate::event_table::mysql::fault::{self, DUPLICATE_ENTRY, LOCK_WAIT_TIMEOUT, TOO_LATE};
+use crate::event_table::name::TableName;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
-    explain_number(refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number), table)
-}
-
-fn explain_number(number: Option<u16>, table: &TableName) -> Fault {
-    match number {
-        Some(LOCK_WAIT_TIMEOUT) => Fault::locked(),
-        Some(TOO_LATE) => Fault::too_late(),
-        // KILL QUERY, MariaDB's and MySQL's time limit for statements.
-        Some(1317 | 1969 | 3024) => Fault::cancelled(),
-        // Deadlock; the row changed under `innodb_snapshot_isolation`.
-        Some(1213 | 1020) => Fault::passing(
-            "another transaction was in the way: shorten the application's own transactions on these rows",
-        ),
-        // The table's definition changed under the transaction; the statement was prepared before.
-        Some(1412 | 1615) => Fault::passing("the table was changed while the application ran"),
-        // Shutdown in progress, connection killed.
-        Some(1053 | 1927) => {
-            Fault::unanswered("the server is shutting down, or ended the connection: see its log")
-        }
-        Some(1040 | 1203) => Fault::passing(
-            "the server has no connection left: lower the pools' `max_connections`, or raise the server's",
-        ),
-        Some(1021 | 1114) => {
-            Fault::permanent("the server's disk is full: make room, and the next delivery goes through")
-        }
-        // --read-only, a transaction of a session that is read-only, read-only mode.
-        Some(1290 | 1792 | 1836) => Fault::read_only(),
-        Some(1045) => {
-            Fault::permanent("the server refused the user or the password: check the pool's options")
-        }
-        Some(1044) => Fault::no_rights(
-            "the database user may not use this database: check the pool's options, or GRANT it the rights"
-                .to_owned(),
-        ),
-        Some(1049) => {
-            Fault::permanent("there is no such database: create it, or name another one in the URL")
-        }
-        Some(1142 | 1143) => Fault::no_rights(format!(
-            "the database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO it"
-        )),
-        Some(1054 | 1146) => Fault::of_missing(table, SCHEMA),
-        // Truncated or out of range, no default, NOT NULL, CHECK, foreign key.
-        Some(1264 | 1265 | 1364 | 1366 | 1048 | 1406 | 1452 | 3819 | 4025) => Fault::refused_values(),
-        _ => Fault::unknown(MySql::NAME),
-    }
+    fault::explain(refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number), table)
 }
 
 /// Whether the row is there already.
@@ -75,7 +23,7 @@ pub(crate) fn is_deadlock(error: &sqlx::Error) -> bool {
 }
 
 /// Whether there is no savepoint of this name: its transaction has ended.
-pub(super) fn has_no_savepoint(error: &sqlx::Error) -> bool {
+pub(crate) fn has_no_savepoint(error: &sqlx::Error) -> bool {
     number_of(error) == Some(1305)
 }
 
@@ -85,52 +33,10 @@ pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the statement's deadline on the server's clock had passed, so that it changed nothing.
-pub(super) fn is_too_late(error: &sqlx::Error) -> bool {
+pub(crate) fn is_too_late(error: &sqlx::Error) -> bool {
     number_of(error) == Some(TOO_LATE)
 }
 
 fn number_of(error: &sqlx::Error) -> Option<u16> {
     error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::retry::FaultKind::{Passing, Permanent, Unanswered};
-
-    #[test]
-    fn each_number_of_mysql_says_what_to_do() {
-        for (numbers, kind, is_about_one_event, words) in [
-            (&[LOCK_WAIT_TIMEOUT][..], Passing, true, "holds the event for long"),
-            (&[TOO_LATE], Passing, false, "waited for longer than its caller"),
-            (&[1317, 1969, 3024], Passing, true, "was cancelled"),
-            (&[1213, 1020], Passing, false, "another transaction was in the way"),
-            (&[1412, 1615], Passing, false, "the table was changed"),
-            (&[1053, 1927], Unanswered, false, "ended the connection"),
-            (&[1040, 1203], Passing, false, "no connection left"),
-            (&[1021, 1114], Permanent, false, "disk is full"),
-            (&[1290, 1792, 1836], Passing, false, "read-only"),
-            (&[1044], Permanent, false, "may not use this database"),
-            (&[1045], Permanent, false, "the user or the password"),
-            (&[1049], Permanent, false, "no such database"),
-            (&[1142, 1143], Permanent, false, "GRANT SELECT"),
-            (&[1054, 1146], Permanent, false, "CREATE TABLE"),
-            (
-                &[1264, 1265, 1364, 1366, 1048, 1406, 1452, 3819, 4025],
-                Permanent,
-                true,
-                "does not take the event",
-            ),
-            (&[DUPLICATE_ENTRY, 1], Permanent, true, "MySQL refused the statement"),
-        ] {
-            for &number in numbers {
-                let fault = explain_number(Some(number), &TableName::recommended('`'));
-                assert_eq!((fault.kind, fault.is_about_one_event), (kind, is_about_one_event), "{number}");
-                assert!(fault.advice.contains(words), "{number}: {}", fault.advice);
-            }
-        }
-        assert!(
-            explain_number(None, &TableName::recommended('`')).advice.contains("MySQL refused the statement")
-        );
-    }
 }

@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlConnection;
 
 use super::bytes;
-use super::statements::Statements;
+use crate::event_table::mysql::statements::Statements;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::Mark;
 

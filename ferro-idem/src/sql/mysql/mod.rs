@@ -6,9 +6,7 @@ pub(crate) mod fault;
 mod insert;
 mod isolation;
 mod owned;
-mod statements;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
@@ -17,9 +15,6 @@ use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
 use self::insert::insert;
 pub(crate) use self::isolation::begin_read_committed;
 use self::owned::{owners_of, verified};
-use self::statements::Statements;
-#[cfg(feature = "inbox")]
-pub(crate) use self::statements::patient;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
@@ -28,7 +23,12 @@ use super::event_state::{
 };
 use super::fault::Fault;
 use super::table::TableName;
+use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
+use crate::event_table::mysql;
+use crate::event_table::mysql::statements::Statements;
+#[cfg(feature = "inbox")]
+pub(crate) use crate::event_table::mysql::statements::patient;
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempt};
 
@@ -100,13 +100,10 @@ pub type MySqlTransaction = SqlTransaction<MySql>;
 impl sealed::Sealed for MySql {}
 
 impl Dialect for MySql {
-    const SCHEMA: &'static str = statements::SCHEMA;
-    const UPGRADE: &'static str = statements::UPGRADE;
-    const ADD_EVENT_TYPE: &'static str =
-        "ALTER TABLE stripe_processed_events ADD COLUMN event_type VARCHAR(255) NOT NULL DEFAULT '';";
+    const TABLE: &'static TableText = &mysql::TEXT;
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
     const SERVER_DEADLINE: Duration = ANSWER_WITHIN.saturating_mul(2);
-    const QUOTE: char = '`';
+    const QUOTE: char = mysql::QUOTE;
 
     type Statements = Statements;
 
@@ -130,10 +127,6 @@ impl Dialect for MySql {
         table: &TableName,
     ) -> Result<Traps, sqlx::Error> {
         columns::traps(connection, table).await
-    }
-
-    fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
-        columns::COMPARE_BYTES.into()
     }
 
     async fn mark(
@@ -393,7 +386,7 @@ impl Dialect for MySql {
         Ok(is_taken && verified(connection, statements, mark, true).await?)
     }
 
-    const BEGIN: &'static str = "START TRANSACTION; SAVEPOINT ferro_idem";
+    const BEGIN: &'static str = mysql::BEGIN;
 
     /// The savepoint ends with its transaction.
     async fn own_mark(

@@ -6,7 +6,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::bytes;
-use super::statements::Statements;
+use crate::event_table::mysql::statements::Statements;
 use crate::owner::Owner;
 use crate::sql::columns::SchemaLevel;
 use crate::sql::event_state::Mark;

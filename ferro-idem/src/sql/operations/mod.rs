@@ -70,7 +70,7 @@ impl<D: SqlDatabase> SqlOperations<D> {
         }
         let (found, traps) = self.core.look_at_table().await?;
         table_check::refuse(&traps.refusals)?;
-        let level = table_check::schema_level_of::<D>(self.core.table(), &found)?;
+        let level = table_check::schema_level_of(D::TABLE, self.core.table(), &found)?;
         let statements = Statements::new::<D>(self.core.table(), level, &found);
         let is_final = statements.has_replies;
         let sql = Arc::new(Compiled { level, verifies: traps.verifies, statements });

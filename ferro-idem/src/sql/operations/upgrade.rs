@@ -22,8 +22,8 @@ impl<D: SqlDatabase> SqlLog<D> {
     pub async fn missing_columns(&self) -> Result<String, Error> {
         let (found, traps) = self.core.look_at_table().await?;
         table_check::refuse(&traps.refusals)?;
-        table_check::schema_level_of::<D>(self.core.table(), &found)?;
-        Ok(table_check::missing::<D>(self.core.table(), &found))
+        table_check::schema_level_of(D::TABLE, self.core.table(), &found)?;
+        Ok(table_check::missing(D::TABLE, self.core.table(), &found))
     }
 }
 

@@ -5,9 +5,8 @@ pub(crate) mod deadline;
 mod fault;
 mod owned;
 mod pooler;
-mod statements;
+mod query;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,9 +16,6 @@ use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use self::owned::{changed, found, verified};
-use self::statements::Statements;
-#[cfg(feature = "inbox")]
-pub(crate) use self::statements::bounded;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
@@ -28,7 +24,12 @@ use super::event_state::{
 };
 use super::fault::Fault;
 use super::table::TableName;
+use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
+use crate::event_table::postgres;
+use crate::event_table::postgres::statements::Statements;
+#[cfg(feature = "inbox")]
+pub(crate) use crate::event_table::postgres::statements::bounded;
 use crate::owner::Owner;
 use crate::retry::{ANSWER_WITHIN, Attempt};
 
@@ -90,20 +91,17 @@ impl sealed::Sealed for Postgres {}
 const PLANNED_ONCE: bool = false;
 
 impl Dialect for Postgres {
-    const SCHEMA: &'static str = statements::SCHEMA;
-    const UPGRADE: &'static str = statements::UPGRADE;
-    const ADD_EVENT_TYPE: &'static str =
-        "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
+    const TABLE: &'static TableText = &postgres::TEXT;
     const ANSWERS_WITHIN: Option<Duration> = Some(ANSWER_WITHIN);
     const SERVER_DEADLINE: Duration = ANSWER_WITHIN.saturating_mul(2);
-    const POOLER: &'static str = fault::POOLER;
+    const POOLER: &'static str = postgres::fault::POOLER;
 
     async fn session_of(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
         // In one message, which no pooler takes apart.
         sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?.try_get(0)
     }
 
-    const QUOTE: char = '"';
+    const QUOTE: char = postgres::QUOTE;
 
     type Statements = Statements;
 
@@ -124,10 +122,6 @@ impl Dialect for Postgres {
 
     async fn look_for_traps(connection: &mut PgConnection, table: &TableName) -> Result<Traps, sqlx::Error> {
         columns::traps(connection, table).await
-    }
-
-    fn compare_bytes(_: &[FoundColumn]) -> Cow<'static, str> {
-        columns::COMPARE_BYTES.into()
     }
 
     async fn mark(
@@ -325,7 +319,7 @@ impl Dialect for Postgres {
     ) -> Result<MarkedIn<()>, sqlx::Error> {
         let is_granted: bool = statements
             .scalar(&statements.enter)
-            .bind(format!("ferro-idem:{}", mark.id))
+            .bind(postgres::lock_key(&mark.id))
             .fetch_one(&mut *connection)
             .await?;
         if !is_granted {

@@ -6,8 +6,8 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use sqlx::types::Uuid;
 
-use super::statements::Statements;
 use super::{PLANNED_ONCE, uuid};
+use crate::event_table::postgres::statements::Statements;
 use crate::sql::event_state::{ClaimStep, Claimed, HeldClaim, Mark, NewClaim};
 use crate::sql::fault::RowChanged;
 

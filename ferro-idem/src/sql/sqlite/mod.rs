@@ -3,20 +3,15 @@
 mod columns;
 pub(crate) mod ended;
 mod fault;
-mod in_flight;
 mod open;
 pub(crate) mod purge;
-mod statements;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 
-use self::in_flight::{EventLock, InFlight};
-use self::statements::Statements;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
@@ -25,7 +20,11 @@ use super::event_state::{
 };
 use super::fault::{Fault, RowChanged};
 use super::table::TableName;
+use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
+use crate::event_table::sqlite;
+use crate::event_table::sqlite::in_flight::{EventLock, InFlight};
+use crate::event_table::sqlite::statements::Statements;
 use crate::owner::Owner;
 use crate::retry::Attempt;
 
@@ -99,15 +98,12 @@ impl SqliteLog {
 impl sealed::Sealed for Sqlite {}
 
 impl Dialect for Sqlite {
-    const SCHEMA: &'static str = statements::SCHEMA;
-    const UPGRADE: &'static str = statements::UPGRADE;
-    const ADD_EVENT_TYPE: &'static str =
-        "ALTER TABLE stripe_processed_events ADD COLUMN event_type TEXT NOT NULL DEFAULT '';";
+    const TABLE: &'static TableText = &sqlite::TEXT;
     const ANSWERS_WITHIN: Option<Duration> = None;
     /// Nothing is carried out without its caller.
     const SERVER_DEADLINE: Duration = Duration::ZERO;
-    const QUOTE: char = '"';
-    const RECEIVED: &'static str = statements::RECEIVED;
+    const QUOTE: char = sqlite::QUOTE;
+    const RECEIVED: &'static str = sqlite::statements::RECEIVED;
 
     type Statements = Statements;
 
@@ -132,10 +128,6 @@ impl Dialect for Sqlite {
         table: &TableName,
     ) -> Result<Traps, sqlx::Error> {
         columns::traps(connection, table).await
-    }
-
-    fn compare_bytes(found: &[FoundColumn]) -> Cow<'static, str> {
-        columns::moved_to_schema(found).into()
     }
 
     async fn mark(

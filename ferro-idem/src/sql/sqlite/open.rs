@@ -7,8 +7,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool};
 
 use super::SqliteLog;
-use super::fault::code_of;
 use crate::error::Error;
+use crate::event_table::sqlite::fault::code_of;
 use crate::sql::dialect::Dialect;
 use crate::sql::table::TableName;
 
@@ -97,7 +97,7 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
 
 /// Whether a lock was held by somebody else.
 fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(error.as_database_error().and_then(code_of), Some((5 | 6, _)))
+    matches!(error.as_database_error().and_then(|refusal| code_of(&refusal.code()?)), Some((5 | 6, _)))
 }
 
 /// Whether writers and checkpoints on two connections can damage the file: 3.7.0 to 3.51.2, without

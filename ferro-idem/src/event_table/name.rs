@@ -23,7 +23,7 @@ pub struct TableName {
 
 impl TableName {
     /// The table of the recommended schema.
-    pub(super) fn recommended(quote: char) -> Self {
+    pub(crate) fn recommended(quote: char) -> Self {
         Self { schema: None, name: RECOMMENDED.to_owned(), quote }
     }
 
@@ -33,48 +33,43 @@ impl TableName {
     }
 
     /// The table of this name in another schema.
-    pub(super) fn with_schema(&self, schema: &str) -> Result<Self, InvalidTableName> {
+    pub(crate) fn with_schema(&self, schema: &str) -> Result<Self, InvalidTableName> {
         Ok(Self { schema: Some(valid(schema)?), ..self.clone() })
     }
 
     /// Rewrites a statement over the recommended table for this one. The name is quoted, so that a table may
     /// be called `order`.
-    pub(super) fn in_statement(&self, statement: &str) -> String {
+    pub(crate) fn in_statement(&self, statement: &str) -> String {
         let Self { schema, name, quote } = self;
         let schema = schema.as_ref().map(|schema| format!("{quote}{schema}{quote}.")).unwrap_or_default();
         statement.replace(RECOMMENDED, &format!("{schema}{quote}{name}{quote}"))
     }
 
     /// The name of another table beside it, in its quotes: this name with a suffix.
-    #[cfg(feature = "inbox")]
     pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
         Self { name: format!("{}{suffix}", self.name), ..self.clone() }
     }
 
     /// The name after this prefix, in its quotes and without its schema.
-    #[cfg(feature = "inbox")]
     pub(crate) fn quoted_alone(&self, prefix: &str) -> String {
         let Self { name, quote, .. } = self;
         format!("{quote}{prefix}{name}{quote}")
     }
 
     /// The name in its quotes.
-    #[cfg(any(feature = "inbox", feature = "postgres"))]
     pub(crate) fn quoted(&self) -> String {
         self.in_statement(RECOMMENDED)
     }
 
     /// The same, as the shared text that sqlx prepares once for each connection.
-    pub(super) fn prepared(&self, statement: &str) -> Arc<str> {
+    pub(crate) fn prepared(&self, statement: &str) -> Arc<str> {
         self.in_statement(statement).into()
     }
 
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 
-    #[cfg(any(feature = "mysql", feature = "sqlite"))]
     pub(crate) fn as_str(&self) -> &str {
         &self.name
     }

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 
 use super::in_flight::InFlight;
-use crate::sql::columns::SchemaLevel;
-use crate::sql::event_state::ClaimStep;
-use crate::sql::many::Many;
-use crate::sql::table::TableName;
+use crate::event_table::columns::SchemaLevel;
+use crate::event_table::event_state::ClaimStep;
+use crate::event_table::many::Many;
+use crate::event_table::name::TableName;
 
-pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
+pub(crate) const SCHEMA: &str = include_str!("../../sql/sqlite/schema.sql").trim_ascii_end();
 
-pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
+pub(crate) const UPGRADE: &str = include_str!("../../sql/sqlite/upgrade.sql").trim_ascii_end();
 
 const MARK: Many = Many {
     head: "INSERT OR ABORT INTO stripe_processed_events AS e (event_id, event_type, owner) VALUES ",
@@ -173,7 +173,7 @@ WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
 /// When the event was received, in seconds since 1970, however the application's own table keeps it: text, or a
 /// number of seconds, milliseconds, microseconds or nanoseconds, or a Julian day (they are told apart by their size,
 /// until the year 5138). NULL, so that the row stays, for everything else.
-pub(super) const RECEIVED: &str = "\
+pub(crate) const RECEIVED: &str = "\
 CASE
   WHEN typeof(received_at) = 'text' AND received_at GLOB '*[^0-9.]*' THEN unixepoch(received_at)
   WHEN typeof(received_at) = 'blob' OR CAST(received_at AS REAL) <= 0 THEN NULL
@@ -203,35 +203,35 @@ WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3";
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) level: SchemaLevel,
-    pub(super) in_flight: InFlight,
+    pub(crate) level: SchemaLevel,
+    pub(crate) in_flight: InFlight,
     /// See [`Traps`](crate::sql::columns::Traps).
-    pub(super) verifies: bool,
-    pub(super) is_own: Arc<str>,
-    pub(super) held: Arc<str>,
-    pub(super) mark: Many<String>,
-    pub(super) mark_again: Many<String>,
-    pub(super) claim: Many<String>,
-    pub(super) look: Many<String>,
+    pub(crate) verifies: bool,
+    pub(crate) is_own: Arc<str>,
+    pub(crate) held: Arc<str>,
+    pub(crate) mark: Many<String>,
+    pub(crate) mark_again: Many<String>,
+    pub(crate) claim: Many<String>,
+    pub(crate) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
     complete_with_reply: Many<String>,
-    pub(super) replies: Many<String>,
-    pub(super) keep_in: Arc<str>,
+    pub(crate) replies: Many<String>,
+    pub(crate) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
-    pub(super) unmark: Many<String>,
-    pub(super) take_over: Arc<str>,
-    pub(super) own: Arc<str>,
-    pub(super) give_back: Arc<str>,
-    pub(super) page_end: Arc<str>,
-    pub(super) delete_page: Arc<str>,
-    pub(super) purge_replies: Arc<str>,
-    pub(super) drop_reply: Arc<str>,
+    pub(crate) unmark: Many<String>,
+    pub(crate) take_over: Arc<str>,
+    pub(crate) own: Arc<str>,
+    pub(crate) give_back: Arc<str>,
+    pub(crate) page_end: Arc<str>,
+    pub(crate) delete_page: Arc<str>,
+    pub(crate) purge_replies: Arc<str>,
+    pub(crate) drop_reply: Arc<str>,
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel, in_flight: InFlight, verifies: bool) -> Self {
+    pub(crate) fn new(table: &TableName, level: SchemaLevel, in_flight: InFlight, verifies: bool) -> Self {
         let written = |statement: &str| table.prepared(statement);
         let (mark, look, own, delete_page) = match level {
             SchemaLevel::Full => (MARK, LOOK, OWN, DELETE_PAGE),
@@ -268,7 +268,7 @@ impl Statements {
         }
     }
 
-    pub(super) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
+    pub(crate) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use super::columns::in_schema;
+use crate::event_table::columns::SchemaLevel;
+use crate::event_table::event_state::ClaimStep;
+use crate::event_table::many::Many;
+use crate::event_table::name::TableName;
 use crate::server_clock::ServerClock;
-use crate::sql::columns::SchemaLevel;
-use crate::sql::event_state::ClaimStep;
-use crate::sql::many::Many;
-use crate::sql::table::TableName;
 
-pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
+pub(crate) const SCHEMA: &str = include_str!("../../sql/mysql/schema.sql").trim_ascii_end();
 
-pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
+pub(crate) const UPGRADE: &str = include_str!("../../sql/mysql/upgrade.sql").trim_ascii_end();
 
 /// An error, 1690, if the deadline on the server's clock has passed, and a large number otherwise. The deadline is in
 /// milliseconds since 1970.
@@ -267,35 +267,35 @@ WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTER
 /// Written out for one table.
 #[derive(Debug)]
 pub struct Statements {
-    pub(super) level: SchemaLevel,
+    pub(crate) level: SchemaLevel,
     /// See [`Traps`](crate::sql::columns::Traps).
-    pub(super) verifies: bool,
-    pub(super) is_own: Arc<str>,
-    pub(super) type_of_received_at: Arc<str>,
+    pub(crate) verifies: bool,
+    pub(crate) is_own: Arc<str>,
+    pub(crate) type_of_received_at: Arc<str>,
     /// What the server's clock showed last.
-    pub(super) clock: ServerClock,
-    pub(super) insert: Arc<str>,
-    pub(super) insert_in: Arc<str>,
-    pub(super) mark: Many<String>,
-    pub(super) mark_again: Many<String>,
-    pub(super) owners: Many<String>,
-    pub(super) claim: Many<String>,
-    pub(super) look: Many<String>,
+    pub(crate) clock: ServerClock,
+    pub(crate) insert: Arc<str>,
+    pub(crate) insert_in: Arc<str>,
+    pub(crate) mark: Many<String>,
+    pub(crate) mark_again: Many<String>,
+    pub(crate) owners: Many<String>,
+    pub(crate) claim: Many<String>,
+    pub(crate) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
     complete_with_reply: Many<String>,
-    pub(super) replies: Many<String>,
-    pub(super) keep_in: Arc<str>,
+    pub(crate) replies: Many<String>,
+    pub(crate) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
-    pub(super) unmark: Many<String>,
-    pub(super) take_over: Arc<str>,
-    pub(super) own: Arc<str>,
-    pub(super) give_back: Arc<str>,
-    pub(super) page_end: Arc<str>,
-    pub(super) delete_page: Arc<str>,
-    pub(super) purge_replies: Arc<str>,
-    pub(super) drop_reply: Arc<str>,
+    pub(crate) unmark: Many<String>,
+    pub(crate) take_over: Arc<str>,
+    pub(crate) own: Arc<str>,
+    pub(crate) give_back: Arc<str>,
+    pub(crate) page_end: Arc<str>,
+    pub(crate) delete_page: Arc<str>,
+    pub(crate) purge_replies: Arc<str>,
+    pub(crate) drop_reply: Arc<str>,
 }
 
 /// The same statement, which waits no longer than so many seconds for the row of one event, and than a second for the
@@ -314,7 +314,7 @@ pub(crate) fn patient(statement: &str, seconds: u8) -> String {
 }
 
 impl Statements {
-    pub(super) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
+    pub(crate) fn new(table: &TableName, level: SchemaLevel, verifies: bool) -> Self {
         let written = |statement: &str| table.prepared(statement);
         let waiting = |many: Many, seconds: u8| {
             let many = many.of(table);
@@ -363,7 +363,7 @@ impl Statements {
         }
     }
 
-    pub(super) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
+    pub(crate) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,

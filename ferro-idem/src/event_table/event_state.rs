@@ -12,13 +12,13 @@ use crate::owner::Owner;
 /// An event to mark, for one call. Cheap to clone, because a caller in a batch keeps a copy.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    pub(super) id: Arc<str>,
-    pub(super) event_type: Arc<str>,
-    pub(super) owner: Owner,
+    pub(crate) id: Arc<str>,
+    pub(crate) event_type: Arc<str>,
+    pub(crate) owner: Owner,
 }
 
 impl Mark {
-    pub(super) fn new(event: EventRef<'_>, owner: Owner) -> Self {
+    pub(crate) fn new(event: EventRef<'_>, owner: Owner) -> Self {
         Self { id: event.id().into(), event_type: event.recorded_type().unwrap_or_default().into(), owner }
     }
 }
@@ -26,26 +26,26 @@ impl Mark {
 /// An event to claim, for one call.
 #[derive(Clone, Debug)]
 pub struct NewClaim {
-    pub(super) mark: Mark,
-    pub(super) lease_millis: i64,
+    pub(crate) mark: Mark,
+    pub(crate) lease_millis: i64,
     /// How often the claim failed in a batch although its event was free.
-    pub(super) rounds: u32,
+    pub(crate) rounds: u32,
 }
 
 /// A claim that one call holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldClaim {
-    pub(super) id: Arc<str>,
-    pub(super) owner: Owner,
-    pub(super) token: i64,
+    pub(crate) id: Arc<str>,
+    pub(crate) owner: Owner,
+    pub(crate) token: i64,
     /// Only [`ClaimStep::Renew`] reads it.
-    pub(super) lease_millis: i64,
+    pub(crate) lease_millis: i64,
     /// Only [`ClaimStep::CompleteWithReply`] reads it.
-    pub(super) reply: StoredReply,
+    pub(crate) reply: StoredReply,
 }
 
 impl HeldClaim {
-    pub(super) fn new(event_id: &str, held: Ownership) -> Self {
+    pub(crate) fn new(event_id: &str, held: Ownership) -> Self {
         Self {
             id: event_id.into(),
             owner: held.owner,
@@ -59,8 +59,8 @@ impl HeldClaim {
 /// A reply to keep. Cheap to clone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoredReply {
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) keep_millis: i64,
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) keep_millis: i64,
 }
 
 /// Without the reply, which may hold personal data.
@@ -84,7 +84,7 @@ pub enum ClaimStep {
 impl ClaimStep {
     /// Whether the step changes a row of this state that has the claim's owner and token. If it does and the row is
     /// still as it was, something keeps changes out.
-    pub(super) fn changes(self, state: i64) -> bool {
+    pub(crate) fn changes(self, state: i64) -> bool {
         match self {
             ClaimStep::Renew | ClaimStep::Withdraw => state == 0,
             ClaimStep::Complete | ClaimStep::CompleteWithReply => matches!(state, 0 | 1),
@@ -93,7 +93,7 @@ impl ClaimStep {
     }
 
     /// For error messages, to be read after "could not".
-    pub(super) fn operation(self) -> &'static str {
+    pub(crate) fn operation(self) -> &'static str {
         match self {
             ClaimStep::Renew => "renew the claim",
             ClaimStep::Complete | ClaimStep::CompleteWithReply => "complete the event",
@@ -104,7 +104,7 @@ impl ClaimStep {
 
     /// A completion or release is sent without its caller, so that its lease does not stay. A renewal is not,
     /// because no body works under the new lease.
-    pub(super) fn is_sent_without_callers(self) -> bool {
+    pub(crate) fn is_sent_without_callers(self) -> bool {
         self != Self::Renew
     }
 }
@@ -113,7 +113,7 @@ impl ClaimStep {
 const MAX_MILLIS: i64 = 3_155_760_000_000;
 
 /// The length of a lease, or how long a reply is kept, as databases add it to the time.
-pub(super) fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_MILLIS)
 }
 
@@ -132,7 +132,7 @@ pub enum Claimed {
 
 impl Claimed {
     /// `None`: read the state, and then claim again.
-    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+    pub(crate) fn as_outcome(self) -> Option<ClaimOutcome> {
         match self {
             Self::Acquired { token } => Some(ClaimOutcome::Acquired { token }),
             Self::Not(state) => state.as_outcome(),
@@ -178,7 +178,7 @@ pub enum EventState {
 
 impl EventState {
     /// The outcome of a claim that did not get the event. `None`: the event can be claimed.
-    pub(super) fn as_outcome(self) -> Option<ClaimOutcome> {
+    pub(crate) fn as_outcome(self) -> Option<ClaimOutcome> {
         match self {
             Self::Processed => Some(ClaimOutcome::Processed),
             Self::Claimed { left } => Some(ClaimOutcome::InProgress { retry_after: left }),
@@ -187,7 +187,7 @@ impl EventState {
     }
 
     /// From a row's `state` column and the milliseconds that its lease has left.
-    pub(super) fn of(state: i64, left: Option<i64>) -> Self {
+    pub(crate) fn of(state: i64, left: Option<i64>) -> Self {
         match (state, left.and_then(|left| u64::try_from(left).ok())) {
             (1, _) => Self::Processed,
             (0, Some(left)) if left > 0 => Self::Claimed { left: Duration::from_millis(left) },
@@ -197,10 +197,10 @@ impl EventState {
 
     /// The state of each event, from the rows that a look returned: id, `state`, milliseconds left. `I` is how
     /// the database returns ids.
-    pub(super) fn in_order<I: AsRef<[u8]>>(
+    pub(crate) fn in_order<I: AsRef<[u8]>, E>(
         ids: &[&str],
-        rows: impl Iterator<Item = Result<(I, i64, Option<i64>), sqlx::Error>>,
-    ) -> Result<Vec<Self>, sqlx::Error> {
+        rows: impl Iterator<Item = Result<(I, i64, Option<i64>), E>>,
+    ) -> Result<Vec<Self>, E> {
         let mut found: HashMap<&[u8], Self> = ids.iter().map(|id| (id.as_bytes(), Self::Free)).collect();
         for row in rows {
             let (id, state, left) = row?;
@@ -213,7 +213,7 @@ impl EventState {
 }
 
 /// The value of each event that a statement returned.
-pub(super) fn in_order<I: AsRef<[u8]>, T>(ids: &[&str], rows: Vec<(I, T)>) -> Vec<Option<T>> {
+pub(crate) fn in_order<I: AsRef<[u8]>, T>(ids: &[&str], rows: Vec<(I, T)>) -> Vec<Option<T>> {
     let positions: HashMap<&[u8], usize> =
         ids.iter().enumerate().map(|(position, id)| (id.as_bytes(), position)).collect();
     let mut values: Vec<Option<T>> = ids.iter().map(|_| None).collect();
@@ -233,13 +233,12 @@ pub(crate) type PageEnd = Vec<u8>;
 pub(crate) const PURGE_PAGE: i64 = 500;
 
 /// A fencing token from a database, which has no unsigned integers.
-pub(super) fn token_of(stored: i64) -> u64 {
+pub(crate) fn token_of(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }
 
 /// For each id, whether a statement returned it.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(super) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>) -> Vec<bool> {
+pub(crate) fn are_in<'a>(returned: &[String], ids: impl Iterator<Item = &'a str>) -> Vec<bool> {
     let returned: std::collections::HashSet<&str> = returned.iter().map(String::as_str).collect();
     ids.map(|id| returned.contains(id)).collect()
 }

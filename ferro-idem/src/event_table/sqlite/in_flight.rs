@@ -17,11 +17,11 @@ static ALL: LazyLock<Mutex<HashMap<Table, Weak<Events>>>> = LazyLock::new(Mutex:
 
 /// Those of one table.
 #[derive(Clone, Debug)]
-pub(super) struct InFlight(Arc<Events>);
+pub(crate) struct InFlight(Arc<Events>);
 
 impl InFlight {
     /// A database without a file is one per connection: it shares its name with others, and nothing else.
-    pub(super) fn of(file: &Path, table: &str) -> Self {
+    pub(crate) fn of(file: &Path, table: &str) -> Self {
         if file.as_os_str().is_empty() || file.as_os_str() == ":memory:" {
             return Self(Arc::default());
         }
@@ -34,7 +34,7 @@ impl InFlight {
         Self(events)
     }
 
-    pub(super) fn lock(&self, event_id: &str) -> Option<EventLock> {
+    pub(crate) fn lock(&self, event_id: &str) -> Option<EventLock> {
         let is_first = locked(&self.0).insert(event_id.to_owned());
         is_first.then(|| EventLock { events: self.clone(), event_id: event_id.to_owned() })
     }

@@ -1,10 +1,22 @@
 //! Which guarantees a table can hold, by its columns.
 
+use std::borrow::Cow;
+
 use super::columns::{FoundColumn, SchemaLevel};
-use super::dialect::Dialect;
 use super::fault::Fault;
-use super::table::TableName;
+use super::name::TableName;
 use crate::error::Error;
+
+/// How a database writes the table down.
+#[derive(Debug)]
+pub struct TableText {
+    pub(crate) schema: &'static str,
+    pub(crate) upgrade: &'static str,
+    /// For a table without a column `event_type`.
+    pub(crate) add_event_type: &'static str,
+    /// The statements that fix a table whose `event_id` treats distinct ids as equal. They keep its rows.
+    pub(crate) compare_bytes: fn(&[FoundColumn]) -> Cow<'static, str>,
+}
 
 /// The columns that a claim needs, beside the three of the recommended table.
 const OF_CLAIMS: [&str; 5] = ["state", "owner", "fencing_token", "lease_until", "updated_at"];
@@ -13,15 +25,16 @@ const OF_CLAIMS: [&str; 5] = ["state", "owner", "fencing_token", "lease_until", 
 const OF_REPLIES: [&str; 2] = ["reply_until", "reply"];
 
 /// Whether the table has columns for replies.
-pub(super) fn has_replies(found: &[FoundColumn]) -> bool {
+pub(crate) fn has_replies(found: &[FoundColumn]) -> bool {
     OF_REPLIES.iter().all(|name| has(found, name))
 }
 
-pub(super) fn schema_level_of<D: Dialect>(
+pub(crate) fn schema_level_of(
+    text: &TableText,
     table: &TableName,
     found: &[FoundColumn],
 ) -> Result<SchemaLevel, Error> {
-    let schema = || table.in_statement(D::SCHEMA);
+    let schema = || table.in_statement(text.schema);
     let advice = if found.is_empty() {
         format!("there is no table `{table}`, create it with\n{}", schema())
     } else if !has(found, "event_id") {
@@ -30,10 +43,10 @@ pub(super) fn schema_level_of<D: Dialect>(
         format!(
             "the column `event_id` of `{table}` takes different ids for one (case, accents, trailing spaces, \
              numbers, or the end of a long id), so that an event would be lost: make it compare bytes with\n{}",
-            table.in_statement(&D::compare_bytes(found))
+            table.in_statement(&(text.compare_bytes)(found))
         )
     } else if found.iter().any(|column| is(column, "event_id") && !column.unique) {
-        Fault::of_table(table, D::SCHEMA).advice.into_owned()
+        Fault::of_table(table, text.schema).advice.into_owned()
     } else if found.iter().any(|column| !column.rolls_back) {
         format!(
             "the table `{table}` is kept by an engine without transactions, which would keep the mark of a \
@@ -43,7 +56,7 @@ pub(super) fn schema_level_of<D: Dialect>(
     } else if !has(found, "event_type") {
         format!(
             "the table `{table}` has no column `event_type`, add it with\n{}",
-            table.in_statement(D::ADD_EVENT_TYPE)
+            table.in_statement(text.add_event_type)
         )
     } else if OF_CLAIMS.iter().all(|name| has(found, name)) {
         return Ok(SchemaLevel::Full);
@@ -53,12 +66,12 @@ pub(super) fn schema_level_of<D: Dialect>(
     Err(Error::Store {
         operation: "use the table of processed events".into(),
         advice: advice.into(),
-        source: sqlx::Error::ColumnNotFound("event_id, event_type".into()).into(),
+        source: "the table lacks what a mark needs".into(),
     })
 }
 
 /// Refuses a table, or a session, that breaks a promise of the log.
-pub(super) fn refuse(problems: &[String]) -> Result<(), Error> {
+pub(crate) fn refuse(problems: &[String]) -> Result<(), Error> {
     if problems.is_empty() {
         return Ok(());
     }
@@ -70,32 +83,33 @@ pub(super) fn refuse(problems: &[String]) -> Result<(), Error> {
 }
 
 /// The statements that add the columns that this table lacks.
-pub(super) fn missing<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> String {
+pub(crate) fn missing(text: &TableText, table: &TableName, found: &[FoundColumn]) -> String {
     let is_missing = |statement: &&str| {
         let after = statement.split_whitespace().skip_while(|&word| word != "COLUMN").skip(1);
         let column = after.into_iter().find(|word| !matches!(*word, "/*M!" | "IF" | "NOT" | "EXISTS" | "*/"));
         column.is_some_and(|column| !has(found, column))
     };
-    let missing: Vec<&str> = D::UPGRADE.lines().filter(is_missing).collect();
+    let missing: Vec<&str> = text.upgrade.lines().filter(is_missing).collect();
     table.in_statement(&missing.join("\n"))
 }
 
 /// The error for a claim over a table that lacks columns, with the statements that add them.
-pub(super) fn no_claims<D: Dialect>(table: &TableName, found: &[FoundColumn]) -> Error {
+pub(crate) fn no_claims(text: &TableText, table: &TableName, found: &[FoundColumn]) -> Error {
     Error::Store {
         operation: "claim the event".into(),
         advice: format!(
             "the table `{table}` lacks columns that a claim needs, add them with\n{}",
-            missing::<D>(table, found)
+            missing(text, table, found)
         )
         .into(),
-        source: sqlx::Error::ColumnNotFound(OF_CLAIMS.join(", ")).into(),
+        source: format!("a claim needs the columns {}", OF_CLAIMS.join(", ")).into(),
     }
 }
 
 /// The error for a reply over a table that lacks columns, with the statements that add them.
 #[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
-pub(super) fn no_replies<D: Dialect>(
+pub(crate) fn no_replies(
+    text: &TableText,
     operation: &'static str,
     table: &TableName,
     found: &[FoundColumn],
@@ -104,10 +118,10 @@ pub(super) fn no_replies<D: Dialect>(
         operation: operation.into(),
         advice: format!(
             "the table `{table}` lacks columns that `replay` needs, run the statements of UPGRADE that are missing:\n{}",
-            missing::<D>(table, found)
+            missing(text, table, found)
         )
         .into(),
-        source: sqlx::Error::ColumnNotFound(OF_REPLIES.join(", ")).into(),
+        source: format!("a reply needs the columns {}", OF_REPLIES.join(", ")).into(),
     }
 }
 
@@ -136,7 +150,7 @@ mod tests {
     }
 
     fn columns(names: &[&str]) -> Result<SchemaLevel, String> {
-        schema_level_of::<sqlx::Sqlite>(&TableName::recommended('"'), &found(names))
+        schema_level_of(&crate::event_table::sqlite::TEXT, &TableName::recommended('"'), &found(names))
             .map_err(|error| error.to_string())
     }
 
@@ -152,7 +166,8 @@ mod tests {
     #[test]
     fn only_the_missing_columns_are_added() {
         let present = found(&["event_id", "event_type", "state", "owner", "fencing_token"]);
-        let error = no_claims::<sqlx::Sqlite>(&TableName::recommended('"'), &present).to_string();
+        let error =
+            no_claims(&crate::event_table::sqlite::TEXT, &TableName::recommended('"'), &present).to_string();
         assert!(
             error.ends_with(
                 "add them with\n\
@@ -181,7 +196,9 @@ mod tests {
         let mut columns = found(&["EVENT_ID", "event_type", "fencing_token", "tenant"]);
         columns[0].byte_exact = false;
         let error =
-            schema_level_of::<sqlx::Sqlite>(&TableName::recommended('"'), &columns).unwrap_err().to_string();
+            schema_level_of(&crate::event_table::sqlite::TEXT, &TableName::recommended('"'), &columns)
+                .unwrap_err()
+                .to_string();
         assert!(error.contains("takes different ids for one"), "{error}");
         let of_schema =
             "(event_id, event_type, fencing_token) SELECT event_id, event_type, fencing_token FROM";

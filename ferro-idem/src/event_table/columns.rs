@@ -12,14 +12,14 @@ pub enum SchemaLevel {
 /// A column of a table.
 #[derive(Debug)]
 pub struct FoundColumn {
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Whether the column, as `event_id`, keeps ids of up to 255 bytes unchanged and tells them apart.
-    pub(super) byte_exact: bool,
+    pub(crate) byte_exact: bool,
     /// Whether the table holds each value once. Also `true` if the database refuses the mark's statement on
     /// a table that does not.
-    pub(super) unique: bool,
+    pub(crate) unique: bool,
     /// Whether writes to the table are rolled back with their transaction.
-    pub(super) rolls_back: bool,
+    pub(crate) rolls_back: bool,
 }
 
 /// Properties of the table that can make a statement's answer misleading.
@@ -27,12 +27,12 @@ pub struct FoundColumn {
 pub struct Traps {
     /// Triggers, rules, row-level security or other unique keys: a row that did not go in is no proof that the event
     /// exists, and a row that went in is no proof that it stays. Each answer is looked up again.
-    pub(super) verifies: bool,
+    pub(crate) verifies: bool,
     /// A pooler takes prepared statements apart.
-    pub(super) has_pooler: bool,
+    pub(crate) has_pooler: bool,
     /// Why no log can be kept in the table as it is, each with what fixes it.
-    pub(super) refusals: Vec<String>,
+    pub(crate) refusals: Vec<String>,
     /// Settings under which a crash loses marks, each with what fixes it. The application may want them, so only a
     /// check reports them.
-    pub(super) weaknesses: Vec<String>,
+    pub(crate) weaknesses: Vec<String>,
 }

@@ -6,20 +6,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::{Query, QueryScalar};
-use sqlx::{AssertSqlSafe, FromRow, Postgres};
-
+use crate::event_table::columns::{SchemaLevel, Traps};
+use crate::event_table::event_state::ClaimStep;
+use crate::event_table::name::TableName;
 use crate::server_clock::ServerClock;
-use crate::sql::columns::{SchemaLevel, Traps};
-use crate::sql::event_state::ClaimStep;
-use crate::sql::table::TableName;
 
-pub(super) const SCHEMA: &str = include_str!("schema.sql").trim_ascii_end();
+pub(crate) const SCHEMA: &str = include_str!("../../sql/postgres/schema.sql").trim_ascii_end();
 
 /// The defaults are constants for the statement, so that no row is rewritten
 /// (<https://www.postgresql.org/docs/current/ddl-alter.html#DDL-ALTER-ADDING-A-COLUMN>).
-pub(super) const UPGRADE: &str = include_str!("upgrade.sql").trim_ascii_end();
+pub(crate) const UPGRADE: &str = include_str!("../../sql/postgres/upgrade.sql").trim_ascii_end();
 
 /// What a statement that changes rows begins with: how long it waits for a row that another transaction has locked,
 /// and its deadline on the server's clock. The deadline is $1, in milliseconds since 1970.
@@ -335,55 +331,42 @@ WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '
 #[derive(Debug)]
 pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
-    pub(super) verifies: bool,
+    pub(crate) verifies: bool,
     /// Whether the server keeps prepared statements from one request to the next.
-    persists: bool,
+    pub(crate) persists: bool,
     /// Whether the last look wrote a message, so that its transaction waits for a standby when it commits.
-    pub(super) has_standby: AtomicBool,
-    pub(super) owners: Arc<str>,
-    pub(super) held: Arc<str>,
+    pub(crate) has_standby: AtomicBool,
+    pub(crate) owners: Arc<str>,
+    pub(crate) held: Arc<str>,
     /// What the server's clock showed last.
-    pub(super) clock: ServerClock,
-    pub(super) mark_one: Arc<str>,
-    pub(super) mark_in: Arc<str>,
-    pub(super) mark: Arc<str>,
-    pub(super) mark_again: Arc<str>,
-    pub(super) claim_one: Arc<str>,
-    pub(super) claim: Arc<str>,
-    pub(super) look: Arc<str>,
+    pub(crate) clock: ServerClock,
+    pub(crate) mark_one: Arc<str>,
+    pub(crate) mark_in: Arc<str>,
+    pub(crate) mark: Arc<str>,
+    pub(crate) mark_again: Arc<str>,
+    pub(crate) claim_one: Arc<str>,
+    pub(crate) claim: Arc<str>,
+    pub(crate) look: Arc<str>,
     renew: [Arc<str>; 2],
     complete: [Arc<str>; 2],
     complete_with_reply: [Arc<str>; 2],
-    pub(super) replies: [Arc<str>; 2],
-    pub(super) keep_in: Arc<str>,
+    pub(crate) replies: [Arc<str>; 2],
+    pub(crate) keep_in: Arc<str>,
     release: [Arc<str>; 2],
     withdraw: [Arc<str>; 2],
-    pub(super) enter: Arc<str>,
-    pub(super) unmark: Arc<str>,
-    pub(super) take_over: Arc<str>,
-    pub(super) own: Arc<str>,
-    pub(super) give_back: Arc<str>,
-    pub(super) page_end: Arc<str>,
-    pub(super) delete_page: Arc<str>,
-    pub(super) purge_replies: Arc<str>,
-    pub(super) drop_reply: Arc<str>,
+    pub(crate) enter: Arc<str>,
+    pub(crate) unmark: Arc<str>,
+    pub(crate) take_over: Arc<str>,
+    pub(crate) own: Arc<str>,
+    pub(crate) give_back: Arc<str>,
+    pub(crate) page_end: Arc<str>,
+    pub(crate) delete_page: Arc<str>,
+    pub(crate) purge_replies: Arc<str>,
+    pub(crate) drop_reply: Arc<str>,
 }
 
 impl Statements {
-    /// A statement that is prepared once, if the server keeps it.
-    pub(super) fn query(&self, text: &Arc<str>) -> Query<'static, Postgres, PgArguments> {
-        sqlx::query(AssertSqlSafe(Arc::clone(text))).persistent(self.persists)
-    }
-
-    /// The same for one value of each row.
-    pub(super) fn scalar<T>(&self, text: &Arc<str>) -> QueryScalar<'static, Postgres, T, PgArguments>
-    where
-        (T,): for<'r> FromRow<'r, PgRow>,
-    {
-        sqlx::query_scalar(AssertSqlSafe(Arc::clone(text))).persistent(self.persists)
-    }
-
-    pub(super) fn new(table: &TableName, level: SchemaLevel, traps: &Traps) -> Self {
+    pub(crate) fn new(table: &TableName, level: SchemaLevel, traps: &Traps) -> Self {
         let written = |statement: &str| table.prepared(&bounded(statement));
         // A plain table is sent marks of one event, and never a retry: it could not tell whose a row is.
         let (mark_one, mark_in, look, owners, own, delete_page) = match level {
@@ -426,7 +409,7 @@ impl Statements {
     }
 
     /// For one event, and for many.
-    pub(super) fn update_claims(&self, step: ClaimStep) -> &[Arc<str>; 2] {
+    pub(crate) fn update_claims(&self, step: ClaimStep) -> &[Arc<str>; 2] {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,

@@ -1,0 +1,27 @@
+//! The table of processed events in each SQL database, whatever the driver: its name, its columns, the statements, and
+//! what the database's errors mean.
+//!
+//! [`sql`](crate::sql) sends the statements through sqlx, and [`layers`](crate::layers) through the drivers of other
+//! database layers. Both have the same rows and the same locks.
+
+#![cfg_attr(
+    not(all(feature = "inbox", feature = "mysql", feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "each log needs a part of this")
+)]
+
+pub(crate) mod check;
+pub(crate) mod columns;
+pub(crate) mod event_state;
+pub(crate) mod fault;
+#[path = "../sql/many.rs"]
+pub(crate) mod many;
+pub(crate) mod name;
+
+#[cfg(any(feature = "mysql", feature = "_layers"))]
+pub(crate) mod mysql;
+#[cfg(any(feature = "postgres", feature = "_layers"))]
+pub(crate) mod postgres;
+#[cfg(any(feature = "sqlite", feature = "_layers"))]
+pub(crate) mod sqlite;
+
+use self::name as table;
