@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::databases::{Database, OnMySql, OnPostgres, SENDER, delivery, ids, inbox, limits, take};
 use ferro_idem::__inbox::{InboxStore, Received};
 use ferro_idem::conformance::__drop_after_polls as drop_after_polls;
+use ferro_idem_tests::servers::MariaDb;
 
 on_every_database!(
     workers_take_no_more_than_they_want_and_never_the_same,
@@ -187,4 +188,29 @@ async fn workers_that_find_nothing_do_not_hold_up_receivers<T: Database>() {
     while let Some(ended) = workers.join_next().await {
         assert!(ended.is_err_and(|error| error.is_cancelled()));
     }
+}
+
+/// A server does not answer a close, and may acknowledge it 40 ms later. The driver's next request waits for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn batches_of_any_size_close_no_statement_on_mysql() {
+    const CLOSED: &str = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status
+        WHERE variable_name = 'Com_stmt_close'";
+    let server = MariaDb::start().await;
+    let database = OnMySql(server.fresh_database().await);
+    let (log, store) = (database.open().await, inbox(&database).await);
+    let closed = OnMySql::number(&log, CLOSED).await;
+    for batch in [1, 2, 3, 7, 20, 33, 90] {
+        let mut receives = JoinSet::new();
+        for n in 0..batch {
+            let store = store.clone();
+            let delivery = delivery(&format!("evt_{batch}_{n}"), (n % 3 == 0).then_some("key"));
+            receives.spawn(async move { store.receive(delivery).await.unwrap() });
+        }
+        assert!(receives.join_all().await.into_iter().all(|received| received == Received::First));
+        for taken in take(&store, batch).await {
+            assert!(store.complete(&taken.held).await.unwrap());
+        }
+    }
+    assert_eq!(OnMySql::number(&log, CLOSED).await, closed);
 }

@@ -46,8 +46,12 @@ impl Many<String> {
 
     /// The statement with so many rows.
     pub(crate) fn of_rows(&self, count: usize) -> String {
-        let rows = vec![self.row; count].join(self.between);
-        format!("{}{rows}{}", self.head, self.tail)
+        self.with_rows(repeat_n(self.row.to_owned(), count))
+    }
+
+    /// The statement with these rows in place of its own.
+    pub(crate) fn with_rows(&self, rows: impl Iterator<Item = String>) -> String {
+        format!("{}{}{}", self.head, rows.collect::<Vec<_>>().join(self.between), self.tail)
     }
 }
 
