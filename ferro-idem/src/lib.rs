@@ -64,6 +64,7 @@
 //! | `sqlite` | [`SqliteLog`] |
 //! | `postgres` | [`PostgresLog`] |
 //! | `mysql` | [`MySqlLog`] |
+//! | `tokio-postgres` | [`TokioPostgresLog`]: `transaction(tx)` over tokio-postgres and deadpool |
 //! | `redis` | [`RedisLog`] |
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
@@ -97,7 +98,8 @@
         feature = "replay",
         feature = "sqlite",
         feature = "stripe",
-        feature = "testing"
+        feature = "testing",
+        feature = "tokio-postgres"
     )),
     allow(rustdoc::broken_intra_doc_links)
 )]
@@ -136,11 +138,19 @@ mod owner;
 #[allow(missing_docs, missing_debug_implementations)]
 mod processed;
 mod reply;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(any(feature = "_sql", feature = "redis"))]
+#[cfg_attr(
+    not(any(feature = "mysql", feature = "postgres", feature = "sqlite")),
+    allow(dead_code, unreachable_pub, reason = "the logs over sqlx need the most of it")
+)]
 mod retry;
 #[allow(missing_debug_implementations)]
 mod running;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "_sql", feature = "redis"))]
+#[cfg_attr(
+    not(any(feature = "mysql", feature = "postgres", feature = "redis")),
+    allow(dead_code, reason = "only the statements hold it")
+)]
 mod server_clock;
 #[cfg(feature = "tracing")]
 mod shared_keys;
@@ -164,6 +174,8 @@ pub mod console;
 mod edge;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub mod inbox;
+#[cfg(feature = "_layers")]
+mod layers;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "poem")]
@@ -215,10 +227,14 @@ pub use crate::sender::stripe;
 
 #[cfg(feature = "console")]
 pub use crate::console::console;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[cfg(feature = "_sql")]
 pub use crate::event_table::name::InvalidTableName;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub use crate::inbox::{Inbox, InboxDatabase};
+#[cfg(feature = "_layers")]
+pub use crate::layers::{DatabaseLayer, LayerLog, LayerTransaction};
+#[cfg(feature = "tokio-postgres")]
+pub use crate::layers::{TokioPostgresConnection, TokioPostgresLog};
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]

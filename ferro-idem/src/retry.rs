@@ -10,7 +10,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one attempt over a network waits for its answer. A lost reply never arrives, so waiting longer
 /// does not help.
-#[cfg(any(test, feature = "mysql", feature = "postgres", feature = "redis"))]
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The attempts of one call, including the first.
@@ -34,7 +33,6 @@ pub(crate) enum FaultKind {
 }
 
 /// Whether a request goes to the store for the first time.
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -73,7 +71,6 @@ pub(crate) struct NoAnswerInTime {
     limit: Duration,
 }
 
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 impl NoAnswerInTime {
     pub(crate) fn within(limit: Duration) -> Self {
         Self { limit }
@@ -104,20 +101,17 @@ impl Attempts {
     }
 
     /// Starts with a first attempt, or continues after an attempt that may have been carried out.
-    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn starting_with(attempt: Attempt) -> Self {
         let is_retry = attempt == Attempt::Retry;
         Self { made: u32::from(is_retry), unanswered: is_retry, ..Self::new() }
     }
 
     /// Continues after an attempt that failed.
-    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn after_failed(may_have_been_carried_out: bool) -> Self {
         Self { made: 1, unanswered: may_have_been_carried_out, ..Self::new() }
     }
 
     /// The kind of the next attempt.
-    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn next(&self) -> Attempt {
         if self.made > 0 { Attempt::Retry } else { Attempt::First }
     }
@@ -130,7 +124,6 @@ impl Attempts {
     }
 
     /// Whether an attempt that was counted here may have been carried out, apart from earlier ones.
-    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
     pub(crate) fn has_missed_an_answer(&self) -> bool {
         self.has_missed_an_answer
     }

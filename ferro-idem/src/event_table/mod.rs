@@ -6,7 +6,7 @@
 
 #![cfg_attr(
     not(all(feature = "inbox", feature = "mysql", feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "each log needs a part of this")
+    allow(dead_code, unreachable_pub, reason = "each log needs a part of this")
 )]
 
 pub(crate) mod check;

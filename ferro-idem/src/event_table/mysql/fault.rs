@@ -8,6 +8,8 @@ use crate::event_table::name::TableName;
 
 pub(crate) const DUPLICATE_ENTRY: u16 = 1062;
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// "SAVEPOINT does not exist": its transaction has ended.
+pub(crate) const NO_SAVEPOINT: u16 = 1305;
 /// "Value is out of range": what a statement fails with after its deadline.
 pub(crate) const TOO_LATE: u16 = 1690;
 

@@ -4,7 +4,7 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::event_table::fault::Fault;
-use crate::event_table::mysql::fault::{self, DUPLICATE_ENTRY, LOCK_WAIT_TIMEOUT, TOO_LATE};
+use crate::event_table::mysql::fault::{self, DUPLICATE_ENTRY, LOCK_WAIT_TIMEOUT, NO_SAVEPOINT, TOO_LATE};
 use crate::event_table::name::TableName;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
@@ -24,7 +24,7 @@ pub(crate) fn is_deadlock(error: &sqlx::Error) -> bool {
 
 /// Whether there is no savepoint of this name: its transaction has ended.
 pub(crate) fn has_no_savepoint(error: &sqlx::Error) -> bool {
-    number_of(error) == Some(1305)
+    number_of(error) == Some(NO_SAVEPOINT)
 }
 
 /// Whether another transaction has the row.

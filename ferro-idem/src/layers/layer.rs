@@ -1,0 +1,74 @@
+//! What a database layer has to do for a transaction.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::error::LayerError;
+use super::value::{Kind, Parameter, Row};
+
+/// A layer that a [`LayerLog`](crate::LayerLog) can be kept over.
+///
+/// Use it as a bound if your own code is generic over the layer. The trait is sealed: only this crate implements it.
+pub trait DatabaseLayer: Layer {}
+
+impl<L: Layer> DatabaseLayer for L {}
+
+/// The part that differs between layers. Private: users see [`DatabaseLayer`].
+#[allow(missing_docs)]
+pub trait Layer: Send + Sync + 'static {
+    /// For the `Debug` output.
+    const NAME: &'static str;
+
+    type Session: Session;
+
+    fn engine(&self) -> Engine;
+
+    /// Takes a connection from the pool and begins a transaction. It waits for the connection for no longer than
+    /// `limit`.
+    ///
+    /// If the future is dropped after its first poll, no connection with an open transaction may go back into the pool.
+    /// The caller does not drop it: what takes too long is finished in the background.
+    fn begin(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Self::Session, LayerError>> + Send + 'static;
+}
+
+/// A connection with an open transaction.
+///
+/// Dropped, it closes its connection, or rolls back before the connection is used again.
+#[allow(missing_docs)]
+pub trait Session: Send + 'static {
+    /// What the body gets.
+    type Target: Send;
+
+    fn target(&self) -> &Self::Target;
+
+    fn target_mut(&mut self) -> &mut Self::Target;
+
+    /// Runs statements without parameters, in one message.
+    fn run(&mut self, statements: &str) -> impl LayerFuture<()>;
+
+    /// Runs one statement, and returns how many rows it affected.
+    fn execute(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> impl LayerFuture<u64>;
+
+    /// Runs one statement, and returns its rows. `kinds` are the types of their columns.
+    fn rows(
+        &mut self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+        kinds: &[Kind],
+    ) -> impl LayerFuture<Vec<Row>>;
+
+    /// Commits, and returns the connection to its pool.
+    fn commit(self) -> impl LayerFuture<()>;
+
+    /// Rolls back, and returns the connection to its pool.
+    fn roll_back(self) -> impl LayerFuture<()>;
+}
+
+/// The future of a request.
+pub trait LayerFuture<T>: Future<Output = Result<T, LayerError>> + Send {}
+
+impl<T, F: Future<Output = Result<T, LayerError>> + Send> LayerFuture<T> for F {}

@@ -1,0 +1,87 @@
+//! The databases, as the logs over sqlx see them.
+
+use std::future::Future;
+
+use ferro_idem::{PostgresLog, SqlDatabase, SqlLog};
+use ferro_idem_tests::servers::Postgres;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
+
+/// An empty database with the full table and a table of effects, and a pool of sqlx on it.
+pub(crate) trait Database: Sized + Send + Sync + 'static {
+    type Sqlx: SqlDatabase;
+
+    fn fresh() -> impl Future<Output = Self> + Send;
+
+    fn url(&self) -> &str;
+
+    fn log(&self) -> &SqlLog<Self::Sqlx>;
+
+    fn count(&self, sql: &'static str) -> impl Future<Output = i64> + Send;
+
+    /// How many effects an event has.
+    fn effects(&self, event_id: &str) -> impl Future<Output = i64> + Send;
+}
+
+macro_rules! database {
+    ($name:ident { $($field:ident: $type:ty),* }, $sqlx:ty, $log:ty, $placeholder:literal) => {
+        pub(crate) struct $name {
+            url: String,
+            log: $log,
+            $($field: $type,)*
+        }
+
+        impl Database for $name {
+            type Sqlx = $sqlx;
+
+            async fn fresh() -> Self {
+                Self::new().await
+            }
+
+            fn url(&self) -> &str {
+                &self.url
+            }
+
+            fn log(&self) -> &SqlLog<$sqlx> {
+                &self.log
+            }
+
+            async fn count(&self, sql: &'static str) -> i64 {
+                sqlx::query_scalar(sql).fetch_one(self.log.pool()).await.unwrap()
+            }
+
+            async fn effects(&self, event_id: &str) -> i64 {
+                let count = concat!("SELECT count(*) FROM effects WHERE event_id = ", $placeholder);
+                sqlx::query_scalar(count).bind(event_id).fetch_one(self.log.pool()).await.unwrap()
+            }
+        }
+    };
+}
+
+database!(OnPostgres { own: Option<Postgres> }, sqlx::Postgres, PostgresLog, "$1");
+
+impl OnPostgres {
+    async fn new() -> Self {
+        Self::at(Postgres::shared().await.fresh_database().await, None).await
+    }
+
+    /// On a server of its own, which the test may kill.
+    pub(crate) async fn on_own_server() -> Self {
+        let own = Postgres::start().await;
+        Self::at(own.fresh_database().await, Some(own)).await
+    }
+
+    async fn at(url: String, own: Option<Postgres>) -> Self {
+        let pool: PgPool = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        let log = PostgresLog::new(pool);
+        log.create_table().await.unwrap();
+        sqlx::raw_sql(EFFECTS).execute(log.pool()).await.unwrap();
+        Self { url, log, own }
+    }
+
+    pub(crate) fn own(&self) -> &Postgres {
+        self.own.as_ref().unwrap()
+    }
+}
