@@ -62,9 +62,9 @@ async fn the_runbook_frees_completes_and_forgets_an_event() {
     // Lost to a fence: forgotten, and the next delivery is first.
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
-    assert_eq!(command(&url, "forget").0, 0);
+    assert_eq!(command(&url, "forget evt").0, 0);
     assert!(log.try_mark_processed("evt_1").await.unwrap());
-    assert_eq!(command(&url, "forget").0, 0);
+    assert_eq!(command(&url, "forget evt").0, 0);
 
     // Stuck: freed by hand, and the token grows with the next claim.
     assert_eq!(claim(&log).await, ClaimOutcome::Acquired { token: 1 });

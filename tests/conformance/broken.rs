@@ -12,7 +12,8 @@ mod sound {
     use super::*;
 
     ferro_idem::conformance::tests! {
-        fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
+        fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions,
+        replay, replay_in_transactions;
         store = Faulty::new(None)
     }
 
@@ -160,6 +161,34 @@ broken! {
         a_commit_is_processed_for_a_claim: CommitLosesTheMark,
         a_completed_event_is_processed_for_a_transaction: TransactionsIgnoreProcessed,
         random_steps_follow_the_model: RollbackDeletes,
+    }
+    replay {
+        a_reply_is_kept_with_its_completion: LosesReplies | ReplyLeavesTheClaim,
+        a_reply_comes_back_byte_for_byte: CutsRepliesAtNul | TakesEmptyForNone | DecodesReplies,
+        an_event_without_a_reply_has_none: InventsReplies,
+        replies_are_those_of_their_own_events: OneReplyForAll,
+        a_late_delivery_keeps_nothing: KeepsForAnyone,
+        a_released_claim_keeps_nothing: KeepsForAnyone,
+        to_complete_again_is_no_failure: SecondCompleteFails,
+        of_completions_at_once_one_reply_is_kept: MixesReplies,
+        a_reply_expires_and_its_event_stays_processed: NeverExpires | ExpiryForgetsTheEvent,
+        every_handle_has_the_reply: HandleIsAnotherStore,
+        other_guarantees_see_a_processed_event: ReplyLeavesTheClaim,
+        a_completion_dropped_at_any_await_keeps_both_or_nothing: CompletesThenKeeps,
+        a_read_dropped_at_any_await_harms_nobody: ReadsUnderALeakedLock,
+        a_purged_event_has_no_reply: PurgeKeepsReplies,
+        a_forgotten_event_has_no_reply: ForgetKeepsReplies,
+        replies_survive_a_restart: ForgetsOnRestart,
+    }
+    replay_in_transactions {
+        a_reply_is_committed_with_its_event: LosesReplies | CommitLosesTheMark,
+        a_reply_comes_back_byte_for_byte: CutsRepliesAtNul | TakesEmptyForNone | DecodesReplies,
+        a_reply_that_was_rolled_back_does_not_exist: KeepsAtOnce,
+        a_reply_without_its_mark_is_an_error: CommitsWithoutLooking,
+        a_reply_of_another_event_is_an_error: KeepsForAnyEvent,
+        a_reply_expires_and_its_event_stays_processed: NeverExpires,
+        a_takeover_keeps_its_own_reply: TakeoverKeepsTheClaim,
+        a_delivery_dropped_at_any_await_keeps_nothing: DropCommits,
     }
 }
 

@@ -62,6 +62,24 @@ pub(crate) enum Defect {
     TransactionsIgnoreClaims,
     TransactionsIgnoreReleases,
     TakeoverKeepsTheClaim,
+    // Of replies.
+    LosesReplies,
+    CutsRepliesAtNul,
+    TakesEmptyForNone,
+    DecodesReplies,
+    InventsReplies,
+    OneReplyForAll,
+    KeepsForAnyone,
+    MixesReplies,
+    NeverExpires,
+    ExpiryForgetsTheEvent,
+    ReplyLeavesTheClaim,
+    CompletesThenKeeps,
+    ReadsUnderALeakedLock,
+    PurgeKeepsReplies,
+    ForgetKeepsReplies,
+    KeepsAtOnce,
+    KeepsForAnyEvent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,9 +101,11 @@ pub(crate) struct Table {
     pub(crate) rows: HashMap<String, Row>,
     /// The events of open transactions.
     pub(crate) open: HashSet<String>,
+    /// The replies, each with its end.
+    pub(crate) replies: HashMap<String, (Vec<u8>, Option<Instant>)>,
     /// Of each effect, its event.
     pub(crate) effects: Vec<String>,
-    locked: bool,
+    pub(crate) locked: bool,
 }
 
 #[derive(Clone)]
@@ -161,7 +181,12 @@ impl Faulty {
     }
 
     /// Changes the row where `step` gives a new state for it.
-    fn settle(&self, id: &str, held: Ownership, step: impl Fn(Row, bool) -> Option<State>) -> bool {
+    pub(crate) fn settle(
+        &self,
+        id: &str,
+        held: Ownership,
+        step: impl Fn(Row, bool) -> Option<State>,
+    ) -> bool {
         let mut table = self.table();
         let Some(row) = table.rows.get_mut(&self.key(id)) else {
             return self.has(Defect::CompletesUnknown);

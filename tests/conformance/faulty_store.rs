@@ -17,6 +17,7 @@ impl Store for Faulty {
     async fn restart(&self) -> bool {
         if self.has(Defect::ForgetsOnRestart) {
             self.table().rows.clear();
+            self.table().replies.clear();
         }
         true
     }
@@ -28,8 +29,21 @@ impl Store for Faulty {
             matches!(row.state, State::Claimed { until } if until > Instant::now())
                 && !self.has(Defect::PurgesLiveClaims)
         });
+        if !self.has(Defect::PurgeKeepsReplies) {
+            table.replies.clear();
+        }
         Some((before - table.rows.len()) as u64)
     }
+
+    async fn forget(&self, _: &Self, event_id: &str) -> bool {
+        let mut table = self.table();
+        table.rows.remove(&self.key(event_id));
+        if !self.has(Defect::ForgetKeepsReplies) {
+            table.replies.remove(&self.key(event_id));
+        }
+        true
+    }
+
     async fn write_effect(&self, lent: &mut Lent, event_id: &str) {
         lent.write(event_id);
     }

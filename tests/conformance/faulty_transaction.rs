@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
+use ferro_idem::replay::{NewReply, TransactionalReplayLog};
 use ferro_idem::{Detached, Error, EventRef, MarkOutcome, Owner, Ownership, TransactionalLog};
 
 use super::faulty::{Defect, Faulty, Row, State};
@@ -12,6 +13,7 @@ pub(crate) struct Transaction {
     log: Faulty,
     /// The event, and its new row.
     marked: Option<(String, Row)>,
+    reply: Option<(Vec<u8>, Option<Instant>)>,
     /// An event that was seen as processed.
     seen: Option<String>,
     lent: Lent,
@@ -60,12 +62,41 @@ impl Transaction {
         if let Some((key, row)) = self.marked.take() {
             table.open.remove(&key);
             if write {
+                if let Some(reply) = self.reply.take() {
+                    table.replies.insert(self.log.key_of_reply(&key), reply);
+                }
                 table.rows.insert(key, row);
                 if !self.log.has(Defect::CommitLosesEffects) {
                     table.effects.append(&mut self.lent.effects);
                 }
             }
         }
+    }
+}
+
+/// Replies inside a transaction.
+impl TransactionalReplayLog for Faulty {
+    async fn keep_in(
+        &self,
+        transaction: &mut Transaction,
+        event_id: &str,
+        reply: NewReply<'_>,
+    ) -> Result<(), Error> {
+        let key = self.key(event_id);
+        let is_own = transaction.marked.as_ref().is_some_and(|(marked, _)| *marked == key);
+        if !is_own && !self.has(Defect::KeepsForAnyEvent) {
+            return Err(Error::store("keep the reply", std::io::Error::other("it marked another event")));
+        }
+        if transaction.lent.is_rolled_back && !self.has(Defect::CommitsWithoutLooking) {
+            return Err(Error::store("keep the reply", std::io::Error::other("it was rolled back")));
+        }
+        let kept = self.stored(reply);
+        if self.has(Defect::KeepsAtOnce) || !is_own {
+            self.table().replies.insert(key, kept);
+        } else if !self.has(Defect::LosesReplies) {
+            transaction.reply = Some(kept);
+        }
+        Ok(())
     }
 }
 
@@ -82,7 +113,7 @@ impl TransactionalLog for Faulty {
         let log = self.clone();
         let elsewhere = self.has(Defect::LendsAnotherConnection).then(|| self.clone());
         let lent = Lent { elsewhere, ..Lent::default() };
-        Box::pin(async move { Ok(Transaction { log, marked: None, seen: None, lent }) })
+        Box::pin(async move { Ok(Transaction { log, marked: None, reply: None, seen: None, lent }) })
     }
 
     async fn try_mark_in(

@@ -5,8 +5,10 @@
 mod broken;
 mod faulty;
 mod faulty_inbox;
+mod faulty_replies;
 mod faulty_store;
 mod faulty_transaction;
+mod forgetting;
 mod inboxes;
 mod memory;
 mod mysql;

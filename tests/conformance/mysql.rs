@@ -7,6 +7,7 @@ use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::MariaDb;
 use sqlx::mysql::{MySqlConnection, MySqlPoolOptions};
 
+use crate::forgetting::forgets;
 use crate::inboxes::{BODIES, InboxIn};
 
 /// An empty database.
@@ -51,6 +52,10 @@ impl Store for Database {
         Some(log.purge(older_than).await.unwrap())
     }
 
+    async fn forget(&self, log: &MySqlLog, event_id: &str) -> bool {
+        forgets(&*log.operations(), event_id).await
+    }
+
     async fn write_effect(&self, lent: &mut MySqlConnection, event_id: &str) {
         sqlx::query("INSERT INTO effects VALUES (?)").bind(event_id).execute(lent).await.unwrap();
     }
@@ -74,7 +79,8 @@ impl Store for Database {
 
 ferro_idem::conformance::tests! {
     #[ignore = "needs MariaDB: run tests/run"]
-    fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
+    fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions,
+    replay, replay_in_transactions;
     store = Database::fresh(CASE).await
 }
 

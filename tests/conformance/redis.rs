@@ -7,6 +7,8 @@ use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::Redis;
 use redis::aio::ConnectionManager;
 
+use crate::forgetting::forgets;
+
 /// A key prefix of its own.
 pub(crate) fn fresh_prefix() -> String {
     static PREFIXES: AtomicU32 = AtomicU32::new(0);
@@ -37,6 +39,10 @@ impl Store for Keys {
         RedisLog::new(server.connection().await).with_key_prefix(self.prefix.as_str())
     }
 
+    async fn forget(&self, log: &Self::Log, event_id: &str) -> bool {
+        forgets(&*log.operations(), event_id).await
+    }
+
     async fn restart(&self) -> bool {
         let Some(own) = &self.own else { return false };
         own.server().kill();
@@ -47,6 +53,6 @@ impl Store for Keys {
 
 ferro_idem::conformance::tests! {
     #[ignore = "needs Redis: run tests/run"]
-    fence, claims, fence_with_claims;
+    fence, claims, fence_with_claims, replay;
     store = Keys::fresh(CASE).await
 }

@@ -5,6 +5,7 @@ use ferro_idem::conformance::Store;
 use ferro_idem_tests::servers::RedisCluster;
 use redis::cluster_async::ClusterConnection;
 
+use super::forgetting::forgets;
 use super::redis::fresh_prefix;
 
 struct Keys {
@@ -31,6 +32,10 @@ impl Store for Keys {
         RedisLog::new(cluster.connection().await).with_key_prefix(self.prefix.as_str())
     }
 
+    async fn forget(&self, log: &Self::Log, event_id: &str) -> bool {
+        forgets(&*log.operations(), event_id).await
+    }
+
     async fn restart(&self) -> bool {
         let Some(own) = &self.own else { return false };
         own.nodes().iter().for_each(|node| node.server().kill());
@@ -41,6 +46,6 @@ impl Store for Keys {
 
 ferro_idem::conformance::tests! {
     #[ignore = "needs Redis: run tests/run"]
-    fence, claims, fence_with_claims;
+    fence, claims, fence_with_claims, replay;
     store = Keys::fresh(CASE).await
 }

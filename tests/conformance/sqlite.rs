@@ -8,6 +8,7 @@ use ferro_idem_tests::{create_effects, effects_of, open_sqlite, write_effect};
 use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
+use crate::forgetting::forgets;
 use crate::inboxes::{BODIES, InboxIn};
 
 /// A file. Every handle has a pool of its own, so that a restart is to open it again.
@@ -36,6 +37,10 @@ impl Store for File {
         Some(log.purge(older_than).await.unwrap())
     }
 
+    async fn forget(&self, log: &SqliteLog, event_id: &str) -> bool {
+        forgets(&*log.operations(), event_id).await
+    }
+
     async fn write_effect(&self, lent: &mut SqliteConnection, event_id: &str) {
         write_effect(lent, event_id).await.unwrap();
     }
@@ -56,7 +61,8 @@ impl Store for File {
 }
 
 ferro_idem::conformance::tests! {
-    fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions;
+    fence, claims, transactions, fence_with_claims, fence_with_transactions, claims_with_transactions,
+    replay, replay_in_transactions;
     store = File::new()
 }
 

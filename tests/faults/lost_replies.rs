@@ -68,14 +68,16 @@ impl Loss {
         let processed =
             matches!(first, Ok(Outcome::Processed(()))) && matches!(retried, Ok(Outcome::Duplicate));
         let is_right = match operation {
-            Operation::Fence | Operation::Complete | Operation::Renew => processed && runs == 1,
+            Operation::Fence | Operation::Complete | Operation::CompleteWithReply | Operation::Renew => {
+                processed && runs == 1
+            }
             Operation::FenceTogether | Operation::CompleteTogether => processed && runs == TOGETHER,
             // The release arrived, so the next delivery did not wait for the lease.
             Operation::Release => {
                 first.is_err() && matches!(retried, Ok(Outcome::Processed(()))) && runs == 2
             }
             // An applied commit whose reply is lost is an error, and then a duplicate.
-            Operation::Transaction => {
+            Operation::Transaction | Operation::TransactionWithReply => {
                 let log = rig.open(None).await;
                 (first.is_err() || processed) && retried.is_ok() && R::effects(&log, &event).await == 1
             }
@@ -183,6 +185,8 @@ on_every_server! {
     a_lease_is_renewed: Renew,
     a_released_event_runs_at_once: Release,
     an_effect_in_a_transaction_is_there_once: Transaction,
+    a_reply_is_kept_with_its_completion: CompleteWithReply,
+    a_reply_is_committed_with_its_effect: TransactionWithReply,
     of_events_that_come_at_once_each_runs_once: FenceTogether,
     of_claims_that_come_at_once_each_is_completed_once: CompleteTogether,
 }
@@ -200,6 +204,12 @@ mod on_redis {
     #[ignore = "needs Redis: run tests/run"]
     async fn a_claimed_event_is_completed_once() {
         each_message_of::<OnRedis>(Operation::Complete).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[ignore = "needs Redis: run tests/run"]
+    async fn a_reply_is_kept_with_its_completion() {
+        each_message_of::<OnRedis>(Operation::CompleteWithReply).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

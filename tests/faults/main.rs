@@ -12,3 +12,4 @@ mod taken_over;
 mod undelivered;
 mod unwritten;
 mod upgrade;
+mod with_reply;

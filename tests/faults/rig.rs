@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ferro_idem::{
-    ClaimLog, Error, MySqlLog, Outcome, PostgresLog, ProcessedEventLog, RedisLog, idempotent_webhook,
+    ClaimLog, Error, MySqlLog, MySqlTransaction, Outcome, PostgresLog, PostgresTransaction,
+    ProcessedEventLog, RedisLog, idempotent_webhook,
 };
 use ferro_idem_tests::proxy::{Protocol, Proxy};
 use ferro_idem_tests::servers::{MariaDb, Postgres, Redis};
@@ -15,6 +16,8 @@ use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Database, Pool};
 use tokio::time::timeout;
+
+use super::with_reply;
 
 pub(crate) type Delivered = Result<Outcome<()>, Error>;
 
@@ -31,6 +34,10 @@ pub(crate) enum Operation {
     Release,
     /// A transaction with an effect in it.
     Transaction,
+    /// A claim, completed with its reply, which duplicates get.
+    CompleteWithReply,
+    /// The same in a transaction with an effect.
+    TransactionWithReply,
     /// Marks of several events at once, which share statements.
     FenceTogether,
     /// Claims of several events at once, completed.
@@ -58,7 +65,7 @@ impl Body {
         Self { runs: AtomicUsize::new(0), lease }
     }
 
-    fn run(&self) -> usize {
+    pub(crate) fn run(&self) -> usize {
         self.runs.fetch_add(1, Ordering::SeqCst)
     }
 }
@@ -88,6 +95,17 @@ pub(crate) trait Rig: Send + Sync + Sized + 'static {
 
     /// A delivery in a transaction.
     fn transaction(log: &Self::Log, event: &str) -> impl Future<Output = Delivered> + Send;
+
+    /// A delivery that keeps its reply.
+    fn complete_with_reply(_: &Self::Log, _: &str, _: &Body) -> impl Future<Output = Delivered> + Send {
+        async { unreachable!("this log keeps no replies") }
+    }
+
+    /// A delivery that keeps its reply in a transaction.
+    fn transaction_with_reply(_: &Self::Log, _: &str) -> impl Future<Output = Delivered> + Send {
+        async { unreachable!("this log keeps no replies in transactions") }
+    }
+
     /// The number of effects of an event.
     fn effects(log: &Self::Log, event: &str) -> impl Future<Output = i64> + Send;
 }
@@ -110,6 +128,8 @@ pub(crate) async fn deliver<R: Rig>(
         Operation::Renew => renew(log, event, body).await,
         Operation::Release => release(log, event, body).await,
         Operation::Transaction => R::transaction(log, event).await,
+        Operation::CompleteWithReply => R::complete_with_reply(log, event, body).await,
+        Operation::TransactionWithReply => R::transaction_with_reply(log, event).await,
         Operation::FenceTogether | Operation::CompleteTogether => {
             together::<R>(log, operation, event, body).await
         }
@@ -228,6 +248,18 @@ impl Rig for OnPostgres {
         write_in_postgres(log, event).await
     }
 
+    async fn complete_with_reply(log: &PostgresLog, event: &str, body: &Body) -> Delivered {
+        with_reply::complete(log, event, body).await
+    }
+
+    async fn transaction_with_reply(log: &PostgresLog, event: &str) -> Delivered {
+        with_reply::transact(log, event, async |tx: &mut PostgresTransaction| {
+            let write = sqlx::query("INSERT INTO effects VALUES ($1)").bind(event).execute(&mut **tx);
+            written(timeout(OF_A_BODY, write).await)
+        })
+        .await
+    }
+
     async fn effects(log: &PostgresLog, event: &str) -> i64 {
         let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = $1").bind(event);
         count.fetch_one(log.pool()).await.unwrap()
@@ -282,6 +314,18 @@ impl Rig for OnMariaDb {
         write_in_mariadb(log, event).await
     }
 
+    async fn complete_with_reply(log: &MySqlLog, event: &str, body: &Body) -> Delivered {
+        with_reply::complete(log, event, body).await
+    }
+
+    async fn transaction_with_reply(log: &MySqlLog, event: &str) -> Delivered {
+        with_reply::transact(log, event, async |tx: &mut MySqlTransaction| {
+            let write = sqlx::query("INSERT INTO effects VALUES (?)").bind(event).execute(&mut **tx);
+            written(timeout(OF_A_BODY, write).await)
+        })
+        .await
+    }
+
     async fn effects(log: &MySqlLog, event: &str) -> i64 {
         let count = sqlx::query_scalar("SELECT count(*) FROM effects WHERE event_id = ?").bind(event);
         count.fetch_one(log.pool()).await.unwrap()
@@ -317,6 +361,10 @@ impl Rig for OnRedis {
     async fn open(&self, proxy: Option<&Proxy>) -> Self::Log {
         let url = proxy.map_or_else(|| self.url.clone(), |proxy| proxy.url(&self.url));
         RedisLog::new(redis::Client::open(url).unwrap().get_connection_manager().await.unwrap())
+    }
+
+    async fn complete_with_reply(log: &Self::Log, event: &str, body: &Body) -> Delivered {
+        with_reply::complete(log, event, body).await
     }
 
     async fn transaction(_: &Self::Log, _: &str) -> Delivered {

@@ -12,6 +12,7 @@ mod postgres_standby;
 mod postgres_table;
 mod postgres_traps;
 mod proof;
+mod replies;
 mod settings;
 mod sqlite_faults;
 mod sqlite_purge;

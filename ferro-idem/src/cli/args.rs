@@ -104,7 +104,9 @@ pub(super) enum Command {
     Complete(Events),
     /// Let a processed event run again at its next delivery
     Forget(Events),
-    /// Delete old events
+    /// Delete the reply that is kept for a processed event, and leave the event processed
+    ForgetReply(Events),
+    /// Delete old events, and replies that have expired
     Purge(Purge),
     /// List the parked events of an inbox
     Parked {

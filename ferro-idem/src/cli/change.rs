@@ -1,4 +1,4 @@
-//! Changes of one event after another: `release`, `complete`, `forget`, `replay` and `discard`.
+//! Changes of one event after another: `release`, `complete`, `forget`, `forget-reply`, `replay` and `discard`.
 
 use serde_json::json;
 
@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Release,
     Complete,
     Forget,
+    ForgetReply,
 }
 
 /// A change of a log.
@@ -50,6 +51,7 @@ impl Changes for LogChange<'_> {
             Kind::Release => self.operations.release(seen).await,
             Kind::Complete => self.operations.complete(seen).await,
             Kind::Forget => self.operations.forget(seen).await,
+            Kind::ForgetReply => self.operations.forget_reply(seen).await,
         }
     }
 
@@ -61,6 +63,7 @@ impl Changes for LogChange<'_> {
             Kind::Release => "Release it? Its next delivery runs.",
             Kind::Complete => "Complete it? It never runs again.",
             Kind::Forget => "Forget it? Its body runs again at the next delivery, from its beginning.",
+            Kind::ForgetReply => "Delete its reply? Its duplicates have no reply to replay from then on.",
         }
     }
 
@@ -69,6 +72,7 @@ impl Changes for LogChange<'_> {
             Kind::Release => "released",
             Kind::Complete => "completed",
             Kind::Forget => "forgotten",
+            Kind::ForgetReply => "without a reply",
         }
     }
 }

@@ -93,6 +93,7 @@ async fn of_log(store: &dyn Store, command: Command, output: Output) -> Result<E
         Command::Release(events) => changed(Kind::Release, &events).await,
         Command::Complete(events) => changed(Kind::Complete, &events).await,
         Command::Forget(events) => changed(Kind::Forget, &events).await,
+        Command::ForgetReply(events) => changed(Kind::ForgetReply, &events).await,
         Command::Purge(args) => {
             let count = async || Ok(operations.counts().await?.total());
             purge::purge(&args, output, count, async |progress| {

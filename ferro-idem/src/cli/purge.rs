@@ -26,17 +26,21 @@ pub(super) async fn purge(
         args.yes,
     )?;
     let progress = Progress::new(all, "read", "deleted");
-    let (mut deleted, mut read) = (0_u64, 0_u64);
+    let (mut deleted, mut read, mut replies) = (0_u64, 0_u64, 0_u64);
     let purged = purge(&mut |page| {
         deleted += page.deleted;
         read += page.read;
+        replies += page.replies;
         // A part is counted as if it were full.
         progress.show(read, deleted);
     })
     .await;
     progress.end();
     match purged {
-        Ok(purged) if output.json => print_json(&json!({ "deleted": purged }))?,
+        Ok(purged) if output.json => print_json(&json!({ "deleted": purged, "replies": replies }))?,
+        Ok(purged) if replies > 0 => {
+            super::say(&format!("Events deleted: {purged}, expired replies of other events: {replies}\n"));
+        }
         Ok(purged) => super::say(&format!("Events deleted: {purged}\n")),
         Err(error) => {
             super::say(&format!("Events deleted before the error: {deleted}\n"));

@@ -91,6 +91,7 @@ impl Shown for LoggedEvent {
             "received_at": self.received_at().map(time),
             "updated_at": self.updated_at().map(time),
             "lease_left_ms": self.lease_left().map(millis),
+            "reply_until": self.reply_until().map(time),
             "version": self.version(),
         })
     }
@@ -103,6 +104,7 @@ impl Shown for LoggedEvent {
             ("received", self.received_at().map(at)),
             ("last change", self.updated_at().map(at)),
             ("lease left", self.lease_left().map(duration)),
+            ("reply kept until", self.reply_until().map(time)),
             ("next delivery", Some(next_delivery(self.state()).to_owned())),
         ];
         story(rows, &style_of(self.state()))

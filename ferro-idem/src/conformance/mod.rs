@@ -46,6 +46,8 @@
 //! | [`fence_with_claims`](fn@fence_with_claims) | both | what one guarantee recorded counts under the other |
 //! | [`fence_with_transactions`](fn@fence_with_transactions) | both | the same |
 //! | [`claims_with_transactions`](fn@claims_with_transactions) | both | the same |
+//! | [`replay`](fn@replay) | `ClaimLog` and `ReplayLog` | a duplicate gets the first reply |
+//! | [`replay_in_transactions`](fn@replay_in_transactions) | `ClaimLog` and `TransactionalReplayLog` | the same, with the effects |
 //! | [`inbox`](fn@inbox) | an [`Inbox`](crate::Inbox), with its own pool and tables | never lost, with one worker at a time |
 //!
 //! Each function documents its cases, and runs them one after another on one empty store. Call it if `tests!`

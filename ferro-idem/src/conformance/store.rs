@@ -34,6 +34,13 @@ pub trait Store: Send + Sync {
         std::future::ready(None)
     }
 
+    /// Forgets a processed event by hand, as [`Operations::forget`](crate::operations::Operations::forget) does. Returns
+    /// `false` if the log cannot.
+    fn forget(&self, log: &Self::Log, event_id: &str) -> impl Future<Output = bool> + Send {
+        let _ = (log, event_id);
+        std::future::ready(false)
+    }
+
     /// Writes an effect of the event through the transaction's connection, as a body does.
     fn write_effect(&self, lent: &mut Lent<Self::Log>, event_id: &str) -> impl Future<Output = ()> + Send
     where

@@ -5,6 +5,8 @@ use super::TestedInbox;
 use super::{Store, breach, cases};
 use crate::claim::ClaimLog;
 use crate::log::ProcessedEventLog;
+#[cfg(feature = "replay")]
+use crate::replay::{ReplayLog, TransactionalReplayLog};
 use crate::transaction::TransactionalLog;
 
 /// Calls `$then! { $passed SUITE [bounds] case "promise", ... }`.
@@ -157,6 +159,59 @@ macro_rules! __conformance_cases {
         random_steps_follow_the_model
             "in any order of claims and transactions, each answer is the one of the contract",
     } };
+    (replay $then:path, $passed:tt) => { $then! { $passed replay [ClaimLog + ReplayLog]
+        a_reply_is_kept_with_its_completion
+            "a reply is kept if and only if its event was completed by the same call",
+        a_reply_comes_back_byte_for_byte
+            "a reply comes back byte for byte, of any length, empty ones included",
+        an_event_without_a_reply_has_none
+            "an event that is unknown, claimed, released or completed without a reply has none",
+        replies_are_those_of_their_own_events
+            "each event has its own reply, however many are read and kept at once",
+        a_late_delivery_keeps_nothing
+            "a delivery that lost its lease keeps no reply",
+        a_released_claim_keeps_nothing
+            "a claim that was released keeps no reply",
+        to_complete_again_is_no_failure
+            "a second completion of the same claim is true, and the reply of one of the two is kept",
+        of_completions_at_once_one_reply_is_kept
+            "of the replies of all concurrent completions of one claim, exactly one is kept, whole",
+        a_reply_expires_and_its_event_stays_processed
+            "a reply that has expired is not returned, and its event is still processed",
+        every_handle_has_the_reply
+            "a reply is returned over every handle, and `replay_handle` returns a handle to the same store",
+        other_guarantees_see_a_processed_event
+            "an event that was completed with a reply is never claimed, renewed or released again",
+        a_completion_dropped_at_any_await_keeps_both_or_nothing
+            "a completion with a reply that is dropped at any await has kept both or neither, and can be repeated",
+        a_read_dropped_at_any_await_harms_nobody
+            "reading a reply can be dropped at any await",
+        a_purged_event_has_no_reply
+            "an event that was purged has no reply, and a later completion without one shows no old one",
+        a_forgotten_event_has_no_reply
+            "an event that was forgotten has no reply, and a later completion without one shows no old one",
+        replies_survive_a_restart
+            "a reply survives a restart of the store",
+    } };
+    (replay_in_transactions $then:path, $passed:tt) => { $then! { $passed replay_in_transactions
+        [ClaimLog + TransactionalReplayLog]
+        a_reply_is_committed_with_its_event
+            "a reply is there after the commit of its event, together with the effects, and not before",
+        a_reply_comes_back_byte_for_byte
+            "a reply comes back byte for byte, of any length, empty ones included",
+        a_reply_that_was_rolled_back_does_not_exist
+            "the reply of a transaction that was rolled back or dropped does not exist",
+        a_reply_without_its_mark_is_an_error
+            "if the store has rolled a transaction back by itself, before or after its reply, the commit is no success",
+        a_reply_of_another_event_is_an_error
+            "a reply of an event that the transaction has not marked is an error",
+        a_reply_expires_and_its_event_stays_processed
+            "a reply that has expired is not returned, and its event is still processed",
+        a_takeover_keeps_its_own_reply
+            "a transaction that took an event over keeps its reply, and the old claim replaces nothing",
+        a_delivery_dropped_at_any_await_keeps_nothing
+            "a delivery that is dropped while it keeps its reply leaves the event and nothing else to the next one",
+    } };
     (inbox $then:path, $passed:tt) => { $then! { $passed inbox [TestedInbox]
         of_many_racers_one_is_stored
             "of all concurrent deliveries of an event, exactly one is stored",
@@ -270,5 +325,9 @@ crate::__conformance_cases! { transactions suite, {} }
 crate::__conformance_cases! { fence_with_claims suite, {} }
 crate::__conformance_cases! { fence_with_transactions suite, {} }
 crate::__conformance_cases! { claims_with_transactions suite, {} }
+#[cfg(feature = "replay")]
+crate::__conformance_cases! { replay suite, {} }
+#[cfg(feature = "replay")]
+crate::__conformance_cases! { replay_in_transactions suite, {} }
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 crate::__conformance_cases! { inbox suite, {} }

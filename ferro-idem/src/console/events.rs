@@ -12,7 +12,7 @@ use super::change::actions_of;
 use super::form::Action;
 use super::parameters::{Parameters, id_of, parameter, query, typed};
 use super::view::{EventView, Frame, failed, message, moment, page};
-use crate::operations::text::{next_delivery, parse_duration};
+use crate::operations::text::{next_delivery, parse_duration, time};
 use crate::operations::{Cursor, EventState, Filter, LoggedEvent};
 
 /// How many events a page shows.
@@ -131,6 +131,7 @@ struct EventPage {
     received: String,
     begun: String,
     updated: String,
+    reply_until: String,
     version: String,
     form_token: String,
     actions: Vec<Action>,
@@ -164,6 +165,7 @@ pub(super) async fn event(
         received: moment(found.received_at()),
         begun: begun(&found),
         updated: moment(found.updated_at()),
+        reply_until: found.reply_until().map(time).unwrap_or_default(),
         version: found.version(),
         form_token: site.form_token.clone(),
         actions: if site.has_actions { actions_of(found.state()) } else { Vec::new() },

@@ -14,10 +14,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
+use super::slot::{SLOTS, slot};
+
 /// Each node of a cluster has ranges of slots. The events of one lane are therefore mostly on one node, and a silent
 /// node delays only its own lanes.
 const LANES: u16 = 16;
-const SLOTS: u16 = 16_384;
 
 /// The largest number of requests of one lane that are in flight at the same time.
 const MAX_IN_FLIGHT: usize = 512;
@@ -129,29 +130,6 @@ impl Lane {
     }
 }
 
-/// The slot of a cluster that has the key
-/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
-fn slot(key: &[u8]) -> u16 {
-    let tag = || {
-        let (_, after) = key.split_at_checked(key.iter().position(|byte| *byte == b'{')? + 1)?;
-        let (tag, _) = after.split_at_checked(after.iter().position(|byte| *byte == b'}')?)?;
-        (!tag.is_empty()).then_some(tag)
-    };
-    crc16(tag().unwrap_or(key)) % SLOTS
-}
-
-/// CRC-16/XMODEM.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(
-            crc ^ u16::from(*byte) << 8,
-            |crc, _| {
-                if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 }
-            },
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -166,17 +144,6 @@ mod tests {
         let gate = Gate::default();
         (0..MAX_UNANSWERED).for_each(|_| gate.lane(b"evt_1").miss());
         gate
-    }
-
-    #[test]
-    fn slots_are_those_of_a_cluster() {
-        // From the specification, and from CLUSTER KEYSLOT.
-        assert_eq!(crc16(b"123456789"), 0x31c3);
-        assert_eq!((slot(b"foo"), slot(b"somekey"), slot(b"foo{hash_tag}")), (12_182, 11_058, 2_515));
-        assert_eq!(slot(b"{user1000}.following"), slot(b"{user1000}.followers"));
-        assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
-        assert_eq!(slot(b"foo{{bar}}zap"), crc16(b"{bar") % SLOTS);
-        assert_eq!(slot(b"foo{bar"), crc16(b"foo{bar") % SLOTS);
     }
 
     /// Enters, and counts the probes, which are answered from this moment on.

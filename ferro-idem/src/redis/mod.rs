@@ -6,9 +6,12 @@ mod fault;
 mod gate;
 mod in_doubt;
 mod operations;
+#[cfg(feature = "replay")]
+mod replay;
 mod request;
 mod same_event;
 mod script;
+mod slot;
 mod take_back;
 mod undelivered;
 
@@ -127,18 +130,21 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// # Keys
 ///
-/// Each event is one hash, named by [`with_key_prefix`](Self::with_key_prefix) and the id, and every script touches
-/// only that one. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (of the call that made it,
+/// Each event is one hash, named by [`with_key_prefix`](Self::with_key_prefix) and the id. Every script touches only
+/// that one, and the event's reply. Its fields are `state` (0 claimed, 1 processed, 2 released), `owner` (of the call that made it,
 /// 16 bytes), `fencing_token`, `lease_until` (milliseconds since 1970, while claimed) and `type`. A hash that the
 /// application wrote itself, with other fields, counts as processed. The key expires after
 /// [`with_retention`](Self::with_retention), counted from its last change, and never before a lease. Nothing needs to
-/// be purged. Leases are on the clock of the server that has the key.
+/// be purged.
+///
+/// The reply of an event is a string of its own on the same node, because it expires earlier: after the prefix its key
+/// has a NUL, a number in braces, and the id. It begins with the owner of the completion. Leases are on the clock of the server that has the key.
 ///
 /// # Rights
 ///
 /// A user of its own needs `+evalsha +eval +exists +hget +hmget +hset +hsetnx +hdel +pexpire +time +info`
-/// on the keys of the prefix, and on a cluster `+cluster|info` besides what its client needs. An operator also needs
-/// `+scan +type +pttl`.
+/// on the keys of the prefix, and on a cluster `+cluster|info` besides what its client needs. Replies need `+get +set`,
+/// and an operator `+scan +type +pttl`.
 ///
 /// # Cancel safety
 ///
@@ -215,6 +221,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     fn key(&self, event_id: &str) -> Vec<u8> {
         [&*self.key_prefix, event_id.as_bytes()].concat()
+    }
+
+    fn reply_key(&self, event_id: &str) -> Vec<u8> {
+        slot::reply_key(&self.key_prefix, event_id)
     }
 
     async fn mark(&self, event: EventRef<'_>) -> Result<bool, Error> {

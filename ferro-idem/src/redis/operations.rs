@@ -150,7 +150,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
         let (next, keys): (u64, Vec<Vec<u8>>) = self.command(OPERATION, scan).await?;
         position.cursor = next;
         position.is_begun = true;
-        Ok(keys.iter().filter_map(|key| key.strip_prefix(&**prefix)).map(<[u8]>::to_vec).collect())
+        let ids = keys.iter().filter_map(|key| key.strip_prefix(&**prefix));
+        // Replies have a NUL in their keys.
+        Ok(ids.filter(|id| !id.contains(&0)).map(<[u8]>::to_vec).collect())
     }
 
     /// The keys that an earlier page left, and the next ones of the server.
@@ -169,7 +171,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
         }
         let mut looks = redis::pipe();
         for id in ids {
-            looks.cmd("EVAL").arg(script::LOOK).arg(1).arg([&*self.log.key_prefix, id].concat());
+            let id = String::from_utf8_lossy(id);
+            looks.cmd("EVAL").arg(script::LOOK).arg(2).arg(self.log.key(&id)).arg(self.log.reply_key(&id));
         }
         let looks = Arc::new(looks);
         let send = |mut connection: C| {
@@ -189,7 +192,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
     }
 
     fn event(&self, id: &str, row: StoredHash) -> LoggedEvent {
-        let (stored, owner, token, left, event_type, time_to_live) = row;
+        let (stored, owner, token, left, event_type, time_to_live, of_reply) = row;
         let left = u64::try_from(left).ok().map(Duration::from_millis);
         let state = EventState::of(stored, left);
         let owner = <[u8; 16]>::try_from(owner).ok().map(Owner::from_bytes);
@@ -197,7 +200,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
             .ok()
             .and_then(|left| millis(self.log.retention).checked_sub(left))
             .map(Duration::from_millis);
+        let of_reply = u64::try_from(of_reply).ok().map(Duration::from_millis);
+        let reply_until = of_reply.filter(|_| state == EventState::Processed);
         LoggedEvent::new(id, state)
+            .with_reply_until(reply_until.and_then(|left| SystemTime::now().checked_add(left)))
             .with_type(String::from_utf8_lossy(&event_type).into_owned())
             .with_fencing_token(token)
             .with_owner(owner)
@@ -231,8 +237,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {
     }
 }
 
-/// State, owner, fencing token, milliseconds that the lease has left, type, time to live in milliseconds.
-type StoredHash = (i64, Vec<u8>, u64, i64, Vec<u8>, i64);
+/// State, owner, fencing token, milliseconds that the lease has left, type, time to live in milliseconds, and that of
+/// the reply.
+type StoredHash = (i64, Vec<u8>, u64, i64, Vec<u8>, i64, i64);
 
 /// The answer of `look.lua`.
 enum Row {
@@ -248,9 +255,17 @@ impl FromRedisValue for Row {
             Some(Value::Int(0)) => Ok(Self::Missing),
             Some(Value::Int(2)) => Ok(Self::NoHash),
             _ => {
-                let (_, state, owner, token, left, event_type, time_to_live): (i64, _, _, _, _, _, _) =
-                    FromRedisValue::from_redis_value(value)?;
-                Ok(Self::Event((state, owner, token, left, event_type, time_to_live)))
+                let (_, state, owner, token, left, event_type, time_to_live, of_reply): (
+                    i64,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                ) = FromRedisValue::from_redis_value(value)?;
+                Ok(Self::Event((state, owner, token, left, event_type, time_to_live, of_reply)))
             }
         }
     }
@@ -274,7 +289,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Operations for RedisOper
     async fn look(&self, event_id: &str) -> Result<Option<LoggedEvent>, Error> {
         let key = self.log.key(EventRef::new(event_id)?.id());
         let mut look = redis::cmd("EVAL");
-        look.arg(script::LOOK).arg(1).arg(key);
+        look.arg(script::LOOK).arg(2).arg(key).arg(self.log.reply_key(event_id));
         match self.command("look at the event", look).await? {
             Row::Missing => Ok(None),
             Row::Event(row) => Ok(Some(self.event(event_id, row))),
@@ -345,6 +360,28 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Operations for RedisOper
             Ok(change) => self.change("forget the event", seen, change).await,
             Err(why) => Ok(Change::NotPossible(why)),
         }
+    }
+
+    async fn forget_reply(&self, seen: &LoggedEvent) -> Result<Change, Error> {
+        if let Err(why) = RowChange::of_reply(seen) {
+            return Ok(Change::NotPossible(why));
+        }
+        EventRef::new(seen.id())?;
+        let (log, seen) = (self.log.clone(), seen.clone());
+        let id = seen.id().to_owned();
+        let forgetting = async move {
+            let seen_owner = seen.owner().map(|owner| owner.as_bytes().to_vec()).unwrap_or_default();
+            let was = (seen.state().stored(), seen.fencing_token(), &*seen_owner);
+            let request = Request {
+                operation: "forget the reply",
+                script: &script::FORGET_REPLY,
+                event_id: seen.id(),
+                when: When::BeforeDeadline,
+            };
+            log.send(Attempts::until_deadline(), request, was).await
+        };
+        let (outcome, _) = DetachOnDrop::new(forgetting).await?;
+        Ok(if outcome == 1 { Change::Done } else { Change::TooLate(self.look(&id).await?) })
     }
 
     async fn purge_page(&self, older_than: Duration, after: Option<&Cursor>) -> Result<PurgePage, Error> {

@@ -69,6 +69,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
     ) -> Result<UndeliveredAnswer<C>, Error> {
         let Request { operation, script, event_id, when } = request;
         let key = self.key(event_id);
+        let keys =
+            if script.has_reply { vec![key.clone(), self.reply_key(event_id)] } else { vec![key.clone()] };
         let lane = self.shared.gate.lane(&key);
         let take_back = match when {
             When::TakenBack(owner, made) => Some(TakeBack {
@@ -107,7 +109,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisLog<C> {
                     let deadline = known.unwrap_or(0);
                     in_doubt.send_until(deadline);
                     let sent_at = Instant::now();
-                    let run = script.run(self.connection.clone(), &key, (deadline, arguments));
+                    let run = script.run(self.connection.clone(), &keys, (deadline, arguments));
                     let answer = flatten(attempts.attempt(Some(ANSWER_WITHIN), run).await);
                     drop(permit);
                     let error = match answer {

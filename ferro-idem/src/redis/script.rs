@@ -1,5 +1,5 @@
-//! The scripts that run inside the server. Each script uses one key, so that it runs on one node of a
-//! cluster.
+//! The scripts that run inside the server. Each script uses the key of one event, and of its reply, so that it runs on
+//! one node of a cluster.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,14 @@ pub(super) type Answer = (i64, u64);
 /// A script that is only carried out before its deadline.
 macro_rules! before_deadline {
     ($file:literal) => {
-        LazyLock::new(|| Script::new(concat!(include_str!("scripts/deadline.lua"), include_str!($file))))
+        LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/deadline.lua"), include_str!($file)), false)
+        })
+    };
+    ($file:literal, with its reply) => {
+        LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/deadline.lua"), include_str!($file)), true)
+        })
     };
 }
 
@@ -21,20 +28,30 @@ pub(super) static CLAIM: LazyLock<Script> = before_deadline!("scripts/claim.lua"
 pub(super) static RENEW: LazyLock<Script> = before_deadline!("scripts/renew.lua");
 pub(super) static SETTLE: LazyLock<Script> = before_deadline!("scripts/settle.lua");
 pub(super) static WITHDRAW: LazyLock<Script> = before_deadline!("scripts/withdraw.lua");
-pub(super) static CHANGE: LazyLock<Script> = before_deadline!("scripts/change.lua");
+pub(super) static CHANGE: LazyLock<Script> = before_deadline!("scripts/change.lua", with its reply);
+#[cfg(feature = "replay")]
+pub(super) static SETTLE_WITH_REPLY: LazyLock<Script> =
+    before_deadline!("scripts/settle_with_reply.lua", with its reply);
+pub(super) static FORGET_REPLY: LazyLock<Script> =
+    before_deadline!("scripts/forget_reply.lua", with its reply);
+/// Reads the reply of one event.
+#[cfg(feature = "replay")]
+pub(super) const REPLY: &str = include_str!("scripts/reply.lua");
 /// Reads one event, for operations.
 pub(super) const LOOK: &str = include_str!("scripts/look.lua");
 pub(super) static TAKE_BACK: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/take_back.lua")));
+    LazyLock::new(|| Script::new(include_str!("scripts/take_back.lua"), false));
 
 pub(super) struct Script {
     code: &'static str,
     hash: String,
+    /// Whether it takes the key of the event's reply as well.
+    pub(super) has_reply: bool,
 }
 
 impl Script {
-    fn new(code: &'static str) -> Self {
-        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    fn new(code: &'static str, has_reply: bool) -> Self {
+        Self { code, hash: redis::Script::new(code).get_hash().to_owned(), has_reply }
     }
 
     /// Runs the script by its hash, or by its code if the server does not know it yet. Returns the outcome, a
@@ -46,21 +63,21 @@ impl Script {
     pub(super) async fn run(
         &self,
         mut connection: impl ConnectionLike,
-        key: &[u8],
+        keys: &[Vec<u8>],
         arguments: impl ToRedisArgs,
     ) -> RedisResult<(i64, u64, u64)> {
-        let by_hash = command("EVALSHA", &self.hash, key, &arguments);
+        let by_hash = command("EVALSHA", &self.hash, keys, &arguments);
         match by_hash.query_async(&mut connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                command("EVAL", self.code, key, &arguments).query_async(&mut connection).await
+                command("EVAL", self.code, keys, &arguments).query_async(&mut connection).await
             }
             answer => answer,
         }
     }
 }
 
-fn command(name: &str, script: &str, key: &[u8], arguments: &impl ToRedisArgs) -> Cmd {
+fn command(name: &str, script: &str, keys: &[Vec<u8>], arguments: &impl ToRedisArgs) -> Cmd {
     let mut command = redis::cmd(name);
-    command.arg(script).arg(1).arg(key).arg(arguments);
+    command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
     command
 }

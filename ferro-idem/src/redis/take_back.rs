@@ -136,7 +136,12 @@ async fn ask<C: Connection>(log: &RedisLog<C>, take_back: &TakeBack) -> Outcome 
         Made::Claim { lease } => i64::try_from(millis(*lease)).unwrap_or(i64::MAX),
     };
     let arguments = (*deadline, owner.as_bytes().as_slice(), lease);
-    let error = match timeout(ANSWER_WITHIN, TAKE_BACK.run(log.connection.clone(), key, arguments)).await {
+    let error = match timeout(
+        ANSWER_WITHIN,
+        TAKE_BACK.run(log.connection.clone(), std::slice::from_ref(key), arguments),
+    )
+    .await
+    {
         Ok(Ok((outcome, _, now))) => {
             log.shared.clock.set(now);
             if outcome == 1 {

@@ -87,7 +87,7 @@ pub(crate) use crate::event_table::name::{InvalidTableName, TableName};
 /// Create the table of [`SCHEMA`](Self::SCHEMA) in your own migrations, or with
 /// [`create_table`](Self::create_table) in development. A plain table that the application already has
 /// (`event_id` as primary key, `event_type`, `received_at`) works unchanged for fence and transaction, but it
-/// has no column that tells which call made a mark. A claim over it fails with the statements of
+/// has no column that tells which call made a mark. Only replies need the last two columns, `reply_until` and `reply`. A claim over it fails with the statements of
 /// [`UPGRADE`](Self::UPGRADE) that are missing. A table whose `event_id` treats distinct ids as equal, or cuts
 /// long ones, is rejected with an [`Error::Store`] that holds the statements to fix it.
 ///
@@ -138,7 +138,9 @@ impl<D: SqlDatabase> SqlLog<D> {
     pub const SCHEMA: &'static str = D::TABLE.schema;
 
     /// The statements that upgrade a plain table to that of [`SCHEMA`](Self::SCHEMA), under a running
-    /// application. Existing rows stay, and count as processed. Run them once. Transactions of a running
+    /// application. Existing rows stay, and count as processed. Run them once. A table that was made before replies
+    /// lacks only the last two columns: on PostgreSQL and MariaDB all statements can be run again, elsewhere run those
+    /// of [`missing_columns`](Self::missing_columns). Transactions of a running
     /// application look at a plain table again after a second, and claims each time.
     pub const UPGRADE: &'static str = D::TABLE.upgrade;
 

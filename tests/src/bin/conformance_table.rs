@@ -8,16 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, ExitCode, Stdio};
 
 use ferro_idem::conformance::{
-    claims, claims_with_transactions, fence, fence_with_claims, fence_with_transactions, inbox, transactions,
+    claims, claims_with_transactions, fence, fence_with_claims, fence_with_transactions, inbox, replay,
+    replay_in_transactions, transactions,
 };
 
-const SUITES: [(&str, &[(&str, &str)]); 7] = [
+const SUITES: [(&str, &[(&str, &str)]); 9] = [
     ("fence", fence::CASES),
     ("claims", claims::CASES),
     ("transactions", transactions::CASES),
     ("fence_with_claims", fence_with_claims::CASES),
     ("fence_with_transactions", fence_with_transactions::CASES),
     ("claims_with_transactions", claims_with_transactions::CASES),
+    ("replay", replay::CASES),
+    ("replay_in_transactions", replay_in_transactions::CASES),
     ("inbox", inbox::CASES),
 ];
 

@@ -1,5 +1,5 @@
 -- Changes an event by hand, if it is as it was seen.
--- KEYS: the event. ARGV: deadline, the state, fencing token and owner that were seen, the new owner, the new state
+-- KEYS: the event, its reply, which is deleted. ARGV: deadline, the state, fencing token and owner that were seen, the new owner, the new state
 -- (-1: delete it), retention in ms.
 -- Outcomes: 1 changed, 0 it is not as it was seen.
 local row = redis.call('HMGET', KEYS[1], 'state', 'fencing_token', 'owner')
@@ -14,6 +14,7 @@ end
 if state ~= ARGV[2] or token ~= ARGV[3] or owner ~= ARGV[4] then
   return {0, 0, now}
 end
+redis.call('PEXPIRE', KEYS[2], 0)
 if ARGV[6] == '-1' then
   -- Deletes it, without a right of its own.
   redis.call('PEXPIRE', KEYS[1], 0)

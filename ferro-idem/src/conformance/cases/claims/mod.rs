@@ -25,7 +25,7 @@ async fn is_held<L: ClaimLog>(log: &L, id: &str) -> Kept {
 }
 
 /// Checks that the event is completed, so that another owner gets "processed".
-async fn is_processed<L: ClaimLog>(log: &L, id: &str) -> Kept {
+pub(in crate::conformance) async fn is_processed<L: ClaimLog>(log: &L, id: &str) -> Kept {
     let outcome = claim(log, id, Owner::random()?, LONG_LEASE).await?;
     check(outcome == ClaimOutcome::Processed, || {
         format!("{id:?} was processed, and a claim came to {outcome:?}")
