@@ -6,6 +6,7 @@ mod fault;
 mod gate;
 mod in_doubt;
 mod operations;
+mod position;
 #[cfg(feature = "replay")]
 mod replay;
 mod request;

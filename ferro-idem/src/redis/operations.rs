@@ -1,6 +1,5 @@
 //! Operations on the log in Redis. They read with SCAN, a part of the keys at a time, and never with KEYS.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -9,14 +8,15 @@ use async_trait::async_trait;
 use redis::aio::ConnectionLike;
 use redis::{Cmd, FromRedisValue, RedisResult, Value};
 
+use super::position::Position;
 use super::request::{Request, When};
 use super::{RedisLog, fault, millis, script};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::operations::{
-    Change, CountPage, Counts, Cursor, EventState, Filter, InvalidCursor, Lack, LoggedEvent, MAX_PAGE,
-    Operations, Page, PurgePage, RowChange,
+    Change, CountPage, Counts, Cursor, EventState, Filter, Lack, LoggedEvent, MAX_PAGE, Operations, Page,
+    PurgePage, RowChange,
 };
 use crate::owner::Owner;
 use crate::retry::Attempts;
@@ -65,41 +65,6 @@ struct RedisOperations<C> {
     log: RedisLog<C>,
     /// Whether the connection is one to a cluster.
     is_cluster: OnceLock<bool>,
-}
-
-/// Where a scan goes on: its cursor at the server, and keys that it returned and that did not fit into the page.
-#[derive(Default)]
-struct Position {
-    cursor: u64,
-    is_begun: bool,
-    pending: Vec<Vec<u8>>,
-}
-
-impl Position {
-    fn of(after: Option<&Cursor>) -> Result<Self, InvalidCursor> {
-        let Some(after) = after else { return Ok(Self::default()) };
-        let mut parts = after.as_str().strip_prefix('s').ok_or(InvalidCursor)?.split('.');
-        let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(InvalidCursor)?;
-        let pending = parts.map(hex::decode).collect::<Result<_, _>>().map_err(|_| InvalidCursor)?;
-        Ok(Self { cursor, is_begun: true, pending })
-    }
-
-    /// `None`: everything was read.
-    fn next(&self) -> Option<Cursor> {
-        if self.is_over() && self.pending.is_empty() {
-            return None;
-        }
-        let mut text = format!("s{}", self.cursor);
-        for key in &self.pending {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ".{}", hex::encode(key));
-        }
-        Some(Cursor::from_text(text))
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_begun && self.cursor == 0
-    }
 }
 
 impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisOperations<C> {

@@ -54,7 +54,7 @@ pub(super) struct Core<D: Dialect> {
     /// Set by the first call that finds the columns of [`Dialect::SCHEMA`]. Final.
     full: OnceLock<CompiledSql<D>>,
     /// Set by the first call that finds the columns for replies in a full table.
-    has_replies: AtomicBool,
+    pub(super) has_replies: AtomicBool,
     /// When a plain table was looked at. Locked during a look, so that calls share it.
     last_look: Mutex<Option<Instant>>,
     unmark_queue: UnmarkQueue,
@@ -63,19 +63,6 @@ pub(super) struct Core<D: Dialect> {
     /// What to do if a table does not fit. `None`: what the database's own faults advise for a log.
     of_missing: Option<String>,
 }
-
-const CHECK: &str = "check the table of processed events";
-
-/// One statement for each right that a log needs. They change nothing. Only claims need the last one. They name the
-/// key, because MySQL's `sql_safe_updates` refuses a DELETE and an UPDATE that do not.
-const RIGHTS: [&str; 4] = [
-    "SELECT event_id FROM stripe_processed_events WHERE 1 = 0",
-    "INSERT INTO stripe_processed_events (event_id, event_type)
-     SELECT event_id, event_type FROM stripe_processed_events WHERE 1 = 0",
-    "DELETE FROM stripe_processed_events WHERE event_id = '' AND 1 = 0",
-    "UPDATE stripe_processed_events SET event_type = event_type
-     WHERE event_id = '' AND 1 = 0",
-];
 
 /// Why an attempt failed.
 pub(super) type Failed = (Fault, BoxDynError);
@@ -213,55 +200,7 @@ impl<D: Dialect> Core<D> {
         }
     }
 
-    /// Whether columns for replies were found.
-    pub(super) fn has_replies(&self) -> bool {
-        self.has_replies.load(Ordering::Relaxed)
-    }
-
-    /// Looks whether an upgrade has added columns for replies.
-    pub(super) async fn look_for_replies(&self) -> Result<(), Error> {
-        if !self.has_replies() {
-            let (found, traps) = self.look_at_table().await?;
-            self.compile(&found, &traps)?;
-        }
-        Ok(())
-    }
-
-    /// The statements for a table that keeps replies, which an upgrade may have made of another one. The operation is
-    /// what cannot be done without.
-    #[cfg(feature = "replay")]
-    pub(super) async fn reply_sql(&self, operation: &'static str) -> Result<&CompiledSql<D>, Error> {
-        self.refuse_unknown_pooler()?;
-        if let Some(compiled) = self.full.get().filter(|_| self.has_replies()) {
-            return Ok(compiled);
-        }
-        let (found, traps) = self.look_at_table().await?;
-        let compiled = self.compile(&found, &traps)?;
-        if self.has_replies() {
-            return Ok(compiled);
-        }
-        Err(table_check::no_replies(D::TABLE, operation, &self.table, &found))
-    }
-
-    /// Whether this connection sees columns for replies, inside a transaction.
-    #[cfg(feature = "replay")]
-    pub(super) async fn replies_seen_by(
-        &self,
-        operation: &'static str,
-        connection: &mut D::Connection,
-    ) -> Result<(), Error> {
-        if self.has_replies() {
-            return Ok(());
-        }
-        let explained = |error| self.explained(operation, error);
-        let found = D::look_at_table(connection, &self.table).await.map_err(explained)?;
-        if !table_check::has_replies(&found) {
-            return Err(table_check::no_replies(D::TABLE, operation, &self.table, &found));
-        }
-        Ok(())
-    }
-
-    fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
+    pub(super) fn compile(&self, found: &[FoundColumn], traps: &Traps) -> Result<&CompiledSql<D>, Error> {
         table_check::refuse(&traps.refusals)?;
         let level = table_check::schema_level_of(D::TABLE, &self.table, found)?;
         if level == SchemaLevel::Full && table_check::has_replies(found) {
@@ -331,35 +270,6 @@ impl<D: Dialect> Core<D> {
             return Ok(());
         }
         table_check::refuse(&[D::POOLER.to_owned()])
-    }
-
-    /// Finds everything that is wrong with the table at once.
-    pub(super) async fn check(&self) -> Result<(), Error> {
-        let (found, traps) = self.look_at_table().await?;
-        let mut problems = traps.refusals;
-        let mut rights: &[&str] = &[];
-        match table_check::schema_level_of(D::TABLE, &self.table, &found) {
-            Ok(SchemaLevel::Plain) => rights = RIGHTS.split_last().map_or(&[], |(_, others)| others),
-            Ok(SchemaLevel::Full) => rights = &RIGHTS,
-            Err(Error::Store { advice, .. }) => problems.push(advice.into_owned()),
-            Err(other) => return Err(other),
-        }
-        problems.extend(traps.weaknesses);
-        for statement in rights {
-            let mut connection =
-                connection::acquire(&self.pool).await.map_err(|error| self.explained(CHECK, error))?;
-            let statement = self.table.in_statement(statement);
-            if let Err(error) = D::run(&mut connection, statement).await {
-                let mut advice = self.fault_of(&error).advice.into_owned();
-                if let Some(refusal) = error.as_database_error() {
-                    advice = format!("{advice} ({})", refusal.message());
-                }
-                if !problems.contains(&advice) {
-                    problems.push(advice);
-                }
-            }
-        }
-        table_check::refuse(&problems)
     }
 
     /// Creates the table if it is missing.

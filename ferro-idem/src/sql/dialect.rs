@@ -7,10 +7,11 @@ use sqlx::{Database, Pool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, StoredReply,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd,
 };
 use super::fault::Fault;
 use super::operations::rows::OperationsDialect;
+use super::reply_dialect::ReplyDialect;
 use super::table::TableName;
 use super::table_check::TableText;
 use crate::owner::Owner;
@@ -40,7 +41,7 @@ impl<D: Dialect> SqlDatabase for D {}
 /// with [`Fault::passing`], and the request is sent again. On [`Attempt::Retry`], statements for a single
 /// event do not wait long either, so that attempts do not pile up at the server.
 #[allow(missing_docs)]
-pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
+pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed {
     /// How the database writes the table down.
     const TABLE: &'static TableText;
 
@@ -75,6 +76,9 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         level: SchemaLevel,
         traps: &Traps,
     ) -> Self::Statements;
+
+    /// Those of them that are about replies.
+    fn reply_statements(statements: &Self::Statements) -> &Self::ReplyStatements;
 
     /// Runs statements without parameters, in one message.
     fn run(connection: &mut Self::Connection, statements: String) -> impl QueryFuture<()>;
@@ -130,13 +134,6 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         attempt: Attempt,
     ) -> impl QueryFuture<Vec<bool>>;
 
-    /// For each event, the reply that is kept and has not expired.
-    fn replies(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        ids: &[&str],
-    ) -> impl QueryFuture<Vec<Option<Vec<u8>>>>;
-
     /// Deletes old rows among the next page of ids after `after`. `None`: there is no next page.
     fn purge_page(
         connection: &mut Self::Connection,
@@ -144,21 +141,6 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         after: &PageEnd,
         older_than: i64,
     ) -> impl QueryFuture<Option<(PageEnd, u64)>>;
-
-    /// Deletes the replies that have expired after the first id, up to the second one, and returns their number.
-    fn purge_replies(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        after: &PageEnd,
-        end: &PageEnd,
-    ) -> impl QueryFuture<u64>;
-
-    /// Deletes a reply that this transaction has kept, after its commit.
-    fn drop_reply(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        mark: &Mark,
-    ) -> impl QueryFuture<()>;
 
     /// Keeps other transactions away from an event. It is dropped after its own transaction has ended.
     type EventLock: Send + 'static;
@@ -204,16 +186,6 @@ pub trait Dialect: Database + OperationsDialect + sealed::Sealed {
         statements: &Self::Statements,
         event_id: &str,
         owner: Owner,
-    ) -> impl QueryFuture<OwnMark>;
-
-    /// Keeps a reply in the transaction that made this mark. Only if the mark is [held](OwnMark::Held) by it, a reply is
-    /// kept.
-    fn keep_in(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        event_id: &str,
-        owner: Owner,
-        reply: &StoredReply,
     ) -> impl QueryFuture<OwnMark>;
 
     /// Releases an event that a transaction took over and committed too early.

@@ -8,6 +8,7 @@
 mod abandoned;
 #[cfg(feature = "inbox")]
 mod beside;
+mod check;
 mod claim;
 mod compiled;
 mod connection;
@@ -17,6 +18,7 @@ mod deadline;
 mod dialect;
 mod fault;
 mod group;
+mod kept_reply;
 mod mark;
 mod operations;
 mod pooled_transaction;
@@ -24,6 +26,8 @@ mod pooler;
 mod purge;
 #[cfg(feature = "replay")]
 mod replay;
+mod reply_columns;
+mod reply_dialect;
 mod request;
 mod session;
 mod transaction;

@@ -96,7 +96,7 @@ impl<D: Dialect> Request<D> for ExpiredReplies {
         statements: &D::Statements,
         _: Attempt,
     ) -> impl QueryFuture<u64> {
-        D::purge_replies(connection, statements, &self.after, &self.end)
+        D::purge_replies(connection, D::reply_statements(statements), &self.after, &self.end)
     }
 }
 

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::SqlLog;
+use super::columns::SchemaLevel;
 use super::dialect::SqlDatabase;
-use super::event_state::{ClaimStep, HeldClaim, StoredReply, millis};
+use super::event_state::{ClaimStep, HeldClaim, OwnMark, StoredReply, millis};
+use super::fault::Fault;
 use super::group::{BatchAnswer, ReadReply, send_in_batch};
+use super::kept_reply::KeptReply;
 use super::request::ReadReplies;
 use super::session::{RequestFailed, Session};
-use super::transaction::{SqlTransaction, answered_once};
+use super::transaction::{MadeMark, SqlTransaction, answered_once};
 use crate::claim::Ownership;
 use crate::error::Error;
 use crate::replay::{NewReply, ReplayLog, TransactionalReplayLog};
 use crate::retry::{Attempt, Attempts};
+use crate::transaction::CommittedEarly;
 
 const READ: &str = "read the reply";
 const COMPLETE: &str = "complete the event";
@@ -59,6 +63,40 @@ impl<D: SqlDatabase> ReplayLog for SqlLog<D> {
 
     fn replay_handle(&self) -> Arc<dyn ReplayLog> {
         Arc::new(self.clone())
+    }
+}
+
+impl<D: SqlDatabase> SqlTransaction<D> {
+    /// Keeps the reply beside the mark, and checks that the mark is there.
+    async fn keep(&mut self, event_id: &str, reply: &StoredReply) -> Result<(), Error> {
+        // Until it is known to be there.
+        self.kept = KeptReply::Failed;
+        let Some(MadeMark { mark, level, .. }) = self.made.as_ref().filter(|made| *made.mark.id == *event_id)
+        else {
+            return Err(Error::store(KEEP, "the transaction has not marked this event"));
+        };
+        let core = Arc::clone(&self.core);
+        core.replies_seen_by(KEEP, &mut self.transaction).await?;
+        let Some(sql) = core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
+            let advice =
+                "the table was upgraded after this transaction had begun: the next delivery keeps its reply";
+            return Err(Fault::passing(advice).of(KEEP, "the mark has no owner"));
+        };
+        let replies = D::reply_statements(&sql.statements);
+        let kept = D::keep_in(&mut self.transaction, replies, mark, reply).await;
+        if kept.map_err(|error| core.explained(KEEP, error))? {
+            self.kept = KeptReply::WithMark;
+            return Ok(());
+        }
+        let own_mark = D::own_mark(&mut self.transaction, &sql.statements, &mark.id, mark.owner).await;
+        match own_mark.map_err(|error| core.explained(KEEP, error))? {
+            // Something in the table keeps the update out.
+            OwnMark::Held => Err(Fault::swallowed().of(KEEP, "the mark was not changed")),
+            OwnMark::Gone => Err(Fault::rolled_back().of(KEEP, "the mark is gone from the transaction")),
+            OwnMark::Committed => {
+                Err(Fault::committed_early("The reply is not kept").of(KEEP, CommittedEarly))
+            }
+        }
     }
 }
 

@@ -110,7 +110,7 @@ request_for_events! {
     ReadReplies(str) -> Vec<Option<Vec<u8>>>,
     operation: "read the reply",
     needs_no_owner: true,
-    send: |connection, statements, ids, _| D::replies(connection, statements, ids),
+    send: |connection, statements, ids, _| D::replies(connection, D::reply_statements(statements), ids),
 }
 
 /// Renews, completes or releases claims.

@@ -13,11 +13,10 @@ use super::SqlLog;
 use super::columns::SchemaLevel;
 use super::core::{CompiledSql, Core};
 use super::dialect::SqlDatabase;
-#[cfg(feature = "replay")]
-use super::event_state::StoredReply;
 use super::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use super::fault::Fault;
 use super::group::take_back::take_back;
+use super::kept_reply::KeptReply;
 use super::pooled_transaction::PooledTransaction;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
@@ -34,8 +33,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const BEGIN: &str = "begin a transaction";
 const MARK: &str = "mark the event as processed";
 const COMMIT: &str = "commit the event and its effects";
-#[cfg(feature = "replay")]
-const KEEP: &str = "keep the reply";
 const ROLL_BACK: &str = "roll the event back";
 
 /// An open transaction of a [`SqlLog`]. It derefs to the connection. Dropping it rolls back.
@@ -43,34 +40,22 @@ const ROLL_BACK: &str = "roll the event back";
 /// Mark first: if [`try_mark_in`](TransactionalLog::try_mark_in) meets a deadlock, a serialization failure or
 /// a stale snapshot, it begins the transaction again, and earlier writes are gone.
 pub struct SqlTransaction<D: SqlDatabase> {
-    transaction: PooledTransaction<D>,
-    core: Arc<Core<D>>,
+    pub(super) transaction: PooledTransaction<D>,
+    pub(super) core: Arc<Core<D>>,
     /// The event that this transaction marked. `None` after its end.
-    made: Option<MadeMark>,
-    kept: KeptReply,
+    pub(super) made: Option<MadeMark>,
+    pub(super) kept: KeptReply,
     /// Declared after the transaction, so that it is dropped when the rollback is on its way. Only then may
     /// the next delivery try.
     lock: Option<D::EventLock>,
 }
 
-struct MadeMark {
-    mark: Mark,
+pub(super) struct MadeMark {
+    pub(super) mark: Mark,
     /// One from before an upgrade has no owner.
-    level: SchemaLevel,
+    pub(super) level: SchemaLevel,
     /// The event had a row before.
     is_taken_over: bool,
-}
-
-/// Whether the event's reply is in the transaction.
-#[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeptReply {
-    /// Nothing has tried to keep one, or nothing is known about the mark since.
-    Unknown,
-    /// The mark was there when the last statement of this transaction kept the reply.
-    WithMark,
-    /// The reply could not be kept, so nothing may be committed.
-    Failed,
 }
 
 impl<D: SqlDatabase> SqlTransaction<D> {
@@ -137,35 +122,6 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             made: None,
             kept: self.kept,
             lock: self.lock.take(),
-        }
-    }
-
-    /// Keeps the reply beside the mark, and checks that the mark is there.
-    #[cfg(feature = "replay")]
-    pub(super) async fn keep(&mut self, event_id: &str, reply: &StoredReply) -> Result<(), Error> {
-        // Until it is known to be there.
-        self.kept = KeptReply::Failed;
-        let Some(MadeMark { mark, level, .. }) = self.made.as_ref().filter(|made| *made.mark.id == *event_id)
-        else {
-            return Err(Error::store(KEEP, "the transaction has not marked this event"));
-        };
-        let core = Arc::clone(&self.core);
-        core.replies_seen_by(KEEP, &mut self.transaction).await?;
-        let Some(sql) = core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
-            let advice =
-                "the table was upgraded after this transaction had begun: the next delivery keeps its reply";
-            return Err(Fault::passing(advice).of(KEEP, "the mark has no owner"));
-        };
-        let kept = D::keep_in(&mut self.transaction, &sql.statements, &mark.id, mark.owner, reply).await;
-        match kept.map_err(|error| core.explained(KEEP, error))? {
-            OwnMark::Held => {
-                self.kept = KeptReply::WithMark;
-                Ok(())
-            }
-            OwnMark::Gone => Err(Fault::rolled_back().of(KEEP, "the mark is gone from the transaction")),
-            OwnMark::Committed => {
-                Err(Fault::committed_early("The reply is not kept").of(KEEP, CommittedEarly))
-            }
         }
     }
 
@@ -247,7 +203,7 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             // Before the next delivery may complete the event without one.
             let dropped = match self.kept {
                 KeptReply::Unknown if !self.core.has_replies() => Ok(()),
-                _ => D::drop_reply(&mut self.transaction, &sql.statements, mark).await,
+                _ => D::drop_reply(&mut self.transaction, D::reply_statements(&sql.statements), mark).await,
             };
             match dropped {
                 Ok(()) => D::give_back(&mut self.transaction, &sql.statements, mark).await,

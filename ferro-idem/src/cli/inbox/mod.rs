@@ -46,10 +46,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         }
         Command::Top(top) => stats::top(operations, &top, output).await,
         Command::Completions { .. } => Ok(Exit::Done),
-        Command::Release(_) | Command::Complete(_) | Command::Forget(_) | Command::Upgrade { .. } => {
-            Err(Failure::Usage(
-                "release, complete, forget and upgrade are for a log: use replay or discard".to_owned(),
-            ))
-        }
+        Command::Release(_)
+        | Command::Complete(_)
+        | Command::Forget(_)
+        | Command::ForgetReply(_)
+        | Command::Upgrade { .. } => Err(Failure::Usage(
+            "release, complete, forget, forget-reply and upgrade are for a log: use replay or discard"
+                .to_owned(),
+        )),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod fault;
+pub(crate) mod replies;
 pub(crate) mod statements;
 
 use super::check::TableText;

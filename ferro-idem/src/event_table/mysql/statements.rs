@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::columns::in_schema;
+use super::replies::ReplyStatements;
 use crate::event_table::columns::SchemaLevel;
 use crate::event_table::event_state::ClaimStep;
 use crate::event_table::many::Many;
@@ -26,6 +27,7 @@ macro_rules! in_time {
         "~0 + (TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000 >= ?)"
     };
 }
+pub(super) use in_time;
 
 /// A plain insert: `INSERT IGNORE` would cut ids off and hide other errors too.
 const INSERT: &str = concat!(
@@ -118,7 +120,7 @@ ON DUPLICATE KEY UPDATE
     0, state)",
 };
 
-const LOOK: Many = Many {
+pub(super) const LOOK: Many = Many {
     head: "\
 SELECT event_id, CAST(state AS SIGNED),
   TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000
@@ -155,33 +157,6 @@ const COMPLETE: Many = Many {
     ..UPDATE
 };
 
-/// As [`COMPLETE`]. The cast keeps replies of any length, and of bytes that are no text.
-const COMPLETE_WITH_REPLY: Many = Many {
-    row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS keep_micros, CAST(? AS BINARY) AS reply",
-    tail: concat!(
-        "\n) AS b ON e.event_id = b.id\n",
-        "SET e.state = 1, e.lease_until = NULL,\n",
-        "  e.updated_at = CURRENT_TIMESTAMP + INTERVAL IF(e.updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND,\n",
-        "  e.reply_until = TIMESTAMPADD(MICROSECOND, b.keep_micros, UTC_TIMESTAMP(6)), e.reply = b.reply\n",
-        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
-        in_time!()
-    ),
-    ..UPDATE
-};
-
-const REPLIES: Many = Many {
-    head: "\
-SELECT event_id, reply
-FROM stripe_processed_events
-WHERE state = 1 AND reply IS NOT NULL AND reply_until > UTC_TIMESTAMP(6) AND event_id IN (",
-    ..LOOK
-};
-
-const KEEP_IN: &str = "\
-UPDATE stripe_processed_events
-SET reply_until = TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)), reply = ?
-WHERE event_id = ? AND owner = ? AND state = 1";
-
 const RELEASE: Many = Many {
     tail: concat!(
         "\n) AS b ON e.event_id = b.id\n",
@@ -204,7 +179,7 @@ const WITHDRAW: Many = Many {
     ..UPDATE
 };
 
-const UPDATE: Many = Many {
+pub(super) const UPDATE: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (\n",
     row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
     between: " UNION ALL\n",
@@ -248,13 +223,6 @@ const PAGE_END: &str = "\
 SELECT MAX(event_id) FROM (SELECT event_id FROM stripe_processed_events
 WHERE event_id > ? ORDER BY event_id LIMIT ?) AS page";
 
-const PURGE_REPLIES: &str = "\
-UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL
-WHERE event_id > ? AND event_id <= ? AND reply_until <= UTC_TIMESTAMP(6)";
-
-const DROP_REPLY: &str = "\
-UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL WHERE event_id = ? AND owner = ?";
-
 const DELETE_PAGE: &str = "\
 DELETE FROM stripe_processed_events
 WHERE event_id > ? AND event_id <= ? AND received_at < CURRENT_TIMESTAMP - INTERVAL ? SECOND
@@ -278,14 +246,12 @@ pub struct Statements {
     pub(crate) insert_in: Arc<str>,
     pub(crate) mark: Many<String>,
     pub(crate) mark_again: Many<String>,
+    pub(crate) replies: ReplyStatements,
     pub(crate) owners: Many<String>,
     pub(crate) claim: Many<String>,
     pub(crate) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
-    complete_with_reply: Many<String>,
-    pub(crate) replies: Many<String>,
-    pub(crate) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
     pub(crate) unmark: Many<String>,
@@ -294,8 +260,6 @@ pub struct Statements {
     pub(crate) give_back: Arc<str>,
     pub(crate) page_end: Arc<str>,
     pub(crate) delete_page: Arc<str>,
-    pub(crate) purge_replies: Arc<str>,
-    pub(crate) drop_reply: Arc<str>,
 }
 
 /// The same statement, which waits no longer than so many seconds for the row of one event, and than a second for the
@@ -341,14 +305,12 @@ impl Statements {
             insert_in: written(&patient(insert_in, 0)),
             mark: shared(MARK),
             mark_again: shared(MARK_AGAIN),
+            replies: ReplyStatements::new(table),
             owners: OWNERS.of(table),
             claim: shared(CLAIM),
             look: look.of(table),
             renew: shared(RENEW),
             complete: shared(COMPLETE),
-            complete_with_reply: shared(COMPLETE_WITH_REPLY),
-            replies: REPLIES.of(table),
-            keep_in: written(KEEP_IN),
             release: shared(RELEASE),
             withdraw: shared(WITHDRAW),
             // A locked row keeps the other marks.
@@ -357,8 +319,6 @@ impl Statements {
             own: written(own),
             give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
-            purge_replies: written(PURGE_REPLIES),
-            drop_reply: written(DROP_REPLY),
             delete_page: written(delete_page),
         }
     }
@@ -367,7 +327,7 @@ impl Statements {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
-            ClaimStep::CompleteWithReply => &self.complete_with_reply,
+            ClaimStep::CompleteWithReply => &self.replies.complete,
             ClaimStep::Release => &self.release,
             ClaimStep::Withdraw => &self.withdraw,
         }

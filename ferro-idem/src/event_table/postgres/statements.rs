@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::replies::ReplyStatements;
 use crate::event_table::columns::{SchemaLevel, Traps};
 use crate::event_table::event_state::ClaimStep;
 use crate::event_table::name::TableName;
@@ -201,17 +202,6 @@ WHERE is_in_time = 1
   AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2)
 RETURNING e.event_id::text";
 
-const COMPLETE_WITH_REPLY: &str = "\
-WITH {bounds of many}
-UPDATE stripe_processed_events AS e
-SET state = 1, lease_until = NULL, updated_at = clock_timestamp(),
-  reply_until = clock_timestamp() + b.keep * interval '1 millisecond', reply = b.reply
-FROM bounds, unnest($2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bytea[])
-  AS b (id, owner, fencing_token, keep, reply)
-WHERE is_in_time = 1
-  AND e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
-RETURNING e.event_id::text";
-
 /// As if the claim had never been made: the next one gets the same token.
 const WITHDRAW: &str = "\
 WITH {bounds of many}
@@ -242,30 +232,6 @@ UPDATE stripe_processed_events
 SET state = 1, lease_until = NULL, updated_at = clock_timestamp()
 FROM bounds
 WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state IN (0, 1)";
-
-const COMPLETE_WITH_REPLY_ONE: &str = "\
-WITH {bounds of one}
-UPDATE stripe_processed_events
-SET state = 1, lease_until = NULL, updated_at = clock_timestamp(),
-  reply_until = clock_timestamp() + $5 * interval '1 millisecond', reply = $6
-FROM bounds
-WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND state IN (0, 1)";
-
-const REPLY_ONE: &str = "\
-WITH durable AS MATERIALIZED (SELECT {durable})
-SELECT reply FROM durable, stripe_processed_events
-WHERE event_id = $1 AND state = 1 AND reply IS NOT NULL AND reply_until > clock_timestamp()";
-
-const REPLIES: &str = "\
-WITH durable AS MATERIALIZED (SELECT {durable})
-SELECT event_id::text, reply FROM durable, stripe_processed_events
-WHERE event_id = ANY($1::text[]) AND state = 1 AND reply IS NOT NULL AND reply_until > clock_timestamp()";
-
-/// Only in the transaction that made the mark, as [`OWN`] says.
-const KEEP_IN: &str = "\
-UPDATE stripe_processed_events
-SET reply_until = clock_timestamp() + $4 * interval '1 millisecond', reply = $3
-WHERE event_id = $1 AND owner = $2 AND state = 1 AND xmin::text = (txid_current() % 4294967296)::text";
 
 const RELEASE_ONE: &str = "\
 WITH {bounds of one}
@@ -311,13 +277,6 @@ const PAGE_END: &str = "\
 SELECT max(event_id)::text
 FROM (SELECT event_id FROM stripe_processed_events WHERE event_id > $1 ORDER BY event_id LIMIT $2) AS page";
 
-const PURGE_REPLIES: &str = "\
-UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL
-WHERE event_id > $1 AND event_id <= $2 AND reply_until <= clock_timestamp()";
-
-const DROP_REPLY: &str = "\
-UPDATE stripe_processed_events SET reply_until = NULL, reply = NULL WHERE event_id = $1 AND owner = $2";
-
 const DELETE_PAGE: &str = "\
 DELETE FROM stripe_processed_events
 WHERE event_id > $1 AND event_id <= $2 AND received_at < now() - $3 * interval '1 second'
@@ -336,6 +295,7 @@ pub struct Statements {
     pub(crate) persists: bool,
     /// Whether the last look wrote a message, so that its transaction waits for a standby when it commits.
     pub(crate) has_standby: AtomicBool,
+    pub(crate) replies: ReplyStatements,
     pub(crate) owners: Arc<str>,
     pub(crate) held: Arc<str>,
     /// What the server's clock showed last.
@@ -349,9 +309,6 @@ pub struct Statements {
     pub(crate) look: Arc<str>,
     renew: [Arc<str>; 2],
     complete: [Arc<str>; 2],
-    complete_with_reply: [Arc<str>; 2],
-    pub(crate) replies: [Arc<str>; 2],
-    pub(crate) keep_in: Arc<str>,
     release: [Arc<str>; 2],
     withdraw: [Arc<str>; 2],
     pub(crate) enter: Arc<str>,
@@ -361,8 +318,6 @@ pub struct Statements {
     pub(crate) give_back: Arc<str>,
     pub(crate) page_end: Arc<str>,
     pub(crate) delete_page: Arc<str>,
-    pub(crate) purge_replies: Arc<str>,
-    pub(crate) drop_reply: Arc<str>,
 }
 
 impl Statements {
@@ -379,6 +334,7 @@ impl Statements {
             verifies: traps.verifies,
             persists: !traps.has_pooler,
             has_standby: AtomicBool::new(false),
+            replies: ReplyStatements::new(table, traps),
             owners: written(owners),
             held: written(HELD),
             clock: ServerClock::default(),
@@ -391,9 +347,6 @@ impl Statements {
             look: written(look),
             renew: [written(RENEW_ONE), written(RENEW)],
             complete: [written(COMPLETE_ONE), written(COMPLETE)],
-            complete_with_reply: [written(COMPLETE_WITH_REPLY_ONE), written(COMPLETE_WITH_REPLY)],
-            replies: [written(REPLY_ONE), written(REPLIES)],
-            keep_in: written(KEEP_IN),
             release: [written(RELEASE_ONE), written(RELEASE)],
             withdraw: [written(WITHDRAW_ONE), written(WITHDRAW)],
             enter: written(ENTER),
@@ -402,8 +355,6 @@ impl Statements {
             own: written(own),
             give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
-            purge_replies: written(PURGE_REPLIES),
-            drop_reply: written(DROP_REPLY),
             delete_page: written(delete_page),
         }
     }
@@ -413,7 +364,7 @@ impl Statements {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
-            ClaimStep::CompleteWithReply => &self.complete_with_reply,
+            ClaimStep::CompleteWithReply => &self.replies.complete,
             ClaimStep::Release => &self.release,
             ClaimStep::Withdraw => &self.withdraw,
         }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use super::in_flight::InFlight;
+use super::replies::ReplyStatements;
 use crate::event_table::columns::SchemaLevel;
 use crate::event_table::event_state::ClaimStep;
 use crate::event_table::many::Many;
@@ -54,7 +55,7 @@ OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS 
 RETURNING event_id, fencing_token",
 };
 
-const LOOK: Many = Many {
+pub(super) const LOOK: Many = Many {
     head: "\
 SELECT event_id, state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER)
 FROM stripe_processed_events WHERE event_id IN (",
@@ -67,7 +68,7 @@ FROM stripe_processed_events WHERE event_id IN (",
 const LOOK_PLAIN: Many =
     Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
 
-const SETTLE: Many = Many {
+pub(super) const SETTLE: Many = Many {
     head: "WITH b (id, owner, fencing_token, lease) AS (VALUES ",
     row: "(?, ?, ?, ?)",
     between: ", ",
@@ -90,25 +91,6 @@ SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
 RETURNING event_id",
     ..SETTLE
-};
-
-const COMPLETE_WITH_REPLY: Many = Many {
-    head: "WITH b (id, owner, fencing_token, keep, reply) AS (VALUES ",
-    row: "(?, ?, ?, ?, ?)",
-    tail: "\
-) UPDATE OR ABORT stripe_processed_events AS e
-SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP,
-reply = b.reply, reply_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.keep FROM b
-WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
-RETURNING event_id",
-    ..SETTLE
-};
-
-const REPLIES: Many = Many {
-    head: "\
-SELECT event_id, reply FROM stripe_processed_events
-WHERE state = 1 AND reply IS NOT NULL AND reply_until > CAST(unixepoch('subsec') * 1000 AS INTEGER) AND event_id IN (",
-    ..LOOK
 };
 
 const RELEASE: Many = Many {
@@ -161,11 +143,6 @@ const GIVE_BACK: &str = "\
 UPDATE OR ABORT stripe_processed_events SET state = 2, updated_at = CURRENT_TIMESTAMP
 WHERE event_id = ?1 AND owner = ?2 AND state = 1";
 
-const KEEP_IN: &str = "\
-UPDATE OR ABORT stripe_processed_events
-SET reply = ?3, reply_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
-WHERE event_id = ?1 AND owner = ?2 AND state = 1";
-
 const PAGE_END: &str = "\
 SELECT max(event_id) FROM (SELECT event_id FROM stripe_processed_events
 WHERE event_id > ?1 ORDER BY event_id LIMIT ?2)";
@@ -184,13 +161,6 @@ CASE
   ELSE CAST(received_at AS REAL) / 1e9
 END";
 
-const PURGE_REPLIES: &str = "\
-UPDATE OR ABORT stripe_processed_events SET reply_until = NULL, reply = NULL
-WHERE event_id > ?1 AND event_id <= ?2 AND reply_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-
-const DROP_REPLY: &str = "\
-UPDATE OR ABORT stripe_processed_events SET reply_until = NULL, reply = NULL WHERE event_id = ?1 AND owner = ?2";
-
 const DELETE_PAGE: &str = "\
 DELETE FROM stripe_processed_events
 WHERE event_id > ?1 AND event_id <= ?2 AND {received} < unixepoch('now') - ?3
@@ -208,6 +178,7 @@ pub struct Statements {
     /// See [`Traps`](crate::sql::columns::Traps).
     pub(crate) verifies: bool,
     pub(crate) is_own: Arc<str>,
+    pub(crate) replies: ReplyStatements,
     pub(crate) held: Arc<str>,
     pub(crate) mark: Many<String>,
     pub(crate) mark_again: Many<String>,
@@ -215,9 +186,6 @@ pub struct Statements {
     pub(crate) look: Many<String>,
     renew: Many<String>,
     complete: Many<String>,
-    complete_with_reply: Many<String>,
-    pub(crate) replies: Many<String>,
-    pub(crate) keep_in: Arc<str>,
     release: Many<String>,
     withdraw: Many<String>,
     pub(crate) unmark: Many<String>,
@@ -226,8 +194,6 @@ pub struct Statements {
     pub(crate) give_back: Arc<str>,
     pub(crate) page_end: Arc<str>,
     pub(crate) delete_page: Arc<str>,
-    pub(crate) purge_replies: Arc<str>,
-    pub(crate) drop_reply: Arc<str>,
 }
 
 impl Statements {
@@ -245,6 +211,7 @@ impl Statements {
                 SchemaLevel::Full => IS_OWN,
                 SchemaLevel::Plain => IS_OWN_PLAIN,
             }),
+            replies: ReplyStatements::new(table),
             held: written(HELD),
             mark: mark.of(table),
             mark_again: MARK_AGAIN.of(table),
@@ -252,9 +219,6 @@ impl Statements {
             look: look.of(table),
             renew: RENEW.of(table),
             complete: COMPLETE.of(table),
-            complete_with_reply: COMPLETE_WITH_REPLY.of(table),
-            replies: REPLIES.of(table),
-            keep_in: written(KEEP_IN),
             release: RELEASE.of(table),
             withdraw: WITHDRAW.of(table),
             unmark: UNMARK.of(table),
@@ -262,8 +226,6 @@ impl Statements {
             own: written(own),
             give_back: written(GIVE_BACK),
             page_end: written(PAGE_END),
-            purge_replies: written(PURGE_REPLIES),
-            drop_reply: written(DROP_REPLY),
             delete_page: written(&delete_page.replace("{received}", RECEIVED)),
         }
     }
@@ -272,7 +234,7 @@ impl Statements {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,
-            ClaimStep::CompleteWithReply => &self.complete_with_reply,
+            ClaimStep::CompleteWithReply => &self.replies.complete,
             ClaimStep::Release => &self.release,
             ClaimStep::Withdraw => &self.withdraw,
         }

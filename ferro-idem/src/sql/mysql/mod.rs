@@ -6,11 +6,13 @@ pub(crate) mod fault;
 mod insert;
 mod isolation;
 mod owned;
+mod purge;
+mod replies;
 
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Connection, MySql, MySqlPool, Row};
+use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
 
 use self::insert::insert;
 pub(crate) use self::isolation::begin_read_committed;
@@ -18,14 +20,14 @@ use self::owned::{owners_of, verified};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    StoredReply, in_order, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
 use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
 use crate::event_table::mysql;
+use crate::event_table::mysql::replies::ReplyStatements;
 use crate::event_table::mysql::statements::Statements;
 #[cfg(feature = "inbox")]
 pub(crate) use crate::event_table::mysql::statements::patient;
@@ -109,6 +111,10 @@ impl Dialect for MySql {
 
     fn statements(_: &MySqlPool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
         Statements::new(table, level, traps.verifies)
+    }
+
+    fn reply_statements(statements: &Statements) -> &ReplyStatements {
+        &statements.replies
     }
 
     async fn run(connection: &mut MySqlConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -263,78 +269,13 @@ impl Dialect for MySql {
         held.iter().map(is_settled).collect()
     }
 
-    async fn replies(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        ids: &[&str],
-    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
-        let (text, rows) = statements.replies.with(ids);
-        let mut select = sqlx::query_as(AssertSqlSafe(text));
-        for id in rows {
-            select = select.bind(id.as_bytes());
-        }
-        let found: Vec<(Vec<u8>, Vec<u8>)> = select.fetch_all(connection).await?;
-        Ok(in_order(ids, found))
-    }
-
-    /// READ COMMITTED for this one delete: under REPEATABLE READ it would lock the gaps that new events
-    /// are inserted into. Set in one message with the begin that uses it up, so that it is left to nobody.
     async fn purge_page(
         connection: &mut MySqlConnection,
         statements: &Statements,
         after: &PageEnd,
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
-        // The server would compare a number with a time without an error, and take every row for an old one.
-        if after.is_empty() {
-            let kind: Option<String> =
-                sqlx::query_scalar(AssertSqlSafe(statements.type_of_received_at.clone()))
-                    .fetch_optional(&mut *connection)
-                    .await?;
-            if !kind.as_deref().is_some_and(|kind| matches!(kind, "datetime" | "timestamp" | "date")) {
-                return Err(sqlx::Error::TypeNotFound { type_name: "received_at".to_owned() });
-            }
-        }
-        let end: Option<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(statements.page_end.clone()))
-            .bind(after)
-            .bind(PURGE_PAGE)
-            .fetch_one(&mut *connection)
-            .await?;
-        let Some(end) = end else { return Ok(None) };
-        let begin = begin_read_committed(connection).await?;
-        let mut transaction = connection.begin_with(begin).await?;
-        let page = sqlx::query(AssertSqlSafe(statements.delete_page.clone()))
-            .bind(after)
-            .bind(&end)
-            .bind(older_than)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(Some((end, page.rows_affected())))
-    }
-
-    /// READ COMMITTED for the same reason.
-    async fn purge_replies(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        after: &PageEnd,
-        end: &PageEnd,
-    ) -> Result<u64, sqlx::Error> {
-        let begin = begin_read_committed(connection).await?;
-        let mut transaction = connection.begin_with(begin).await?;
-        let purge = sqlx::query(AssertSqlSafe(statements.purge_replies.clone())).bind(after).bind(end);
-        let purged = purge.execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(purged.rows_affected())
-    }
-
-    async fn drop_reply(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let drop_reply = sqlx::query(AssertSqlSafe(statements.drop_reply.clone()));
-        drop_reply.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
+        purge::page(connection, statements, after, older_than).await
     }
 
     /// The lock on the row is the transaction's, and ends with it.
@@ -406,34 +347,6 @@ impl Dialect for MySql {
             sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id.as_bytes()).bind(bytes(owner));
         let is_marked = own.fetch_optional(connection).await?.is_some();
         Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
-    }
-
-    /// The savepoint is only in the transaction that made the mark.
-    async fn keep_in(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-        reply: &StoredReply,
-    ) -> Result<OwnMark, sqlx::Error> {
-        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem; SAVEPOINT ferro_idem")
-            .execute(&mut *connection)
-            .await
-        {
-            Ok(_) => {}
-            Err(error) if fault::has_no_savepoint(&error) => {
-                return Self::own_mark(connection, statements, event_id, owner).await;
-            }
-            Err(error) => return Err(error),
-        }
-        let kept = sqlx::query(AssertSqlSafe(statements.keep_in.clone()))
-            .bind(micros(reply.keep_millis))
-            .bind(&*reply.bytes)
-            .bind(event_id.as_bytes())
-            .bind(bytes(owner))
-            .execute(connection)
-            .await?;
-        Ok(if kept.rows_affected() == 1 { OwnMark::Held } else { OwnMark::Gone })
     }
 
     async fn give_back(

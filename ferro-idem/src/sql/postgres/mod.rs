@@ -2,10 +2,12 @@
 
 mod columns;
 pub(crate) mod deadline;
+mod events;
 mod fault;
 mod owned;
 mod pooler;
 mod query;
+mod replies;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -15,18 +17,20 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
+use self::events::Events;
 use self::owned::{changed, found, verified};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    StoredReply, are_in, in_order, token_of,
+    are_in, token_of,
 };
 use super::fault::Fault;
 use super::table::TableName;
 use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
 use crate::event_table::postgres;
+use crate::event_table::postgres::replies::ReplyStatements;
 use crate::event_table::postgres::statements::Statements;
 #[cfg(feature = "inbox")]
 pub(crate) use crate::event_table::postgres::statements::bounded;
@@ -107,6 +111,10 @@ impl Dialect for Postgres {
 
     fn statements(_: &PgPool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
         Statements::new(table, level, traps)
+    }
+
+    fn reply_statements(statements: &Statements) -> &ReplyStatements {
+        &statements.replies
     }
 
     async fn run(connection: &mut PgConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -248,23 +256,6 @@ impl Dialect for Postgres {
         changed(connection, statements, step, held, are_in(&settled, ids.into_iter())).await
     }
 
-    async fn replies(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        ids: &[&str],
-    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
-        let [of_one, of_many] = &statements.replies;
-        if let [id] = ids {
-            return Ok(vec![statements.scalar(of_one).bind(*id).fetch_optional(connection).await?]);
-        }
-        let found: Vec<(String, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(of_many.clone()))
-            .persistent(PLANNED_ONCE)
-            .bind(ids)
-            .fetch_all(connection)
-            .await?;
-        Ok(in_order(ids, found))
-    }
-
     async fn purge_page(
         connection: &mut PgConnection,
         statements: &Statements,
@@ -287,26 +278,6 @@ impl Dialect for Postgres {
             .execute(connection)
             .await?;
         Ok(Some((end.into_bytes(), page.rows_affected())))
-    }
-
-    async fn purge_replies(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        after: &PageEnd,
-        end: &PageEnd,
-    ) -> Result<u64, sqlx::Error> {
-        let [after, end] = [after, end].map(|key| String::from_utf8_lossy(key));
-        let purge = statements.query(&statements.purge_replies).bind(&*after).bind(&*end);
-        Ok(purge.execute(connection).await?.rows_affected())
-    }
-
-    async fn drop_reply(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let drop_reply = statements.query(&statements.drop_reply);
-        drop_reply.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
     }
 
     /// The lock is the transaction's, and ends with it.
@@ -382,24 +353,6 @@ impl Dialect for Postgres {
         })
     }
 
-    async fn keep_in(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-        reply: &StoredReply,
-    ) -> Result<OwnMark, sqlx::Error> {
-        let keep = statements.query(&statements.keep_in).bind(event_id).bind(uuid(owner));
-        let kept = keep.bind(&*reply.bytes).bind(reply.keep_millis).execute(&mut *connection).await?;
-        if kept.rows_affected() == 1 {
-            return Ok(OwnMark::Held);
-        }
-        match Self::own_mark(connection, statements, event_id, owner).await? {
-            OwnMark::Held => Ok(OwnMark::Gone),
-            not_held => Ok(not_held),
-        }
-    }
-
     async fn give_back(
         connection: &mut PgConnection,
         statements: &Statements,
@@ -411,25 +364,6 @@ impl Dialect for Postgres {
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
-    }
-}
-
-/// Events as the arrays that the statements take.
-struct Events<'a> {
-    ids: Vec<&'a str>,
-    types: Vec<&'a str>,
-    owners: Vec<Uuid>,
-}
-
-impl<'a> Events<'a> {
-    fn of(marks: impl Iterator<Item = &'a Mark>) -> Self {
-        let mut events = Self { ids: Vec::new(), types: Vec::new(), owners: Vec::new() };
-        for mark in marks {
-            events.ids.push(&mark.id);
-            events.types.push(&mark.event_type);
-            events.owners.push(uuid(mark.owner));
-        }
-        events
     }
 }
 

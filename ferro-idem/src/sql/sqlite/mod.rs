@@ -5,6 +5,7 @@ pub(crate) mod ended;
 mod fault;
 mod open;
 pub(crate) mod purge;
+mod replies;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,8 +16,7 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, StoredReply,
-    are_in, in_order, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, are_in, token_of,
 };
 use super::fault::{Fault, RowChanged};
 use super::table::TableName;
@@ -24,6 +24,7 @@ use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
 use crate::event_table::sqlite;
 use crate::event_table::sqlite::in_flight::{EventLock, InFlight};
+use crate::event_table::sqlite::replies::ReplyStatements;
 use crate::event_table::sqlite::statements::Statements;
 use crate::owner::Owner;
 use crate::retry::Attempt;
@@ -110,6 +111,10 @@ impl Dialect for Sqlite {
     fn statements(pool: &SqlitePool, table: &TableName, level: SchemaLevel, traps: &Traps) -> Statements {
         let in_flight = InFlight::of(pool.connect_options().get_filename(), &table.to_string());
         Statements::new(table, level, in_flight, traps.verifies)
+    }
+
+    fn reply_statements(statements: &Statements) -> &ReplyStatements {
+        &statements.replies
     }
 
     async fn run(connection: &mut SqliteConnection, statements: String) -> Result<(), sqlx::Error> {
@@ -253,20 +258,6 @@ impl Dialect for Sqlite {
         Ok(changed)
     }
 
-    async fn replies(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        ids: &[&str],
-    ) -> Result<Vec<Option<Vec<u8>>>, sqlx::Error> {
-        let (text, rows) = statements.replies.with(ids);
-        let mut select = sqlx::query_as(AssertSqlSafe(text));
-        for id in rows {
-            select = select.bind(id);
-        }
-        let found: Vec<(String, Vec<u8>)> = select.fetch_all(connection).await?;
-        Ok(in_order(ids, found))
-    }
-
     async fn purge_page(
         connection: &mut SqliteConnection,
         statements: &Statements,
@@ -274,24 +265,6 @@ impl Dialect for Sqlite {
         older_than: i64,
     ) -> Result<Option<(PageEnd, u64)>, sqlx::Error> {
         purge::page(connection, [&statements.page_end, &statements.delete_page], after, older_than).await
-    }
-
-    async fn purge_replies(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        after: &PageEnd,
-        end: &PageEnd,
-    ) -> Result<u64, sqlx::Error> {
-        purge::replies(connection, &statements.purge_replies, [after, end]).await
-    }
-
-    async fn drop_reply(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let drop_reply = sqlx::query(AssertSqlSafe(statements.drop_reply.clone()));
-        drop_reply.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
     }
 
     type EventLock = EventLock;
@@ -349,29 +322,6 @@ impl Dialect for Sqlite {
         };
         let is_marked = own.fetch_optional(connection).await?.is_some();
         Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
-    }
-
-    /// The savepoint is only in the transaction that made the mark.
-    async fn keep_in(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-        reply: &StoredReply,
-    ) -> Result<OwnMark, sqlx::Error> {
-        let own_mark = Self::own_mark(&mut *connection, statements, event_id, owner).await?;
-        if own_mark != OwnMark::Held {
-            return Ok(own_mark);
-        }
-        sqlx::raw_sql("SAVEPOINT ferro_idem").execute(&mut *connection).await?;
-        let kept = sqlx::query(AssertSqlSafe(statements.keep_in.clone()))
-            .bind(event_id)
-            .bind(owner.as_bytes().as_slice())
-            .bind(&*reply.bytes)
-            .bind(reply.keep_millis)
-            .execute(connection)
-            .await?;
-        Ok(if kept.rows_affected() == 1 { OwnMark::Held } else { OwnMark::Gone })
     }
 
     async fn give_back(
