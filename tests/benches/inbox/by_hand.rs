@@ -27,7 +27,7 @@ pub(crate) struct OnPostgres;
 pub(crate) struct OnMySql;
 pub(crate) struct OnSqlite;
 
-async fn run<D: Database>(pool: &Pool<D>, statement: String) -> Result<(), sqlx::Error>
+pub(crate) async fn run<D: Database>(pool: &Pool<D>, statement: String) -> Result<(), sqlx::Error>
 where
     for<'c> &'c mut D::Connection: sqlx::Executor<'c, Database = D>,
 {

@@ -10,7 +10,7 @@ use ferro_idem::{EventRef, SqlLog};
 use sqlx::Pool;
 use tokio::task::JoinSet;
 
-use crate::by_hand::ByHand;
+use crate::effect::Effect;
 use crate::report::{Reach, median};
 
 pub(crate) const TURNS: u32 = 3;
@@ -26,6 +26,8 @@ const TAKE: u32 = 64;
 const WORKERS: usize = 4;
 /// Processed keys that are kept. As many as can be made in the time.
 const KEPT: u32 = 1_000_000;
+/// Deliveries of one order key that wait in front of others.
+const IN_LINE: u32 = 50_000;
 
 /// The least ratios.
 pub(crate) struct Goals {
@@ -36,7 +38,7 @@ pub(crate) struct Goals {
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Measures both ways in turn.
-pub(crate) async fn run<H: ByHand>(log: &SqlLog<H::D>, goals: &Goals, reach: &mut Reach) -> Outcome {
+pub(crate) async fn run<H: Effect>(log: &SqlLog<H::D>, goals: &Goals, reach: &mut Reach) -> Outcome {
     let name = <H::D as sqlx::Database>::NAME;
     let store = InboxStore::new(log, "github");
     store.create_tables().await?;
@@ -69,6 +71,10 @@ pub(crate) async fn run<H: ByHand>(log: &SqlLog<H::D>, goals: &Goals, reach: &mu
     let kept = takes(&store, "kept", &body).await?;
     println!("{name}: a take of {TAKE} of 1,000 {empty:.2} ms, beside {KEPT} processed keys {kept:.2} ms");
     reach.at_most(&format!("{name}, a take beside {KEPT} processed keys"), 1.5, kept / empty);
+    H::fill_waiting(log.pool(), "github", Some("long"), IN_LINE).await?;
+    let behind = takes(&store, "behind", &body).await?;
+    println!("{name}: a take of {TAKE} of 1,000 behind {IN_LINE} of one key {behind:.2} ms");
+    reach.at_most(&format!("{name}, a take behind {IN_LINE} of one key"), 3.0, behind / empty);
     Ok(())
 }
 
@@ -116,7 +122,7 @@ async fn receive<D: InboxDatabase>(store: &InboxStore<D>, turn: u32, body: &Arc<
     .await)
 }
 
-async fn insert<H: ByHand>(pool: &Pool<H::D>, turn: u32, body: &Arc<[u8]>) -> Outcome<f64> {
+async fn insert<H: Effect>(pool: &Pool<H::D>, turn: u32, body: &Arc<[u8]>) -> Outcome<f64> {
     let (pool, body) = (pool.clone(), Arc::clone(body));
     let start = Instant::now();
     let mut tasks = JoinSet::new();
@@ -168,7 +174,7 @@ async fn complete<D: InboxDatabase>(store: &InboxStore<D>, taken: Vec<Taken>) {
     }
 }
 
-async fn process_by_hand<H: ByHand>(pool: &Pool<H::D>) -> Outcome<f64> {
+async fn process_by_hand<H: Effect>(pool: &Pool<H::D>) -> Outcome<f64> {
     let start = Instant::now();
     let local = tokio::task::LocalSet::new();
     local

@@ -1,12 +1,14 @@
-//! An inbox against what is written by hand, over real syncs: receiving, taking and completing, and a take beside many
-//! processed keys.
+//! An inbox against what is written by hand, over real syncs: receiving, taking and completing, the worker with its
+//! handler, a take beside many processed keys and behind a long line, the time to a handler's start, and memory.
 //!
-//! `cargo bench -p ferro-idem-tests --bench inbox` runs all in about 3 minutes; `-- sqlite` only that database.
+//! `cargo bench -p ferro-idem-tests --bench inbox` runs all in about 6 minutes; `-- sqlite` only that database.
 
 mod by_hand;
 mod contest;
+mod effect;
 #[path = "../report/mod.rs"]
 mod report;
+mod worker;
 
 use std::env;
 use std::error::Error;
@@ -33,12 +35,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let pool = PgPoolOptions::new().min_connections(16).max_connections(16);
         let log = SqlLog::new(pool.connect(&server.fresh_database().await).await?);
         contest::run::<OnPostgres>(&log, &Goals { receive: 6.0, process: 6.0 }, &mut reach).await?;
+        worker::run::<OnPostgres>(&log, 6.0, &mut reach).await?;
     }
     if wants("mysql") {
         let server = MariaDb::start_with(&["--innodb-flush-log-at-trx-commit=1"]).await;
         let pool = MySqlPoolOptions::new().min_connections(16).max_connections(16);
         let log = SqlLog::new(pool.connect(&server.fresh_database().await).await?);
         contest::run::<OnMySql>(&log, &Goals { receive: 10.0, process: 8.0 }, &mut reach).await?;
+        worker::run::<OnMySql>(&log, 8.0, &mut reach).await?;
     }
     if wants("sqlite") {
         let folder = tempfile::tempdir()?;
@@ -50,6 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let pool = SqlitePoolOptions::new().min_connections(16).max_connections(16);
         let log = SqlLog::new(pool.connect_with(options).await?);
         contest::run::<OnSqlite>(&log, &Goals { receive: 8.0, process: 4.0 }, &mut reach).await?;
+        worker::run::<OnSqlite>(&log, 4.0, &mut reach).await?;
     }
     print_load("after");
     reach.print();
