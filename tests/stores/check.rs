@@ -140,3 +140,60 @@ async fn a_log_in_an_attached_database_works() {
     assert!(log.try_mark_processed("evt_1").await.unwrap());
     assert!(!log.try_mark_processed("evt_1").await.unwrap());
 }
+
+const MORE_COLUMNS: &str = "ALTER TABLE stripe_processed_events ADD COLUMN tenant BIGINT NOT NULL DEFAULT 1;
+    ALTER TABLE stripe_processed_events ADD COLUMN note VARCHAR(20)";
+const TO_FILL: &str = "ALTER TABLE stripe_processed_events ADD COLUMN region VARCHAR(20) NOT NULL";
+
+fn names_region(problems: &str) -> bool {
+    problems.contains("`region`")
+        && problems.contains("NOT NULL and have no default")
+        && !problems.contains("tenant")
+        && !problems.contains("note")
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn a_check_finds_columns_that_no_mark_fills() {
+    let (_, pool) = postgres(&format!("{}{MORE_COLUMNS}", PostgresLog::SCHEMA)).await;
+    let log = PostgresLog::new(pool.clone());
+    log.check().await.unwrap();
+    sqlx::raw_sql(TO_FILL).execute(&pool).await.unwrap();
+    let problems = log.check().await.unwrap_err().to_string();
+    assert!(names_region(&problems), "{problems}");
+    assert!(log.try_mark_processed("evt_1").await.is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn a_check_finds_columns_that_no_mark_fills_on_mysql() {
+    let url = MariaDb::shared().await.fresh_database().await;
+    let pool = MySqlPoolOptions::new().connect(&url).await.unwrap();
+    let create = format!("{}{MORE_COLUMNS}", MySqlLog::SCHEMA);
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&pool).await.unwrap();
+    let log = MySqlLog::new(pool.clone());
+    log.check().await.unwrap();
+    sqlx::raw_sql(TO_FILL).execute(&pool).await.unwrap();
+    let problems = log.check().await.unwrap_err().to_string();
+    assert!(names_region(&problems), "{problems}");
+    assert!(log.try_mark_processed("evt_1").await.is_err());
+}
+
+#[tokio::test]
+async fn a_check_finds_columns_that_no_mark_fills_on_sqlite() {
+    let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await.unwrap();
+    let create =
+        "CREATE TABLE stripe_processed_events (number INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE,
+        event_type TEXT NOT NULL, received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, note TEXT,
+        tenant TEXT NOT NULL DEFAULT '')";
+    sqlx::raw_sql(create).execute(&pool).await.unwrap();
+    let log = SqliteLog::new(pool.clone());
+    let without = log.check().await.map_err(|error| error.to_string());
+    assert!(!without.is_err_and(|problems| problems.contains("no default")));
+    let fills = "DROP TABLE stripe_processed_events;
+        CREATE TABLE stripe_processed_events (event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL,
+        region TEXT NOT NULL, received_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP)";
+    sqlx::raw_sql(fills).execute(&pool).await.unwrap();
+    let problems = SqliteLog::new(pool).check().await.unwrap_err().to_string();
+    assert!(names_region(&problems), "{problems}");
+}

@@ -33,6 +33,7 @@ impl<D: Dialect> Core<D> {
             Err(other) => return Err(other),
         }
         problems.extend(traps.weaknesses);
+        problems.extend(self.columns_to_fill().await?);
         for statement in rights {
             let mut connection =
                 connection::acquire(self.pool()).await.map_err(|error| self.explained(CHECK, error))?;
@@ -48,5 +49,22 @@ impl<D: Dialect> Core<D> {
             }
         }
         table_check::refuse(&problems)
+    }
+
+    /// What is wrong if an insert has to fill columns that no log knows.
+    async fn columns_to_fill(&self) -> Result<Option<String>, Error> {
+        let mut connection =
+            connection::acquire(self.pool()).await.map_err(|error| self.explained(CHECK, error))?;
+        let found = D::columns_without_default(&mut connection, self.table()).await;
+        let columns = found.map_err(|error| self.explained(CHECK, error))?;
+        let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
+        Ok((!names.is_empty()).then(|| {
+            format!(
+                "no event can be marked, because these columns of the table `{}` are NOT NULL and have no default: {}. \
+                 Give each a DEFAULT, or let it be NULL",
+                self.table(),
+                names.join(", ")
+            )
+        }))
     }
 }

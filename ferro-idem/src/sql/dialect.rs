@@ -92,6 +92,12 @@ pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed 
     /// Looks for settings of the table, and of the session, that break a promise.
     fn look_for_traps(connection: &mut Self::Connection, table: &TableName) -> impl QueryFuture<Traps>;
 
+    /// The columns that an insert has to fill, apart from those that every log fills.
+    fn columns_without_default(
+        connection: &mut Self::Connection,
+        table: &TableName,
+    ) -> impl QueryFuture<Vec<String>>;
+
     /// For each event, whether its own owner has marked it.
     ///
     /// [`Attempt::Retry`]: an earlier attempt may have been carried out, so a row with the mark's owner counts

@@ -41,3 +41,20 @@ async fn is_temporary(connection: &mut MySqlConnection, table: &TableName) -> Re
         Err(error) => Err(error),
     }
 }
+
+/// Outside of strict mode, the server fills them with a default of their type
+/// (<https://dev.mysql.com/doc/refman/8.4/en/data-type-defaults.html>).
+const WITHOUT_DEFAULT: &str = "\
+SELECT CAST(column_name AS CHAR) FROM information_schema.columns
+WHERE table_schema = DATABASE() AND table_name = ? AND is_nullable = 'NO' AND column_default IS NULL
+  AND extra NOT LIKE '%auto_increment%' AND extra NOT LIKE '%GENERATED%'
+  AND LOWER(column_name) NOT IN ('event_id', 'event_type') AND @@SESSION.sql_mode LIKE '%STRICT%'
+ORDER BY ordinal_position";
+
+pub(super) async fn without_default(
+    connection: &mut MySqlConnection,
+    table: &TableName,
+) -> Result<Vec<String>, sqlx::Error> {
+    let statement = AssertSqlSafe(in_schema(WITHOUT_DEFAULT, table));
+    sqlx::query_scalar(statement).bind(table.as_str()).fetch_all(connection).await
+}

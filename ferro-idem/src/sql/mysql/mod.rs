@@ -135,6 +135,13 @@ impl Dialect for MySql {
         columns::traps(connection, table).await
     }
 
+    async fn columns_without_default(
+        connection: &mut MySqlConnection,
+        table: &TableName,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        columns::without_default(connection, table).await
+    }
+
     async fn mark(
         connection: &mut MySqlConnection,
         statements: &Statements,

@@ -132,6 +132,13 @@ impl Dialect for Postgres {
         columns::traps(connection, table).await
     }
 
+    async fn columns_without_default(
+        connection: &mut PgConnection,
+        table: &TableName,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        columns::without_default(connection, table).await
+    }
+
     async fn mark(
         connection: &mut PgConnection,
         statements: &Statements,

@@ -32,3 +32,18 @@ pub(super) async fn traps(
     let synchronous: i64 = sqlx::query_scalar(setting("synchronous")).fetch_one(&mut *connection).await?;
     Ok(columns::traps(table, found, &journal, synchronous))
 }
+
+/// An INTEGER PRIMARY KEY is filled by SQLite. Generated columns are not listed.
+const WITHOUT_DEFAULT: &str = "\
+SELECT name FROM pragma_table_info(?1)
+WHERE \"notnull\" AND dflt_value IS NULL AND NOT (pk = 1 AND upper(type) = 'INTEGER')
+  AND lower(name) NOT IN ('event_id', 'event_type')
+ORDER BY cid";
+
+pub(super) async fn without_default(
+    connection: &mut SqliteConnection,
+    table: &TableName,
+) -> Result<Vec<String>, sqlx::Error> {
+    let statement = AssertSqlSafe(in_schema(WITHOUT_DEFAULT, table));
+    sqlx::query_scalar(statement).bind(table.as_str()).fetch_all(connection).await
+}

@@ -135,6 +135,13 @@ impl Dialect for Sqlite {
         columns::traps(connection, table).await
     }
 
+    async fn columns_without_default(
+        connection: &mut SqliteConnection,
+        table: &TableName,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        columns::without_default(connection, table).await
+    }
+
     async fn mark(
         connection: &mut SqliteConnection,
         statements: &Statements,
