@@ -26,6 +26,7 @@ pass! {
     "ui/pass/in_an_axum_router.rs" => in_an_axum_router,
     "ui/pass/claim_generic_over_the_log.rs" => claim_generic_over_the_log,
     "ui/pass/claim_in_an_axum_router.rs" => claim_in_an_axum_router,
+    "ui/pass/replay_in_an_axum_router.rs" => replay_in_an_axum_router,
 }
 
 #[test]

@@ -86,6 +86,7 @@ mod snapshots;
 /// | `event = EXPR` | the event, a `WebhookEvent` | the parameter named `event` |
 /// | `event_id = EXPR` | in place of `event`: the id | |
 /// | `scope = "billing"` | a key of this handler's own, if several share one log: `billing:` and the id | the key is the id |
+/// | `scope = EXPR` | a key of each tenant's own, over the parameters: `scope = user.id` | the key is the id |
 /// | `claim`, `claim(c)`, `claim(c, lease = EXPR)` | the guarantee; `c` is a `Claim` in the body | the fence; a lease of a minute |
 /// | `transaction(tx)` | the guarantee; `tx` is `&mut` the open connection in the body | the fence |
 /// | `only_if = EXPR` | a `bool`: if it is false, the delivery is answered and **not** marked | every delivery is for this handler |
@@ -93,9 +94,15 @@ mod snapshots;
 /// | `on_duplicate = EXPR` | the reply to a duplicate | `DuplicateReply` of the return type |
 /// | `on_error = EXPR` | a function of `ferro_idem::Error`: the reply if the guarantee cannot be given | `FromFenceError` of the return type |
 /// | `processed = EXPR` | a function of `&` the reply, which returns whether it means that the event is processed; with `claim` and `transaction` | see below |
+/// | `replay` | a duplicate gets the first reply again, with `claim` and `transaction`; see below | a duplicate gets `on_duplicate` |
+/// | `fingerprint = EXPR` | with `replay`: what makes two requests the same, an `AsRef<[u8]>`, of which a SHA-256 is stored | every request under a key is the same |
+/// | `keep = EXPR` | with `replay`: how long a reply is kept, a `Duration` | a day |
 /// | `crate = PATH` | the runtime crate, if it was renamed | `::ferro_idem` |
 ///
-/// `scope` is 1 to 64 of `a-z`, `0-9`, `_` and `-`.
+/// A constant `scope` is 1 to 64 of `a-z`, `0-9`, `_` and `-`. As an expression it is anything that implements `Display`
+/// (numbers, UUIDs, text) or `AsRef<str>`, and not empty. The key is then `~`, the scope with `%25` for `%` and `%3A` for
+/// `:`, a `:` and the id, so that no two pairs of scope and id share a key. It has at most 255 bytes. Use it wherever
+/// callers choose the ids: with an `Idempotency-Key`, one caller could read another's replies otherwise.
 ///
 /// `event_id` takes an `AsRef<str>`, bytes, with the feature `axum` also a `HeaderValue`, and an `Option` or a
 /// `Result` of one of these: `event_id = headers.get("x-delivery-id")`. If there is none, or it is not text, the
@@ -155,6 +162,25 @@ mod snapshots;
 /// - Any other value. An `Ok` of it means "processed".
 ///
 /// A panic, or a future that is dropped, is a failure.
+///
+/// # Replay
+///
+/// With the feature `replay` of `ferro-idem`, the reply of a request with an `Idempotency-Key` is committed with its effects,
+/// and every retry gets it again:
+///
+/// ```text
+/// #[idempotent_webhook(log = app.log, event = key, transaction(tx), replay, fingerprint = &body, scope = user.id)]
+/// async fn charge(
+///     State(app): State<App>,
+///     user: User,
+///     key: IdempotencyKey,
+///     body: Bytes,
+/// ) -> Result<(StatusCode, Json<Receipt>), AppError> { .. }
+/// ```
+///
+/// The return type has to be readable again: `ferro_idem::replay::Replayable` lists what is, and
+/// `ferro_idem::replay` says what each retry is answered. Under the fence, which marks the event before there is a reply,
+/// `replay` does not compile. With `transaction(tx)`, the log is cloned if it can be.
 ///
 /// # Drop order
 ///

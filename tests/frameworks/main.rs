@@ -4,5 +4,6 @@ mod github;
 mod inbox;
 mod lambda;
 mod promises;
+mod replay;
 mod servers;
 mod shop;

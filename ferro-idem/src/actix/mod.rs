@@ -4,6 +4,8 @@
 mod extract;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 mod inbox;
+#[cfg(feature = "replay")]
+pub(crate) mod replay;
 mod settle;
 
 use actix_web::http::StatusCode;

@@ -1,6 +1,8 @@
 //! What the frameworks share about replies that are kept and replayed.
 
-use crate::replay::{KeptReply, MAX_REPLY_BYTES, Unreplayable};
+#[cfg(any(feature = "actix-web", feature = "axum"))]
+use crate::replay::MAX_REPLY_BYTES;
+use crate::replay::{KeptReply, Unreplayable};
 
 /// Marks a replayed response. The name is Stripe's
 /// (<https://docs.stripe.com/api/idempotent_requests>).
@@ -46,9 +48,11 @@ pub(crate) fn kept<'h>(
 }
 
 /// The bytes of a body so far, up to the limit.
+#[cfg(any(feature = "actix-web", feature = "axum"))]
 #[derive(Default)]
 pub(crate) struct Collected(Vec<u8>);
 
+#[cfg(any(feature = "actix-web", feature = "axum"))]
 impl Collected {
     pub(crate) fn add(&mut self, chunk: &[u8]) -> Result<(), Unreplayable> {
         if chunk.len() > MAX_REPLY_BYTES.saturating_sub(self.0.len()) {
@@ -64,6 +68,7 @@ impl Collected {
 }
 
 /// A body whose stream ended with an error.
+#[cfg(any(feature = "axum", feature = "poem"))]
 pub(crate) fn failed_body() -> Unreplayable {
     Unreplayable::new("its body ends with an error")
 }
@@ -89,6 +94,7 @@ mod tests {
         assert!(is_kept("Set-Cookie", true));
     }
 
+    #[cfg(any(feature = "actix-web", feature = "axum"))]
     #[test]
     fn a_body_is_collected_up_to_the_limit() {
         let mut body = Collected::default();

@@ -13,7 +13,17 @@
 //! # }
 //! ```
 //!
+//! | framework | how |
+//! |---|---|
+//! | axum | `.layer(axum::middleware::from_fn(layer::axum))` |
+//! | actix-web | `.wrap(actix_web::middleware::from_fn(layer::actix_web))` |
+//! | poem | `.around(layer::poem)` |
+//!
 //! The handler has to run in the same task as the layer, which is so unless a layer in between spawns one.
 
+#[cfg(feature = "actix-web")]
+pub use crate::actix::replay::replayed_header as actix_web;
 #[cfg(feature = "axum")]
 pub use crate::axum::replay::replayed_header as axum;
+#[cfg(feature = "poem")]
+pub use crate::poem::replay::replayed_header as poem;

@@ -1,4 +1,82 @@
 //! Replay: a duplicate gets the reply of the first delivery again.
+//!
+//! For an API whose clients retry with an `Idempotency-Key`: the reply is committed together with the effects (under
+//! `transaction`) or with the completion (under `claim`), and each retry gets it again.
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "sqlite"))]
+//! # mod example {
+//! use axum::Json;
+//! use axum::body::Bytes;
+//! use axum::extract::State;
+//! use axum::http::StatusCode;
+//! use ferro_idem::replay::IdempotencyKey;
+//! use ferro_idem::{Error, SqliteLog, idempotent_webhook};
+//! use serde::{Deserialize, Serialize};
+//!
+//! # #[derive(Clone)]
+//! # struct App { log: SqliteLog }
+//! # struct User { id: u64 }
+//! # impl<S: Send + Sync> axum::extract::FromRequestParts<S> for User {
+//! #     type Rejection = StatusCode;
+//! #     async fn from_request_parts(_: &mut axum::http::request::Parts, _: &S) -> Result<Self, StatusCode> {
+//! #         Ok(Self { id: 1 })
+//! #     }
+//! # }
+//! #[derive(Serialize, Deserialize)]
+//! struct Receipt {
+//!     bytes: usize,
+//! }
+//!
+//! #[idempotent_webhook(log = app.log, event = key, transaction(tx), replay, fingerprint = &body, scope = user.id)]
+//! async fn charge(
+//!     State(app): State<App>,
+//!     user: User,
+//!     key: IdempotencyKey,
+//!     body: Bytes,
+//! ) -> Result<(StatusCode, Json<Receipt>), Error> {
+//!     // Write the charge through `tx`.
+//!     Ok((StatusCode::CREATED, Json(Receipt { bytes: body.len() })))
+//! }
+//! # pub fn router(app: App) -> axum::Router {
+//! #     axum::Router::new().route("/charges", axum::routing::post(charge)).with_state(app)
+//! # }
+//! # }
+//! ```
+//!
+//! # What a request gets
+//!
+//! | request | the body | reply |
+//! |---|---|---|
+//! | first of its key | runs | the body's |
+//! | retry after a success | does not run | the first reply again, with `Idempotent-Replayed: true` |
+//! | retry after a failure (an `Err`, a 4xx, a 5xx) | runs | the body's: nothing was kept |
+//! | retry after an `Err` or a 4xx that `processed = \|reply\| ..` takes for processed | does not run | the first reply again |
+//! | retry while the first is running | does not run | 409 with `Retry-After`, [`Error::InProgress`] |
+//! | another fingerprint under the same key | does not run | 422, [`Error::Mismatch`] |
+//! | no key, a malformed or a repeated one | does not run | 400, [`InvalidIdempotencyKey`] |
+//! | retry after the reply has expired, or of an event that was processed without `replay` | does not run | `on_duplicate`, or [`DuplicateReply`](crate::DuplicateReply) of the return type, or else 410, [`Error::ReplyGone`] |
+//! | retry of a reply that a newer version has kept, or of another type | does not run | 500, [`Error::ReplyUnreadable`] |
+//! | its reply is too large, or a stream | runs, and is undone | 500, [`Error::ReplyNotKept`] |
+//! | the store cannot be reached | does not run, or is undone | 503, [`Error::Store`] |
+//!
+//! A 5xx is never kept, even if `processed` takes it for processed: its event is then processed without a reply.
+//!
+//! Under `claim`, "undone" is a released claim: effects elsewhere have happened, and the next request runs again.
+//!
+//! # What happens if it crashes *here*?
+//!
+//! | where | claim | transaction |
+//! |---|---|---|
+//! | in the body | as without `replay`: the next request runs after the lease | rolled back |
+//! | after the body, before the reply is kept | crash: runs again after the lease. Hang-up: completed with its reply in the background | rolled back |
+//! | between the reply and the completion or commit | there is no such moment: they are one step | the same |
+//! | after that, the reply to the client is lost | the retry gets the kept reply | the same |
+//!
+//! # Tenants
+//!
+//! A client chooses its keys. Without a `scope` that names the caller (`scope = user.id`), one caller could guess another's
+//! key and read the reply. A `fingerprint` alone does not prevent that.
 
 #[allow(missing_docs, missing_debug_implementations)]
 mod claim;

@@ -12,7 +12,7 @@ use crate::reply::Outcome;
 /// |---|---|
 /// | axum's `Response`, actix-web's `HttpResponse`, poem's `Response` | the status, the headers that the handler has set, and the body, if it is complete in memory |
 /// | `Json<T>`, `(StatusCode, Json<T>)` | the value, which is encoded again; and the status |
-/// | `(StatusCode, T)` | the status and the `T` |
+/// | `(StatusCode, T)`, and actix-web's `(T, StatusCode)` | the status and the `T` |
 /// | `StatusCode`, `NoContent`, `()`, `String`, `Vec<u8>`, `Bytes`, `Html<T>` | itself |
 /// | [`Outcome<T>`] | the `T` |
 /// | `T: Serialize + DeserializeOwned` | JSON |

@@ -38,6 +38,11 @@ fn every_use_of_the_attribute_in_the_corpus_keeps_its_function() {
 }
 
 #[test]
+fn every_kept_reply_and_key_of_the_corpus_is_read_rightly() {
+    replay("replay", crate::replay::check);
+}
+
+#[test]
 fn every_delivery_of_the_corpora_is_judged_rightly() {
     replay("github", |input| crate::sender_delivery::check("github", input));
     replay("slack", |input| crate::sender_delivery::check("slack", input));

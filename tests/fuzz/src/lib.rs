@@ -5,6 +5,7 @@
 
 pub mod event_envelope;
 pub mod macro_arguments;
+pub mod replay;
 pub mod sender_delivery;
 pub mod signature_header;
 pub mod slack_handshake;
