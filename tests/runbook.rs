@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ferro_idem::__inbox::{InboxStore, NewDelivery, TakeLimits, Taken};
+use ferro_idem::replay::{KEEP, NewReply, ReplayLog};
 use ferro_idem::{ClaimLog, ClaimOutcome, EventRef, Owner, Ownership, PostgresLog, ProcessedEventLog};
 use ferro_idem_tests::servers::Postgres;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -84,6 +85,28 @@ async fn the_runbook_frees_completes_and_forgets_an_event() {
     assert!(code == 0 && poison.contains("evt_1"), "{poison}");
     assert_eq!(command(&url, "complete").0, 0);
     assert_eq!(claim(&log).await, ClaimOutcome::Processed);
+
+    // Personal data: the reply goes, and the event stays processed.
+    assert_eq!(command(&url, "forget evt").0, 0);
+    for by_hand in [true, false] {
+        let owner = Owner::random().unwrap();
+        let event = EventRef::new("evt_1").unwrap();
+        let ClaimOutcome::Acquired { token } = log.claim(event, owner, LEASE).await.unwrap() else {
+            panic!()
+        };
+        let reply = NewReply { stored: b"canary@example.com", keep: KEEP };
+        assert!(log.complete_with_reply("evt_1", Ownership { owner, token }, reply).await.unwrap());
+        let (code, shown) = command(&url, "show evt_1");
+        assert!(code == 0 && shown.contains("reply kept until") && !shown.contains("canary"), "{shown}");
+        if by_hand {
+            assert_eq!(run(&pool, "reply = NULL").await, 1);
+        } else {
+            assert_eq!(command(&url, "forget-reply").0, 0);
+        }
+        assert_eq!(log.kept_reply("evt_1").await.unwrap(), None);
+        assert_eq!(claim(&log).await, ClaimOutcome::Processed);
+        assert_eq!(command(&url, "forget evt").0, 0);
+    }
 
     // All others at least run.
     inbox_with_parked_events(&log).await;

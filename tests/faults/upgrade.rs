@@ -191,7 +191,7 @@ async fn mariadb_gets_replies_under_a_running_application() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_gets_replies_under_a_running_application() {
     let folder = tempfile::TempDir::new().unwrap();
-    let log = ferro_idem_tests::open_sqlite(folder.path(), 3).await;
+    let log = SqliteLog::open(folder.path().join("events.db")).await.unwrap();
     let drop_table = "DROP TABLE stripe_processed_events";
     sqlx::raw_sql(drop_table).execute(log.pool()).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(before_replies(SqliteLog::SCHEMA))).execute(log.pool()).await.unwrap();

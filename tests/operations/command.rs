@@ -178,7 +178,7 @@ async fn a_plain_table_is_upgraded_by_the_command() {
     let operator = Operator { url };
     assert!(operator.run("check").stderr.contains("UPGRADE"));
     let printed = operator.run("upgrade");
-    assert_eq!((printed.code, printed.stdout.lines().count()), (0, 5));
+    assert_eq!((printed.code, printed.stdout.lines().count()), (0, 7));
     assert_eq!(operator.run("upgrade --run").code, 6);
     assert_eq!(operator.run("upgrade --run --yes").code, 0);
     assert_eq!(operator.run("upgrade").stdout, "");

@@ -1,8 +1,9 @@
 //! The part of replies that differs between databases.
 
+use std::future::Future;
+
 use sqlx::Database;
 
-use super::dialect::QueryFuture;
 use super::event_state::{Mark, PageEnd, StoredReply};
 
 /// A part of [`Dialect`](super::dialect::Dialect). Its statements need the columns for replies.
@@ -16,7 +17,7 @@ pub trait ReplyDialect: Database {
         connection: &mut Self::Connection,
         statements: &Self::ReplyStatements,
         ids: &[&str],
-    ) -> impl QueryFuture<Vec<Option<Vec<u8>>>>;
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, sqlx::Error>> + Send;
 
     /// Keeps a reply in the transaction that made this mark. `false`: the mark is not there, or not of this transaction,
     /// and nothing is kept.
@@ -25,14 +26,14 @@ pub trait ReplyDialect: Database {
         statements: &Self::ReplyStatements,
         mark: &Mark,
         reply: &StoredReply,
-    ) -> impl QueryFuture<bool>;
+    ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 
     /// Deletes a reply that a transaction has kept, after its commit.
     fn drop_reply(
         connection: &mut Self::Connection,
         statements: &Self::ReplyStatements,
         mark: &Mark,
-    ) -> impl QueryFuture<()>;
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Deletes the replies that have expired after the first id, up to the second one, and returns their number.
     fn purge_replies(
@@ -40,5 +41,5 @@ pub trait ReplyDialect: Database {
         statements: &Self::ReplyStatements,
         after: &PageEnd,
         end: &PageEnd,
-    ) -> impl QueryFuture<u64>;
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 }

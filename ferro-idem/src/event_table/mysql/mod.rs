@@ -1,5 +1,6 @@
 //! MySQL and MariaDB, whatever the driver.
 
+pub(crate) mod bounds;
 pub(crate) mod columns;
 pub(crate) mod fault;
 pub(crate) mod replies;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::statements::{LOOK, UPDATE, in_time, patient};
+use super::bounds::{in_time, patient};
 use crate::event_table::many::Many;
 use crate::event_table::name::TableName;
 
 /// As the completion without a reply. The cast keeps replies of any length, and of bytes that are no text.
 const COMPLETE_WITH_REPLY: Many = Many {
+    head: "UPDATE stripe_processed_events AS e JOIN (\n",
     row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS keep_micros, CAST(? AS BINARY) AS reply",
+    between: " UNION ALL\n",
     tail: concat!(
         "\n) AS b ON e.event_id = b.id\n",
         "SET e.state = 1, e.lease_until = NULL,\n",
@@ -17,7 +19,6 @@ const COMPLETE_WITH_REPLY: Many = Many {
         "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
         in_time!()
     ),
-    ..UPDATE
 };
 
 const REPLIES: Many = Many {
@@ -25,7 +26,9 @@ const REPLIES: Many = Many {
 SELECT event_id, reply
 FROM stripe_processed_events
 WHERE state = 1 AND reply IS NOT NULL AND reply_until > UTC_TIMESTAMP(6) AND event_id IN (",
-    ..LOOK
+    row: "?",
+    between: ", ",
+    tail: ")",
 };
 
 const KEEP_IN: &str = "\

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use super::bounds::in_time;
+pub(crate) use super::bounds::patient;
 use super::columns::in_schema;
 use super::replies::ReplyStatements;
 use crate::event_table::columns::SchemaLevel;
@@ -16,18 +18,6 @@ use crate::server_clock::ServerClock;
 pub(crate) const SCHEMA: &str = include_str!("../../sql/mysql/schema.sql").trim_ascii_end();
 
 pub(crate) const UPGRADE: &str = include_str!("../../sql/mysql/upgrade.sql").trim_ascii_end();
-
-/// An error, 1690, if the deadline on the server's clock has passed, and a large number otherwise. The deadline is in
-/// milliseconds since 1970.
-///
-/// The time is that of the statement's start, which the replicas of a binary log in statements have as well. How long
-/// the statement waits for locks after that is limited by [`patient`].
-macro_rules! in_time {
-    () => {
-        "~0 + (TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000 >= ?)"
-    };
-}
-pub(super) use in_time;
 
 /// A plain insert: `INSERT IGNORE` would cut ids off and hide other errors too.
 const INSERT: &str = concat!(
@@ -120,7 +110,7 @@ ON DUPLICATE KEY UPDATE
     0, state)",
 };
 
-pub(super) const LOOK: Many = Many {
+const LOOK: Many = Many {
     head: "\
 SELECT event_id, CAST(state AS SIGNED),
   TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until) DIV 1000
@@ -179,7 +169,7 @@ const WITHDRAW: Many = Many {
     ..UPDATE
 };
 
-pub(super) const UPDATE: Many = Many {
+const UPDATE: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (\n",
     row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
     between: " UNION ALL\n",
@@ -260,21 +250,6 @@ pub struct Statements {
     pub(crate) give_back: Arc<str>,
     pub(crate) page_end: Arc<str>,
     pub(crate) delete_page: Arc<str>,
-}
-
-/// The same statement, which waits no longer than so many seconds for the row of one event, and than a second for the
-/// table.
-///
-/// MariaDB takes both limits (`SET STATEMENT`). Percona Server takes that for rows, of at least a second
-/// (<https://docs.percona.com/percona-server/8.4/extended-set-var.html>). Each takes the other's words for a comment.
-/// MySQL has no such limit, and takes both for comments: a statement whose caller gave up may be carried out after the
-/// lock is released, and is then taken back.
-pub(crate) fn patient(statement: &str, seconds: u8) -> String {
-    let (verb, rest) = statement.split_once(' ').unwrap_or((statement, ""));
-    format!(
-        "/*M!100100 SET STATEMENT innodb_lock_wait_timeout={seconds}, lock_wait_timeout=1 FOR */ \
-         {verb} /*+ SET_VAR(innodb_lock_wait_timeout=1) */ {rest}"
-    )
 }
 
 impl Statements {

@@ -1,5 +1,6 @@
 //! PostgreSQL, whatever the driver.
 
+pub(crate) mod bounds;
 pub(crate) mod columns;
 pub(crate) mod fault;
 pub(crate) mod replies;

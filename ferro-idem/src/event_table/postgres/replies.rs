@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::statements::bounded;
+use super::bounds::bounded;
 use crate::event_table::columns::Traps;
 use crate::event_table::name::TableName;
 

@@ -2,27 +2,28 @@
 
 use std::sync::Arc;
 
-use super::statements::{LOOK, SETTLE};
 use crate::event_table::many::Many;
 use crate::event_table::name::TableName;
 
 const COMPLETE_WITH_REPLY: Many = Many {
     head: "WITH b (id, owner, fencing_token, keep, reply) AS (VALUES ",
     row: "(?, ?, ?, ?, ?)",
+    between: ", ",
     tail: "\
 ) UPDATE OR ABORT stripe_processed_events AS e
 SET state = 1, lease_until = NULL, updated_at = CURRENT_TIMESTAMP,
 reply = b.reply, reply_until = CAST(unixepoch('subsec') * 1000 AS INTEGER) + b.keep FROM b
 WHERE e.event_id = b.id AND e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1)
 RETURNING event_id",
-    ..SETTLE
 };
 
 const REPLIES: Many = Many {
     head: "\
 SELECT event_id, reply FROM stripe_processed_events
 WHERE state = 1 AND reply IS NOT NULL AND reply_until > CAST(unixepoch('subsec') * 1000 AS INTEGER) AND event_id IN (",
-    ..LOOK
+    row: "?",
+    between: ", ",
+    tail: ")",
 };
 
 const KEEP_IN: &str = "\

@@ -55,7 +55,7 @@ OR e.lease_until IS NULL OR e.lease_until <= CAST(unixepoch('subsec') * 1000 AS 
 RETURNING event_id, fencing_token",
 };
 
-pub(super) const LOOK: Many = Many {
+const LOOK: Many = Many {
     head: "\
 SELECT event_id, state, lease_until - CAST(unixepoch('subsec') * 1000 AS INTEGER)
 FROM stripe_processed_events WHERE event_id IN (",
@@ -68,7 +68,7 @@ FROM stripe_processed_events WHERE event_id IN (",
 const LOOK_PLAIN: Many =
     Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
 
-pub(super) const SETTLE: Many = Many {
+const SETTLE: Many = Many {
     head: "WITH b (id, owner, fencing_token, lease) AS (VALUES ",
     row: "(?, ?, ?, ?)",
     between: ", ",

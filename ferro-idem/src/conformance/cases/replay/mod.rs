@@ -3,11 +3,11 @@
 mod kept;
 mod lost;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::claim::{ClaimLog, Ownership};
 use crate::conformance::breach::{Kept, check};
-use crate::conformance::delivering::{LONG_LEASE, Patience, acquire};
+use crate::conformance::delivering::{LONG_LEASE, acquire};
 use crate::replay::{KEEP, NewReply, ReplayLog};
 
 pub(in crate::conformance) use self::kept::*;
@@ -59,11 +59,18 @@ pub(super) async fn replied<L: ClaimLog + ReplayLog>(log: &L, id: &str, stored: 
     Ok(held)
 }
 
-/// Waits until the reply has expired.
+/// Waits until the reply has expired, which was kept for [`SHORT_KEEP`] or less.
 pub(super) async fn expires<L: ReplayLog>(log: &L, id: &str) -> Kept {
-    let patience = Patience::for_the("end of a reply that is kept for milliseconds");
-    while log.kept_reply(id).await?.is_some() {
-        patience.wait().await?;
+    let start = Instant::now();
+    loop {
+        // Before the read, so that a slow store is no breach.
+        let is_over = start.elapsed() > SHORT_KEEP * 100;
+        if log.kept_reply(id).await?.is_none() {
+            return Ok(());
+        }
+        check(!is_over, || {
+            format!("the reply of {id:?} was to be kept for {SHORT_KEEP:?}, and is still there")
+        })?;
+        tokio::time::sleep(SHORT_KEEP).await;
     }
-    Ok(())
 }
