@@ -39,7 +39,7 @@ pub struct ByTrait;
 /// The reply becomes JSON.
 pub struct ByValue;
 
-/// An error type that cannot be kept.
+/// An error type that cannot be kept. It also stands for any other type that cannot, so that the compiler reports it once.
 pub struct Never;
 
 impl<T: Replayable> Codec<T> for ByTrait {
@@ -195,11 +195,11 @@ pub mod rules {
 
     /// `Replayable` is asked for, so that its error says what to do.
     pub trait OfOther<T> {
-        fn __ferro_idem_codec(&self) -> ByTrait
+        fn __ferro_idem_codec(&self) -> Never
         where
             T: Replayable,
         {
-            ByTrait
+            Never
         }
 
         fn __ferro_idem_err_codec(&self) -> Never {
