@@ -3,3 +3,4 @@
 mod replies;
 mod scopes;
 mod settling;
+mod stores;
