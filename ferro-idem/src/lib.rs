@@ -64,6 +64,8 @@
 //! | `sqlite` | [`SqliteLog`] |
 //! | `postgres` | [`PostgresLog`] |
 //! | `mysql` | [`MySqlLog`] |
+//! | `diesel-postgres`, `diesel-mysql` | [`DieselPostgresLog`], [`DieselMySqlLog`]: `transaction(tx)` over diesel-async |
+//! | `sea-orm` | [`SeaOrmLog`]: `transaction(tx)` over sea-orm 2 |
 //! | `tokio-postgres` | [`TokioPostgresLog`]: `transaction(tx)` over tokio-postgres and deadpool |
 //! | `redis` | [`RedisLog`] |
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
@@ -88,6 +90,8 @@
 #![cfg_attr(
     not(all(
         feature = "conformance",
+        feature = "diesel-mysql",
+        feature = "diesel-postgres",
         feature = "memory",
         feature = "metrics",
         feature = "mysql",
@@ -96,6 +100,7 @@
         feature = "inbox",
         feature = "redis",
         feature = "replay",
+        feature = "sea-orm",
         feature = "sqlite",
         feature = "stripe",
         feature = "testing",
@@ -231,6 +236,12 @@ pub use crate::console::console;
 pub use crate::event_table::name::InvalidTableName;
 #[cfg(all(feature = "inbox", any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub use crate::inbox::{Inbox, InboxDatabase};
+#[cfg(feature = "diesel-mysql")]
+pub use crate::layers::DieselMySqlLog;
+#[cfg(feature = "diesel-postgres")]
+pub use crate::layers::DieselPostgresLog;
+#[cfg(feature = "sea-orm")]
+pub use crate::layers::SeaOrmLog;
 #[cfg(feature = "_layers")]
 pub use crate::layers::{DatabaseLayer, LayerLog, LayerTransaction};
 #[cfg(feature = "tokio-postgres")]

@@ -2,10 +2,13 @@
 
 use std::future::Future;
 
-use ferro_idem::{PostgresLog, SqlDatabase, SqlLog};
-use ferro_idem_tests::servers::Postgres;
-use sqlx::PgPool;
+use ferro_idem::{MySqlLog, PostgresLog, SqlDatabase, SqlLog, SqliteLog};
+use ferro_idem_tests::servers::{MariaDb, Postgres};
+use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
+use tempfile::TempDir;
 
 const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
 
@@ -61,6 +64,8 @@ macro_rules! database {
 }
 
 database!(OnPostgres { own: Option<Postgres> }, sqlx::Postgres, PostgresLog, "$1");
+database!(OnMariaDb {}, sqlx::MySql, MySqlLog, "?");
+database!(OnSqlite { _folder: TempDir }, sqlx::Sqlite, SqliteLog, "?");
 
 impl OnPostgres {
     async fn new() -> Self {
@@ -83,5 +88,29 @@ impl OnPostgres {
 
     pub(crate) fn own(&self) -> &Postgres {
         self.own.as_ref().unwrap()
+    }
+}
+
+impl OnMariaDb {
+    async fn new() -> Self {
+        let url = MariaDb::shared().await.fresh_database().await;
+        let pool: MySqlPool = MySqlPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        let log = MySqlLog::new(pool);
+        log.create_table().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("{EFFECTS} ENGINE=InnoDB"))).execute(log.pool()).await.unwrap();
+        Self { url, log }
+    }
+}
+
+impl OnSqlite {
+    async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("events.db").display());
+        let pool: SqlitePool = SqlitePoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        let log = SqliteLog::new(pool);
+        sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(log.pool()).await.unwrap();
+        log.create_table().await.unwrap();
+        sqlx::raw_sql(EFFECTS).execute(log.pool()).await.unwrap();
+        Self { url, log, _folder: folder }
     }
 }

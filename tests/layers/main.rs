@@ -3,6 +3,8 @@
 //! Each test gets a database of its own, on a server that the tests share.
 
 mod databases;
+mod diesel;
 mod kit;
 mod promises;
+mod sea_orm;
 mod tokio_postgres;

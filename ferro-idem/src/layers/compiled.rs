@@ -86,11 +86,13 @@ impl Compiled {
                 let values = if self.level == SchemaLevel::Full { &values[..] } else { &values[..2] };
                 match session.execute(&statements.insert_in, values).await {
                     Ok(_) => (None, true),
-                    Err(error) if is_number(&error, mysql::fault::DUPLICATE_ENTRY) => (None, false),
-                    Err(error) if is_number(&error, mysql::fault::LOCK_WAIT_TIMEOUT) => {
-                        return Ok(MarkedIn::Locked);
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) => match with_number(session, error).await {
+                        error if is_number(&error, mysql::fault::DUPLICATE_ENTRY) => (None, false),
+                        error if is_number(&error, mysql::fault::LOCK_WAIT_TIMEOUT) => {
+                            return Ok(MarkedIn::Locked);
+                        }
+                        error => return Err(error),
+                    },
                 }
             }
             Statements::Sqlite(statements) => {
@@ -232,8 +234,10 @@ impl Compiled {
             Statements::MySql(statements) => {
                 match session.run("RELEASE SAVEPOINT ferro_idem").await {
                     Ok(()) => return Ok(OwnMark::Held),
-                    Err(error) if is_number(&error, mysql::fault::NO_SAVEPOINT) => {}
-                    Err(error) => return Err(error),
+                    Err(error) => match with_number(session, error).await {
+                        error if is_number(&error, mysql::fault::NO_SAVEPOINT) => {}
+                        error => return Err(error),
+                    },
                 }
                 // If the body locked tables, no other table can be read.
                 session.run("UNLOCK TABLES").await?;
@@ -264,7 +268,9 @@ impl Compiled {
             }
             Statements::MySql(statements) => {
                 let values = [Parameter::Bytes(mark.id.as_bytes()), owner];
-                session.execute(&statements.unmark.of_rows(1), &values).await
+                // A driver may send bytes as text, which a derived table would not keep as they are.
+                let unmark = statements.unmark.of_rows(1).replace("? AS", "CAST(? AS BINARY) AS");
+                session.execute(&unmark, &values).await
             }
             Statements::Sqlite(statements) => {
                 session.execute(&statements.unmark.of_rows(1), &[Parameter::Text(&mark.id), owner]).await
@@ -297,4 +303,21 @@ fn own(rows: Vec<Row>) -> Result<Option<bool>, LayerError> {
 
 fn is_number(error: &LayerError, number: u16) -> bool {
     error.code().is_some_and(|code| code.parse() == Ok(number))
+}
+
+/// The number of an error of MySQL, from the server if the layer does not tell it.
+async fn with_number<S: Session>(session: &mut S, error: LayerError) -> LayerError {
+    if error.code() != Some("") {
+        return error;
+    }
+    let number = async {
+        session.run("GET DIAGNOSTICS CONDITION 1 @ferro_idem_number = MYSQL_ERRNO").await?;
+        let number = "SELECT CAST(@ferro_idem_number AS SIGNED)";
+        first(session.rows(number, &[], &[Kind::Int]).await?)?.int()
+    };
+    match number.await {
+        Ok(number) => error.with_code(number.to_string()),
+        // The connection was lost.
+        Err(_) => LayerError { meaning: Meaning::Lost, ..error },
+    }
 }

@@ -59,6 +59,14 @@ impl LayerError {
         }
     }
 
+    /// The same with a code that the layer did not tell.
+    pub(super) fn with_code(mut self, code: String) -> Self {
+        if let Meaning::Refused(refusal) = &mut self.meaning {
+            refusal.code = code;
+        }
+        self
+    }
+
     pub(super) fn is_row_not_found(&self) -> bool {
         matches!(self.meaning, Meaning::RowNotFound)
     }

@@ -11,6 +11,9 @@ use crate::event_table::name::{InvalidTableName, TableName};
 
 /// A log with `transaction(tx)`, over the pool of another database layer than sqlx:
 #[cfg_attr(feature = "tokio-postgres", doc = "[`TokioPostgresLog`](crate::TokioPostgresLog),")]
+#[cfg_attr(feature = "sea-orm", doc = "[`SeaOrmLog`](crate::SeaOrmLog),")]
+#[cfg_attr(feature = "diesel-postgres", doc = "[`DieselPostgresLog`](crate::DieselPostgresLog),")]
+#[cfg_attr(feature = "diesel-mysql", doc = "[`DieselMySqlLog`](crate::DieselMySqlLog),")]
 /// whose documentation says what is special about each.
 ///
 /// The rows and the locks are those of the logs over sqlx ([`PostgresLog`](crate::PostgresLog),

@@ -16,7 +16,7 @@ impl Engine {
         session: &mut S,
         table: &TableName,
     ) -> Result<(Vec<FoundColumn>, Traps), LayerError> {
-        use Kind::{Bool, Int, Text, TextArray};
+        use Kind::{Bool, Bytes, Int, Text, TextArray};
         let name = Parameter::Text(table.as_str());
         match self {
             Self::Postgres => {
@@ -53,12 +53,13 @@ impl Engine {
                     row.optional_text()?,
                     row.int()?,
                 );
-                let shown = session.rows(&table.in_statement(mysql::columns::SHOW), &[], &[Text, Text]).await;
+                let shown =
+                    session.rows(&table.in_statement(mysql::columns::SHOW), &[], &[Bytes, Bytes]).await;
                 let is_temporary = match shown {
                     Ok(rows) => match rows.into_iter().next() {
                         Some(mut row) => {
-                            row.text()?;
-                            mysql::columns::is_temporary(row.text()?.as_bytes())
+                            row.optional_bytes()?;
+                            mysql::columns::is_temporary(&row.optional_bytes()?.unwrap_or_default())
                         }
                         None => false,
                     },

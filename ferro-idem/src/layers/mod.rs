@@ -3,6 +3,11 @@
 //! The protocol inside a transaction is that of the logs over sqlx, with the same statements, rows and locks. It is
 //! written once, in [`compiled`] and [`transaction`], over a small trait that each layer implements: [`layer`].
 
+#![cfg_attr(
+    not(all(feature = "diesel-postgres", feature = "sea-orm", feature = "tokio-postgres")),
+    allow(dead_code, reason = "each layer needs a part of this")
+)]
+
 mod compiled;
 mod engine;
 mod error;
@@ -13,11 +18,21 @@ mod table;
 mod transaction;
 mod value;
 
+#[cfg(feature = "_diesel")]
+mod diesel;
+#[cfg(feature = "sea-orm")]
+mod sea_orm;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
 
+#[cfg(feature = "diesel-mysql")]
+pub use self::diesel::DieselMySqlLog;
+#[cfg(feature = "diesel-postgres")]
+pub use self::diesel::DieselPostgresLog;
 pub use self::layer::DatabaseLayer;
 pub use self::log::LayerLog;
+#[cfg(feature = "sea-orm")]
+pub use self::sea_orm::SeaOrmLog;
 #[cfg(feature = "tokio-postgres")]
 pub use self::tokio_postgres::{TokioPostgresConnection, TokioPostgresLog};
 pub use self::transaction::LayerTransaction;

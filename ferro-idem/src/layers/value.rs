@@ -39,6 +39,7 @@ pub(super) enum Value {
     TextArray(Vec<String>),
 }
 
+#[cfg(any(feature = "sea-orm", feature = "tokio-postgres"))]
 impl Value {
     /// NULL for `None`.
     pub(super) fn of<T>(value: Option<T>, of: impl FnOnce(T) -> Self) -> Self {
