@@ -13,7 +13,6 @@ pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod event_state;
 pub(crate) mod fault;
-#[path = "../sql/many.rs"]
 pub(crate) mod many;
 pub(crate) mod name;
 
@@ -23,5 +22,3 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 #[cfg(any(feature = "sqlite", feature = "_layers"))]
 pub(crate) mod sqlite;
-
-use self::name as table;

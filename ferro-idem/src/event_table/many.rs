@@ -2,7 +2,7 @@
 
 use std::iter::repeat_n;
 
-use super::table::TableName;
+use super::name::TableName;
 
 /// A statement with a part for each event.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Many<T = &'static str> {
 
 impl Many {
     /// The statement for one table.
-    pub(super) fn of(&self, table: &TableName) -> Many<String> {
+    pub(crate) fn of(&self, table: &TableName) -> Many<String> {
         self.written(|statement| table.in_statement(statement))
     }
 
