@@ -10,6 +10,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one attempt over a network waits for its answer. A lost reply never arrives, so waiting longer
 /// does not help.
+#[cfg(any(test, feature = "mysql", feature = "postgres", feature = "redis", feature = "_layers"))]
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The attempts of one call, including the first.

@@ -66,6 +66,7 @@ impl KeepingLog {
     }
 
     /// Each call yields once from now on.
+    #[must_use]
     pub fn yields(self) -> Self {
         self.kept(|kept| kept.waits = true);
         self
