@@ -15,14 +15,19 @@ use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use ferro_idem::{DieselPostgresLog, Outcome, WebhookEvent, idempotent_webhook};
 
+use crate::schema::ferro_idem_payments;
+
 const USAGE: &str = "usage: diesel_transaction postgres://USER:PASSWORD@HOST/DATABASE (or in DATABASE_URL); \
      to start one: docker run --rm -p 5432:5432 -e POSTGRES_PASSWORD=example postgres";
 
-diesel::table! {
-    ferro_idem_payments (id) {
-        id -> Int4,
-        event_id -> Text,
-        amount -> Int8,
+#[allow(missing_docs, reason = "diesel writes what is in it")]
+mod schema {
+    diesel::table! {
+        ferro_idem_payments (id) {
+            id -> Int4,
+            event_id -> Text,
+            amount -> Int8,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use sea_orm::{
 };
 
 /// The application's entity. There is no unique key on `event_id`, on purpose: a body that runs twice leaves two rows.
+#[allow(unreachable_pub, reason = "sea-orm writes public items beside these")]
 mod payment {
     use sea_orm::entity::prelude::*;
 
