@@ -25,6 +25,11 @@ const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
     ("PostgresTransaction", "as SqlTransaction"),
     ("MySqlTransaction", "as SqlTransaction"),
     ("SqliteTransaction", "as SqlTransaction"),
+    ("LayerLog", "SeaOrmLog, DieselPostgresLog and TokioPostgresLog have one each"),
+    ("LayerTransaction", "the attribute hands what it derefs to to the body"),
+    ("DatabaseLayer", "a bound: the trait is sealed"),
+    ("DieselMySqlLog", "that of DieselPostgresLog, with the other connection"),
+    ("TokioPostgresConnection", "the example of TokioPostgresLog writes through it"),
     ("Testable", "the example of StripeEvent::testable makes one"),
 ];
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::begin::{begin_session, end};
 use super::layer::{DatabaseLayer, Session};
 use super::table::EventTable;
-use super::transaction;
 use crate::error::Error;
 use crate::event_table::name::{InvalidTableName, TableName};
 
@@ -79,9 +79,9 @@ impl<L: DatabaseLayer> LayerLog<L> {
     ///
     /// [`Error::Store`] with everything that is wrong, each with what fixes it; or if the database cannot be reached.
     pub async fn check(&self) -> Result<(), Error> {
-        let mut session = transaction::begin_session(&self.layer, &self.table).await?;
+        let mut session = begin_session(&self.layer, &self.table).await?;
         let checked = self.table.check(&mut session).await;
-        drop(transaction::end(session).await);
+        drop(end(session).await);
         checked
     }
 
@@ -93,7 +93,7 @@ impl<L: DatabaseLayer> LayerLog<L> {
     /// [`Error::Store`] if the database cannot be written.
     pub async fn create_table(&self) -> Result<(), Error> {
         const OPERATION: &str = "create the table";
-        let mut session = transaction::begin_session(&self.layer, &self.table).await?;
+        let mut session = begin_session(&self.layer, &self.table).await?;
         let explained = |error| self.table.explained(OPERATION, error);
         session.run(&self.schema()).await.map_err(explained)?;
         session.commit().await.map_err(explained)

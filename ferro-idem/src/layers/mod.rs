@@ -8,6 +8,7 @@
     allow(dead_code, reason = "each layer needs a part of this")
 )]
 
+mod begin;
 mod compiled;
 mod engine;
 mod error;

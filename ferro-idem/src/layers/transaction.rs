@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::begin::{LIMIT, begin_session, end};
 use super::compiled::{Compiled, Lock};
 use super::error::{LayerError, Meaning};
 use super::layer::{DatabaseLayer, Session};
 use super::log::LayerLog;
 use super::table::{EventTable, MadeMark};
-use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::event_table::columns::SchemaLevel;
@@ -21,15 +21,12 @@ use crate::event_table::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use crate::event_table::fault::Fault;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts, DEADLINE, FaultKind, NoAnswerInTime, answer_within};
+use crate::retry::{ANSWER_WITHIN, Attempts, DEADLINE, FaultKind, answer_within};
 use crate::transaction::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
 
 /// When a delivery should come again if another transaction has its event. How long that takes is not known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-const LIMIT: Option<Duration> = Some(ANSWER_WITHIN);
-
-const BEGIN: &str = "begin a transaction";
 const MARK: &str = "mark the event as processed";
 const COMMIT: &str = "commit the event and its effects";
 const ROLL_BACK: &str = "roll the event back";
@@ -47,54 +44,6 @@ struct Open<L: DatabaseLayer> {
     made: Option<MadeMark>,
     /// Declared after the session, so that it is dropped when the rollback is on its way.
     lock: Lock,
-}
-
-/// Takes a connection and begins a transaction, again after a passing error. A begin that takes too long is finished in
-/// the background, and rolled back there.
-pub(super) async fn begin_session<L: DatabaseLayer>(
-    layer: &Arc<L>,
-    table: &EventTable,
-) -> Result<L::Session, Error> {
-    let mut attempts = Attempts::new();
-    loop {
-        let beginning = begin_once(layer, table, attempts.within(LIMIT).unwrap_or(ANSWER_WITHIN));
-        let (fault, source) = match attempts.attempt(LIMIT, beginning).await {
-            Ok(Ok(session)) => return Ok(session),
-            Ok(Err(error)) => {
-                let mut fault = table.fault_of(&error);
-                // Nothing of the delivery was sent.
-                if fault.kind == FaultKind::Unanswered {
-                    fault.kind = FaultKind::Passing;
-                }
-                (fault, error.source)
-            }
-            Err(late) => (Fault::no_connection(), late.into()),
-        };
-        if !attempts.again_after(fault.kind).await {
-            return Err(fault.of(BEGIN, source));
-        }
-    }
-}
-
-async fn begin_once<L: DatabaseLayer>(
-    layer: &Arc<L>,
-    table: &EventTable,
-    limit: Duration,
-) -> Result<L::Session, LayerError> {
-    let (layer, after) = (Arc::clone(layer), table.engine.after_begin());
-    DetachOnDrop::new(async move {
-        let mut session = layer.begin(limit).await?;
-        if let Some(after) = after {
-            session.run(after).await?;
-        }
-        Ok(session)
-    })
-    .await
-}
-
-/// Rolls back, within the limit. A session that does not answer is dropped, which closes its connection.
-pub(super) async fn end<S: Session>(session: S) -> Result<Result<(), LayerError>, NoAnswerInTime> {
-    answer_within(LIMIT, session.roll_back()).await
 }
 
 impl<L: DatabaseLayer> Open<L> {

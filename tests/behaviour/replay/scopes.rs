@@ -50,6 +50,9 @@ async fn a_scope_works_under_a_fence() {
     }
     let empty = fenced(&log, "c", "").await.unwrap_err();
     assert!(matches!(empty, Error::InvalidEventId { reason: InvalidEventId::NoScope, .. }), "{empty:?}");
-    let long = fenced(&log, "c", &"x".repeat(253)).await.unwrap_err();
-    assert!(matches!(long, Error::InvalidEventId { reason: InvalidEventId::TooLong { bytes: 256, .. }, .. }));
+    let error = fenced(&log, "c", &"x".repeat(253)).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Error::InvalidEventId { reason: InvalidEventId::TooLong { bytes: 256, .. }, .. }
+    ));
 }

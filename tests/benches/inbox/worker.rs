@@ -66,7 +66,7 @@ pub(crate) async fn run<H: Effect>(log: &SqlLog<H::D>, claim_goal: f64, reach: &
     let mut figures: [Vec<f64>; 4] = Default::default();
     for turn in 0..=TURNS {
         let measured = [
-            deliver(log, &format!("c{turn}"), |log, event| claimed(log, event)).await?,
+            deliver(log, &format!("c{turn}"), claimed).await?,
             by_hand::<H, _>(log, &format!("c{turn}"), async |pool| H::process(&pool).await).await?,
             deliver(log, &format!("t{turn}"), |log, event| transacted::<H>(log, event)).await?,
             by_hand::<H, _>(log, &format!("t{turn}"), async |pool| H::process_with_effect(&pool).await)
@@ -112,14 +112,14 @@ where
     let inbox = Inbox::new(log.clone(), Own);
     let start = Instant::now();
     let worker = inbox.worker(move |event| {
-        let handled = handler(log.clone(), event);
+        let handling = handler(log.clone(), event);
         let (left, done) = (Arc::clone(&left), Arc::clone(&done));
         async move {
-            let handled = handled.await;
-            if handled.is_ok() && left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let reply = handling.await;
+            if reply.is_ok() && left.fetch_sub(1, Ordering::SeqCst) == 1 {
                 done.notify_one();
             }
-            handled
+            reply
         }
     });
     worker.with_concurrency(HANDLERS).run(async move { is_done.notified().await }).await?;

@@ -28,7 +28,8 @@ pub(super) enum Bound {
     UuidArray(Vec<UuidBytes>),
 }
 
-/// The bytes of a UUID.
+/// The bytes of a UUID. Public, because PostgreSQL's implementations of diesel's traits name it.
+#[allow(unreachable_pub)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "diesel-postgres", derive(diesel::expression::AsExpression))]
 #[cfg_attr(feature = "diesel-postgres", diesel(sql_type = diesel::sql_types::Uuid))]

@@ -1,0 +1,65 @@
+//! Begins a transaction on a connection of the layer's pool, and ends one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::LayerError;
+use super::layer::{DatabaseLayer, Session};
+use super::table::EventTable;
+use crate::detach_on_drop::DetachOnDrop;
+use crate::error::Error;
+use crate::event_table::fault::Fault;
+use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime, answer_within};
+
+/// How long an answer is waited for.
+pub(super) const LIMIT: Option<Duration> = Some(ANSWER_WITHIN);
+
+const BEGIN: &str = "begin a transaction";
+
+/// Takes a connection and begins a transaction, again after a passing error. A begin that takes too long is finished in
+/// the background, and rolled back there.
+pub(super) async fn begin_session<L: DatabaseLayer>(
+    layer: &Arc<L>,
+    table: &EventTable,
+) -> Result<L::Session, Error> {
+    let mut attempts = Attempts::new();
+    loop {
+        let beginning = begin_once(layer, table, attempts.within(LIMIT).unwrap_or(ANSWER_WITHIN));
+        let (fault, source) = match attempts.attempt(LIMIT, beginning).await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(error)) => {
+                let mut fault = table.fault_of(&error);
+                // Nothing of the delivery was sent.
+                if fault.kind == FaultKind::Unanswered {
+                    fault.kind = FaultKind::Passing;
+                }
+                (fault, error.source)
+            }
+            Err(late) => (Fault::no_connection(), late.into()),
+        };
+        if !attempts.again_after(fault.kind).await {
+            return Err(fault.of(BEGIN, source));
+        }
+    }
+}
+
+async fn begin_once<L: DatabaseLayer>(
+    layer: &Arc<L>,
+    table: &EventTable,
+    limit: Duration,
+) -> Result<L::Session, LayerError> {
+    let (layer, after) = (Arc::clone(layer), table.engine.after_begin());
+    DetachOnDrop::new(async move {
+        let mut session = layer.begin(limit).await?;
+        if let Some(after) = after {
+            session.run(after).await?;
+        }
+        Ok(session)
+    })
+    .await
+}
+
+/// Rolls back, within the limit. A session that does not answer is dropped, which closes its connection.
+pub(super) async fn end<S: Session>(session: S) -> Result<Result<(), LayerError>, NoAnswerInTime> {
+    answer_within(LIMIT, session.roll_back()).await
+}
