@@ -100,6 +100,7 @@ macro_rules! with_a_keep {
 with_a_keep!(in_a_macro, Duration::from_secs(1), 7_u8.to_string());
 
 /// Names of the expansion are free.
+#[allow(clippy::too_many_arguments, reason = "one for each name")]
 #[idempotent_webhook(event = key, claim, replay, fingerprint = kept)]
 async fn names(
     log: &SqliteLog,
