@@ -4,6 +4,9 @@ use sqlx::{Database, MySqlConnection, MySqlPool, PgConnection, PgPool, Pool, Sql
 
 use crate::by_hand::{ByHand, OnMySql, OnPostgres, OnSqlite, run};
 
+/// How a body of the sender "bench" without headers begins, as it is stored: version, name, number of headers.
+const STORED: &str = "010562656e63680000";
+
 const EFFECTS: &str = "CREATE TABLE bench_effects (event_id VARCHAR(255) NOT NULL)";
 
 /// The statements of one database.
@@ -84,7 +87,7 @@ on_database!(
            FROM generate_series(1, {count}) n
            ORDER BY n RETURNING seq, event_id)
          INSERT INTO webhook_inbox_body (seq, body)
-         SELECT seq, convert_to('{{\"id\":\"' || substr(event_id, length('{sender}:') + 1) || '\"}}', 'UTF8') FROM i;
+         SELECT seq, '\\x{STORED}'::bytea || convert_to('{{\"id\":\"' || substr(event_id, length('{sender}:') + 1) || '\"}}', 'UTF8') FROM i;
          ANALYZE webhook_inbox"
     )
     }
@@ -105,7 +108,7 @@ on_database!(
              WHEN n = 1 THEN UTC_TIMESTAMP(6) + INTERVAL 1000 SECOND END
          FROM (SELECT seq AS n FROM seq_1_to_{count}) AS numbers;
          INSERT INTO webhook_inbox_body (seq, body)
-         SELECT seq, CONCAT('{{\"id\":\"', SUBSTRING(event_id, LENGTH('{sender}:') + 1), '\"}}')
+         SELECT seq, CONCAT(x'{STORED}', '{{\"id\":\"', SUBSTRING(event_id, LENGTH('{sender}:') + 1), '\"}}')
          FROM webhook_inbox WHERE event_id LIKE '{sender}:{name}!_%' ESCAPE '!'"
     )
 );
@@ -118,15 +121,17 @@ on_database!(
     "SELECT seq, event_id, body FROM by_hand ORDER BY seq LIMIT 1",
     "DELETE FROM by_hand WHERE seq = ?",
     "INSERT INTO bench_effects (event_id) VALUES (?)",
-    |sender, name, key, state, count| format!(
+    |sender, name, key, state, count| {
+        format!(
         "BEGIN;
          WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {count})
          INSERT INTO webhook_inbox (sender, event_id, event_type, order_key, state, due_at)
          SELECT '{sender}', '{sender}:{name}_' || n, '', {key}, {state},
            CASE WHEN {key} IS NULL THEN unixepoch() ELSE unixepoch() + 1000 END * 1000 FROM g;
          INSERT INTO webhook_inbox_body (seq, body)
-         SELECT seq, CAST('{{\"id\":\"' || substr(event_id, length('{sender}:') + 1) || '\"}}' AS BLOB)
+         SELECT seq, unhex('{STORED}' || hex('{{\"id\":\"' || substr(event_id, length('{sender}:') + 1) || '\"}}'))
          FROM webhook_inbox WHERE event_id LIKE '{sender}:{name}!_%' ESCAPE '!';
          COMMIT"
     )
+    }
 );

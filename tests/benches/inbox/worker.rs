@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ferro_idem::__inbox::{InboxStore, NewDelivery};
 use ferro_idem::inbox::Inbox;
 use ferro_idem::sender::{Delivery, IdCoverage, PayloadError, Sender, SignatureError};
-use ferro_idem::{EventRef, InboxDatabase, SqlLog, idempotent_webhook};
+use ferro_idem::{InboxDatabase, SqlLog, idempotent_webhook};
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
@@ -99,17 +98,15 @@ where
     D: InboxDatabase,
     Fut: Future<Output = Result<(), ferro_idem::Error>> + Send + 'static,
 {
-    let store = InboxStore::new(log, Own::NAME);
+    let inbox = Arc::new(Inbox::new(log.clone(), Own));
     let mut receives = JoinSet::new();
     for n in 0..EVENTS {
-        let id = format!("{turn}_{n}");
-        let (store, delivery) = (store.clone(), NewDelivery::new(EventRef::new(&id)?, None, body(&id)));
-        receives.spawn(async move { store.receive(delivery).await.expect("it is stored") });
+        let (inbox, body) = (Arc::clone(&inbox), body(&format!("{turn}_{n}")));
+        receives.spawn(async move { inbox.add(&Delivery::new(&body)).await.expect("it is stored") });
     }
     receives.join_all().await;
     let (left, done) = (Arc::new(AtomicU32::new(EVENTS)), Arc::new(Notify::new()));
     let (log, is_done) = (log.clone(), Arc::clone(&done));
-    let inbox = Inbox::new(log.clone(), Own);
     let start = Instant::now();
     let worker = inbox.worker(move |event| {
         let handling = handler(log.clone(), event);
