@@ -61,6 +61,7 @@ fn body(id: &str) -> Vec<u8> {
 /// Measures the worker against loops by hand, in turn.
 pub(crate) async fn run<H: Effect>(log: &SqlLog<H::D>, claim_goal: f64, reach: &mut Reach) -> Outcome {
     let name = <H::D as sqlx::Database>::NAME;
+    log.create_table().await?;
     H::create_effects(log.pool()).await?;
     let mut figures: [Vec<f64>; 4] = Default::default();
     for turn in 0..=TURNS {
