@@ -13,6 +13,7 @@ pub(crate) mod check;
 pub(crate) mod columns;
 pub(crate) mod event_state;
 pub(crate) mod fault;
+pub(crate) mod in_transaction;
 pub(crate) mod many;
 pub(crate) mod name;
 

@@ -9,12 +9,11 @@ use super::table::EventTable;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event_table::fault::Fault;
+use crate::event_table::in_transaction::BEGIN;
 use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime, answer_within};
 
 /// How long an answer is waited for.
 pub(super) const LIMIT: Option<Duration> = Some(ANSWER_WITHIN);
-
-const BEGIN: &str = "begin a transaction";
 
 /// Takes a connection and begins a transaction, again after a passing error. A begin that takes too long is finished in
 /// the background, and rolled back there.

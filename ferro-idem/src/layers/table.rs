@@ -12,7 +12,6 @@ use super::layer::Session;
 use crate::error::Error;
 use crate::event_table::check;
 use crate::event_table::columns::{FoundColumn, SchemaLevel, Traps};
-use crate::event_table::event_state::Mark;
 use crate::event_table::fault::Fault;
 use crate::event_table::name::TableName;
 
@@ -91,13 +90,4 @@ impl EventTable {
     pub(super) fn explained(&self, operation: &'static str, error: LayerError) -> Error {
         self.fault_of(&error).of(operation, error.source)
     }
-}
-
-/// The mark that a transaction made.
-pub(super) struct MadeMark {
-    pub(super) mark: Mark,
-    /// One from before an upgrade has no owner.
-    pub(super) level: SchemaLevel,
-    /// The event had a row before.
-    pub(super) is_taken_over: bool,
 }

@@ -1,10 +1,8 @@
 //! Mark and effects in one transaction of a layer.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -13,23 +11,20 @@ use super::compiled::{Compiled, Lock};
 use super::error::{LayerError, Meaning};
 use super::layer::{DatabaseLayer, Session};
 use super::log::LayerLog;
-use super::table::{EventTable, MadeMark};
+use super::table::EventTable;
 use crate::error::Error;
 use crate::event::EventRef;
 use crate::event_table::columns::SchemaLevel;
 use crate::event_table::event_state::{EventState, Mark, MarkedIn, OwnMark};
 use crate::event_table::fault::Fault;
+use crate::event_table::in_transaction::{
+    COMMIT, MARK, MadeMark, RETRY_AFTER, ROLL_BACK, STAYS, TAKEN_BACK, answered_once, committed_early,
+    mark_is_gone,
+};
 use crate::nesting::StoreId;
 use crate::owner::Owner;
-use crate::retry::{ANSWER_WITHIN, Attempts, DEADLINE, FaultKind, answer_within};
+use crate::retry::{Attempts, DEADLINE, FaultKind};
 use crate::transaction::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
-
-/// When a delivery should come again if another transaction has its event. How long that takes is not known.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-const MARK: &str = "mark the event as processed";
-const COMMIT: &str = "commit the event and its effects";
-const ROLL_BACK: &str = "roll the event back";
 
 /// An open transaction of a [`LayerLog`]. It derefs to what the body gets. Dropping it rolls back.
 pub struct LayerTransaction<L: DatabaseLayer>(Open<L>);
@@ -146,15 +141,12 @@ impl<L: DatabaseLayer> Open<L> {
                 }
                 Ok(OwnMark::Gone) => {
                     self.end_by("BEGIN").await;
-                    Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"))
+                    Err(mark_is_gone())
                 }
                 Ok(OwnMark::Committed) => {
                     // The rest belongs to what is committed already.
                     self.end_by("COMMIT; BEGIN").await;
-                    Err(Fault::committed_early(
-                        "All of its effects are kept, and so is the mark: the next delivery is a duplicate",
-                    )
-                    .of(COMMIT, CommittedEarly))
+                    Err(committed_early())
                 }
                 Err(error) => {
                     self.end_by("").await;
@@ -165,7 +157,7 @@ impl<L: DatabaseLayer> Open<L> {
                 }
             }
         };
-        answered_once(COMMIT, DEADLINE, committing).await
+        answered_once(COMMIT, Some(DEADLINE), committing).await
     }
 
     async fn roll_back(mut self) -> Result<(), Error> {
@@ -190,22 +182,18 @@ impl<L: DatabaseLayer> Open<L> {
             self.end_by("BEGIN").await;
             Err(Fault::committed_early(of_mark).of(ROLL_BACK, CommittedEarly))
         };
-        answered_once(ROLL_BACK, ANSWER_WITHIN, rolling_back).await
+        answered_once(ROLL_BACK, LIMIT, rolling_back).await
     }
 
     /// Says what became of the mark. It is outside of a transaction.
     async fn take_mark_back(&mut self, MadeMark { mark, level, is_taken_over }: &MadeMark) -> &'static str {
-        const STAYS: &str = "A part of its effects is kept, and the mark as well: look what is missing, and delete the \
-                             event's row to let it run again";
         let table = Arc::clone(&self.table);
         let sql = table.compiled(*level).filter(|_| *level == SchemaLevel::Full);
         let (Some(sql), Some(session)) = (sql, &mut self.session) else { return STAYS };
         let taken_back =
             if *is_taken_over { sql.give_back(session, mark).await } else { sql.unmark(session, mark).await };
         match taken_back {
-            Ok(()) => {
-                "A part of its effects is kept. The mark was taken back, so that the next delivery runs all of it"
-            }
+            Ok(()) => TAKEN_BACK,
             Err(_) => STAYS,
         }
     }
@@ -256,15 +244,6 @@ impl From<LayerError> for Failed {
     fn from(error: LayerError) -> Self {
         Self::Error(error)
     }
-}
-
-/// Waits for the answer of a request that cannot be repeated, because its transaction is gone with its connection.
-async fn answered_once(
-    operation: &'static str,
-    limit: Duration,
-    request: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
-    answer_within(Some(limit), request).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
 }
 
 impl<L: DatabaseLayer> Deref for LayerTransaction<L> {
@@ -325,7 +304,7 @@ impl<L: DatabaseLayer> TransactionalLog for LayerLog<L> {
             }
             let restarting =
                 async { transaction.0.restart().await.map_err(|error| self.table.explained(MARK, error)) };
-            answered_once(MARK, ANSWER_WITHIN, restarting).await?;
+            answered_once(MARK, LIMIT, restarting).await?;
         }
     }
 

@@ -73,6 +73,7 @@ pub fn replay_kept<R>(
     match make((side, reply)) {
         Ok(reply) => {
             seen.delivery.duplicate(seen.frame.event);
+            #[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
             super::replayed::note();
             Ok(reply)
         }

@@ -92,6 +92,7 @@ mod pointers;
 #[allow(missing_docs, missing_debug_implementations)]
 pub(crate) mod private;
 mod replayable;
+#[cfg(any(feature = "actix-web", feature = "axum", feature = "poem"))]
 mod replayed;
 #[allow(missing_docs)]
 mod stored;

@@ -30,7 +30,6 @@ pub(super) fn note() {
 }
 
 /// Runs a handler. Returns its reply, and whether that was replayed.
-#[cfg_attr(not(any(feature = "actix-web", feature = "axum", feature = "poem")), allow(dead_code))]
 pub(crate) async fn watch<F: Future>(handler: F) -> (F::Output, bool) {
     let replayed = Arc::new(AtomicBool::new(false));
     let mut handler = pin!(handler);

@@ -1,10 +1,8 @@
 //! Mark and effects in one transaction.
 
 use std::fmt;
-use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 use tokio::runtime::Handle;
@@ -21,19 +19,14 @@ use super::pooled_transaction::PooledTransaction;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::EventRef;
+use crate::event_table::in_transaction::{
+    BEGIN, COMMIT, MARK, MadeMark, RETRY_AFTER, ROLL_BACK, STAYS, TAKEN_BACK, answered_once, committed_early,
+    mark_is_gone,
+};
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 use crate::retry::{Attempts, DEADLINE, FaultKind, answer_within};
 use crate::transaction::{CommittedEarly, Detached, MarkOutcome, TransactionalLog};
-
-/// When a delivery should come again if another transaction has its event. How long that transaction takes
-/// is not known.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-const BEGIN: &str = "begin a transaction";
-const MARK: &str = "mark the event as processed";
-const COMMIT: &str = "commit the event and its effects";
-const ROLL_BACK: &str = "roll the event back";
 
 /// An open transaction of a [`SqlLog`]. It derefs to the connection. Dropping it rolls back.
 ///
@@ -48,14 +41,6 @@ pub struct SqlTransaction<D: SqlDatabase> {
     /// Declared after the transaction, so that it is dropped when the rollback is on its way. Only then may
     /// the next delivery try.
     lock: Option<D::EventLock>,
-}
-
-pub(super) struct MadeMark {
-    pub(super) mark: Mark,
-    /// One from before an upgrade has no owner.
-    pub(super) level: SchemaLevel,
-    /// The event had a row before.
-    is_taken_over: bool,
 }
 
 impl<D: SqlDatabase> SqlTransaction<D> {
@@ -154,16 +139,11 @@ impl<D: SqlDatabase> SqlTransaction<D> {
                     drop(self.lock.take());
                     committed.map_err(|error| self.core.fault_of(&error).of_commit(COMMIT, error))
                 }
-                OwnMark::Gone => {
-                    Err(Fault::rolled_back().of(COMMIT, "the mark is gone from the transaction"))
-                }
+                OwnMark::Gone => Err(mark_is_gone()),
                 OwnMark::Committed => {
                     // The rest belongs to what is committed already.
                     self.end_by("COMMIT").await;
-                    Err(Fault::committed_early(
-                        "All of its effects are kept, and so is the mark: the next delivery is a duplicate",
-                    )
-                    .of(COMMIT, CommittedEarly))
+                    Err(committed_early())
                 }
             }
         };
@@ -194,8 +174,6 @@ impl<D: SqlDatabase> SqlTransaction<D> {
 
     /// Says what became of the mark.
     async fn take_mark_back(&mut self, MadeMark { mark, level, is_taken_over }: &MadeMark) -> &'static str {
-        const STAYS: &str = "A part of its effects is kept, and the mark as well: look what is missing, and delete the \
-                             event's row to let it run again";
         let Some(sql) = self.core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
             return STAYS;
         };
@@ -213,9 +191,7 @@ impl<D: SqlDatabase> SqlTransaction<D> {
             D::unmark(&mut self.transaction, &sql.statements, &[mark]).await
         };
         match taken_back {
-            Ok(()) => {
-                "A part of its effects is kept. The mark was taken back, so that the next delivery runs all of it"
-            }
+            Ok(()) => TAKEN_BACK,
             // The next delivery may be looking at the row.
             Err(_) if !is_taken_over => {
                 take_back(&self.core, mark.clone(), false);
@@ -245,16 +221,6 @@ impl<D: SqlDatabase> Drop for SqlTransaction<D> {
             runtime.spawn(async move { drop(ended.roll_back(Some(made)).await) });
         }
     }
-}
-
-/// Waits for the answer of a request that cannot be repeated, because its transaction is gone with its
-/// connection.
-pub(super) async fn answered_once(
-    operation: &'static str,
-    limit: Option<Duration>,
-    request: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
-    answer_within(limit, request).await.unwrap_or_else(|late| Err(Fault::late().of(operation, late)))
 }
 
 impl<D: SqlDatabase> Deref for SqlTransaction<D> {
