@@ -139,7 +139,7 @@ pub(crate) async fn survives_a_drop_at_every_await<L: Layered>(layer: L) {
 
 const WORDS: &str = "committed before its end";
 
-/// A body that commits by itself is told so, and its event is not lost.
+/// If a body commits by itself, its delivery gets an error that says so, and the event is not lost.
 pub(crate) async fn says_that_a_body_committed<L: Layered>(layer: L) {
     let database = L::Database::fresh().await;
     let log = L::open(database.url(), 2).await;

@@ -1,7 +1,6 @@
 //! The worker with its annotated handler: how fast, how soon, and how large.
 
 use std::error::Error;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::effect::Effect;
-use crate::report::{Reach, median};
+use crate::report::{Reach, median, megabytes};
 
 /// Bodies at once.
 const HANDLERS: usize = 16;
@@ -220,11 +219,4 @@ async fn memory<H: Effect>(log: &SqlLog<H::D>, reach: &mut Reach) -> Outcome {
     let growth = u32::try_from(after.saturating_sub(filled)).unwrap_or(u32::MAX);
     reach.at_most(&format!("{name}, growth with a million waiting, in MB"), 20.0, f64::from(growth));
     Ok(())
-}
-
-fn megabytes() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kilobytes.unwrap_or(0_usize) / 1_024
 }

@@ -13,6 +13,8 @@ mod figures;
 mod locked_row;
 mod lost;
 mod outage;
+#[path = "../report/mod.rs"]
+mod report;
 mod rows;
 mod servers;
 

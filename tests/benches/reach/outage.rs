@@ -1,6 +1,5 @@
 //! A store that does not answer for a minute, under load, with senders that do not wait.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::database::{Database, Held, open, proxy_before};
 use crate::figures::Figure;
+use crate::report::megabytes;
 
 const POOL: u32 = 10;
 const OUTAGE: Duration = Duration::from_mins(1);
@@ -73,12 +73,4 @@ async fn send<L: ClaimLog + Clone + 'static>(log: L, senders: Arc<AtomicUsize>) 
             senders.fetch_sub(1, Ordering::SeqCst);
         });
     }
-}
-
-/// The memory of this process.
-fn megabytes() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kilobytes.unwrap_or(0_usize) / 1_024
 }

@@ -44,3 +44,11 @@ pub(crate) fn print_load(when: &str) {
         println!("load average {when}: {}", load.split(' ').next().unwrap_or_default());
     }
 }
+
+/// The memory of this process, in MB, on Linux.
+pub(crate) fn megabytes() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kilobytes.unwrap_or(0_usize) / 1_024
+}
