@@ -67,11 +67,11 @@ impl MariaDb {
     /// If it cannot be created.
     pub async fn fresh_database(&self) -> String {
         let name = format!("fresh_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let mut connection = MySqlConnection::connect(&self.url()).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        let created = async {
+            let mut connection = MySqlConnection::connect(&self.url()).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await
+        };
+        created.await.unwrap_or_else(|e| panic!("no new database: {e}\n{}", self.server.last_words()));
         format!("mysql://root@127.0.0.1:{}/{name}", self.server.port())
     }
 

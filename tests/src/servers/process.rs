@@ -68,8 +68,14 @@ impl Server {
     pub(super) fn run<A: Into<OsString>>(&self, program: &Path, arguments: impl IntoIterator<Item = A>) {
         let mut command = self.command(program, &[]);
         let status = command.args(arguments.into_iter().map(Into::into)).status().unwrap();
-        let said = || std::fs::read_to_string(self.folder().join("stderr.log")).unwrap_or_default();
-        assert!(status.success(), "{}: {}", program.display(), said());
+        assert!(status.success(), "{}: {}", program.display(), self.last_words());
+    }
+
+    /// The last lines of its own log.
+    pub(super) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.folder().join("stderr.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// The folder with its data.
