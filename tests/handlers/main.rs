@@ -2,6 +2,7 @@
 
 mod as_users_have_them;
 mod claim;
+mod failing_log;
 mod fence;
 mod transaction;
 

@@ -2,6 +2,8 @@
 //! yield and fail as a case tells. Without the feature a step is the call itself.
 
 #[cfg(feature = "testing")]
+pub(crate) mod failing;
+#[cfg(feature = "testing")]
 pub(crate) mod told;
 
 use std::fmt;
@@ -15,22 +17,43 @@ pub(crate) use self::told::{boxed, lease, refused, step};
 use crate::error::Error;
 
 /// A call of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+///
+/// [`FailingLog`](crate::testing::FailingLog) makes one fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "testing"), allow(unreachable_pub, rustdoc::broken_intra_doc_links))]
+#[non_exhaustive]
+pub enum Step {
+    /// The fence's mark: [`ProcessedEventLog::try_mark_event`](crate::ProcessedEventLog::try_mark_event), or
+    /// `try_mark_processed`.
     Mark,
+    /// [`ClaimLog::claim`](crate::ClaimLog::claim).
     Claim,
+    /// [`ClaimLog::renew`](crate::ClaimLog::renew).
     Renew,
+    /// [`ClaimLog::complete`](crate::ClaimLog::complete). A claim with `replay` calls
+    #[cfg_attr(feature = "replay", doc = "[`CompleteWithReply`](Self::CompleteWithReply)")]
+    #[cfg_attr(not(feature = "replay"), doc = "`CompleteWithReply`")]
+    /// instead.
     Complete,
+    /// [`ClaimLog::release`](crate::ClaimLog::release).
     Release,
+    /// [`ClaimLog::withdraw`](crate::ClaimLog::withdraw).
     Withdraw,
+    /// [`TransactionalLog::begin`](crate::TransactionalLog::begin).
     Begin,
+    /// [`TransactionalLog::try_mark_in`](crate::TransactionalLog::try_mark_in).
     MarkInTransaction,
+    /// [`TransactionalLog::commit`](crate::TransactionalLog::commit).
     Commit,
+    /// [`TransactionalLog::rollback`](crate::TransactionalLog::rollback).
     Rollback,
+    /// [`ReplayLog::kept_reply`](crate::replay::ReplayLog::kept_reply).
     #[cfg(feature = "replay")]
     ReadReply,
+    /// [`ReplayLog::complete_with_reply`](crate::replay::ReplayLog::complete_with_reply).
     #[cfg(feature = "replay")]
     CompleteWithReply,
+    /// [`TransactionalReplayLog::keep_in`](crate::replay::TransactionalReplayLog::keep_in).
     #[cfg(feature = "replay")]
     KeepInTransaction,
 }

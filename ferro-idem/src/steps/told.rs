@@ -5,15 +5,9 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
+use super::failing::{Fails, failing};
 use super::{Boxed, Refusal, Step};
 use crate::error::Error;
-
-/// Whether a step that fails has taken effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Before,
-    After,
-}
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +18,7 @@ pub(crate) enum End {
     Failed,
     Refused(Refusal),
     /// It failed because the case told it to.
-    Told(Fault),
+    Told(Fails),
     /// Its caller was dropped.
     Dropped,
 }
@@ -46,7 +40,7 @@ pub(crate) struct Plan {
     /// How often a delivery was polled.
     pub(crate) polls: usize,
     /// The position of the step that fails.
-    pub(crate) fault: Option<(usize, Fault)>,
+    pub(crate) fault: Option<(usize, Fails)>,
     pub(crate) lease: Option<Duration>,
     /// The process of the delivery is as if it were stopped: nothing renews its lease.
     pub(crate) renews_nothing: bool,
@@ -112,31 +106,36 @@ pub(crate) fn boxed<'a, T: Send + 'a>(step: Step, call: Boxed<'a, T>) -> Boxed<'
 
 /// Yields before the call and after it, so that a delivery can be dropped there although its log never waits.
 pub(crate) async fn step<T>(step: Step, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let Some((mut open, fault)) = Open::new(step) else { return call.await };
+    let Some((mut open, fails)) = Open::new(step) else { return call.await };
     yield_once().await;
-    if fault == Some(Fault::Before) {
-        return open.fail(step, Fault::Before);
+    let answered = async {
+        let result = call.await;
+        yield_once().await;
+        result
+    };
+    match failing(step, fails, answered).await {
+        Ok(result) => {
+            open.end(if result.is_ok() { End::Ok } else { End::Failed });
+            result
+        }
+        Err(told) => {
+            open.end(fails.map_or(End::Failed, End::Told));
+            Err(told)
+        }
     }
-    let result = call.await;
-    yield_once().await;
-    if result.is_ok() && fault == Some(Fault::After) {
-        return open.fail(step, Fault::After);
-    }
-    open.end(if result.is_ok() { End::Ok } else { End::Failed });
-    result
 }
 
 /// A step that is under way, or was dropped.
 struct Open(usize);
 
 impl Open {
-    fn new(step: Step) -> Option<(Self, Option<Fault>)> {
+    fn new(step: Step) -> Option<(Self, Option<Fails>)> {
         with(|plan| {
             let position = plan.seen.len();
             plan.open += 1;
             plan.seen.push(Seen { delivery: plan.delivery, step, end: End::Open });
-            let told = plan.fault.and_then(|(at, fault)| (at == position).then_some(fault));
-            let stopped = (step == Step::Renew && plan.renews_nothing).then_some(Fault::Before);
+            let told = plan.fault.and_then(|(at, fails)| (at == position).then_some(fails));
+            let stopped = (step == Step::Renew && plan.renews_nothing).then_some(Fails::BeforeEffect);
             (Self(position), told.or(stopped))
         })
     }
@@ -150,15 +149,6 @@ impl Open {
                 plan.open = plan.open.saturating_sub(1);
             }
         });
-    }
-
-    fn fail<T>(&mut self, step: Step, fault: Fault) -> Result<T, Error> {
-        self.end(End::Told(fault));
-        let when = match fault {
-            Fault::Before => "before it reached the store",
-            Fault::After => "after the store had carried it out",
-        };
-        Err(Error::store("reach the store", format!("the test made `{step}` fail {when}")))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::steps::told::Fault;
+use crate::steps::failing::Fails;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -11,7 +11,7 @@ pub(super) enum Kind {
     Overlapping(usize),
     Dropped(usize),
     Panicked(usize),
-    Failed(usize, Fault),
+    Failed(usize, Fails),
     TakenOver(usize),
 }
 
@@ -33,8 +33,8 @@ impl Case {
             Kind::Overlapping(wait) => format!("overlapping-{wait}"),
             Kind::Dropped(wait) => format!("dropped-{wait}"),
             Kind::Panicked(wait) => format!("panicked-{wait}"),
-            Kind::Failed(position, Fault::Before) => format!("failed-{}-before", position + 1),
-            Kind::Failed(position, Fault::After) => format!("failed-{}-after", position + 1),
+            Kind::Failed(position, Fails::BeforeEffect) => format!("failed-{}-before", position + 1),
+            Kind::Failed(position, Fails::AfterEffect) => format!("failed-{}-after", position + 1),
             Kind::TakenOver(wait) => format!("taken-over-{wait}"),
         }
     }
@@ -49,7 +49,7 @@ impl Case {
         }
     }
 
-    pub(super) fn fault(self) -> Option<(usize, Fault)> {
+    pub(super) fn fault(self) -> Option<(usize, Fails)> {
         match self.kind {
             Kind::Failed(position, fault) => Some((position, fault)),
             _ => None,
@@ -71,8 +71,10 @@ impl fmt::Display for Case {
             Kind::Overlapping(_) => "The event was delivered again while the first delivery waited",
             Kind::Dropped(_) => "The delivery was dropped",
             Kind::Panicked(_) => "The delivery panicked",
-            Kind::Failed(_, Fault::Before) => "A call of the log failed before it reached the store",
-            Kind::Failed(_, Fault::After) => "A call of the log failed after the store had carried it out",
+            Kind::Failed(_, Fails::BeforeEffect) => "A call of the log failed before it reached the store",
+            Kind::Failed(_, Fails::AfterEffect) => {
+                "A call of the log failed after the store had carried it out"
+            }
             Kind::TakenOver(_) => {
                 "The process stopped until the lease had ended, another delivery ran, and then it went on"
             }

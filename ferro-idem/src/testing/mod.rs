@@ -77,20 +77,31 @@
 //!   half a second long. Logs in a database measure them on a real clock, so a case that lets one end takes so long.
 //! - **A delivery that panics** is one that failed, as it is for a server, and the event is delivered again.
 //! - Each case has a thread and a runtime of its own, with one worker.
+//!
+//! # What else a test needs
+//!
+//! | for | use |
+//! |---|---|
+//! | a log that fails in one call, before or after its effect | [`FailingLog`] |
+//! | the claim that a body under `claim(c)` gets | [`Claim::for_test`](crate::Claim::for_test) |
+//! | the errors that the attribute answers with | [`Error::in_progress`](crate::Error::in_progress), [`Error::lease_lost`](crate::Error::lease_lost), [`Error::store`](crate::Error::store) |
+//! | a signed delivery | `sign` of the sender: `StripeWebhook::sign`, `GithubWebhook::sign` and so on |
 
 mod case;
 mod clock;
 mod delivery;
+mod failing_log;
 mod report;
 mod run;
 
 use std::future::Future;
 
 use self::case::{Case, Kind};
+pub use self::failing_log::{FailingLog, FailingTransaction};
 pub use self::report::{Finding, Problem, Report};
 use self::run::{Guarantee, Outcome, run};
-use crate::steps::Step;
-use crate::steps::told::Fault;
+pub use crate::steps::Step;
+pub use crate::steps::failing::Fails;
 
 /// The most waits at which a delivery is disturbed.
 const MAX_WAITS: usize = 200;
@@ -181,7 +192,7 @@ fn cases(undisturbed: &Outcome, guarantee: Option<Guarantee>) -> Vec<Case> {
         if seen.step == Step::Renew && Some(position) != first_renewal {
             continue;
         }
-        kinds.extend([Fault::Before, Fault::After].map(|fault| Kind::Failed(position, fault)));
+        kinds.extend([Fails::BeforeEffect, Fails::AfterEffect].map(|fault| Kind::Failed(position, fault)));
     }
     if guarantee == Some(Guarantee::Claim) {
         kinds.extend(waits.map(Kind::TakenOver));

@@ -5,7 +5,8 @@ use std::fmt;
 use super::case::{Case, Kind};
 use super::run::{Guarantee, Outcome};
 use crate::steps::Refusal;
-use crate::steps::told::{End, Fault, Seen};
+use crate::steps::failing::Fails;
+use crate::steps::told::{End, Seen};
 
 /// More steps than these say nothing new: deliveries that are refused repeat them.
 const MAX_STEPS: usize = 24;
@@ -245,8 +246,8 @@ fn end(end: End) -> &'static str {
         End::Failed => "failed",
         End::Refused(Refusal::Duplicate) => "duplicate",
         End::Refused(Refusal::InProgress) => "in progress",
-        End::Told(Fault::Before) => "failed as told before it took effect",
-        End::Told(Fault::After) => "failed as told after it took effect",
+        End::Told(Fails::BeforeEffect) => "failed as told before it took effect",
+        End::Told(Fails::AfterEffect) => "failed as told after it took effect",
         End::Dropped => "dropped",
     }
 }
