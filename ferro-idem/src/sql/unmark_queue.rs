@@ -21,6 +21,10 @@ use crate::owner::Owner;
 /// is back, so that each mark without a caller can be taken back.
 const MAX_MARKS: usize = 65_536;
 
+/// How long a server that stood still has to be awake, until it has carried out what was sent to it. A statement whose
+/// deadline the server has already checked is not stopped by it.
+const AWAKE_FOR: Duration = Duration::from_secs(3);
+
 /// A worker that was not active for so long has a runtime that is not driven.
 const MAX_INACTIVE: Duration = Duration::from_secs(30);
 
@@ -41,6 +45,8 @@ struct Inner {
     places: HashMap<Arc<str>, Vec<Place>>,
     last_number: u64,
     worker_active_at: Option<Instant>,
+    /// The server may have stood still until then.
+    stood_still_until: Option<Instant>,
 }
 
 /// Where a mark is in the queue: when it is taken back next, and a number of its own.
@@ -51,8 +57,8 @@ pub(super) struct Place(Instant, u64);
 #[derive(Clone, Debug)]
 struct LeftMark {
     mark: Mark,
-    /// The mark may still be made until then, by a statement that got no answer.
-    may_be_made_until: Instant,
+    /// Until then the mark may still be made, by a statement that got no answer. `None`: it is made.
+    may_be_made_until: Option<Instant>,
     /// The statement that deletes it is at the database.
     is_sent: bool,
     /// Such a statement got no answer, and may be carried out at any time.
@@ -100,7 +106,8 @@ impl UnmarkQueue {
         changed
     }
 
-    pub(super) fn push(&self, mark: Mark, may_be_made_until: Instant) {
+    /// `may_be_made_until`: if the statement that makes it got no answer, the server's deadline for it.
+    pub(super) fn push(&self, mark: Mark, may_be_made_until: Option<Instant>) {
         let left = LeftMark { mark, may_be_made_until, is_sent: false, may_be_deleted_later: false };
         self.change(|inner| inner.insert(left, Instant::now()));
     }
@@ -183,6 +190,11 @@ impl UnmarkQueue {
         if taken.is_empty() { Due::NotBefore(first) } else { Due::Marks(taken) }
     }
 
+    /// The server may have stood still until now. What it has not carried out by then may still come.
+    pub(super) fn server_stood_still(&self) {
+        self.locked().stood_still_until = Some(Instant::now());
+    }
+
     /// What became of the worker's statement. What is left is due then.
     pub(super) fn put_back(&self, taken: &[(Place, Mark)], unmarked: Unmarked, due: Instant) {
         self.change(|inner| taken.iter().for_each(|(place, _)| inner.put_back(*place, unmarked, due)));
@@ -228,12 +240,22 @@ impl Inner {
 
     fn put_back(&mut self, place: Place, unmarked: Unmarked, due: Instant) {
         let Some(mut left) = self.remove(place) else { return };
-        let is_gone = matches!(unmarked, Unmarked::Since(begun) if left.may_be_made_until <= begun);
+        let is_gone = match unmarked {
+            Unmarked::Since(begun) => self.was_made_before(begun, &left),
+            Unmarked::NotCarriedOut | Unmarked::Unanswered => false,
+        };
         if !is_gone {
             left.is_sent = false;
             left.may_be_deleted_later |= unmarked == Unmarked::Unanswered;
             self.insert(left, due);
         }
+    }
+
+    /// Whether the mark was made before that moment, or never will be.
+    fn was_made_before(&self, moment: Instant, left: &LeftMark) -> bool {
+        let Some(deadline) = left.may_be_made_until else { return true };
+        let awake = self.stood_still_until.map(|until| until + AWAKE_FOR);
+        deadline <= moment && awake.is_none_or(|awake| awake <= moment)
     }
 
     fn give_up_statements(&mut self) {
@@ -245,145 +267,5 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::poll;
-
-    use super::*;
-
-    fn mark(id: &str, owner: u8) -> Mark {
-        Mark { id: id.into(), event_type: "".into(), owner: Owner::from_bytes([owner; 16]) }
-    }
-
-    fn owner(byte: u8) -> Owner {
-        Owner::from_bytes([byte; 16])
-    }
-
-    /// The marks that are due.
-    fn take(queue: &UnmarkQueue, max: usize) -> Vec<(Place, Mark)> {
-        match queue.take(max) {
-            Due::Marks(taken) => taken,
-            Due::NotBefore(_) | Due::Never => Vec::new(),
-        }
-    }
-
-    fn put_back(queue: &UnmarkQueue, taken: &[(Place, Mark)], unmarked: Unmarked) {
-        queue.put_back(taken, unmarked, Instant::now());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_worker_takes_marks_back_and_a_lost_one_is_replaced() {
-        let queue = UnmarkQueue::default();
-        assert!(!queue.needs_worker(), "there is nothing to do");
-        (0..3).for_each(|number| queue.push(mark("evt_1", number), Instant::now()));
-        assert!(queue.needs_worker() && !queue.needs_worker());
-        assert_eq!(take(&queue, 2).len(), 2);
-        tokio::time::advance(MAX_INACTIVE).await;
-        assert!(queue.needs_worker(), "the first one was not polled for long");
-        queue.end_worker();
-        assert!(queue.needs_worker(), "the second one was dropped");
-        let (two, one) = (take(&queue, 2), take(&queue, 2));
-        assert_eq!((two.len(), one.len()), (2, 1));
-        put_back(&queue, &two, Unmarked::Since(Instant::now()));
-        put_back(&queue, &one, Unmarked::Since(Instant::now()));
-        assert!(matches!(queue.take(2), Due::Never) && !queue.needs_worker());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn marks_that_are_not_due_keep_no_others_waiting() {
-        let queue = UnmarkQueue::default();
-        let soon = Instant::now() + Duration::from_secs(1);
-        queue.push(mark("evt_1", 1), Instant::now());
-        let locked = take(&queue, 1);
-        queue.put_back(&locked, Unmarked::NotCarriedOut, soon);
-        assert!(matches!(queue.take(1), Due::NotBefore(due) if due == soon));
-        queue.push(mark("evt_2", 2), Instant::now());
-        assert_eq!(&*take(&queue, 2)[0].1.id, "evt_2");
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(&*take(&queue, 2)[0].1.id, "evt_1");
-    }
-
-    #[test]
-    fn the_marks_are_bounded() {
-        let queue = UnmarkQueue::default();
-        (1..MAX_MARKS).for_each(|_| queue.push(mark("evt_1", 1), Instant::now()));
-        assert!(queue.has_room());
-        queue.push(mark("evt_1", 1), Instant::now());
-        assert!(!queue.has_room());
-    }
-
-    #[tokio::test]
-    async fn a_delivery_takes_a_mark_over_that_waits() {
-        let queue = UnmarkQueue::default();
-        queue.push(mark("evt_1", 1), Instant::now());
-        assert_eq!(queue.take_over("evt_2").await, None);
-        assert_eq!(queue.take_over("evt_1").await, Some(owner(1)));
-        assert_eq!(queue.take_over("evt_1").await, None, "it is the other's");
-        assert!(take(&queue, 1).is_empty(), "nothing deletes it any more");
-    }
-
-    #[tokio::test]
-    async fn a_delivery_waits_while_the_mark_is_being_deleted() {
-        let queue = UnmarkQueue::default();
-        queue.push(mark("evt_1", 1), Instant::now() + Duration::from_secs(7));
-        let taken = take(&queue, 1);
-        let mut next = pin!(queue.take_over("evt_1"));
-        assert!(poll!(&mut next).is_pending());
-        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
-        assert_eq!(next.await, Some(owner(1)));
-        queue.push(mark("evt_1", 2), Instant::now());
-        let taken = take(&queue, 1);
-        let mut next = pin!(queue.take_over("evt_1"));
-        assert!(poll!(&mut next).is_pending());
-        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
-        assert_eq!(next.await, None);
-    }
-
-    #[tokio::test]
-    async fn a_mark_that_may_be_deleted_later_is_not_taken_over() {
-        for is_dropped in [false, true] {
-            let queue = UnmarkQueue::default();
-            queue.push(mark("evt_1", 1), Instant::now() + Duration::from_secs(7));
-            let taken = take(&queue, 1);
-            if is_dropped {
-                queue.end_worker();
-            } else {
-                put_back(&queue, &taken, Unmarked::Unanswered);
-            }
-            let mut next = pin!(queue.take_over("evt_1"));
-            assert!(poll!(&mut next).is_pending());
-            // The earlier statement may still be at the server.
-            let taken = take(&queue, 1);
-            put_back(&queue, &taken, Unmarked::Since(Instant::now()));
-            assert!(poll!(&mut next).is_pending());
-            let taken = take(&queue, 1);
-            put_back(&queue, &taken, Unmarked::NotCarriedOut);
-            assert!(poll!(&mut next).is_pending());
-            let taken = take(&queue, 1);
-            let later = Instant::now() + Duration::from_secs(8);
-            put_back(&queue, &taken, Unmarked::Since(later));
-            assert_eq!(next.await, None);
-        }
-    }
-
-    #[test]
-    fn a_delivery_that_may_have_made_a_mark_takes_no_other_one_over() {
-        let queue = UnmarkQueue::default();
-        queue.push(mark("evt_1", 1), Instant::now());
-        assert_eq!(queue.next_of("evt_1", true), Next::Wait);
-        assert_eq!(queue.next_of("evt_2", true), Next::GoOn);
-        assert_eq!(queue.next_of("evt_1", false), Next::TakeOver(owner(1)));
-        assert_eq!(queue.next_of("evt_1", true), Next::GoOn);
-    }
-
-    #[tokio::test]
-    async fn a_delivery_waits_until_one_mark_is_left() {
-        let queue = UnmarkQueue::default();
-        queue.push(mark("evt_1", 1), Instant::now());
-        queue.push(mark("evt_1", 2), Instant::now());
-        let mut next = pin!(queue.take_over("evt_1"));
-        assert!(poll!(&mut next).is_pending());
-        let taken = take(&queue, 1);
-        put_back(&queue, &taken, Unmarked::Since(Instant::now()));
-        assert_eq!(next.await, Some(owner(2)));
-    }
-}
+#[path = "unmark_queue_tests.rs"]
+mod tests;

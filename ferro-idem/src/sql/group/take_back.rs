@@ -24,6 +24,9 @@ const MARGIN: Duration = Duration::from_secs(3);
 /// The marks of one statement.
 const MAX_MARKS: usize = 256;
 
+/// A server that takes longer may have stood still.
+const AWAKE: Duration = Duration::from_secs(1);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Short: until the mark is gone, a delivery that reaches another process is answered as its duplicate.
@@ -31,8 +34,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// Takes a mark back. `is_in_doubt`: it may not exist yet, because its statement got no answer.
 pub(in crate::sql) fn take_back<D: Dialect>(core: &Arc<Core<D>>, mark: Mark, is_in_doubt: bool) {
-    let now = Instant::now();
-    let may_be_made_until = if is_in_doubt { now + D::SERVER_DEADLINE + MARGIN } else { now };
+    let may_be_made_until = is_in_doubt.then(|| Instant::now() + D::SERVER_DEADLINE + MARGIN);
     core.unmark_queue().push(mark, may_be_made_until);
     ensure_worker(core);
 }
@@ -103,9 +105,20 @@ async fn work<D: Dialect>(mut worker: Worker<D>) {
 async fn unmark<D: Dialect>(core: &Arc<Core<D>>, taken: &[(Place, Mark)]) -> (Unmarked, bool) {
     let begun = Instant::now();
     let marks: Vec<&Mark> = taken.iter().map(|(_, mark)| mark).collect();
-    match Session::for_caller(core).send_after(&mut Attempts::once(), &UnmarkEvents(&marks)).await {
-        Ok(()) => (Unmarked::Since(begun), false),
-        Err(failed) if failed.may_be_carried_out() => (Unmarked::Unanswered, failed.is_about_one_event()),
-        Err(failed) => (Unmarked::NotCarriedOut, failed.is_about_one_event()),
+    let (unmarked, is_about_one_event) =
+        match Session::for_caller(core).send_after(&mut Attempts::once(), &UnmarkEvents(&marks)).await {
+            Ok(()) => (Unmarked::Since(begun), false),
+            Err(failed) if failed.may_be_carried_out() => (Unmarked::Unanswered, failed.is_about_one_event()),
+            Err(failed) => (Unmarked::NotCarriedOut, failed.is_about_one_event()),
+        };
+    let is_awake = match unmarked {
+        Unmarked::Since(_) => begun.elapsed() < AWAKE,
+        // It says that a row is locked.
+        Unmarked::NotCarriedOut => is_about_one_event,
+        Unmarked::Unanswered => false,
+    };
+    if !is_awake {
+        core.unmark_queue().server_stood_still();
     }
+    (unmarked, is_about_one_event)
 }
