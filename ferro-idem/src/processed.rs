@@ -174,6 +174,9 @@ pub struct Response;
 /// A value inside more layers than are removed.
 pub struct TooDeep;
 
+/// A value that holds results, or says itself how something ended.
+pub struct Several;
+
 /// Any other value.
 pub struct Plain;
 
@@ -189,6 +192,15 @@ pub trait ResponseWithSettle: Settle {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Settle> ResponseWithSettle for T {}
+
+/// No type implements this.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` may hold a failure, and does not say whether the event is processed",
+    label = "each of its failures would count as a success",
+    note = "say when the event is processed: `#[idempotent_webhook(processed = |reply| EXPR)]`",
+    note = "or return an `Err` if one of them failed"
+)]
+pub trait WithoutFailures {}
 
 /// No type implements this.
 #[diagnostic::on_unimplemented(
@@ -222,6 +234,18 @@ impl TooDeep {
     }
 }
 
+impl Several {
+    #[inline]
+    pub fn __ferro_idem_is_processed<T: WithoutFailures + ?Sized>(
+        &self,
+        _: &T,
+        _: Option<bool>,
+        _: Option<bool>,
+    ) -> bool {
+        false
+    }
+}
+
 impl Plain {
     #[inline]
     pub fn __ferro_idem_is_processed<T: ?Sized>(
@@ -238,13 +262,28 @@ pub(crate) mod kinds {
     //! The edges implement [`OfResponse`] for what their framework answers, each for another number of `&`s: two
     //! implementations for all types of two foreign traits would overlap. There are three of these numbers.
 
-    use super::{Layer, Plain, Probe, Response, TooDeep};
+    use std::collections::{BTreeMap, HashMap, VecDeque};
+    use std::ops::ControlFlow;
+    use std::process::ExitStatus;
+    use std::task::Poll;
+
+    use super::{Layer, Plain, Probe, Response, Several, TooDeep};
 
     rule!(OfResponse, __ferro_idem_kind, Response, Response);
     rule!(OfLayer, __ferro_idem_kind, TooDeep, TooDeep);
+    rule!(OfSeveral, __ferro_idem_kind, Several, Several);
     rule!(OfPlain, __ferro_idem_kind, Plain, Plain);
 
     impl<T: Layer> OfLayer for &Probe<'_, T> {}
+    impl<T, E> OfSeveral for &Probe<'_, Vec<Result<T, E>>> {}
+    impl<T, E> OfSeveral for &Probe<'_, VecDeque<Result<T, E>>> {}
+    impl<T, E> OfSeveral for &Probe<'_, [Result<T, E>]> {}
+    impl<T, E, const N: usize> OfSeveral for &Probe<'_, [Result<T, E>; N]> {}
+    impl<K, T, E, S> OfSeveral for &Probe<'_, HashMap<K, Result<T, E>, S>> {}
+    impl<K, T, E> OfSeveral for &Probe<'_, BTreeMap<K, Result<T, E>>> {}
+    impl<B, C> OfSeveral for &Probe<'_, ControlFlow<B, C>> {}
+    impl<T> OfSeveral for &Probe<'_, Poll<T>> {}
+    impl OfSeveral for &Probe<'_, ExitStatus> {}
     impl<T: ?Sized> OfPlain for Probe<'_, T> {}
 }
 
@@ -333,7 +372,7 @@ pub(crate) mod statuses {
 
 /// The traits that the expansion imports.
 pub mod rules {
-    pub use super::kinds::{OfLayer as _, OfPlain as _, OfResponse as _};
+    pub use super::kinds::{OfLayer as _, OfPlain as _, OfResponse as _, OfSeveral as _};
     pub use super::shapes::{Bare as _, OneLayer as _, ThreeLayers as _, TwoLayers as _, WithSettle as _};
     pub use super::statuses::{
         NoStatus as _, NoSuccess as _, OfBool as _, OfOne as _, OfOther as _, OfTuple as _,

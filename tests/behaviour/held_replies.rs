@@ -250,3 +250,32 @@ async fn processed_decides_for_any_reply() {
     }
     assert_eq!(effects(&sqlite).await, 1);
 }
+
+#[idempotent_webhook(
+    claim,
+    on_duplicate = Ok(Vec::new()),
+    processed = |reply| reply.as_ref().is_ok_and(|parts| parts.iter().all(Result::is_ok)),
+)]
+async fn in_parts(
+    log: &MemoryProcessedLog,
+    event: &str,
+    part: Result<u8, u8>,
+) -> Result<Vec<Result<u8, u8>>, Error> {
+    Ok(vec![Ok(1), part])
+}
+
+/// A list of options holds no failure, and needs no `processed`.
+#[idempotent_webhook(claim, on_duplicate = Ok(Vec::new()))]
+async fn with_gaps(log: &MemoryProcessedLog, event: &str) -> Result<Vec<Option<u8>>, Error> {
+    Ok(vec![None])
+}
+
+#[tokio::test]
+async fn a_list_of_results_counts_as_its_handler_says() {
+    let log = MemoryProcessedLog::new();
+    for (part, length) in [(Err(2), 2), (Ok(2), 2), (Ok(2), 0)] {
+        assert_eq!(in_parts(&log, "evt_1", part).await.unwrap().len(), length);
+    }
+    assert_eq!(with_gaps(&log, "evt_2").await.unwrap(), [None]);
+    assert_eq!(with_gaps(&log, "evt_2").await.unwrap(), []);
+}

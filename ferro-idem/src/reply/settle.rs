@@ -34,9 +34,10 @@ use crate::error::Error;
 /// | a rejection of axum's, [`Error`] | never |
 ///
 /// The types of axum and http need the feature `axum`. Those of actix-web and poem count in the same way under the
-/// features of these names; a response type whose status cannot be seen does not compile. If the framework cannot
-/// encode a header or JSON after the handler, it answers 500. That is not part of the reply, because the body has
-/// succeeded by then.
+/// features of these names; a response type whose status cannot be seen does not compile. Neither does a list or a map
+/// of `Result`s inside an `Ok`, a `ControlFlow`, a `Poll` or an `ExitStatus`, because a failure in it would count as a
+/// success. If the framework cannot encode a header or JSON after the handler, it answers 500. That is not part of the
+/// reply, because the body has succeeded by then.
 ///
 /// The application's own types implement the trait. For a foreign type, return axum's `Response`
 /// (`.into_response()`), or write `#[idempotent_webhook(processed = |reply| bool)]`.
