@@ -3,11 +3,12 @@
 use std::future::Future;
 
 use ferro_idem::{MySqlLog, PostgresLog, SqlDatabase, SqlLog, SqliteLog};
+use ferro_idem_tests::proxy::Protocol;
 use ferro_idem_tests::servers::{MariaDb, Postgres};
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool, Transaction};
 use tempfile::TempDir;
 
 const EFFECTS: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
@@ -22,14 +23,31 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
 
     fn log(&self) -> &SqlLog<Self::Sqlx>;
 
+    /// A type under which two ids of the log are one.
+    const LOSSY: &str;
+
+    /// Makes the sessions of a connection read-only.
+    const READ_ONLY: &str;
+
+    const PROTOCOL: Option<Protocol>;
+
     fn count(&self, sql: &'static str) -> impl Future<Output = i64> + Send;
+
+    /// Runs statements on a connection of sqlx.
+    fn execute(&self, sql: &str) -> impl Future<Output = ()> + Send;
+
+    /// A transaction of another program that has inserted a row for the event `held`.
+    fn hold(&self) -> impl Future<Output = Transaction<'static, Self::Sqlx>> + Send;
 
     /// How many effects an event has.
     fn effects(&self, event_id: &str) -> impl Future<Output = i64> + Send;
 }
 
 macro_rules! database {
-    ($name:ident { $($field:ident: $type:ty),* }, $sqlx:ty, $log:ty, $placeholder:literal) => {
+    (
+        $name:ident { $($field:ident: $type:ty),* },
+        $sqlx:ty, $log:ty, $placeholder:literal, $lossy:literal, $read_only:literal, $protocol:expr, $begin:literal
+    ) => {
         pub(crate) struct $name {
             url: String,
             log: $log,
@@ -51,6 +69,23 @@ macro_rules! database {
                 &self.log
             }
 
+            const LOSSY: &str = $lossy;
+
+            const READ_ONLY: &str = $read_only;
+
+            const PROTOCOL: Option<Protocol> = $protocol;
+
+            async fn execute(&self, sql: &str) {
+                sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.log.pool()).await.unwrap();
+            }
+
+            async fn hold(&self) -> Transaction<'static, $sqlx> {
+                let insert = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES ('held', '')";
+                let mut transaction = self.log.pool().begin_with($begin).await.unwrap();
+                sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+                transaction
+            }
+
             async fn count(&self, sql: &'static str) -> i64 {
                 sqlx::query_scalar(sql).fetch_one(self.log.pool()).await.unwrap()
             }
@@ -63,9 +98,36 @@ macro_rules! database {
     };
 }
 
-database!(OnPostgres { own: Option<Postgres> }, sqlx::Postgres, PostgresLog, "$1");
-database!(OnMariaDb {}, sqlx::MySql, MySqlLog, "?");
-database!(OnSqlite { _folder: TempDir }, sqlx::Sqlite, SqliteLog, "?");
+database!(
+    OnPostgres { own: Option<Postgres> },
+    sqlx::Postgres,
+    PostgresLog,
+    "$1",
+    "VARCHAR(20)",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    Some(Protocol::Postgres),
+    "BEGIN"
+);
+database!(
+    OnMariaDb {},
+    sqlx::MySql,
+    MySqlLog,
+    "?",
+    "VARCHAR(255)",
+    "SET SESSION TRANSACTION READ ONLY",
+    Some(Protocol::MySql),
+    "START TRANSACTION"
+);
+database!(
+    OnSqlite { _folder: TempDir },
+    sqlx::Sqlite,
+    SqliteLog,
+    "?",
+    "INTEGER",
+    "PRAGMA query_only = 1",
+    None,
+    "BEGIN IMMEDIATE"
+);
 
 impl OnPostgres {
     async fn new() -> Self {

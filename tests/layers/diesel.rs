@@ -4,7 +4,7 @@ use diesel::ExpressionMethods;
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::{AsyncMysqlConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use ferro_idem::{DieselMySqlLog, DieselPostgresLog};
+use ferro_idem::{DieselMySqlLog, DieselPostgresLog, Error};
 
 use crate::databases::{OnMariaDb, OnPostgres};
 use crate::kit::{Handles, Layered};
@@ -17,8 +17,8 @@ diesel::table! {
 }
 
 macro_rules! layered {
-    ($layer:ident, $database:ty, $connection:ty, $log:ty) => {
-        struct $layer;
+    ($layer:ident, $database:ty, $connection:ty, $log:ty, $options:literal) => {
+        pub(crate) struct $layer;
 
         impl Layered for $layer {
             type Database = $database;
@@ -28,8 +28,12 @@ macro_rules! layered {
             type Log = $log;
 
             async fn open(url: &str, connections: u32) -> $log {
-                let manager = AsyncDieselConnectionManager::<$connection>::new(url);
+                let manager = AsyncDieselConnectionManager::<$connection>::new(format!("{url}{}", $options));
                 <$log>::new(Pool::builder(manager).max_size(connections as usize).build().unwrap())
+            }
+
+            async fn check(log: &$log) -> Result<(), Error> {
+                log.check().await
             }
 
             async fn run(lent: &mut $connection, sql: &str) -> Result<(), String> {
@@ -44,8 +48,9 @@ macro_rules! layered {
     };
 }
 
-layered!(OverPostgres, OnPostgres, AsyncPgConnection, DieselPostgresLog);
-layered!(OverMySql, OnMariaDb, AsyncMysqlConnection, DieselMySqlLog);
+layered!(OverPostgres, OnPostgres, AsyncPgConnection, DieselPostgresLog, "");
+// Otherwise it reaches the server by its socket, past a proxy.
+layered!(OverMySql, OnMariaDb, AsyncMysqlConnection, DieselMySqlLog, "?prefer_socket=false");
 
 mod postgres {
     use super::*;
@@ -61,7 +66,8 @@ mod postgres {
         for OverPostgres;
         sees_the_rows_of_sqlx excludes_sqlx_at_the_same_time survives_a_drop_at_every_await
         says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection survives_a_killed_server
-        works_over_a_plain_table
+        works_over_a_plain_table refuses_a_key_that_takes_two_ids_for_one sees_claims_after_an_upgrade
+        says_that_the_session_is_read_only says_that_a_body_began_another_transaction
     }
 }
 
@@ -78,6 +84,7 @@ mod mariadb {
         [ignore = "needs MariaDB: run tests/run"]
         for OverMySql;
         sees_the_rows_of_sqlx excludes_sqlx_at_the_same_time survives_a_drop_at_every_await
-        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table
+        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table refuses_a_key_that_takes_two_ids_for_one sees_claims_after_an_upgrade
+        says_that_the_session_is_read_only says_that_a_body_began_another_transaction
     }
 }

@@ -2,8 +2,8 @@
 
 use std::ops::DerefMut;
 
-use ferro_idem::TransactionalLog;
 use ferro_idem::conformance::Store;
+use ferro_idem::{Error, TransactionalLog};
 
 use crate::databases::Database;
 
@@ -16,8 +16,14 @@ pub(crate) trait Layered: Send + Sync + 'static {
 
     type Log: TransactionalLog<Transaction: DerefMut<Target = Self::Lent>> + Clone + 'static;
 
+    /// Whether a connection can be closed through the layer.
+    const CLOSES: bool = true;
+
     /// With a pool of its own, of so many connections.
     fn open(url: &str, connections: u32) -> impl Future<Output = Self::Log> + Send;
+
+    /// The log's own check of its table.
+    fn check(log: &Self::Log) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Runs a statement as a body does.
     fn run(lent: &mut Self::Lent, sql: &str) -> impl Future<Output = Result<(), String>> + Send;

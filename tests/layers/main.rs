@@ -8,3 +8,5 @@ mod kit;
 mod promises;
 mod sea_orm;
 mod tokio_postgres;
+mod traps;
+mod waits;

@@ -1,6 +1,6 @@
 //! `SeaOrmLog`, on each database that sea-orm has.
 
-use ferro_idem::SeaOrmLog;
+use ferro_idem::{Error, SeaOrmLog};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseTransaction};
 
@@ -25,7 +25,7 @@ mod effect {
 }
 
 /// The layer on one database.
-struct SeaOrm<D>(std::marker::PhantomData<D>);
+pub(crate) struct SeaOrm<D>(pub(crate) std::marker::PhantomData<D>);
 
 impl<D: OnDatabase> Layered for SeaOrm<D> {
     type Database = D;
@@ -34,10 +34,16 @@ impl<D: OnDatabase> Layered for SeaOrm<D> {
 
     type Log = SeaOrmLog;
 
+    const CLOSES: bool = false;
+
     async fn open(url: &str, connections: u32) -> SeaOrmLog {
         let mut options = ConnectOptions::new(url);
         options.max_connections(connections).sqlx_logging(false);
         SeaOrmLog::new(Database::connect(options).await.unwrap())
+    }
+
+    async fn check(log: &SeaOrmLog) -> Result<(), Error> {
+        log.check().await
     }
 
     async fn run(lent: &mut DatabaseTransaction, sql: &str) -> Result<(), String> {
@@ -67,7 +73,8 @@ mod postgres {
         for LAYER;
         sees_the_rows_of_sqlx excludes_sqlx_at_the_same_time survives_a_drop_at_every_await
         says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection survives_a_killed_server
-        works_over_a_plain_table
+        works_over_a_plain_table refuses_a_key_that_takes_two_ids_for_one sees_claims_after_an_upgrade
+        says_that_the_session_is_read_only says_that_a_body_began_another_transaction
     }
 }
 
@@ -86,7 +93,8 @@ mod mariadb {
         [ignore = "needs MariaDB: run tests/run"]
         for LAYER;
         sees_the_rows_of_sqlx excludes_sqlx_at_the_same_time survives_a_drop_at_every_await
-        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table
+        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table refuses_a_key_that_takes_two_ids_for_one sees_claims_after_an_upgrade
+        says_that_the_session_is_read_only says_that_a_body_began_another_transaction
     }
 }
 
@@ -104,6 +112,7 @@ mod sqlite {
         [cfg(all())]
         for LAYER;
         sees_the_rows_of_sqlx excludes_sqlx_at_the_same_time survives_a_drop_at_every_await
-        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table
+        says_that_a_body_committed says_that_the_database_rolled_back needs_one_connection works_over_a_plain_table refuses_a_key_that_takes_two_ids_for_one sees_claims_after_an_upgrade
+        says_that_the_session_is_read_only says_that_a_body_began_another_transaction
     }
 }

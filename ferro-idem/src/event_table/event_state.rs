@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sqlite::in_flight::EventLock;
 use crate::claim::{ClaimOutcome, Ownership};
 use crate::event::EventRef;
 use crate::owner::Owner;
@@ -141,15 +142,14 @@ impl Claimed {
     }
 }
 
-/// What marking an event inside a transaction came to.
-///
-/// `L` is the dialect's [`EventLock`](super::dialect::Dialect::EventLock).
+/// What marking an event inside a transaction came to. The lock is SQLite's, because other databases have locks that
+/// end with their transaction.
 #[derive(Debug)]
-pub enum MarkedIn<L> {
+pub enum MarkedIn {
     /// The event is marked.
-    Marked(L),
+    Marked(Option<EventLock>),
     /// A row exists. Its state decides.
-    RowExists(L),
+    RowExists(Option<EventLock>),
     /// Another transaction has the event.
     Locked,
 }

@@ -202,8 +202,15 @@ pub(crate) struct RowChanged;
 #[error(
     "the database refused the commit with {code}{by}: its message may quote what was written, see its log"
 )]
-pub(crate) struct RefusedCommit {
-    pub(crate) code: String,
-    /// The constraint and its table, if the driver reports them separately.
-    pub(crate) by: String,
+pub struct RefusedCommit {
+    code: String,
+    by: String,
+}
+
+impl RefusedCommit {
+    /// `by`: the constraint and its table, if the driver reports them separately.
+    pub(crate) fn new(code: String, by: Option<(&str, &str)>) -> Self {
+        let by = by.map(|(constraint, table)| format!(", by `{constraint}` of `{table}`"));
+        Self { code, by: by.unwrap_or_default() }
+    }
 }

@@ -17,9 +17,6 @@ pub(crate) mod in_transaction;
 pub(crate) mod many;
 pub(crate) mod name;
 
-#[cfg(any(feature = "mysql", feature = "_layers"))]
 pub(crate) mod mysql;
-#[cfg(any(feature = "postgres", feature = "_layers"))]
 pub(crate) mod postgres;
-#[cfg(any(feature = "sqlite", feature = "_layers"))]
 pub(crate) mod sqlite;

@@ -1,16 +1,17 @@
-//! Begins a transaction on a connection of the layer's pool, and ends one.
+//! Begins a transaction on a connection of the layer's pool.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::LayerError;
-use super::layer::{DatabaseLayer, Session};
+use super::layer::DatabaseLayer;
 use super::table::EventTable;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event_table::fault::Fault;
 use crate::event_table::in_transaction::BEGIN;
-use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind, NoAnswerInTime, answer_within};
+use crate::event_table::in_transaction::connection::{Connection, RequestError};
+use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind};
 
 /// How long an answer is waited for.
 pub(super) const LIMIT: Option<Duration> = Some(ANSWER_WITHIN);
@@ -32,7 +33,7 @@ pub(super) async fn begin_session<L: DatabaseLayer>(
                 if fault.kind == FaultKind::Unanswered {
                     fault.kind = FaultKind::Passing;
                 }
-                (fault, error.source)
+                (fault, error.into_source())
             }
             Err(late) => (Fault::no_connection(), late.into()),
         };
@@ -56,9 +57,4 @@ async fn begin_once<L: DatabaseLayer>(
         Ok(session)
     })
     .await
-}
-
-/// Rolls back, within the limit. A session that does not answer is dropped, which closes its connection.
-pub(super) async fn end<S: Session>(session: S) -> Result<Result<(), LayerError>, NoAnswerInTime> {
-    answer_within(LIMIT, session.roll_back()).await
 }

@@ -45,10 +45,9 @@ impl Engine {
         (self == Self::MySql).then_some("SAVEPOINT ferro_idem")
     }
 
-    /// Begins a transaction again on its connection.
-    pub(super) fn restart(self) -> String {
-        let begin = if self == Self::MySql { mysql::BEGIN } else { "BEGIN" };
-        format!("ROLLBACK; {begin}")
+    /// What a transaction begins with, in one message.
+    pub(super) fn begin(self) -> &'static str {
+        if self == Self::MySql { mysql::BEGIN } else { "BEGIN" }
     }
 
     pub(super) fn fault_of(self, error: &LayerError, table: &TableName) -> Fault {

@@ -1,10 +1,11 @@
 //! Errors of the layers, before their meaning is known.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 
-use crate::error::Error;
-use crate::event_table::fault::{Fault, RefusedCommit};
-use crate::retry::FaultKind;
+use crate::event_table::fault::{Fault, RefusedCommit, RowChanged};
+use crate::event_table::in_transaction::connection::RequestError;
+use crate::event_table::in_transaction::value::WrongValue;
 
 /// An error of a layer.
 #[derive(Debug)]
@@ -47,28 +48,12 @@ impl LayerError {
         Self { meaning, source: source.into() }
     }
 
-    pub(super) fn row_not_found() -> Self {
-        Self::new(Meaning::RowNotFound, "the event's row is not there")
-    }
-
-    /// The code, if the database refused the statement.
-    pub(super) fn code(&self) -> Option<&str> {
-        match &self.meaning {
-            Meaning::Refused(refusal) => Some(&refusal.code),
-            _ => None,
-        }
-    }
-
     /// The same with a code that the layer did not tell.
     pub(super) fn with_code(mut self, code: String) -> Self {
         if let Meaning::Refused(refusal) = &mut self.meaning {
             refusal.code = code;
         }
         self
-    }
-
-    pub(super) fn is_row_not_found(&self) -> bool {
-        matches!(self.meaning, Meaning::RowNotFound)
     }
 
     /// What the error means, if no code says more.
@@ -86,18 +71,41 @@ impl LayerError {
             Meaning::Refused(_) | Meaning::Other => Fault::unknown(database),
         }
     }
+}
 
-    /// The error that the caller of a refused commit gets. It quotes no values that the body wrote.
-    pub(super) fn of_commit(self, fault: Fault, operation: &'static str) -> Error {
-        let is_of_values = fault.is_about_one_event && fault.kind == FaultKind::Permanent;
-        let fault = if is_of_values { Fault::refused_effects() } else { fault };
-        match self.meaning {
-            Meaning::Refused(Refusal { code, constraint, .. }) => {
-                let by =
-                    constraint.map(|(name, table)| format!(", by `{name}` of `{table}`")).unwrap_or_default();
-                fault.of(operation, RefusedCommit { code, by })
-            }
-            _ => fault.of(operation, self.source),
+impl RequestError for LayerError {
+    fn row_not_found() -> Self {
+        Self::new(Meaning::RowNotFound, "the event's row is not there")
+    }
+
+    fn row_changed() -> Self {
+        Self::new(Meaning::RowChanged, RowChanged)
+    }
+
+    fn is_row_not_found(&self) -> bool {
+        matches!(self.meaning, Meaning::RowNotFound)
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        match &self.meaning {
+            Meaning::Refused(refusal) => Some((&*refusal.code).into()),
+            _ => None,
         }
+    }
+
+    fn refused_commit(&self) -> Option<RefusedCommit> {
+        let Meaning::Refused(Refusal { code, constraint, .. }) = &self.meaning else { return None };
+        let by = constraint.as_ref().map(|(name, table)| (&**name, &**table));
+        Some(RefusedCommit::new(code.clone(), by))
+    }
+
+    fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
+}
+
+impl From<WrongValue> for LayerError {
+    fn from(wrong: WrongValue) -> Self {
+        Self::new(Meaning::Other, wrong)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::error::LayerError;
-use super::value::{Kind, Parameter, Row};
+use crate::event_table::in_transaction::connection::Session;
 
 /// A layer that a [`LayerLog`](crate::LayerLog) can be kept over.
 ///
@@ -20,7 +20,7 @@ pub trait Layer: Send + Sync + 'static {
     /// For the `Debug` output.
     const NAME: &'static str;
 
-    type Session: Session;
+    type Session: Lends;
 
     fn engine(&self) -> Engine;
 
@@ -36,39 +36,12 @@ pub trait Layer: Send + Sync + 'static {
 }
 
 /// A connection with an open transaction.
-///
-/// Dropped, it closes its connection, or rolls back before the connection is used again.
 #[allow(missing_docs)]
-pub trait Session: Send + 'static {
+pub trait Lends: Session<Error = LayerError> {
     /// What the body gets.
     type Target: Send;
 
     fn target(&self) -> &Self::Target;
 
     fn target_mut(&mut self) -> &mut Self::Target;
-
-    /// Runs statements without parameters, in one message.
-    fn run(&mut self, statements: &str) -> impl LayerFuture<()>;
-
-    /// Runs one statement, and returns how many rows it affected.
-    fn execute(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> impl LayerFuture<u64>;
-
-    /// Runs one statement, and returns its rows. `kinds` are the types of their columns.
-    fn rows(
-        &mut self,
-        statement: &str,
-        parameters: &[Parameter<'_>],
-        kinds: &[Kind],
-    ) -> impl LayerFuture<Vec<Row>>;
-
-    /// Commits, and returns the connection to its pool.
-    fn commit(self) -> impl LayerFuture<()>;
-
-    /// Rolls back, and returns the connection to its pool.
-    fn roll_back(self) -> impl LayerFuture<()>;
 }
-
-/// The future of a request.
-pub trait LayerFuture<T>: Future<Output = Result<T, LayerError>> + Send {}
-
-impl<T, F: Future<Output = Result<T, LayerError>> + Send> LayerFuture<T> for F {}

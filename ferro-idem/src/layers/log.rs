@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::begin::{begin_session, end};
-use super::layer::{DatabaseLayer, Session};
+use super::begin::{LIMIT, begin_session};
+use super::layer::DatabaseLayer;
 use super::table::EventTable;
 use crate::error::Error;
+use crate::event_table::in_transaction::connection::{Connection, Session};
 use crate::event_table::name::{InvalidTableName, TableName};
+use crate::retry::answer_within;
 
 /// A log with `transaction(tx)`, over the pool of another database layer than sqlx:
 #[cfg_attr(feature = "tokio-postgres", doc = "[`TokioPostgresLog`](crate::TokioPostgresLog),")]
@@ -81,7 +83,7 @@ impl<L: DatabaseLayer> LayerLog<L> {
     pub async fn check(&self) -> Result<(), Error> {
         let mut session = begin_session(&self.layer, &self.table).await?;
         let checked = self.table.check(&mut session).await;
-        drop(end(session).await);
+        drop(answer_within(LIMIT, session.roll_back()).await);
         checked
     }
 

@@ -2,18 +2,18 @@
 
 use super::engine::Engine;
 use super::error::LayerError;
-use super::layer::Session;
-use super::value::{Kind, Parameter, Row, first};
 use crate::event_table::columns::{FoundColumn, Traps};
+use crate::event_table::in_transaction::connection::{Connection, RequestError, Statement};
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row, first};
 use crate::event_table::name::TableName;
 use crate::event_table::sqlite::in_flight::InFlight;
 use crate::event_table::{mysql, postgres, sqlite};
 
 impl Engine {
     /// The columns of the table, and what makes its answers misleading.
-    pub(super) async fn look_at<S: Session>(
+    pub(super) async fn look_at<C: Connection<Error = LayerError>>(
         self,
-        session: &mut S,
+        session: &mut C,
         table: &TableName,
     ) -> Result<(Vec<FoundColumn>, Traps), LayerError> {
         use Kind::{Bool, Bytes, Int, Text, TextArray};
@@ -22,28 +22,37 @@ impl Engine {
             Self::Postgres => {
                 let quoted = table.quoted();
                 let quoted = [Parameter::Text(&quoted)];
-                let found = session.rows(postgres::columns::LOOK, &quoted, &[Text, Bool, Bool]).await?;
+                let found =
+                    session.rows(postgres::columns::LOOK.into(), &quoted, &[Text, Bool, Bool]).await?;
                 let column =
                     |mut row: Row| Ok(postgres::columns::column((row.text()?, row.bool()?, row.bool()?)));
                 let found = found.into_iter().map(column).collect::<Result<_, LayerError>>()?;
                 let kinds = [Text, Text, Bool, Bool, TextArray, Text];
-                let traps = session.rows(postgres::columns::TRAPS, &quoted, &kinds).await?.into_iter().next();
+                let traps =
+                    session.rows(postgres::columns::TRAPS.into(), &quoted, &kinds).await?.into_iter().next();
                 let read = |mut row: Row| {
-                    Ok((row.text()?, row.text()?, row.bool()?, row.bool()?, row.texts()?, row.text()?))
+                    Ok::<_, LayerError>((
+                        row.text()?,
+                        row.text()?,
+                        row.bool()?,
+                        row.bool()?,
+                        row.texts()?,
+                        row.text()?,
+                    ))
                 };
                 let traps = traps.map(read).transpose()?;
                 Ok((found, postgres::columns::traps(table, traps)))
             }
             Self::MySql => {
                 let look = mysql::columns::in_schema(mysql::columns::LOOK, table);
-                let found = session.rows(&look, &[name; 3], &[Text, Int, Int, Int]).await?;
+                let found = session.rows((&*look).into(), &[name; 3], &[Text, Int, Int, Int]).await?;
                 let column = |mut row: Row| {
                     Ok(mysql::columns::column((row.text()?, row.int()?, row.int()?, row.int()?)))
                 };
                 let found = found.into_iter().map(column).collect::<Result<_, LayerError>>()?;
                 let look = mysql::columns::in_schema(mysql::columns::TRAPS, table);
                 let kinds = [Int, Int, Int, Int, Int, Text, Int];
-                let mut row = first(session.rows(&look, &[name; 4], &kinds).await?)?;
+                let mut row = first(session.rows((&*look).into(), &[name; 4], &kinds).await?)?;
                 let traps = (
                     row.int()?,
                     row.int()?,
@@ -53,8 +62,8 @@ impl Engine {
                     row.optional_text()?,
                     row.int()?,
                 );
-                let shown =
-                    session.rows(&table.in_statement(mysql::columns::SHOW), &[], &[Bytes, Bytes]).await;
+                let show = table.in_statement(mysql::columns::SHOW);
+                let shown = session.rows((&*show).into(), &[], &[Bytes, Bytes]).await;
                 let is_temporary = match shown {
                     Ok(rows) => match rows.into_iter().next() {
                         Some(mut row) => {
@@ -72,16 +81,18 @@ impl Engine {
             Self::Sqlite => {
                 use sqlite::columns::{column, in_schema, pragma, schema, traps};
                 let look = in_schema(sqlite::columns::LOOK, table);
-                let found = session.rows(&look, &[name], &[Text, Bool, Bool]).await?;
+                let found = session.rows((&*look).into(), &[name], &[Text, Bool, Bool]).await?;
                 let read = |mut row: Row| Ok(column((row.text()?, row.bool()?, row.bool()?)));
                 let found = found.into_iter().map(read).collect::<Result<_, LayerError>>()?;
                 let look = in_schema(sqlite::columns::TRAPS, table);
                 let named = [name, Parameter::Text(schema(table))];
-                let mut row = first(session.rows(&look, &named, &[Text, Bool, Bool, Bool]).await?)?;
+                let mut row = first(session.rows((&*look).into(), &named, &[Text, Bool, Bool, Bool]).await?)?;
                 let found_traps = (row.optional_text()?, row.bool()?, row.bool()?, row.bool()?);
-                let journal = session.rows(&pragma(table, "journal_mode"), &[], &[Text]).await?;
+                let journal =
+                    session.rows(Statement::from(&*pragma(table, "journal_mode")), &[], &[Text]).await?;
                 let journal = first(journal)?.text()?;
-                let synchronous = session.rows(&pragma(table, "synchronous"), &[], &[Int]).await?;
+                let synchronous =
+                    session.rows(Statement::from(&*pragma(table, "synchronous")), &[], &[Int]).await?;
                 let synchronous = first(synchronous)?.int()?;
                 Ok((found, traps(table, found_traps, &journal, synchronous)))
             }
@@ -89,9 +100,9 @@ impl Engine {
     }
 
     /// Which transactions of this process have which events, for SQLite.
-    pub(super) async fn in_flight<S: Session>(
+    pub(super) async fn in_flight<C: Connection<Error = LayerError>>(
         self,
-        session: &mut S,
+        session: &mut C,
         table: &TableName,
     ) -> Result<Option<InFlight>, LayerError> {
         if self != Self::Sqlite {
@@ -99,7 +110,7 @@ impl Engine {
         }
         let schema = [Parameter::Text(sqlite::columns::schema(table))];
         let file = "SELECT file FROM pragma_database_list WHERE lower(name) = lower(?1)";
-        let rows = session.rows(file, &schema, &[Kind::Text]).await?;
+        let rows = session.rows(file.into(), &schema, &[Kind::Text]).await?;
         let file = match rows.into_iter().next() {
             Some(mut row) => row.optional_text()?.unwrap_or_default(),
             None => String::new(),

@@ -1,7 +1,8 @@
 //! Transactions for applications on other database layers than sqlx.
 //!
-//! The protocol inside a transaction is that of the logs over sqlx, with the same statements, rows and locks. It is
-//! written once, in [`compiled`] and [`transaction`], over a small trait that each layer implements: [`layer`].
+//! The protocol inside a transaction is that of the logs over sqlx, with the same statements, rows and locks:
+//! [`in_transaction`](crate::event_table::in_transaction). A layer implements its small traits for a connection
+//! (`Connection`, `Session`), and says how a transaction begins: [`layer`].
 
 #![cfg_attr(
     not(all(feature = "diesel-postgres", feature = "sea-orm", feature = "tokio-postgres")),
@@ -9,15 +10,15 @@
 )]
 
 mod begin;
-mod compiled;
+mod code;
 mod engine;
 mod error;
 mod layer;
 mod log;
 mod look;
+mod statements;
 mod table;
 mod transaction;
-mod value;
 
 #[cfg(feature = "_diesel")]
 mod diesel;

@@ -9,11 +9,13 @@ use sea_orm::{
     RuntimeErr, Statement, TransactionTrait, TryGetable,
 };
 
+use super::code::with_number;
 use super::engine::Engine;
 use super::error::{LayerError, Meaning, Refusal};
-use super::layer::{Layer, Session};
+use super::layer::{Layer, Lends};
 use super::log::LayerLog;
-use super::value::{Kind, Parameter, Row, Value};
+use crate::event_table::in_transaction::connection::{Connection, Session, Statement as Sql};
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value};
 
 /// `transaction(tx)` over sea-orm 2, on PostgreSQL, MySQL, MariaDB or SQLite: what the application's
 /// `DatabaseConnection` leads to.
@@ -111,7 +113,7 @@ impl SeaOrmSession {
     }
 }
 
-impl Session for SeaOrmSession {
+impl Lends for SeaOrmSession {
     type Target = DatabaseTransaction;
 
     fn target(&self) -> &DatabaseTransaction {
@@ -121,25 +123,30 @@ impl Session for SeaOrmSession {
     fn target_mut(&mut self) -> &mut DatabaseTransaction {
         &mut self.0
     }
+}
+
+impl Connection for SeaOrmSession {
+    type Error = LayerError;
 
     async fn run(&mut self, statements: &str) -> Result<(), LayerError> {
         let ran = self.0.execute_unprepared(statements).await;
         ran.map(drop).map_err(|error| of_driver(self.backend(), error))
     }
 
-    async fn execute(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, LayerError> {
-        let executed = self.0.execute_raw(self.statement(statement, parameters)).await;
+    async fn execute(&mut self, statement: Sql<'_>, parameters: &[Parameter<'_>]) -> Result<u64, LayerError> {
+        let executed = self.0.execute_raw(self.statement(statement.as_str(), parameters)).await;
         executed.map(|done| done.rows_affected()).map_err(|error| of_driver(self.backend(), error))
     }
 
     async fn rows(
         &mut self,
-        statement: &str,
+        statement: Sql<'_>,
         parameters: &[Parameter<'_>],
         kinds: &[Kind],
     ) -> Result<Vec<Row>, LayerError> {
         let explained = |error| of_driver(self.backend(), error);
-        let rows = self.0.query_all_raw(self.statement(statement, parameters)).await.map_err(explained)?;
+        let rows =
+            self.0.query_all_raw(self.statement(statement.as_str(), parameters)).await.map_err(explained)?;
         let row = |row: &QueryResult| {
             let values = kinds.iter().enumerate().map(|(index, kind)| value(row, index, *kind));
             values.collect::<Result<Vec<_>, _>>().map(Row::new)
@@ -147,6 +154,15 @@ impl Session for SeaOrmSession {
         rows.iter().map(row).collect::<Result<_, _>>().map_err(explained)
     }
 
+    async fn with_code(&mut self, error: LayerError) -> LayerError {
+        match self.backend() {
+            DbBackend::MySql => with_number(self, error).await,
+            _ => error,
+        }
+    }
+}
+
+impl Session for SeaOrmSession {
     async fn commit(self) -> Result<(), LayerError> {
         let backend = self.backend();
         self.0.commit().await.map_err(|error| of_driver(backend, error))
@@ -155,6 +171,11 @@ impl Session for SeaOrmSession {
     async fn roll_back(self) -> Result<(), LayerError> {
         let backend = self.backend();
         self.0.rollback().await.map_err(|error| of_driver(backend, error))
+    }
+
+    /// sea-orm cannot close one. It rolls back, and returns it.
+    fn close(self) {
+        drop(self);
     }
 }
 

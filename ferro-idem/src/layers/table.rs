@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::compiled::Compiled;
 use super::engine::Engine;
 use super::error::LayerError;
-use super::layer::Session;
+use super::statements::Statements;
 use crate::error::Error;
 use crate::event_table::check;
 use crate::event_table::columns::{FoundColumn, SchemaLevel, Traps};
 use crate::event_table::fault::Fault;
+use crate::event_table::in_transaction::connection::{Connection, RequestError};
+use crate::event_table::in_transaction::steps::Compiled;
 use crate::event_table::name::TableName;
 
 /// A plain table is looked at again after this time.
@@ -25,8 +26,8 @@ pub(super) struct EventTable {
     pub(super) engine: Engine,
     pub(super) name: TableName,
     /// Final: an upgraded table stays one.
-    full: OnceLock<Compiled>,
-    plain: OnceLock<Compiled>,
+    full: OnceLock<Compiled<Statements>>,
+    plain: OnceLock<Compiled<Statements>>,
     last_look: Mutex<Option<Instant>>,
 }
 
@@ -36,7 +37,7 @@ impl EventTable {
     }
 
     /// The statements for the table as it is, or as it was a second ago. `None`: look at it.
-    pub(super) fn recent(&self) -> Option<&Compiled> {
+    pub(super) fn recent(&self) -> Option<&Compiled<Statements>> {
         self.full.get().or_else(|| {
             let last_look = *self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
             self.plain.get().filter(|_| last_look.is_some_and(|at| at.elapsed() < LOOK_AGAIN_AFTER))
@@ -44,11 +45,11 @@ impl EventTable {
     }
 
     /// The statements that were compiled for this level, if any were.
-    pub(super) fn compiled(&self, level: SchemaLevel) -> Option<&Compiled> {
+    pub(super) fn compiled(&self, level: SchemaLevel) -> Option<&Compiled<Statements>> {
         self.slot(level).get()
     }
 
-    fn slot(&self, level: SchemaLevel) -> &OnceLock<Compiled> {
+    fn slot(&self, level: SchemaLevel) -> &OnceLock<Compiled<Statements>> {
         match level {
             SchemaLevel::Plain => &self.plain,
             SchemaLevel::Full => &self.full,
@@ -56,9 +57,12 @@ impl EventTable {
     }
 
     /// Looks at the table as this session sees it.
-    pub(super) async fn look<S: Session>(&self, session: &mut S) -> Result<&Compiled, Error> {
+    pub(super) async fn look<C: Connection<Error = LayerError>>(
+        &self,
+        session: &mut C,
+    ) -> Result<&Compiled<Statements>, Error> {
         let looked_at = Instant::now();
-        let explained = |error: LayerError| self.fault_of(&error).of(LOOK, error.source);
+        let explained = |error: LayerError| self.fault_of(&error).of(LOOK, error.into_source());
         let (found, traps) = self.engine.look_at(session, &self.name).await.map_err(explained)?;
         check::refuse(&traps.refusals)?;
         let level = check::schema_level_of(self.engine.text(), &self.name, &found)?;
@@ -69,8 +73,11 @@ impl EventTable {
     }
 
     /// Everything that is wrong with the table.
-    pub(super) async fn check<S: Session>(&self, session: &mut S) -> Result<(), Error> {
-        let explained = |error: LayerError| self.fault_of(&error).of(LOOK, error.source);
+    pub(super) async fn check<C: Connection<Error = LayerError>>(
+        &self,
+        session: &mut C,
+    ) -> Result<(), Error> {
+        let explained = |error: LayerError| self.fault_of(&error).of(LOOK, error.into_source());
         let (found, traps): (Vec<FoundColumn>, Traps) =
             self.engine.look_at(session, &self.name).await.map_err(explained)?;
         let mut problems = traps.refusals;
@@ -88,6 +95,6 @@ impl EventTable {
     }
 
     pub(super) fn explained(&self, operation: &'static str, error: LayerError) -> Error {
-        self.fault_of(&error).of(operation, error.source)
+        self.fault_of(&error).of(operation, error.into_source())
     }
 }

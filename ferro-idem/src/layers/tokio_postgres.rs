@@ -12,9 +12,10 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use super::engine::Engine;
 use super::error::{LayerError, Meaning, Refusal};
-use super::layer::{Layer, Session};
+use super::layer::{Layer, Lends};
 use super::log::LayerLog;
-use super::value::{Kind, Parameter, Row, Value};
+use crate::event_table::in_transaction::connection::{Connection, Session, Statement};
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value};
 
 /// `transaction(tx)` over tokio-postgres, with the pool of deadpool-postgres.
 ///
@@ -143,7 +144,7 @@ impl TokioPostgresSession {
     }
 }
 
-impl Session for TokioPostgresSession {
+impl Lends for TokioPostgresSession {
     type Target = TokioPostgresConnection;
 
     fn target(&self) -> &TokioPostgresConnection {
@@ -153,25 +154,33 @@ impl Session for TokioPostgresSession {
     fn target_mut(&mut self) -> &mut TokioPostgresConnection {
         &mut self.0
     }
+}
+
+impl Connection for TokioPostgresSession {
+    type Error = LayerError;
 
     async fn run(&mut self, statements: &str) -> Result<(), LayerError> {
         self.0.batch_execute(statements).await.map_err(of_driver)
     }
 
-    async fn execute(&mut self, statement: &str, parameters: &[Parameter<'_>]) -> Result<u64, LayerError> {
+    async fn execute(
+        &mut self,
+        statement: Statement<'_>,
+        parameters: &[Parameter<'_>],
+    ) -> Result<u64, LayerError> {
         let statement =
-            self.0.prepare_typed_cached(statement, &types(parameters)).await.map_err(of_driver)?;
+            self.0.prepare_typed_cached(statement.as_str(), &types(parameters)).await.map_err(of_driver)?;
         self.0.execute(&statement, &bound(parameters)).await.map_err(of_driver)
     }
 
     async fn rows(
         &mut self,
-        statement: &str,
+        statement: Statement<'_>,
         parameters: &[Parameter<'_>],
         kinds: &[Kind],
     ) -> Result<Vec<Row>, LayerError> {
         let statement =
-            self.0.prepare_typed_cached(statement, &types(parameters)).await.map_err(of_driver)?;
+            self.0.prepare_typed_cached(statement.as_str(), &types(parameters)).await.map_err(of_driver)?;
         let rows = self.0.query(&statement, &bound(parameters)).await.map_err(of_driver)?;
         let row = |row: &tokio_postgres::Row| {
             let values = kinds.iter().enumerate().map(|(index, kind)| value(row, index, *kind));
@@ -179,13 +188,19 @@ impl Session for TokioPostgresSession {
         };
         rows.iter().map(row).collect::<Result<_, _>>().map_err(of_driver)
     }
+}
 
+impl Session for TokioPostgresSession {
     async fn commit(self) -> Result<(), LayerError> {
         self.end_by("COMMIT").await
     }
 
     async fn roll_back(self) -> Result<(), LayerError> {
         self.end_by("ROLLBACK").await
+    }
+
+    fn close(self) {
+        drop(self);
     }
 }
 

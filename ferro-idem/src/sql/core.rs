@@ -135,11 +135,16 @@ impl<D: Dialect> Core<D> {
 
     /// The statements for marks. Only the first call looks at the table.
     pub(super) async fn mark_sql(&self) -> Result<&CompiledSql<D>, Error> {
-        self.refuse_unknown_pooler()?;
-        match self.full.get().or_else(|| self.plain.get()) {
+        match self.known_mark_sql()? {
             Some(compiled) => Ok(compiled),
             None => self.recent_sql().await,
         }
+    }
+
+    /// The same, if a call has looked at the table.
+    pub(super) fn known_mark_sql(&self) -> Result<Option<&CompiledSql<D>>, Error> {
+        self.refuse_unknown_pooler()?;
+        Ok(self.full.get().or_else(|| self.plain.get()))
     }
 
     /// The statements for the table as it was a second ago, or is now. Calls at once share one look.

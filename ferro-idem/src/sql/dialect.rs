@@ -6,15 +6,15 @@ use std::time::Duration;
 use sqlx::{Database, Pool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
-use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd,
-};
+use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd};
 use super::fault::Fault;
 use super::operations::rows::OperationsDialect;
 use super::reply_dialect::ReplyDialect;
 use super::table::TableName;
 use super::table_check::TableText;
-use crate::owner::Owner;
+use crate::event_table::in_transaction::connection::Statement;
+use crate::event_table::in_transaction::steps::TransactionSteps;
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row};
 use crate::retry::Attempt;
 
 /// A database that a [`SqlLog`](crate::SqlLog) can be kept in: `sqlx::Sqlite`, `sqlx::Postgres` and
@@ -68,7 +68,7 @@ pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed 
     const RECEIVED: &'static str = "";
 
     /// The statements, written out for one table.
-    type Statements: Send + Sync + 'static;
+    type Statements: TransactionSteps;
 
     fn statements(
         pool: &Pool<Self>,
@@ -148,33 +148,20 @@ pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed 
         older_than: i64,
     ) -> impl QueryFuture<Option<(PageEnd, u64)>>;
 
-    /// Keeps other transactions away from an event. It is dropped after its own transaction has ended.
-    type EventLock: Send + 'static;
-
-    /// Marks an event inside a transaction, without waiting for another transaction that has it.
-    fn mark_in(
+    /// Runs one statement of a transaction, and returns how many rows it affected.
+    fn execute(
         connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        mark: &Mark,
-    ) -> impl QueryFuture<MarkedIn<Self::EventLock>>;
+        statement: Statement<'_>,
+        parameters: &[Parameter<'_>],
+    ) -> impl QueryFuture<u64>;
 
-    /// Called after [`look`](Self::look) has found a processed event in a transaction: waits until a failover keeps what
-    /// was found. A database that makes only commits wait for its standby ends the transaction here, and begins another
-    /// one.
-    fn outlast_failover(
+    /// Runs one statement of a transaction, and returns its rows. `kinds` are the types of their columns.
+    fn rows(
         connection: &mut Self::Connection,
-        statements: &Self::Statements,
-    ) -> impl QueryFuture<()> {
-        let _ = (connection, statements);
-        std::future::ready(Ok(()))
-    }
-
-    /// Makes a claim that is released, or whose lease has run out, processed by this transaction.
-    fn take_over(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        mark: &Mark,
-    ) -> impl QueryFuture<bool>;
+        statement: Statement<'_>,
+        parameters: &[Parameter<'_>],
+        kinds: &[Kind],
+    ) -> impl QueryFuture<Vec<Row>>;
 
     /// Puts a connection right whose last transaction the database has ended by itself.
     fn forget_ended_transaction(connection: &mut Self::Connection) -> impl QueryFuture<()> {
@@ -184,22 +171,6 @@ pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed 
 
     /// Begins a transaction, in one message.
     const BEGIN: &'static str;
-
-    /// Where the mark is that this transaction made. A body can end its transaction by a statement of its own, or by
-    /// one that commits by itself.
-    fn own_mark(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        event_id: &str,
-        owner: Owner,
-    ) -> impl QueryFuture<OwnMark>;
-
-    /// Releases an event that a transaction took over and committed too early.
-    fn give_back(
-        connection: &mut Self::Connection,
-        statements: &Self::Statements,
-        mark: &Mark,
-    ) -> impl QueryFuture<()>;
 
     /// The meaning of a refusal, decided by its code, never by its message.
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault;

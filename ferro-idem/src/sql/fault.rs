@@ -1,10 +1,6 @@
 //! The meaning of sqlx's errors.
 
-use sqlx::error::DatabaseError;
-
-use crate::error::Error;
-pub(super) use crate::event_table::fault::{Cause, Fault, RefusedCommit, RowChanged};
-use crate::retry::FaultKind;
+pub(super) use crate::event_table::fault::{Cause, Fault, RowChanged};
 
 impl Fault {
     /// What an error means that the driver reports by itself.
@@ -32,33 +28,12 @@ impl Fault {
             _ => Self::unknown(database),
         }
     }
-
-    /// The error that the caller of a refused commit gets.
-    ///
-    /// The database may quote values that the body wrote, for example a key that exists already. So the source
-    /// holds the code and the schema's names, and nothing else.
-    pub(super) fn of_commit(self, operation: &'static str, error: sqlx::Error) -> Error {
-        let is_of_values = self.is_about_one_event && self.kind == FaultKind::Permanent;
-        let fault = if is_of_values { Self::refused_effects() } else { self };
-        match error {
-            sqlx::Error::Database(refusal) => fault.of(operation, refused_commit(&*refusal)),
-            other => fault.of(operation, other),
-        }
-    }
 }
 
 impl From<RowChanged> for sqlx::Error {
     fn from(changed: RowChanged) -> Self {
         Self::Decode(changed.into())
     }
-}
-
-fn refused_commit(refusal: &dyn DatabaseError) -> RefusedCommit {
-    let by = match (refusal.constraint(), refusal.table()) {
-        (Some(constraint), Some(table)) => format!(", by `{constraint}` of `{table}`"),
-        _ => String::new(),
-    };
-    RefusedCommit { code: refusal.code().unwrap_or_default().into_owned(), by }
 }
 
 #[cfg(test)]

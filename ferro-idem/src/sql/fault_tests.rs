@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use sqlx::error::ErrorKind;
+use sqlx::error::{DatabaseError, ErrorKind};
 
 use super::*;
+use crate::retry::FaultKind;
 use crate::sql::dialect::Dialect;
 use crate::sql::table::TableName;
 

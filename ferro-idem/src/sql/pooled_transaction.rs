@@ -1,6 +1,5 @@
 //! A transaction on a connection of the pool that gives its place back when its server is gone.
 
-use std::mem;
 use std::ops::{Deref, DerefMut};
 
 use sqlx_core::sql_str::SqlStr;
@@ -32,15 +31,6 @@ impl<D: Dialect> PooledTransaction<D> {
         Ok(begun)
     }
 
-    /// Moves the transaction out, so that dropping what is left does nothing.
-    pub(super) fn take(&mut self) -> Self {
-        Self {
-            connection: self.connection.take(),
-            is_open: mem::replace(&mut self.is_open, false),
-            is_answered: mem::replace(&mut self.is_answered, true),
-        }
-    }
-
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.is_answered = false;
         let committed = D::TransactionManager::commit(&mut self.connection).await;
@@ -55,6 +45,12 @@ impl<D: Dialect> PooledTransaction<D> {
         self.is_open = rolled_back.is_err();
         self.is_answered = true;
         rolled_back
+    }
+
+    /// Closes the connection instead of returning it.
+    pub(super) fn close(mut self) {
+        (self.is_open, self.is_answered) = (false, true);
+        self.connection.take().close();
     }
 }
 

@@ -10,12 +10,13 @@ use super::dialect::SqlDatabase;
 use super::event_state::{ClaimStep, HeldClaim, OwnMark, StoredReply, millis};
 use super::fault::Fault;
 use super::group::{BatchAnswer, ReadReply, send_in_batch};
-use super::kept_reply::KeptReply;
 use super::request::ReadReplies;
 use super::session::{RequestFailed, Session};
 use super::transaction::SqlTransaction;
 use crate::claim::Ownership;
 use crate::error::Error;
+use crate::event_table::in_transaction::kept_reply::KeptReply;
+use crate::event_table::in_transaction::steps::TransactionSteps;
 use crate::event_table::in_transaction::{MadeMark, answered_once};
 use crate::replay::{NewReply, ReplayLog, TransactionalReplayLog};
 use crate::retry::{Attempt, Attempts};
@@ -71,25 +72,28 @@ impl<D: SqlDatabase> SqlTransaction<D> {
     /// Keeps the reply beside the mark, and checks that the mark is there.
     async fn keep(&mut self, event_id: &str, reply: &StoredReply) -> Result<(), Error> {
         // Until it is known to be there.
-        self.kept = KeptReply::Failed;
-        let Some(MadeMark { mark, level, .. }) = self.made.as_ref().filter(|made| *made.mark.id == *event_id)
-        else {
+        self.0.kept = KeptReply::Failed;
+        let made = self.0.made.as_ref().filter(|made| *made.mark.id == *event_id);
+        let Some(MadeMark { mark, level, .. }) = made.cloned() else {
             return Err(Error::store(KEEP, "the transaction has not marked this event"));
         };
-        let core = Arc::clone(&self.core);
-        core.replies_seen_by(KEEP, &mut self.transaction).await?;
-        let Some(sql) = core.compiled(*level).filter(|_| *level == SchemaLevel::Full) else {
+        let core = Arc::clone(&self.0.table);
+        let Some(session) = self.0.session_mut() else {
+            return Err(Error::store(KEEP, "the transaction has ended"));
+        };
+        core.replies_seen_by(KEEP, session).await?;
+        let Some(sql) = core.compiled(level).filter(|_| level == SchemaLevel::Full) else {
             let advice =
                 "the table was upgraded after this transaction had begun: the next delivery keeps its reply";
             return Err(Fault::passing(advice).of(KEEP, "the mark has no owner"));
         };
         let replies = D::reply_statements(&sql.statements);
-        let kept = D::keep_in(&mut self.transaction, replies, mark, reply).await;
+        let kept = D::keep_in(session, replies, &mark, reply).await;
         if kept.map_err(|error| core.explained(KEEP, error))? {
-            self.kept = KeptReply::WithMark;
+            self.0.kept = KeptReply::WithMark;
             return Ok(());
         }
-        let own_mark = D::own_mark(&mut self.transaction, &sql.statements, &mark.id, mark.owner).await;
+        let own_mark = sql.statements.own_mark(session, &mark).await;
         match own_mark.map_err(|error| core.explained(KEEP, error))? {
             // Something in the table keeps the update out.
             OwnMark::Held => Err(Fault::swallowed().of(KEEP, "the mark was not changed")),

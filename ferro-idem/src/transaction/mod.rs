@@ -69,7 +69,8 @@ pub type Detached<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no transactions",
     label = "not a `TransactionalLog`",
-    note = "the logs that have them are `SqliteLog`, `PostgresLog` and `MySqlLog`, or implement \
+    note = "the logs that have them are `SqliteLog`, `PostgresLog` and `MySqlLog`; with another database layer \
+            `SeaOrmLog`, `DieselPostgresLog`, `DieselMySqlLog` and `TokioPostgresLog`; or implement \
             `ferro_idem::TransactionalLog` for `{Self}`",
     note = "if the effects are in other systems, use `claim`; for at most once, leave the argument out"
 )]

@@ -3,6 +3,7 @@
 pub(crate) mod bounds;
 pub(crate) mod columns;
 pub(crate) mod fault;
+mod in_transaction;
 pub(crate) mod replies;
 pub(crate) mod statements;
 

@@ -3,6 +3,7 @@
 pub(crate) mod columns;
 pub(crate) mod fault;
 pub(crate) mod in_flight;
+mod in_transaction;
 pub(crate) mod replies;
 pub(crate) mod statements;
 

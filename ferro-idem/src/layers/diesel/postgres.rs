@@ -20,11 +20,13 @@ use tokio::time::timeout;
 
 use super::error::{of_driver, of_pool};
 use super::session::{Bound, DieselBackend, Raw, UuidBytes, Values, session};
+use crate::event_table::in_transaction::connection::{Connection, Session, Statement};
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value};
+use crate::layers::code::with_number;
 use crate::layers::engine::Engine;
 use crate::layers::error::{LayerError, Meaning};
-use crate::layers::layer::{Layer, Session};
+use crate::layers::layer::{Layer, Lends};
 use crate::layers::log::LayerLog;
-use crate::layers::value::{Kind, Parameter, Row, Value};
 
 /// `transaction(tx)` over diesel-async on PostgreSQL, with diesel-async's pool for deadpool.
 ///

@@ -7,7 +7,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::row::NamedRow;
 use diesel::sql_types::Untyped;
 
-use crate::layers::value::{Kind, Parameter, Row, Value};
+use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value};
 
 /// How a backend of diesel writes parameters and reads values.
 #[allow(missing_docs)]
@@ -153,7 +153,7 @@ macro_rules! session {
             }
         }
 
-        impl Session for $session {
+        impl Lends for $session {
             type Target = $connection;
 
             fn target(&self) -> &$connection {
@@ -163,6 +163,10 @@ macro_rules! session {
             fn target_mut(&mut self) -> &mut $connection {
                 self
             }
+        }
+
+        impl Connection for $session {
+            type Error = LayerError;
 
             async fn run(&mut self, statements: &str) -> Result<(), LayerError> {
                 self.batch_execute(statements).await.map_err(|error| of_driver($engine, error))
@@ -170,25 +174,34 @@ macro_rules! session {
 
             async fn execute(
                 &mut self,
-                statement: &str,
+                statement: Statement<'_>,
                 parameters: &[Parameter<'_>],
             ) -> Result<u64, LayerError> {
-                let affected = Raw::new(statement, parameters).execute(&mut **self).await;
+                let affected = Raw::new(statement.as_str(), parameters).execute(&mut **self).await;
                 let affected = affected.map_err(|error| of_driver($engine, error))?;
                 Ok(u64::try_from(affected).unwrap_or(u64::MAX))
             }
 
             async fn rows(
                 &mut self,
-                statement: &str,
+                statement: Statement<'_>,
                 parameters: &[Parameter<'_>],
                 kinds: &[Kind],
             ) -> Result<Vec<Row>, LayerError> {
-                let rows = Raw::new(statement, parameters).load::<Values>(&mut **self).await;
+                let rows = Raw::new(statement.as_str(), parameters).load::<Values>(&mut **self).await;
                 let rows = rows.map_err(|error| of_driver($engine, error))?;
                 Ok(rows.into_iter().map(|values| values.read(kinds)).collect())
             }
 
+            async fn with_code(&mut self, error: LayerError) -> LayerError {
+                match $engine {
+                    Engine::MySql => with_number(self, error).await,
+                    Engine::Postgres | Engine::Sqlite => error,
+                }
+            }
+        }
+
+        impl Session for $session {
             async fn commit(mut self) -> Result<(), LayerError> {
                 let committed = AnsiTransactionManager::commit_transaction(&mut *self).await;
                 self.ended(committed)
@@ -197,6 +210,10 @@ macro_rules! session {
             async fn roll_back(mut self) -> Result<(), LayerError> {
                 let rolled_back = AnsiTransactionManager::rollback_transaction(&mut *self).await;
                 self.ended(rolled_back)
+            }
+
+            fn close(self) {
+                drop(self);
             }
         }
     };

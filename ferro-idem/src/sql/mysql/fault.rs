@@ -4,11 +4,13 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::event_table::fault::Fault;
-use crate::event_table::mysql::fault::{self, DUPLICATE_ENTRY, LOCK_WAIT_TIMEOUT, NO_SAVEPOINT, TOO_LATE};
+#[cfg(feature = "inbox")]
+use crate::event_table::mysql::fault::LOCK_WAIT_TIMEOUT;
+use crate::event_table::mysql::fault::{self, DUPLICATE_ENTRY, NO_SAVEPOINT, TOO_LATE};
 use crate::event_table::name::TableName;
 
 pub(super) fn explain(refusal: &dyn DatabaseError, table: &TableName) -> Fault {
-    fault::explain(refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number), table)
+    fault::explain(number(refusal), table)
 }
 
 /// Whether the row is there already.
@@ -28,6 +30,7 @@ pub(crate) fn has_no_savepoint(error: &sqlx::Error) -> bool {
 }
 
 /// Whether another transaction has the row.
+#[cfg(feature = "inbox")]
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     number_of(error) == Some(LOCK_WAIT_TIMEOUT)
 }
@@ -38,5 +41,10 @@ pub(crate) fn is_too_late(error: &sqlx::Error) -> bool {
 }
 
 fn number_of(error: &sqlx::Error) -> Option<u16> {
-    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+    number(error.as_database_error()?)
+}
+
+/// The number of a refusal, if it is one of this database.
+pub(crate) fn number(refusal: &dyn DatabaseError) -> Option<u16> {
+    refusal.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }

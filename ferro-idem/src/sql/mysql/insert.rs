@@ -11,15 +11,10 @@ use crate::sql::event_state::Mark;
 pub(super) async fn insert(
     connection: &mut MySqlConnection,
     statements: &Statements,
-    text: &std::sync::Arc<str>,
-    deadline: Option<i64>,
+    deadline: i64,
     mark: &Mark,
 ) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query(AssertSqlSafe(text.clone()));
-    let insert = match deadline {
-        Some(deadline) => insert.bind(deadline),
-        None => insert,
-    };
+    let insert = sqlx::query(AssertSqlSafe(statements.insert.clone())).bind(deadline);
     let insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type);
     let insert = match statements.level {
         SchemaLevel::Full => insert.bind(bytes(mark.owner)),

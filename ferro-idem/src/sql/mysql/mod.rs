@@ -16,13 +16,12 @@ use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
 
 use self::insert::insert;
 pub(crate) use self::isolation::begin_read_committed;
-use self::owned::{owners_of, verified};
+use self::owned::owners_of;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
-use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, token_of,
-};
+use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd, token_of};
 use super::fault::Fault;
+use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
 use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
@@ -150,11 +149,11 @@ impl Dialect for MySql {
     ) -> Result<Vec<bool>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
         if let ([mark], Attempt::First) = (marks, attempt) {
-            let inserted = insert(connection, statements, &statements.insert, Some(deadline), mark).await;
+            let inserted = insert(connection, statements, deadline, mark).await;
             return match deadline::checked(inserted, &statements.clock) {
-                Ok(()) => Ok(vec![verified(connection, statements, mark, true).await?]),
+                Ok(()) => Ok(vec![statements.verified(&mut OnSqlx::<Self>(connection), mark, true).await?]),
                 Err(error) if fault::is_duplicate(&error) => {
-                    Ok(vec![verified(connection, statements, mark, false).await?])
+                    Ok(vec![statements.verified(&mut OnSqlx::<Self>(connection), mark, false).await?])
                 }
                 Err(error) => Err(error),
             };
@@ -285,27 +284,7 @@ impl Dialect for MySql {
         purge::page(connection, statements, after, older_than).await
     }
 
-    /// The lock on the row is the transaction's, and ends with it.
-    type EventLock = ();
-
-    async fn mark_in(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<MarkedIn<()>, sqlx::Error> {
-        match insert(connection, statements, &statements.insert_in, None, mark).await {
-            Ok(()) => {
-                verified(connection, statements, mark, true).await?;
-                Ok(MarkedIn::Marked(()))
-            }
-            Err(error) if fault::is_duplicate(&error) => {
-                verified(connection, statements, mark, false).await?;
-                Ok(MarkedIn::RowExists(()))
-            }
-            Err(error) if fault::is_locked(&error) => Ok(MarkedIn::Locked),
-            Err(error) => Err(error),
-        }
-    }
+    requests!(MySqlConnection, query::<MySql>, value::<MySql>);
 
     async fn unmark(
         connection: &mut MySqlConnection,
@@ -320,50 +299,7 @@ impl Dialect for MySql {
         unmark.execute(connection).await.map(drop)
     }
 
-    async fn take_over(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<bool, sqlx::Error> {
-        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(bytes(mark.owner))
-            .bind(mark.id.as_bytes())
-            .execute(&mut *connection)
-            .await?;
-        let is_taken = taken.rows_affected() == 1;
-        Ok(is_taken && verified(connection, statements, mark, true).await?)
-    }
-
     const BEGIN: &'static str = mysql::BEGIN;
-
-    /// The savepoint ends with its transaction.
-    async fn own_mark(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-    ) -> Result<OwnMark, sqlx::Error> {
-        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem").execute(&mut *connection).await {
-            Ok(_) => return Ok(OwnMark::Held),
-            Err(error) if fault::has_no_savepoint(&error) => {}
-            Err(error) => return Err(error),
-        }
-        // If the body locked tables, no other table can be read.
-        sqlx::raw_sql("UNLOCK TABLES").execute(&mut *connection).await?;
-        let own =
-            sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id.as_bytes()).bind(bytes(owner));
-        let is_marked = own.fetch_optional(connection).await?.is_some();
-        Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
-    }
-
-    async fn give_back(
-        connection: &mut MySqlConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let given_back = sqlx::query(AssertSqlSafe(statements.give_back.clone()));
-        given_back.bind(mark.id.as_bytes()).bind(bytes(mark.owner)).execute(connection).await.map(drop)
-    }
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)

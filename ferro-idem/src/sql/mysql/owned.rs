@@ -5,34 +5,8 @@ use std::collections::HashMap;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::bytes;
 use crate::event_table::mysql::statements::Statements;
 use crate::owner::Owner;
-use crate::sql::columns::SchemaLevel;
-use crate::sql::event_state::Mark;
-use crate::sql::fault::RowChanged;
-
-/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
-/// row is neither new nor a duplicate.
-pub(super) async fn verified(
-    connection: &mut MySqlConnection,
-    statements: &Statements,
-    mark: &Mark,
-    is_marked: bool,
-) -> Result<bool, sqlx::Error> {
-    if !statements.verifies {
-        return Ok(is_marked);
-    }
-    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(bytes(mark.owner));
-    let is_own: Option<i64> = own.bind(mark.id.as_bytes()).fetch_optional(connection).await?;
-    match is_own {
-        None => Err(sqlx::Error::RowNotFound),
-        // The rows of a plain table have no owner.
-        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
-        Some(0) if is_marked => Err(RowChanged.into()),
-        Some(is_own) => Ok(is_own == 1),
-    }
-}
 
 /// A row with its owner.
 pub(super) struct Owned {

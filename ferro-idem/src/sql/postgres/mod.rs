@@ -8,6 +8,7 @@ mod owned;
 mod pooler;
 mod query;
 mod replies;
+mod statement;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -22,10 +23,10 @@ use self::owned::{changed, found, verified};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PURGE_PAGE, PageEnd,
-    are_in, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PURGE_PAGE, PageEnd, are_in, token_of,
 };
 use super::fault::Fault;
+use super::on_sqlx::requests;
 use super::table::TableName;
 use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
@@ -287,38 +288,7 @@ impl Dialect for Postgres {
         Ok(Some((end.into_bytes(), page.rows_affected())))
     }
 
-    /// The lock is the transaction's, and ends with it.
-    type EventLock = ();
-
-    async fn mark_in(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<MarkedIn<()>, sqlx::Error> {
-        let is_granted: bool = statements
-            .scalar(&statements.enter)
-            .bind(postgres::lock_key(&mark.id))
-            .fetch_one(&mut *connection)
-            .await?;
-        if !is_granted {
-            return Ok(MarkedIn::Locked);
-        }
-        let insert = statements.query(&statements.mark_in);
-        let insert = insert.bind(&*mark.id).bind(&*mark.event_type).bind(uuid(mark.owner));
-        let is_first = insert.execute(&mut *connection).await?.rows_affected() == 1;
-        let is_first = verified(connection, statements, &[mark], vec![is_first]).await?.contains(&true);
-        Ok(if is_first { MarkedIn::Marked(()) } else { MarkedIn::RowExists(()) })
-    }
-
-    async fn outlast_failover(
-        connection: &mut PgConnection,
-        statements: &Statements,
-    ) -> Result<(), sqlx::Error> {
-        if statements.has_standby.load(Ordering::Relaxed) {
-            Self::run(connection, format!("COMMIT; {}", Self::BEGIN)).await?;
-        }
-        Ok(())
-    }
+    requests!(PgConnection, statement::query, statement::value);
 
     async fn unmark(
         connection: &mut PgConnection,
@@ -330,44 +300,7 @@ impl Dialect for Postgres {
         unmark.bind(&events.ids).bind(&events.owners).execute(connection).await.map(drop)
     }
 
-    async fn take_over(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<bool, sqlx::Error> {
-        let taken = statements
-            .query(&statements.take_over)
-            .bind(&*mark.id)
-            .bind(uuid(mark.owner))
-            .execute(connection)
-            .await?;
-        Ok(taken.rows_affected() == 1)
-    }
-
     const BEGIN: &'static str = "BEGIN";
-
-    async fn own_mark(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-    ) -> Result<OwnMark, sqlx::Error> {
-        let own = statements.scalar(&statements.own).bind(event_id).bind(uuid(owner));
-        Ok(match own.fetch_optional(connection).await? {
-            Some(true) => OwnMark::Held,
-            Some(false) => OwnMark::Committed,
-            None => OwnMark::Gone,
-        })
-    }
-
-    async fn give_back(
-        connection: &mut PgConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let given_back = statements.query(&statements.give_back);
-        given_back.bind(&*mark.id).bind(uuid(mark.owner)).execute(connection).await.map(drop)
-    }
 
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)

@@ -16,17 +16,17 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, MarkedIn, NewClaim, OwnMark, PageEnd, are_in, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd, are_in, token_of,
 };
-use super::fault::{Fault, RowChanged};
+use super::fault::Fault;
+use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
 use super::table_check::TableText;
 use super::{SqlLog, SqlTransaction};
 use crate::event_table::sqlite;
-use crate::event_table::sqlite::in_flight::{EventLock, InFlight};
+use crate::event_table::sqlite::in_flight::InFlight;
 use crate::event_table::sqlite::replies::ReplyStatements;
 use crate::event_table::sqlite::statements::Statements;
-use crate::owner::Owner;
 use crate::retry::Attempt;
 
 /// A log in a SQLite database: for one machine, durable, no server.
@@ -164,7 +164,7 @@ impl Dialect for Sqlite {
         }
         let mut verified = Vec::with_capacity(marks.len());
         for (mark, is_marked) in marks.iter().zip(marked) {
-            verified.push(self::verified(connection, statements, mark, is_marked).await?);
+            verified.push(statements.verified(&mut OnSqlx::<Self>(connection), mark, is_marked).await?);
         }
         Ok(verified)
     }
@@ -201,7 +201,7 @@ impl Dialect for Sqlite {
         let tokens: HashMap<String, i64> = claimed.into_iter().collect();
         if statements.verifies {
             for claim in claims {
-                verified(connection, statements, &claim.mark, false).await?;
+                statements.verified(&mut OnSqlx::<Self>(connection), &claim.mark, false).await?;
             }
         }
         let claimed = |claim: &&NewClaim| match tokens.get(&*claim.mark.id) {
@@ -274,34 +274,7 @@ impl Dialect for Sqlite {
         purge::page(connection, [&statements.page_end, &statements.delete_page], after, older_than).await
     }
 
-    type EventLock = EventLock;
-
-    /// The insert takes the write lock before anything is read, so that no later statement can fail for
-    /// a stale snapshot.
-    async fn mark_in(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<MarkedIn<EventLock>, sqlx::Error> {
-        let Some(lock) = statements.in_flight.lock(&mark.id) else { return Ok(MarkedIn::Locked) };
-        let is_first =
-            Self::mark(&mut *connection, statements, &[mark], Attempt::First).await?.contains(&true);
-        sqlx::raw_sql("SAVEPOINT ferro_idem").execute(connection).await?;
-        Ok(if is_first { MarkedIn::Marked(lock) } else { MarkedIn::RowExists(lock) })
-    }
-
-    async fn take_over(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<bool, sqlx::Error> {
-        let taken = sqlx::query(AssertSqlSafe(statements.take_over.clone()))
-            .bind(&*mark.id)
-            .bind(mark.owner.as_bytes().to_vec())
-            .execute(connection)
-            .await?;
-        Ok(taken.rows_affected() == 1)
-    }
+    requests!(SqliteConnection, query::<Sqlite>, value::<Sqlite>);
 
     const BEGIN: &'static str = "BEGIN";
 
@@ -309,57 +282,7 @@ impl Dialect for Sqlite {
         ended::forget_ended_transaction(connection).await
     }
 
-    /// The savepoint ends with its transaction.
-    async fn own_mark(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        event_id: &str,
-        owner: Owner,
-    ) -> Result<OwnMark, sqlx::Error> {
-        match sqlx::raw_sql("RELEASE SAVEPOINT ferro_idem").execute(&mut *connection).await {
-            Ok(_) => return Ok(OwnMark::Held),
-            // There is none.
-            Err(sqlx::Error::Database(_)) => {}
-            Err(error) => return Err(error),
-        }
-        let own = sqlx::query(AssertSqlSafe(statements.own.clone())).bind(event_id);
-        let own = match statements.level {
-            SchemaLevel::Full => own.bind(owner.as_bytes().to_vec()),
-            SchemaLevel::Plain => own,
-        };
-        let is_marked = own.fetch_optional(connection).await?.is_some();
-        Ok(if is_marked { OwnMark::Committed } else { OwnMark::Gone })
-    }
-
-    async fn give_back(
-        connection: &mut SqliteConnection,
-        statements: &Statements,
-        mark: &Mark,
-    ) -> Result<(), sqlx::Error> {
-        let given_back = sqlx::query(AssertSqlSafe(statements.give_back.clone()));
-        given_back.bind(&*mark.id).bind(mark.owner.as_bytes().as_slice()).execute(connection).await.map(drop)
-    }
-
     fn explain(refusal: &dyn sqlx::error::DatabaseError, table: &TableName) -> Fault {
         fault::explain(refusal, table)
-    }
-}
-
-/// Looks the row up that a mark's statement spoke of, if the table may keep it out or change it. An event without a
-/// row is neither new nor a duplicate.
-async fn verified(
-    connection: &mut SqliteConnection,
-    statements: &Statements,
-    mark: &Mark,
-    is_marked: bool,
-) -> Result<bool, sqlx::Error> {
-    let own = sqlx::query_scalar(AssertSqlSafe(statements.is_own.clone())).bind(&*mark.id);
-    let is_own: Option<bool> = own.bind(mark.owner.as_bytes().as_slice()).fetch_optional(connection).await?;
-    match is_own {
-        None => Err(sqlx::Error::RowNotFound),
-        // The rows of a plain table do not tell who made them.
-        Some(_) if statements.level == SchemaLevel::Plain => Ok(is_marked),
-        Some(false) if is_marked => Err(RowChanged.into()),
-        Some(is_own) => Ok(is_own),
     }
 }

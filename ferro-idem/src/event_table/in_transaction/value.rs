@@ -1,7 +1,5 @@
 //! Parameters of statements, and values of rows.
 
-use super::error::{LayerError, Meaning};
-
 /// A parameter of a statement.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +27,7 @@ pub enum Kind {
 /// A value of a column.
 #[allow(missing_docs)]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i64),
@@ -39,10 +37,9 @@ pub(super) enum Value {
     TextArray(Vec<String>),
 }
 
-#[cfg(any(feature = "sea-orm", feature = "tokio-postgres"))]
 impl Value {
     /// NULL for `None`.
-    pub(super) fn of<T>(value: Option<T>, of: impl FnOnce(T) -> Self) -> Self {
+    pub(crate) fn of<T>(value: Option<T>, of: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Null, of)
     }
 }
@@ -52,11 +49,11 @@ impl Value {
 pub struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
-    pub(super) fn new(values: Vec<Value>) -> Self {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
         Self(values.into_iter())
     }
 
-    pub(super) fn bool(&mut self) -> Result<bool, LayerError> {
+    pub(crate) fn bool(&mut self) -> Result<bool, WrongValue> {
         match self.0.next() {
             Some(Value::Bool(value)) => Ok(value),
             // SQLite and MySQL have numbers for it.
@@ -65,11 +62,11 @@ impl Row {
         }
     }
 
-    pub(super) fn int(&mut self) -> Result<i64, LayerError> {
+    pub(crate) fn int(&mut self) -> Result<i64, WrongValue> {
         self.optional_int()?.ok_or_else(|| wrong_value(None))
     }
 
-    pub(super) fn optional_int(&mut self) -> Result<Option<i64>, LayerError> {
+    pub(crate) fn optional_int(&mut self) -> Result<Option<i64>, WrongValue> {
         match self.0.next() {
             Some(Value::Int(value)) => Ok(Some(value)),
             Some(Value::Null) => Ok(None),
@@ -77,11 +74,11 @@ impl Row {
         }
     }
 
-    pub(super) fn text(&mut self) -> Result<String, LayerError> {
+    pub(crate) fn text(&mut self) -> Result<String, WrongValue> {
         self.optional_text()?.ok_or_else(|| wrong_value(None))
     }
 
-    pub(super) fn optional_text(&mut self) -> Result<Option<String>, LayerError> {
+    pub(crate) fn optional_text(&mut self) -> Result<Option<String>, WrongValue> {
         match self.0.next() {
             Some(Value::Text(value)) => Ok(Some(value)),
             Some(Value::Null) => Ok(None),
@@ -89,7 +86,7 @@ impl Row {
         }
     }
 
-    pub(super) fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>, LayerError> {
+    pub(crate) fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>, WrongValue> {
         match self.0.next() {
             Some(Value::Bytes(value)) => Ok(Some(value)),
             Some(Value::Null) => Ok(None),
@@ -97,7 +94,7 @@ impl Row {
         }
     }
 
-    pub(super) fn texts(&mut self) -> Result<Vec<String>, LayerError> {
+    pub(crate) fn texts(&mut self) -> Result<Vec<String>, WrongValue> {
         match self.0.next() {
             Some(Value::TextArray(value)) => Ok(value),
             other => Err(wrong_value(other.as_ref())),
@@ -106,16 +103,15 @@ impl Row {
 }
 
 /// The row of an answer that has one.
-pub(super) fn first(rows: Vec<Row>) -> Result<Row, LayerError> {
-    rows.into_iter()
-        .next()
-        .ok_or_else(|| LayerError::new(Meaning::Other, "the database answered without a row"))
+pub(crate) fn first(rows: Vec<Row>) -> Result<Row, WrongValue> {
+    rows.into_iter().next().ok_or_else(|| WrongValue("no row".to_owned()))
 }
 
 /// An answer that does not fit its statement.
-fn wrong_value(value: Option<&Value>) -> LayerError {
-    LayerError::new(
-        Meaning::Other,
-        format!("the database answered {value:?}, which does not fit the statement"),
-    )
+#[derive(Debug, thiserror::Error)]
+#[error("the database answered {0}, which does not fit the statement")]
+pub struct WrongValue(String);
+
+fn wrong_value(value: Option<&Value>) -> WrongValue {
+    WrongValue(value.map_or_else(|| "without a value".to_owned(), |value| format!("{value:?}")))
 }

@@ -1,4 +1,14 @@
-//! What the logs say and remember about an event in a transaction, whatever the driver.
+//! Marks an event and commits it together with the body's effects. It is written once, over a small trait for the
+//! connections of every driver: [`connection`].
+//!
+//! [`steps`] has the steps, which each database implements in its own folder. [`open`] puts them together.
+
+pub(crate) mod connection;
+pub(crate) mod kept_reply;
+pub(crate) mod open;
+mod refused_commit;
+pub(crate) mod steps;
+pub(crate) mod value;
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,7 +35,8 @@ pub(crate) const TAKEN_BACK: &str =
 pub(crate) const STAYS: &str = "A part of its effects is kept, and the mark as well: look what is missing, and delete the \
                                 event's row to let it run again";
 
-/// The mark that a transaction made.
+/// The mark that a transaction made. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct MadeMark {
     pub(crate) mark: Mark,
     /// One from before an upgrade has no owner.
