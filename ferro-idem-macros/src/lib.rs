@@ -91,7 +91,7 @@ mod snapshots;
 /// | `transaction(tx)` | the guarantee; `tx` is `&mut` the open connection in the body | the fence |
 /// | `only_if = EXPR` | a `bool`: if it is false, the delivery is answered and **not** marked | every delivery is for this handler |
 /// | `on_ignored = EXPR` | the reply to what `only_if` leaves out | the reply to a duplicate by `DuplicateReply` |
-/// | `on_duplicate = EXPR` | the reply to a duplicate | `DuplicateReply` of the return type |
+/// | `on_duplicate = EXPR` | the reply to a duplicate; with `replay`, to one whose reply is no longer kept | `DuplicateReply` of the return type; with `replay`, `Error::ReplyGone` |
 /// | `on_error = EXPR` | a function of `ferro_idem::Error`: the reply if the guarantee cannot be given | `FromFenceError` of the return type |
 /// | `processed = EXPR` | a function of `&` the reply, which returns whether it means that the event is processed; with `claim` and `transaction` | see below |
 /// | `replay` | a duplicate gets the first reply again, with `claim` and `transaction`; see below | a duplicate gets `on_duplicate` |

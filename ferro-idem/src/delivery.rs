@@ -54,6 +54,12 @@ mod metered {
             self.trace.duplicate(event);
         }
 
+        #[cfg(feature = "replay")]
+        pub(crate) fn duplicate_without_reply(&self, event: EventPrint) {
+            self.record(Meter::duplicate);
+            self.trace.duplicate_without_reply(event);
+        }
+
         pub(crate) fn in_progress(&self, retry_after: Duration, event: EventPrint) {
             self.record(Meter::in_progress);
             self.trace.in_progress(retry_after, event);
@@ -85,6 +91,11 @@ mod metered {
         pub(crate) fn parked(&self, attempt: u32, error: &str) {
             self.record(Meter::parked);
             self.trace.parked(attempt, error);
+        }
+
+        #[cfg(feature = "replay")]
+        pub(crate) fn reply_not_kept(&self) {
+            self.record(|_| Meter::reply_not_kept());
         }
 
         pub(crate) fn withdrawn(&self) {

@@ -138,8 +138,8 @@ pub enum Error {
     /// The event is processed, and there is no reply to replay: it has expired, or the event was processed without
     /// `replay`.
     ///
-    /// A handler whose return type implements [`DuplicateReply`](crate::DuplicateReply), or that has `on_duplicate`,
-    /// answers with that instead.
+    /// A handler with `on_duplicate` answers with that instead. A worker of the inbox, which reads no reply, gets
+    /// [`DuplicateReply`](crate::DuplicateReply) of the return type if there is one.
     #[error("the request was processed before, and its reply is no longer kept")]
     #[non_exhaustive]
     ReplyGone {

@@ -7,15 +7,16 @@
 //! | [`DELIVERIES`] | counter | `guarantee`, `outcome`: `first`, `retry`, `duplicate`, `in_progress`, `failed` |
 //! | [`BODIES`] | counter | `guarantee`, `outcome`: `processed`, `released`, `lease_lost`, `withdrawn`, `failed`; of the inbox `retried`, `parked` |
 //! | [`DURATION`] | histogram, seconds | `guarantee` |
-//! | [`ERRORS`] | counter | `kind`: `store`, `lease_lost`, `invalid_id`, `lease_too_short`, `nested`, `other` |
+//! | [`ERRORS`] | counter | `kind`: `store`, `lease_lost`, `invalid_id`, `lease_too_short`, `nested`, `other`; of `replay` also `mismatch`, and `reply` for one that cannot be kept or read |
 //! | [`EVENTS`] | gauge | `state`: `claimed`, `lease-ended`, `released`, `processed` |
 //! | [`OLDEST`] | gauge, seconds | `state` |
 //! | [`INBOX_EVENTS`] | gauge | `state`: `waiting`, `backing-off`, `running`, `lease-ended`, `parked` |
 //! | [`INBOX_OLDEST`] | gauge, seconds | `state` |
 //!
 //! `guarantee` is `fence`, `claim`, `transaction` or `inbox`. No label holds an event's id or type, so the number
-//! of series does not depend on what senders send: there are 76 at most, without the histogram's buckets.
+//! of series does not depend on what senders send: there are 78 at most, without the histogram's buckets.
 //!
+//! - A replayed reply is a `duplicate`, also if the reply has expired.
 //! - [`DELIVERIES`] counts how each delivery began, and [`BODIES`] how each body ended under a claim, a transaction or the
 //!   inbox. A fence checks before the body and does not see its end.
 //! - [`DURATION`] is the time from the delivery's arrival at the attribute to its answer. For a fence that runs its body,
@@ -254,6 +255,12 @@ impl Meter {
     pub(crate) fn released(&self) {
         ended!(self, "released");
         self.answered();
+    }
+
+    /// The event is released, for a reason that the handler's author has to know.
+    #[cfg(feature = "replay")]
+    pub(crate) fn reply_not_kept() {
+        counter!("ferro_idem_errors_total", "kind" => "reply").increment(1);
     }
 
     #[cfg(feature = "inbox")]

@@ -3,8 +3,12 @@
 //! The reply of a handler does not say which guarantee answered it. A duplicate of a claim or a transaction is proof
 //! that the event is processed; a duplicate of a plain fence only says that the event was seen.
 
+#[cfg(all(feature = "replay", not(feature = "inbox")))]
+pub(crate) use self::off::by_the_inbox;
 #[cfg(not(feature = "inbox"))]
 pub(crate) use self::off::{fence_decided, in_progress};
+#[cfg(all(feature = "replay", feature = "inbox"))]
+pub(crate) use self::on::by_the_inbox;
 #[cfg(feature = "inbox")]
 pub(crate) use self::on::{Observed, fence_decided, in_progress};
 
@@ -82,6 +86,12 @@ mod on {
         });
     }
 
+    /// Whether the inbox delivers to the handler that this thread polls.
+    #[cfg(feature = "replay")]
+    pub(crate) fn by_the_inbox() -> bool {
+        OBSERVER.with_borrow(Option::is_some)
+    }
+
     /// Another delivery holds the event.
     pub(crate) fn in_progress(retry_after: Duration) {
         OBSERVER.with_borrow(|observer| {
@@ -102,6 +112,12 @@ mod off {
 
     #[inline]
     pub(crate) fn in_progress(_: Duration) {}
+
+    #[cfg(feature = "replay")]
+    #[inline]
+    pub(crate) fn by_the_inbox() -> bool {
+        false
+    }
 }
 
 #[cfg(all(test, feature = "inbox", feature = "memory"))]

@@ -142,6 +142,14 @@ mod on {
             self.warn_if_shared(event);
         }
 
+        /// The duplicate of an event whose reply is no longer kept, or was never.
+        #[cfg(feature = "replay")]
+        pub(crate) fn duplicate_without_reply(&self, event: EventPrint) {
+            let duration_us = self.duration_us();
+            self.enter(|| info!(target: TARGET, duration_us, "duplicate, and no reply is kept"));
+            self.warn_if_shared(event);
+        }
+
         pub(crate) fn in_progress(&self, retry_after: Duration, event: EventPrint) {
             let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
             let duration_us = self.duration_us();
@@ -231,6 +239,11 @@ mod on {
             self.enter(|| warn!(target: TARGET, %event_id, %handler, attempt, error, duration_us, "parked"));
         }
 
+        /// The release tells it.
+        #[cfg(all(feature = "replay", not(feature = "metrics")))]
+        #[expect(clippy::unused_self, reason = "for metrics")]
+        pub(crate) fn reply_not_kept(&self) {}
+
         /// The claim was taken back before a body ran.
         pub(crate) fn withdrawn(&self) {
             self.enter(|| info!(target: TARGET, duration_us = self.duration_us(), "withdrawn"));
@@ -285,6 +298,9 @@ mod off {
         pub(crate) fn begun(&self, _: Option<u64>, _: EventPrint) {}
         #[inline]
         pub(crate) fn duplicate(&self, _: EventPrint) {}
+        #[cfg(feature = "replay")]
+        #[inline]
+        pub(crate) fn duplicate_without_reply(&self, _: EventPrint) {}
         #[inline]
         pub(crate) fn in_progress(&self, _: Duration, _: EventPrint) {}
         #[inline]
@@ -294,6 +310,9 @@ mod off {
         pub(crate) fn completed_as_seen(&self) {}
         #[inline]
         pub(crate) fn released(&self, _: &'static str, _: &Failure) {}
+        #[cfg(all(feature = "replay", not(feature = "metrics")))]
+        #[inline]
+        pub(crate) fn reply_not_kept(&self) {}
         #[inline]
         pub(crate) fn body_succeeded(&self) {}
         #[inline]

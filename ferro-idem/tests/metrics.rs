@@ -77,6 +77,46 @@ fn deliveries_and_bodies_are_counted_by_outcome() {
     }
 }
 
+/// Every reply is kept, if it can be.
+#[cfg(feature = "replay")]
+#[test]
+fn replays_are_duplicates_and_only_mistakes_are_errors() {
+    #[idempotent_webhook(event = key, claim, replay, fingerprint = body, keep = keep)]
+    async fn replaying(
+        log: &MemoryProcessedLog,
+        key: &str,
+        body: &str,
+        keep: Duration,
+    ) -> Result<String, Error> {
+        Ok(if body == "large" { "x".repeat(1 << 20) } else { "charged canary".to_owned() })
+    }
+
+    let scrape = scraped(async {
+        let (log, day) = (MemoryProcessedLog::new(), ferro_idem::replay::KEEP);
+        for _ in 0..3 {
+            replaying(&log, "key_1", "pay", day).await.unwrap();
+        }
+        assert!(matches!(replaying(&log, "key_1", "pay more", day).await, Err(Error::Mismatch { .. })));
+        replaying(&log, "key_2", "pay", Duration::ZERO).await.unwrap();
+        let gone = replaying(&log, "key_2", "pay", Duration::ZERO).await;
+        assert!(matches!(gone, Err(Error::ReplyGone { .. })), "{gone:?}");
+        assert!(matches!(replaying(&log, "key_3", "large", day).await, Err(Error::ReplyNotKept { .. })));
+    });
+    for line in [
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"first\"} 3",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"duplicate\"} 3",
+        "ferro_idem_deliveries_total{guarantee=\"claim\",outcome=\"failed\"} 1",
+        "ferro_idem_bodies_total{guarantee=\"claim\",outcome=\"processed\"} 2",
+        "ferro_idem_bodies_total{guarantee=\"claim\",outcome=\"released\"} 1",
+        "ferro_idem_errors_total{kind=\"mismatch\"} 1",
+        "ferro_idem_errors_total{kind=\"reply\"} 1",
+        "ferro_idem_delivery_duration_seconds_count{guarantee=\"claim\"} 7",
+    ] {
+        holds(&scrape, line);
+    }
+    assert!(!scrape.contains("canary"), "{scrape}");
+}
+
 #[test]
 fn errors_are_counted_by_kind_and_never_name_an_event() {
     let scrape = scraped(async {

@@ -4,6 +4,7 @@ mod as_users_have_them;
 mod claim;
 mod failing_log;
 mod fence;
+mod replay;
 mod transaction;
 
 use ferro_idem::testing::{Finding, HandlerTest, Problem, check};

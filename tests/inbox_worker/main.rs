@@ -4,6 +4,7 @@ mod bad_input;
 mod guarantees;
 mod over_axum;
 mod processes;
+mod replay;
 mod servers;
 mod transactions;
 

@@ -12,6 +12,7 @@ mod postgres_standby;
 mod postgres_table;
 mod postgres_traps;
 mod proof;
+mod replay;
 mod replies;
 mod settings;
 mod sqlite_faults;

@@ -15,7 +15,7 @@
 //!         settle_replaying(open, reply, &tag, /* whether it means "processed" */, untold, |reply| CODEC.keep(reply)).await
 //!     }
 //!     ReplayEntry::Replay(kept) => replay_kept(kept, |kept| CODEC.replay(kept)),
-//!     ReplayEntry::Duplicate(gone) => /* `on_duplicate`, `DuplicateReply`, or an error */,
+//!     ReplayEntry::Duplicate(gone) => /* `on_duplicate`, or an error */,
 //!     ReplayEntry::Failed(error) => Err(error),
 //! };
 //! ```

@@ -91,6 +91,7 @@ pub fn run_claimed_replaying<F: Future<Output = R>, R>(
             Ended::Failed(reply, failure) => guard.settle(Some(failure)).await.map(|()| reply),
             Ended::Unkept(Unreplayable(reason)) => {
                 let error = Error::ReplyNotKept { event_id: guard.event_id().to_owned(), reason };
+                guard.delivery().reply_not_kept();
                 guard.settle(Some(Failure::new(Some(error.to_string()), None))).await?;
                 Err(error)
             }

@@ -17,6 +17,7 @@ use super::kept::{KeptReply, Unreplayable};
 use super::replayable::{Replayable, keep_value, replay_value};
 use super::stored::Side;
 use crate::error::Error;
+use crate::observed;
 use crate::processed::Probe;
 use crate::reply::DuplicateReply;
 
@@ -155,7 +156,7 @@ pub mod rules {
 
     use super::{
         ByTrait, ByValue, DeserializeOwned, DuplicateReply, Either, Error, Gone, Never, PhantomData, Plain,
-        Probe, Replayable, Serialize, Tag,
+        Probe, Replayable, Serialize, Tag, observed,
     };
 
     pub trait OfResult<T, E> {
@@ -219,9 +220,11 @@ pub mod rules {
         fn __ferro_idem_duplicate(&self, gone: Gone) -> Result<R, Error>;
     }
 
+    /// A client must not take an empty success for the reply that it has missed, so it is told that the reply is gone.
+    /// A worker of the inbox only asks whether the event is processed.
     impl<R: DuplicateReply> OfDuplicateReply<R> for &Probe<'_, Tag<R>> {
-        fn __ferro_idem_duplicate(&self, _: Gone) -> Result<R, Error> {
-            Ok(R::duplicate_reply())
+        fn __ferro_idem_duplicate(&self, gone: Gone) -> Result<R, Error> {
+            if observed::by_the_inbox() { Ok(R::duplicate_reply()) } else { Err(gone.error()) }
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn found<G>(log: &(impl ReplayLog + ?Sized), seen: Seen, terms:
     let kept = match step(Step::ReadReply, log.kept_reply(&seen.event_id)).await {
         Ok(Some(kept)) => kept,
         Ok(None) => {
-            seen.delivery.duplicate(seen.frame.event);
+            seen.delivery.duplicate_without_reply(seen.frame.event);
             return ReplayEntry::Duplicate(Gone(seen.event_id));
         }
         Err(error) => return failed(&seen, error),

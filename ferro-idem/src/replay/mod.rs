@@ -55,12 +55,17 @@
 //! | retry while the first is running | does not run | 409 with `Retry-After`, [`Error::InProgress`] |
 //! | another fingerprint under the same key | does not run | 422, [`Error::Mismatch`] |
 //! | no key, a malformed or a repeated one | does not run | 400, [`InvalidIdempotencyKey`] |
-//! | retry after the reply has expired, or of an event that was processed without `replay` | does not run | `on_duplicate`, or [`DuplicateReply`](crate::DuplicateReply) of the return type, or else 410, [`Error::ReplyGone`] |
+//! | retry after the reply has expired, or of an event that was processed without `replay` | does not run | 410, [`Error::ReplyGone`]; or `on_duplicate = EXPR` |
 //! | retry of a reply that a newer version has kept, or of another type | does not run | 500, [`Error::ReplyUnreadable`] |
 //! | its reply is too large, or a stream | runs, and is undone | 500, [`Error::ReplyNotKept`] |
 //! | the store cannot be reached | does not run, or is undone | 503, [`Error::Store`] |
 //!
 //! A 5xx is never kept, even if `processed` takes it for processed: its event is then processed without a reply.
+//!
+//! An expired reply is never answered with an empty success: a client would take it for the receipt that it has missed, and
+//! the fingerprint that would find another request under the same key has expired as well. A worker of the
+//! inbox (feature `inbox`) reads no reply. It gets [`DuplicateReply`](crate::DuplicateReply) of the return type if there is one, so that the
+//! event is completed.
 //!
 //! Under `claim`, "undone" is a released claim: effects elsewhere have happened, and the next request runs again.
 //!

@@ -167,6 +167,7 @@ pub fn settle_replaying<L, T, R>(
             Ended::Failed(reply, failure) => open.end(Some(failure)).await.map(|()| reply),
             Ended::Unkept(Unreplayable(reason)) => {
                 let error = Error::ReplyNotKept { event_id, reason };
+                open.running().delivery.reply_not_kept();
                 open.end(Some(Failure::new(Some(error.to_string()), None))).await?;
                 Err(error)
             }

@@ -102,6 +102,42 @@ async fn each_delivery_has_a_span_and_events() {
     assert_tells(&lines.take(), &["in progress", "retry_after_ms=9000"]);
 }
 
+#[cfg(feature = "replay")]
+#[idempotent_webhook(claim, replay, fingerprint = body, keep = keep)]
+async fn replaying(
+    log: &MemoryProcessedLog,
+    event: Paid,
+    body: &str,
+    keep: Duration,
+) -> Result<String, Error> {
+    Ok(if body == "large" { "canary".repeat(1 << 20) } else { event.1 })
+}
+
+/// An operator sees why a client got no reply, and never the reply.
+#[cfg(feature = "replay")]
+#[tokio::test]
+async fn a_replay_tells_what_its_client_got() {
+    let (lines, log) = (Lines::default(), MemoryProcessedLog::new());
+    let _recording = lines.record();
+    let day = ferro_idem::replay::KEEP;
+    assert_eq!(replaying(&log, paid("evt_1"), "pay", day).await.unwrap(), "canary");
+    assert_tells(&lines.take(), &["first", "processed"]);
+    assert_eq!(replaying(&log, paid("evt_1"), "pay", day).await.unwrap(), "canary");
+    let replayed = lines.take();
+    assert_tells(&replayed, &["INFO", "event_id=\"evt_1\"", "duplicate duration_us="]);
+    assert!(!replayed.contains("first"), "{replayed}");
+    assert!(replaying(&log, paid("evt_1"), "pay more", day).await.is_err());
+    assert_tells(&lines.take(), &["WARN", "failed", "the idempotency key was used for another request"]);
+
+    replaying(&log, paid("evt_2"), "pay", Duration::ZERO).await.unwrap();
+    lines.take();
+    assert!(replaying(&log, paid("evt_2"), "pay", Duration::ZERO).await.is_err());
+    assert_tells(&lines.take(), &["INFO", "duplicate, and no reply is kept"]);
+
+    assert!(replaying(&log, paid("evt_3"), "large", day).await.is_err());
+    assert_tells(&lines.take(), &["WARN", "released", "cannot be kept for replay", "larger than"]);
+}
+
 #[tokio::test]
 async fn no_type_is_longer_in_a_log_than_in_a_table() {
     #[idempotent_webhook]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use ferro_idem::replay::{KEEP, MAX_REPLY_BYTES};
-use ferro_idem::{Error, idempotent_webhook};
+use ferro_idem::{Error, Outcome, idempotent_webhook};
 use ferro_idem_tests::{KeepingLog, broken, drop_after_polls, redeliver};
 use serde::{Deserialize, Serialize};
 
@@ -166,17 +167,64 @@ async fn status(log: &KeepingLog, key: &str) -> Result<StatusCode, Error> {
     Ok(StatusCode::CREATED)
 }
 
+#[idempotent_webhook(transaction(_tx), replay, event = key)]
+async fn response(log: &KeepingLog, key: &str) -> Response {
+    StatusCode::CREATED.into_response()
+}
+
+#[idempotent_webhook(claim, replay, event = key)]
+async fn nothing(log: &KeepingLog, key: &str) -> Result<(), Error> {
+    Ok(())
+}
+
+#[idempotent_webhook(claim, replay, event = key)]
+async fn outcome(log: &KeepingLog, key: &str) -> Result<Outcome<()>, Error> {
+    Ok(Outcome::Processed(()))
+}
+
+#[idempotent_webhook(claim, replay, event = key, on_error = |error| error.status(), processed = |_| true)]
+async fn mapped(log: &KeepingLog, key: &str) -> u16 {
+    201
+}
+
+#[idempotent_webhook(claim, event = key)]
+async fn without_replay(log: &KeepingLog, key: &str) -> Result<(), Error> {
+    Ok(())
+}
+
 #[tokio::test]
-async fn without_a_kept_reply_a_duplicate_gets_what_the_handler_says() {
+async fn a_duplicate_without_a_reply_gets_what_on_duplicate_says() {
     let log = KeepingLog::default();
-    assert_eq!(written_duplicate(&log, "key_1").await.unwrap(), 1);
-    assert_eq!(written_duplicate(&log, "key_1").await.unwrap(), 1);
+    for expected in [1, 1] {
+        assert_eq!(written_duplicate(&log, "key_1").await.unwrap(), expected);
+    }
     log.expire("key_1");
     assert_eq!(written_duplicate(&log, "key_1").await.unwrap(), 7);
-    assert_eq!(status(&log, "key_2").await.unwrap(), 201);
-    assert_eq!(status(&log, "key_2").await.unwrap(), 201);
-    log.expire("key_2");
-    assert_eq!(status(&log, "key_2").await.unwrap(), 200, "of `DuplicateReply`");
+}
+
+#[tokio::test]
+async fn an_expired_reply_is_never_an_empty_success() {
+    let log = KeepingLog::default();
+    for is_expired in [false, true] {
+        let of = |status: u16| if is_expired { 410 } else { status };
+        let gone = |error: Error| error.status();
+        assert_eq!(status(&log, "key_1").await.map_or_else(gone, |status| status.as_u16()), of(201));
+        assert_eq!(response(&log, "key_2").await.status(), of(201));
+        assert_eq!(nothing(&log, "key_3").await.map_or_else(gone, |()| 200), of(200));
+        assert_eq!(outcome(&log, "key_4").await.map_or_else(gone, |_| 200), of(200));
+        assert_eq!(mapped(&log, "key_5").await, of(201));
+        for key in log.keys() {
+            log.expire(&key);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_processed_without_replay_has_no_reply() {
+    let log = KeepingLog::default();
+    without_replay(&log, "key_1").await.unwrap();
+    assert_eq!(response(&log, "key_1").await.status(), 410);
+    assert!(matches!(nothing(&log, "key_1").await, Err(Error::ReplyGone { .. })));
 }
 
 /// Which reply a key gets after its first delivery was dropped at each of its awaits.

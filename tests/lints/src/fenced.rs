@@ -86,6 +86,18 @@ pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     Ok(())
 }
 
+#[idempotent_webhook(claim(claim), replay, fingerprint = &body, scope = tenant, keep = LEASE)]
+pub async fn claimed_with_replay(
+    log: &MemoryProcessedLog,
+    event: String,
+    tenant: u64,
+    body: Vec<u8>,
+) -> Result<String, Error> {
+    let _ = (log, tenant, claim.attempt());
+    std::future::ready(()).await;
+    Ok(format!("{event} {}", body.len()))
+}
+
 #[idempotent_webhook(only_if = !event.is_empty())]
 pub async fn items_first_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
     use std::fmt::Write as _;

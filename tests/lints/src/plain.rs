@@ -66,6 +66,17 @@ pub async fn transacted(log: &SqliteLog, event: String) -> Result<(), Error> {
     Ok(())
 }
 
+pub async fn claimed_with_replay(
+    log: &MemoryProcessedLog,
+    event: String,
+    tenant: u64,
+    body: Vec<u8>,
+) -> Result<String, Error> {
+    let _ = (log, tenant, event.len());
+    std::future::ready(()).await;
+    Ok(format!("{event} {}", body.len()))
+}
+
 pub async fn items_first_once(log: &MemoryProcessedLog, event: String) -> Result<(), Error> {
     use std::fmt::Write as _;
     const GREETING: &str = "hello";
