@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::lease::{Claim, Lease, Loss, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
-use super::{ClaimLog, ClaimOutcome, Ownership};
+use super::{ClaimAhead, ClaimLog, ClaimOutcome, Ownership};
 use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::entry::{Entry, Seen};
@@ -75,10 +75,18 @@ pub(crate) enum Claimed {
 /// A claim that is still to be made. It borrows nothing.
 pub(crate) struct Claiming {
     log: Arc<dyn ClaimLog>,
-    /// The id, the type and the frame.
-    event: Result<(String, Option<String>, Frame), Error>,
+    event: Result<Wanted, Error>,
     length: Duration,
     delivery: Delivery,
+}
+
+/// The event that is to be claimed.
+struct Wanted {
+    id: String,
+    event_type: Option<String>,
+    frame: Frame,
+    /// The claim that was made for this handler.
+    ahead: Option<ClaimAhead>,
 }
 
 impl Claiming {
@@ -92,7 +100,13 @@ impl Claiming {
         let delivery = Delivery::new("claim", handler, key.ok());
         let event = key.map_err(Error::from).and_then(|event| {
             let frame = Frame::new(log.store_id(), event.id(), handler)?;
-            Ok((event.id().to_owned(), event.event_type().map(str::to_owned), frame))
+            let ahead = observed::claims(log, event, length);
+            Ok(Wanted {
+                id: event.id().to_owned(),
+                event_type: event.event_type().map(str::to_owned),
+                frame,
+                ahead,
+            })
         });
         Self { log: log.handle(), event, length, delivery }
     }
@@ -100,13 +114,20 @@ impl Claiming {
     pub(crate) async fn claim(self) -> Claimed {
         let Self { log, event, length, delivery } = self;
         let acquired = async {
-            let (id, event_type, frame) = event?;
+            let Wanted { id, event_type, frame, ahead } = event?;
             if length < MIN_LEASE {
                 return Err(Error::LeaseTooShort { lease: length });
             }
-            let owner = Owner::random()?;
+            let made = match ahead {
+                Some(ahead) => ahead.take_over().await,
+                None => None,
+            };
+            let (owner, made) = match made {
+                Some(made) => made,
+                None => (Owner::random()?, None),
+            };
             let event = EventRef::new(&id)?.with_type(event_type.as_deref());
-            let (outcome, asked_at) = claim_in_time(&*log, event, owner, length).await?;
+            let (outcome, asked_at) = claim_in_time(&*log, event, owner, length, made).await?;
             if outcome == ClaimOutcome::Processed {
                 frame.refuse_nested_duplicate(&id)?;
             }
@@ -143,7 +164,8 @@ impl Claiming {
     }
 }
 
-/// Claims, and returns the moment from which the lease is counted on this machine's clock.
+/// Claims, and returns the moment from which the lease is counted on this machine's clock. `made`: the claim was made
+/// before, as this owner.
 ///
 /// If the store took half of the lease to answer, no body may begin, because the lease may end before it can
 /// be renewed. We claim once more as the same owner, which renews the claim. If the store is late again, it
@@ -153,11 +175,16 @@ async fn claim_in_time(
     event: EventRef<'_>,
     owner: Owner,
     length: Duration,
+    mut made: Option<(ClaimOutcome, Instant)>,
 ) -> Result<(ClaimOutcome, Instant), Error> {
     let mut late = None;
     for _ in 0..2 {
-        let asked_at = Instant::now();
-        let outcome = step(Step::Claim, log.claim(event, owner, length)).await?;
+        let (outcome, asked_at) = if let Some(made) = made.take() {
+            made
+        } else {
+            let asked_at = Instant::now();
+            (step(Step::Claim, log.claim(event, owner, length)).await?, asked_at)
+        };
         let ClaimOutcome::Acquired { token } = outcome else { return Ok((outcome, asked_at)) };
         if asked_at.elapsed() < length / 2 {
             return Ok((outcome, asked_at));
@@ -268,40 +295,42 @@ impl Guard {
     /// not be completed.
     pub fn settle(self, failure: Option<Failure>) -> impl Future<Output = Result<(), Error>> {
         let lease = Arc::clone(&self.lease);
-        let settling = match &failure {
-            Some(_) => DetachOnDrop::new(async move { lease.release().await }),
-            None => DetachOnDrop::new(async move { lease.complete().await }),
-        };
-        self.settle_by(failure, settling)
+        let is_failed = failure.is_some();
+        self.settle_by(failure, async move {
+            if is_failed { lease.release().await } else { lease.complete().await }
+        })
     }
 
     /// As [`settle`](Self::settle), with what completes the event, or releases it because of a failure.
     pub(crate) async fn settle_by(
         mut self,
         failure: Option<Failure>,
-        settling: DetachOnDrop<Result<bool, Error>>,
+        settling: impl Future<Output = Result<bool, Error>> + Send + 'static,
     ) -> Result<(), Error> {
         self.stage = Stage::Settled;
         if let Some(failure) = failure {
             self.delivery().released(NO_SUCCESS, &failure);
             // If the release fails, the lease ends by itself. The reply is a failure in either case.
-            drop(settling.await);
+            drop(DetachOnDrop::new(settling).await);
             return Ok(());
         }
-        match settling.await {
-            Ok(true) => {
-                self.delivery().completed();
-                Ok(())
+        let completion = DetachOnDrop::new(async move {
+            match settling.await {
+                Ok(true) => {
+                    self.delivery().completed();
+                    Ok(())
+                }
+                Ok(false) => {
+                    self.loss = Some(Loss::NotHeld);
+                    Err(self.lost())
+                }
+                Err(error) => {
+                    self.delivery().failed(&error);
+                    Err(error)
+                }
             }
-            Ok(false) => {
-                self.loss = Some(Loss::NotHeld);
-                Err(self.lost())
-            }
-            Err(error) => {
-                self.delivery().failed(&error);
-                Err(error)
-            }
-        }
+        });
+        observed::completes(completion).await
     }
 
     /// The key of the claimed event.

@@ -1,5 +1,6 @@
 //! The claim: at least once, one at a time.
 
+mod ahead;
 #[allow(missing_debug_implementations)]
 mod guard;
 mod lease;
@@ -24,6 +25,9 @@ use crate::event::EventRef;
 use crate::nesting::StoreId;
 use crate::owner::Owner;
 
+pub(crate) use self::ahead::ClaimAhead;
+#[cfg(feature = "inbox")]
+pub(crate) use self::ahead::ClaimPattern;
 #[cfg(feature = "replay")]
 pub(crate) use self::guard::{Claimed, Claiming};
 pub use self::guard::{Guard, claim};
@@ -143,6 +147,14 @@ pub trait ClaimLog: Send + Sync {
     fn store_id(&self) -> StoreId {
         StoreId::of(self)
     }
+
+    /// Not part of the contract. As [`store_id`](Self::store_id), if no other store has this id for as long as a
+    /// [`handle`](Self::handle) to this one exists. The inbox's worker then claims events together before its handler
+    /// asks for them.
+    #[doc(hidden)]
+    fn shared_store_id(&self) -> Option<StoreId> {
+        None
+    }
 }
 
 /// The result of a claim.
@@ -240,6 +252,10 @@ macro_rules! forward_to_target {
 
             fn store_id(&self) -> StoreId {
                 (**self).store_id()
+            }
+
+            fn shared_store_id(&self) -> Option<StoreId> {
+                (**self).shared_store_id()
             }
         }
     )*};

@@ -31,6 +31,10 @@
 //! | plain fence | at most once: **the first failure is final** |
 //! | no attribute | at least once |
 //!
+//! A handler under `claim` does not wait for its claim and its completion. The worker claims the next events together,
+//! before their handlers start, and takes an event for processed after its claim is completed. The annotated function
+//! returns before that.
+//!
 //! A plain fence never runs a body twice: after a failure it answers a duplicate, which looks like a success. The worker
 //! does not take that for one. If the handler fails after its plain fence has let the body run, the event is parked at
 //! once. If the fence answers a duplicate although an earlier attempt of this inbox may have begun, the event is parked,

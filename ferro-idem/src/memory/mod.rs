@@ -193,6 +193,10 @@ impl ClaimLog for MemoryProcessedLog {
     fn store_id(&self) -> StoreId {
         StoreId::of(&*self.memory)
     }
+
+    fn shared_store_id(&self) -> Option<StoreId> {
+        Some(StoreId::of(&*self.memory))
+    }
 }
 
 impl fmt::Debug for MemoryProcessedLog {

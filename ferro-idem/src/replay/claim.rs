@@ -82,10 +82,10 @@ pub fn run_claimed_replaying<F: Future<Output = R>, R>(
             Ended::Processed(reply, None) => guard.settle(None).await.map(|()| reply),
             Ended::Processed(reply, Some(stored)) => {
                 let (event_id, held) = (guard.event_id().to_owned(), guard.held());
-                let completion = DetachOnDrop::new(async move {
+                let completion = async move {
                     let reply = NewReply { stored: &stored, keep: terms.keep };
                     step(Step::CompleteWithReply, log.complete_with_reply(&event_id, held, reply)).await
-                });
+                };
                 guard.settle_by(None, completion).await.map(|()| reply)
             }
             Ended::Failed(reply, failure) => guard.settle(Some(failure)).await.map(|()| reply),

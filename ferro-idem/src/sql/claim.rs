@@ -113,4 +113,8 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     fn store_id(&self) -> StoreId {
         self.core.store_id
     }
+
+    fn shared_store_id(&self) -> Option<StoreId> {
+        Some(self.core.store_id)
+    }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::claims::{Learned, Prepared};
 use super::held::HeldEvent;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -36,6 +37,7 @@ pub(super) struct Work<S, F> {
     pub(super) handler: F,
     pub(super) location: &'static Location<'static>,
     pub(super) settings: Settings,
+    pub(super) learned: Learned,
 }
 
 /// What an attempt leaves to take.
@@ -85,21 +87,24 @@ where
     /// If the worker cannot go on at all.
     pub(super) async fn attempt(
         self: Arc<Self>,
-        taken: Taken,
+        Prepared { taken, claim }: Prepared,
         slot: OwnedSemaphorePermit,
         stop: watch::Receiver<bool>,
     ) -> Result<Next, Error> {
+        let observed = Observed::new(Arc::clone(&taken.held.event_id), claim);
         let lease = self.settings.lease;
         let event = self.held(&taken);
         // A body must not begin under a lease that may end before it can be renewed: another worker would run it too.
         if taken.lease_until.saturating_duration_since(Instant::now()) < lease / 2 {
             drop(slot);
+            observed.withdraw_claim().await;
             // If this fails, the lease ends by itself.
             drop(event.queue.release(&event.held).await);
             return Ok(Next::Waits);
         }
         let decoded = match catch_unwind(AssertUnwindSafe(|| self.decode(&taken))) {
             Ok(Err(Unreadable::OtherSender(error))) => {
+                observed.withdraw_claim().await;
                 drop(event.queue.release(&event.held).await);
                 return Err(Error::store("read the inbox", error));
             }
@@ -131,9 +136,11 @@ where
         let has_order = taken.order_key.is_some();
         drop(taken);
         let mut guard = Guard::over(Arc::new(event.clone()), event_id, held, lease, asked_at, running);
-        let observed = Arc::new(Observed::default());
-        let ended = self.run(decoded, &mut guard, &observed, stop).await;
-        drop(slot);
+        let running = self.run(decoded, slot, &observed, stop);
+        let ended = guard.run(pin!(running)).await;
+        self.learned.run_ended(observed.pattern());
+        // Before the event is delivered again: its handler would find it in progress.
+        observed.withdraw_claim().await;
         let Some(ended) = ended else {
             // Logged. Another worker has the event, or gets it.
             drop(guard.lost());
@@ -161,14 +168,31 @@ where
         self.sender.decode(&stored.delivery()).map_err(|error| Unreadable::Event(error.to_string()))
     }
 
-    /// Runs the handler under the lease. `None` if the lease was lost. The handler's future is dropped at the end.
+    /// Runs the handler, and completes its claims after it has given its slot back.
     async fn run(
         &self,
         event: S::Event,
-        guard: &mut Guard,
+        slot: OwnedSemaphorePermit,
+        observed: &Arc<Observed>,
+        stop: watch::Receiver<bool>,
+    ) -> Ended {
+        let ended = self.handle(event, observed, stop).await;
+        drop(slot);
+        match observed.completed().await {
+            Err(error) if matches!(ended, Ended::Processed) => {
+                Ended::Failed(Failure::new(&error).with_retry_after(error.retry_after()))
+            }
+            _ => ended,
+        }
+    }
+
+    /// The handler's future is dropped at the end.
+    async fn handle(
+        &self,
+        event: S::Event,
         observed: &Arc<Observed>,
         mut stop: watch::Receiver<bool>,
-    ) -> Option<Ended> {
+    ) -> Ended {
         let mut handler = pin!(async { (self.handler)(event).await });
         let limit = self.settings.time_limit;
         let mut limited = pin!(sleep(limit));
@@ -178,7 +202,7 @@ where
                 std::future::pending::<()>().await;
             }
         });
-        let ended = poll_fn(|context| {
+        poll_fn(|context| {
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 observed.during(|| handler.as_mut().poll(context).map(|reply| Ended::of(&reply)))
             }));
@@ -198,8 +222,8 @@ where
                 return Poll::Ready(Ended::Stopped);
             }
             Poll::Pending
-        });
-        guard.run(pin!(ended)).await
+        })
+        .await
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ahead;
 mod attempt;
+mod claims;
 mod held;
 mod outage;
 mod poller;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use self::attempt::{Next, Work};
+use self::claims::{Learned, Prepared};
 use self::poller::{Poller, Start};
 pub(super) use self::queue::Queue;
 use self::settings::{MIN_POLL_INTERVAL, Settings};
@@ -129,7 +131,8 @@ where
     /// missing, the pool is closed, or the table holds events of another sender.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let Self { queue, sender, handler, location, settings } = self;
-        let work = Work { queue: Arc::clone(&queue), sender, handler, location, settings };
+        let learned = Learned::default();
+        let work = Work { queue: Arc::clone(&queue), sender, handler, location, settings, learned };
         Poller::new(Arc::new(work), queue, settings).run(shutdown).await
     }
 }
@@ -141,13 +144,17 @@ where
     Fut: Future<Output = R> + Send + 'static,
     R: Reply + 'static,
 {
+    fn prepare(&self, taken: Taken) -> Prepared {
+        self.learned.prepare(taken, self.settings.lease)
+    }
+
     fn start(
         &self,
-        taken: Taken,
+        prepared: Prepared,
         slot: OwnedSemaphorePermit,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = Result<Next, Error>> + Send + 'static {
-        Arc::clone(self).attempt(taken, slot, stop)
+        Arc::clone(self).attempt(prepared, slot, stop)
     }
 }
 

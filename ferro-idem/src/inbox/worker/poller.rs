@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::ahead::{Ahead, MAX_WAIT};
 use super::attempt::Next;
+use super::claims::Prepared;
 use super::outage::Outage;
 use super::queue::Queue;
 use super::settings::Settings;
@@ -40,11 +41,14 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
 /// The result of a take, and whether it asked for as many events as it got.
 type Taking = Pin<Box<dyn Future<Output = (u32, Result<(TakenBatch, u64), Error>)> + Send>>;
 
-/// Starts the attempt of one event.
 pub(super) trait Start {
+    /// Prepares the attempt of an event that may have to wait for a free slot.
+    fn prepare(&self, taken: Taken) -> Prepared;
+
+    /// Starts the attempt of one event.
     fn start(
         &self,
-        taken: Taken,
+        prepared: Prepared,
         slot: OwnedSemaphorePermit,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = Result<Next, Error>> + Send + 'static;
@@ -58,7 +62,7 @@ pub(super) struct Poller<W> {
     attempts: JoinSet<Result<Next, Error>>,
     stop: watch::Sender<bool>,
     /// Taken, and waiting for a free slot.
-    waiting: VecDeque<Taken>,
+    waiting: VecDeque<Prepared>,
     ahead: Ahead,
     taking: Option<Taking>,
     /// There may be events that are due.
@@ -165,7 +169,7 @@ impl<W: Start> Poller<W> {
         let poll = [
             Some(self.next_poll),
             self.due.first().copied(),
-            self.waiting.front().map(|first| self.given_up_at(first)),
+            self.waiting.front().map(|first| self.given_up_at(&first.taken)),
         ];
         poll.into_iter().flatten().min().unwrap_or(self.next_poll)
     }
@@ -179,7 +183,7 @@ impl<W: Start> Poller<W> {
 
     fn on_timer(&mut self) {
         let now = Instant::now();
-        if self.waiting.front().is_some_and(|first| self.given_up_at(first) <= now) {
+        if self.waiting.front().is_some_and(|first| self.given_up_at(&first.taken) <= now) {
             self.ahead.waited_too_long();
             self.give_back();
         }
@@ -242,7 +246,12 @@ impl<W: Start> Poller<W> {
         let found = taken.len() + parked.len();
         self.is_hungry |= freed > 0 || u32::try_from(found).is_ok_and(|found| found >= limit);
         self.ahead.took(taken.len(), taken.iter().map(|event| event.stored.len()).sum());
-        self.waiting.extend(taken);
+        self.wait(taken);
+    }
+
+    fn wait(&mut self, taken: Vec<Taken>) {
+        let work = &self.work;
+        self.waiting.extend(taken.into_iter().map(|taken| work.prepare(taken)));
     }
 
     fn on_ended(&mut self, next: Next) {
@@ -256,19 +265,19 @@ impl<W: Start> Poller<W> {
     }
 
     fn start(&mut self, slot: OwnedSemaphorePermit) {
-        let Some(taken) = self.waiting.pop_front() else { return };
-        if self.waiting.is_empty() && Instant::now() < self.given_up_at(&taken) {
+        let Some(prepared) = self.waiting.pop_front() else { return };
+        if self.waiting.is_empty() && Instant::now() < self.given_up_at(&prepared.taken) {
             self.ahead.drained();
         }
-        self.attempts.spawn(self.work.start(taken, slot, self.stop.subscribe()));
+        self.attempts.spawn(self.work.start(prepared, slot, self.stop.subscribe()));
     }
 
     /// Gives back what no handler has begun. If that fails, the lease ends by itself.
     fn give_back(&mut self) {
-        for taken in self.waiting.drain(..) {
+        for prepared in self.waiting.drain(..) {
             let queue = Arc::clone(&self.queue);
             self.attempts.spawn(async move {
-                drop(queue.release(&taken.held).await);
+                give_back(&*queue, prepared).await;
                 Ok(Next::Waits)
             });
         }
@@ -282,7 +291,8 @@ impl<W: Start> Poller<W> {
         if let Some(taking) = self.taking.take()
             && let Ok((_, Ok((batch, _)))) = timeout_at(limit, taking).await
         {
-            self.waiting.extend(batch.taken);
+            let unprepared = |taken| Prepared { taken, claim: None };
+            self.waiting.extend(batch.taken.into_iter().map(unprepared));
             self.give_back();
         }
         if timeout_at(limit, self.ended()).await.is_err() {
@@ -325,13 +335,21 @@ async fn take(queue: &dyn Queue, limits: TakeLimits, sweep: Sweep) -> Result<(Ta
     Ok((batch, freed))
 }
 
+/// The claim goes first: the next worker would find the event in progress.
+async fn give_back(queue: &dyn Queue, Prepared { taken, claim }: Prepared) {
+    if let Some(claim) = claim {
+        claim.withdraw().await;
+    }
+    drop(queue.release(&taken.held).await);
+}
+
 /// If the worker is dropped, the events that no handler has begun are given back in the background.
 impl<W> Drop for Poller<W> {
     fn drop(&mut self) {
         let Ok(runtime) = Handle::try_current() else { return };
-        for taken in self.waiting.drain(..) {
+        for prepared in self.waiting.drain(..) {
             let queue = Arc::clone(&self.queue);
-            runtime.spawn(async move { drop(queue.release(&taken.held).await) });
+            runtime.spawn(async move { give_back(&*queue, prepared).await });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a worker promises, over an inbox in memory and on a paused clock.
 
+mod claims;
 mod failures;
 mod fences;
 mod leases;
