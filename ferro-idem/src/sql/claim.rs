@@ -114,7 +114,8 @@ impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
         self.core.store_id
     }
 
+    /// Claims that are made ahead gain only by sharing a statement.
     fn shared_store_id(&self) -> Option<StoreId> {
-        Some(self.core.store_id)
+        self.has_group_commit.then_some(self.core.store_id)
     }
 }

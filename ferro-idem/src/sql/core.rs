@@ -23,6 +23,7 @@ use super::pooler::{Pinned, UnknownPooler};
 use super::table::TableName;
 use super::table_check;
 use super::unmark_queue::UnmarkQueue;
+use super::write_turns::WriteTurns;
 use crate::detach_on_drop::is_detached;
 use crate::error::Error;
 use crate::nesting::StoreId;
@@ -58,6 +59,7 @@ pub(super) struct Core<D: Dialect> {
     /// When a plain table was looked at. Locked during a look, so that calls share it.
     last_look: Mutex<Option<Instant>>,
     unmark_queue: UnmarkQueue,
+    pub(super) write_turns: WriteTurns,
     /// The callers that are gone, and whose requests wait for a connection.
     waiting_detached: Semaphore,
     /// What to do if a table does not fit. `None`: what the database's own faults advise for a log.
@@ -71,6 +73,7 @@ impl<D: Dialect> Core<D> {
     pub(super) fn new(pool: Pool<D>, table: TableName) -> Self {
         let places = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
         let options = pool.connect_options();
+        let write_turns = WriteTurns::of(D::file_with_one_writer(&options), table.schema());
         Self {
             abandoned: Abandoned::new(&pool),
             waiting_detached: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
@@ -85,6 +88,7 @@ impl<D: Dialect> Core<D> {
             has_replies: AtomicBool::new(false),
             last_look: Mutex::new(None),
             unmark_queue: UnmarkQueue::default(),
+            write_turns,
             of_missing: None,
         }
     }

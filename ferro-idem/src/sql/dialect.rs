@@ -1,9 +1,10 @@
 //! The trait with everything that differs between databases. All other code is written once, over this trait.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::{Database, Pool};
+use sqlx::{Connection, Database, Pool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd};
@@ -59,6 +60,12 @@ pub trait Dialect: Database + OperationsDialect + ReplyDialect + sealed::Sealed 
     fn session_of(connection: &mut Self::Connection) -> impl QueryFuture<i32> {
         let _ = connection;
         std::future::ready(Ok(0))
+    }
+
+    /// The file of a database that has one writer at a time.
+    fn file_with_one_writer(options: &<Self::Connection as Connection>::Options) -> Option<&Path> {
+        let _ = options;
+        None
     }
 
     /// The quote around names.

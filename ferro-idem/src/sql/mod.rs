@@ -32,6 +32,7 @@ mod request;
 mod session;
 mod transaction;
 mod unmark_queue;
+mod write_turns;
 
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;

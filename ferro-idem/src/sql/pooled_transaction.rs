@@ -7,6 +7,7 @@ use sqlx_core::transaction::TransactionManager;
 
 use super::connection::PooledConnection;
 use super::dialect::Dialect;
+use super::write_turns::{WriteTurn, WriteTurns};
 
 /// A transaction on a pooled connection. Dropping it rolls back, and returns the connection.
 ///
@@ -18,12 +19,18 @@ pub(super) struct PooledTransaction<D: Dialect> {
     is_open: bool,
     /// Whether the last of the statements that begin and end it was answered.
     is_answered: bool,
+    /// Dropped after the connection.
+    _turn: WriteTurn,
 }
 
 impl<D: Dialect> PooledTransaction<D> {
     /// Cancel safe: a connection whose transaction may have begun is not returned to the pool.
-    pub(super) async fn begin(connection: PooledConnection<D>) -> Result<Self, sqlx::Error> {
-        let mut begun = Self { connection, is_open: true, is_answered: false };
+    pub(super) async fn begin(
+        connection: PooledConnection<D>,
+        turns: WriteTurns,
+    ) -> Result<Self, sqlx::Error> {
+        let turn = turns.next().await;
+        let mut begun = Self { connection, is_open: true, is_answered: false, _turn: turn };
         D::forget_ended_transaction(&mut begun.connection).await?;
         let statement = (D::BEGIN != "BEGIN").then(|| SqlStr::from_static(D::BEGIN));
         D::TransactionManager::begin(&mut begun.connection, statement).await?;

@@ -15,6 +15,9 @@ pub(crate) trait Request<D: Dialect, S = <D as Dialect>::Statements>: Sync {
     /// Whether it can be repeated over a plain table, whose rows have no owner.
     const NEEDS_NO_OWNER: bool = false;
 
+    /// Whether it writes nothing, so that it waits for no writer.
+    const ONLY_READS: bool = false;
+
     /// The number of events in the request.
     fn events(&self) -> usize {
         1

@@ -97,6 +97,8 @@ impl<D: Dialect> Session<D> {
                 Err(failed) => failed,
                 Ok(mut connection) => {
                     let sent = async {
+                        let _turn =
+                            if R::ONLY_READS { None } else { Some(self.core.write_turns.next().await) };
                         let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await?;
                         let answer = request.send(pinned.connection(), &sql.statements, attempt).await;
                         let ended = pinned.end(answer.is_ok()).await;

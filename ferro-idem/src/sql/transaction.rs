@@ -146,7 +146,10 @@ impl<D: SqlDatabase> TransactionalLog for SqlLog<D> {
                     Ok(connection) => {
                         // Finished when it is dropped, because its connection is closed otherwise.
                         let limit = attempts.within(D::ANSWERS_WITHIN);
-                        let begin = answer_within(limit, PooledTransaction::begin(connection));
+                        let begin = answer_within(
+                            limit,
+                            PooledTransaction::begin(connection, core.write_turns.clone()),
+                        );
                         match DetachOnDrop::new(begin).await {
                             Ok(Ok(session)) => {
                                 return Ok(SqlTransaction(EventTransaction::new(session, core)));

@@ -14,6 +14,7 @@ pub(super) struct Read {
 
 impl<D: InboxDatabase> Request<D, D::InboxStatements> for Read {
     const NEEDS_NO_OWNER: bool = true;
+    const ONLY_READS: bool = true;
     type Answer = Vec<Cells>;
 
     fn operation(&self) -> &'static str {

@@ -17,6 +17,7 @@ pub(super) struct LookAtOne {
 
 impl<D: Dialect> Request<D, Statements> for LookAtOne {
     const NEEDS_NO_OWNER: bool = true;
+    const ONLY_READS: bool = true;
     type Answer = Option<LoggedEvent>;
 
     fn operation(&self) -> &'static str {
@@ -51,6 +52,7 @@ impl ListPart {
 
 impl<D: Dialect> Request<D, Statements> for ListPart {
     const NEEDS_NO_OWNER: bool = true;
+    const ONLY_READS: bool = true;
     type Answer = (Vec<LoggedEvent>, Option<Vec<u8>>);
 
     fn operation(&self) -> &'static str {
@@ -85,6 +87,7 @@ pub(super) struct CountPart {
 
 impl<D: Dialect> Request<D, Statements> for CountPart {
     const NEEDS_NO_OWNER: bool = true;
+    const ONLY_READS: bool = true;
     type Answer = (Counts, Option<Vec<u8>>);
 
     fn operation(&self) -> &'static str {

@@ -8,9 +8,10 @@ pub(crate) mod purge;
 mod replies;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite, SqlitePool};
 
 use super::columns::{FoundColumn, SchemaLevel, Traps};
@@ -44,6 +45,10 @@ use crate::retry::Attempt;
 /// commit: keep it short, and let nothing in it wait for the network. A second delivery of the same
 /// event is told at once that the first one is running, if it came to the same process; from another
 /// process it waits for the lock, and for no longer than `busy_timeout`.
+///
+/// The log's and the inbox's writers of one process take turns, because a writer that finds the lock taken sleeps for up
+/// to 100 ms, however soon the lock is free. A turn is waited for no longer than 100 ms, and the application's own
+/// writers need none.
 ///
 /// # The table
 ///
@@ -103,6 +108,11 @@ impl Dialect for Sqlite {
     const ANSWERS_WITHIN: Option<Duration> = None;
     /// Nothing is carried out without its caller.
     const SERVER_DEADLINE: Duration = Duration::ZERO;
+
+    fn file_with_one_writer(options: &SqliteConnectOptions) -> Option<&Path> {
+        Some(options.get_filename())
+    }
+
     const QUOTE: char = sqlite::QUOTE;
     const RECEIVED: &'static str = sqlite::statements::RECEIVED;
 
