@@ -24,8 +24,8 @@ const BODY: usize = 2048;
 /// A take of a worker with 16 bodies at once.
 const TAKE: u32 = 64;
 const WORKERS: usize = 4;
-/// Processed keys that are kept. As many as can be made in the time.
-const KEPT: u32 = 1_000_000;
+/// Processed keys that are kept, unless told otherwise.
+pub(crate) const KEPT: u32 = 1_000_000;
 /// Deliveries of one order key that wait in front of others.
 const IN_LINE: u32 = 50_000;
 
@@ -35,15 +35,37 @@ pub(crate) struct Goals {
     pub(crate) process: f64,
 }
 
+/// What is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    /// Processed keys that are kept.
+    pub(crate) kept: u32,
+    /// Only the takes beside them.
+    pub(crate) only_kept: bool,
+    /// Only the worker with its handlers.
+    pub(crate) only_worker: bool,
+}
+
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Measures both ways in turn.
-pub(crate) async fn run<H: Effect>(log: &SqlLog<H::D>, goals: &Goals, reach: &mut Reach) -> Outcome {
+pub(crate) async fn run<H: Effect>(
+    log: &SqlLog<H::D>,
+    goals: &Goals,
+    parts: Parts,
+    reach: &mut Reach,
+) -> Outcome {
     let name = <H::D as sqlx::Database>::NAME;
     let store = InboxStore::new(log, "github");
     store.create_tables().await?;
     H::create(log.pool()).await?;
     let body: Arc<[u8]> = (0..BODY).map(|_| rand::random()).collect();
+    if parts.only_worker {
+        return Ok(());
+    }
+    if parts.only_kept {
+        return beside_kept::<H>(&store, log, &body, parts.kept, reach).await.map(drop);
+    }
     let mut figures: [Vec<f64>; 4] = Default::default();
     for turn in 0..=TURNS {
         let measured = [
@@ -66,16 +88,29 @@ pub(crate) async fn run<H: Effect>(log: &SqlLog<H::D>, goals: &Goals, reach: &mu
         goals.process,
         processed / by_hand,
     );
-    let empty = takes(&store, "empty", &body).await?;
-    H::fill_seen(log.pool(), KEPT).await?;
-    let kept = takes(&store, "kept", &body).await?;
-    println!("{name}: a take of {TAKE} of 1,000 {empty:.2} ms, beside {KEPT} processed keys {kept:.2} ms");
-    reach.at_most(&format!("{name}, a take beside {KEPT} processed keys"), 1.5, kept / empty);
+    let empty = beside_kept::<H>(&store, log, &body, parts.kept, reach).await?;
     H::fill_waiting(log.pool(), "github", Some("long"), IN_LINE).await?;
     let behind = takes(&store, "behind", &body).await?;
     println!("{name}: a take of {TAKE} of 1,000 behind {IN_LINE} of one key {behind:.2} ms");
     reach.at_most(&format!("{name}, a take behind {IN_LINE} of one key"), 3.0, behind / empty);
     Ok(())
+}
+
+/// Returns the time of a take without processed keys.
+async fn beside_kept<H: Effect>(
+    store: &InboxStore<H::D>,
+    log: &SqlLog<H::D>,
+    body: &Arc<[u8]>,
+    keys: u32,
+    reach: &mut Reach,
+) -> Outcome<f64> {
+    let name = <H::D as sqlx::Database>::NAME;
+    let empty = takes(store, "empty", body).await?;
+    H::fill_seen(log.pool(), keys).await?;
+    let kept = takes(store, "kept", body).await?;
+    println!("{name}: a take of {TAKE} of 1,000 {empty:.2} ms, beside {keys} processed keys {kept:.2} ms");
+    reach.at_most(&format!("{name}, a take beside {keys} processed keys"), 1.5, kept / empty);
+    Ok(empty)
 }
 
 fn delivery(id: &str, body: &[u8]) -> Outcome<NewDelivery> {

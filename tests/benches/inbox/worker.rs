@@ -182,7 +182,9 @@ async fn latency<H: Effect>(log: &SqlLog<H::D>, reach: &mut Reach) -> Outcome {
     stop.notify_one();
     is_stopped.notified().await;
     running.await?;
+    let [middle, inserts_middle] = [ours.clone(), inserts.clone()].map(median);
     let [ours, inserts] = [ours, inserts].map(p99);
+    println!("{name}: median {middle:.1} ms; one insert {inserts_middle:.1} ms");
     println!(
         "{name}: from receipt to the handler's start, p99 {ours:.1} ms; one insert, p99 {inserts:.1} ms"
     );
