@@ -66,6 +66,7 @@ fn keeps(log: &str, guarantees: &[&str], disasters: &str) {
 const OTHERS: &[&str] = &["claim", "transaction"];
 const WITH_INBOX: &[&str] = &["fence", "inbox"];
 const OF_REDIS: &[&str] = &["fence", "claim"];
+const IN_CLUSTERS: &[&str] = &["fence", "claim", "transaction"];
 
 macro_rules! keeps {
     ($($(#[$ignored:meta])* $name:ident($log:literal, $guarantees:expr, $disasters:literal);)*) => {$(
@@ -107,6 +108,20 @@ keeps! {
     redis_keeps_its_guarantees("redis", OF_REDIS, "failover,read-only,drops");
     #[ignore = "needs Redis, and takes a minute: run tests/run"]
     redis_keeps_its_guarantees_in_long_disasters("redis", OF_REDIS, "freeze,drops");
+    #[ignore = "needs PostgreSQL: run tests/run"]
+    postgres_keeps_its_guarantees_when_a_standby_takes_over("postgres-cluster", IN_CLUSTERS, "promote,absence,drops");
+    #[ignore = "needs MariaDB: run tests/run"]
+    galera_keeps_its_guarantees_when_nodes_are_killed("galera", IN_CLUSTERS, "promote,drops");
+}
+
+/// Commits that no standby has are lost when it takes over, with the effects of acknowledged events.
+#[test]
+#[ignore = "needs PostgreSQL: run tests/run"]
+fn a_standby_that_commits_do_not_wait_for_is_found_broken() {
+    let _storm = Storms::begin(1);
+    let more = ["--seed", "6", "--seconds", "3", "--with", "absence"];
+    let line = storm("postgres-async", "transaction", &more);
+    assert!(line.ends_with("verdict=BROKEN") && !line.contains(" lost=0 "), "{line}");
 }
 
 /// More runs than any machine needs: one finds most of it.

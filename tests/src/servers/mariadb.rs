@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tokio::sync::OnceCell;
 
+use super::galera::FIRST_NODE;
 use super::process::{Server, program};
 use super::until;
 
@@ -49,6 +50,7 @@ impl MariaDb {
             ["--bind-address=127.0.0.1", "--max-connections=600"].iter().chain(options).map(Into::into),
         );
         server.start(arguments);
+        server.forget(FIRST_NODE);
         let server = Self { server, databases: AtomicU32::new(0) };
         server.is_up().await;
         server
@@ -88,6 +90,17 @@ impl MariaDb {
     /// Restarts it after [`Server::kill`], and waits until it has recovered.
     pub async fn start_again(&self) {
         self.server.spawn();
+        self.is_up().await;
+    }
+
+    /// Restarts a node of a Galera cluster after [`Server::kill`], from where it was: without this position, it would
+    /// copy all data from another node, which takes no writes meanwhile.
+    pub(super) async fn rejoin(&self) {
+        self.server.run_with(&["--wsrep-recover".into()]);
+        let log = std::fs::read_to_string(self.server.folder().join("stderr.log")).unwrap();
+        let (_, position) = log.rsplit_once("Recovered position: ").expect("the node has been in a cluster");
+        let position = position.split_whitespace().next().unwrap_or_default();
+        self.server.spawn_with(&[format!("--wsrep-start-position={position}").into()]);
         self.is_up().await;
     }
 

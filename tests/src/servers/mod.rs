@@ -2,17 +2,21 @@
 //! folder. They end with the process that started them, even if it is killed.
 
 mod folder;
+mod galera;
 mod mariadb;
 mod pgbouncer;
 mod postgres;
+mod postgres_cluster;
 mod process;
 mod redis;
 mod redis_cluster;
 
 pub use folder::Folder;
+pub use galera::Galera;
 pub use mariadb::MariaDb;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use postgres_cluster::{PostgresCluster, Replication};
 pub use process::{Server, spawn_until_killed};
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

@@ -56,7 +56,9 @@ impl Postgres {
             &program("pg_basebackup", "postgresql"),
             copy.map(OsString::from).into_iter().chain([data.clone().into()]),
         );
-        Self::start_in(server, data, &["fsync=off", &format!("primary_conninfo={primary}")]).await
+        let primary = format!("primary_conninfo={primary}");
+        // It connects again soon after the primary was started again.
+        Self::start_in(server, data, &["fsync=off", "wal_retrieve_retry_interval=300ms", &primary]).await
     }
 
     async fn start_in(mut server: Server, data: PathBuf, settings: &[&str]) -> Self {

@@ -124,9 +124,24 @@ impl Server {
 
     /// Starts it again in the same folder, on the same port.
     pub(super) fn spawn(&self) {
+        self.spawn_with(&[]);
+    }
+
+    /// The same with these arguments, in addition to the usual ones, this time.
+    pub(super) fn spawn_with(&self, more: &[OsString]) {
         let mut command = self.command(&self.program, &["--pdeathsig", self.end_signal.as_str()]);
-        command.args(&self.arguments);
+        command.args(&self.arguments).args(more);
         *self.child.lock().unwrap() = Some(spawned(command));
+    }
+
+    /// Runs the server's program with the usual arguments and these to its end.
+    pub(super) fn run_with(&self, more: &[OsString]) {
+        self.run(&self.program, self.arguments.iter().chain(more).cloned());
+    }
+
+    /// Leaves this argument away from now on.
+    pub(super) fn forget(&mut self, argument: &str) {
+        self.arguments.retain(|known| known != argument);
     }
 
     /// Restarts it if it has ended by itself. PostgreSQL does so while a process of the previous server is still

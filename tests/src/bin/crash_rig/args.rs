@@ -7,8 +7,9 @@ use crate::disasters::Disaster;
 pub(crate) const USAGE: &str = "\
 usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--with DISASTERS]
 
-  --log LOG               sqlite, postgres, mysql or redis; or naive: a log written in a hurry over SQLite, which
-                          has to be found BROKEN
+  --log LOG               sqlite, postgres, mysql or redis; clusters: postgres-cluster (a synchronous standby) or
+                          galera (three nodes); and two that have to be found BROKEN: postgres-async (a standby that
+                          commits do not wait for), and naive, a log written in a hurry over SQLite
   --guarantee GUARANTEE   fence, claim, transaction (not redis), or inbox (sqlite, postgres, mysql): senders try once,
                           and the inbox delivers to a handler with a transaction
   --seconds N             how long the storm lasts [60]
@@ -23,6 +24,8 @@ disasters, one after the other, in random order, each at least once, for which t
   freeze       the server is stopped (SIGSTOP) for 22 to 25 s (servers)
   failover     the server is killed and started again, and nothing comes on old connections any more (servers)
   read-only    the server refuses to write for 1 to 4 s (servers)
+  promote      the server is killed, and another one takes over (clusters)
+  absence      the standby is away, the primary crashes meanwhile, and then the standby takes over (postgres-cluster)
   drops        a hundred deliveries of one event are dropped within 6 ms, for one event in two hundred (all)
 
 Ends with 0 if the guarantee was kept, and with 1 if it was broken.";
@@ -35,7 +38,13 @@ const LONG: Duration = Duration::from_mins(4);
 pub(crate) enum Log {
     Sqlite,
     Postgres,
+    /// With a synchronous standby.
+    PostgresCluster,
+    /// With a standby that commits do not wait for.
+    PostgresAsync,
     MySql,
+    /// Three nodes of MariaDB.
+    Galera,
     Redis,
     Naive,
 }
@@ -61,10 +70,13 @@ pub(crate) struct Args {
 }
 
 impl Log {
-    const ALL: [(Self, &str); 5] = [
+    const ALL: [(Self, &str); 8] = [
         (Self::Sqlite, "sqlite"),
         (Self::Postgres, "postgres"),
+        (Self::PostgresCluster, "postgres-cluster"),
+        (Self::PostgresAsync, "postgres-async"),
         (Self::MySql, "mysql"),
+        (Self::Galera, "galera"),
         (Self::Redis, "redis"),
         (Self::Naive, "naive"),
     ];
@@ -75,6 +87,11 @@ impl Log {
 
     pub(crate) fn name(self) -> &'static str {
         name_in(&Self::ALL, self)
+    }
+
+    /// Whether another server takes over from one that is gone.
+    pub(crate) fn is_cluster(self) -> bool {
+        matches!(self, Self::PostgresCluster | Self::PostgresAsync | Self::Galera)
     }
 
     /// SQLite has no server.

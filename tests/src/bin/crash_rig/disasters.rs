@@ -19,17 +19,23 @@ pub(crate) enum Disaster {
     Freeze,
     Failover,
     ReadOnly,
+    /// Another server takes over.
+    Promote,
+    /// It takes over without what the lost one wrote while it was away.
+    Absence,
     /// The senders' part: see [`Sender`](crate::sender::Sender).
     Drops,
 }
 
 impl Disaster {
-    pub(crate) const ALL: [(Self, &str); 6] = [
+    pub(crate) const ALL: [(Self, &str); 8] = [
         (Self::TableLock, "table-lock"),
         (Self::RowLocks, "row-locks"),
         (Self::Freeze, "freeze"),
         (Self::Failover, "failover"),
         (Self::ReadOnly, "read-only"),
+        (Self::Promote, "promote"),
+        (Self::Absence, "absence"),
         (Self::Drops, "drops"),
     ];
 
@@ -53,9 +59,11 @@ impl Disaster {
 
     fn can_befall(self, log: Log) -> bool {
         match self {
-            Self::TableLock => log != Log::Redis,
+            Self::TableLock => log != Log::Redis && !log.is_cluster(),
             Self::RowLocks => matches!(log, Log::Postgres | Log::MySql),
-            Self::Freeze | Self::Failover | Self::ReadOnly => log.has_server(),
+            Self::Freeze | Self::Failover | Self::ReadOnly => log.has_server() && !log.is_cluster(),
+            Self::Promote => log.is_cluster(),
+            Self::Absence => matches!(log, Log::PostgresCluster | Log::PostgresAsync),
             Self::Drops => true,
         }
     }
@@ -66,6 +74,7 @@ impl Disaster {
             + Duration::from_secs(match self {
                 Self::TableLock | Self::RowLocks | Self::Freeze => 30,
                 Self::ReadOnly | Self::Failover => 8,
+                Self::Promote | Self::Absence => 15,
                 Self::Drops => 0,
             })
     }
@@ -75,7 +84,8 @@ impl Disaster {
         Duration::from_millis(match self {
             Self::TableLock | Self::RowLocks | Self::Freeze => rng.random_range(22_000..25_000),
             Self::ReadOnly => rng.random_range(1_000..4_000),
-            Self::Failover | Self::Drops => 0,
+            Self::Absence => rng.random_range(1_000..3_000),
+            Self::Failover | Self::Promote | Self::Drops => 0,
         })
     }
 }
@@ -83,7 +93,7 @@ impl Disaster {
 /// How often each took place, and how long they took together.
 #[derive(Debug, Default)]
 pub(crate) struct Befallen {
-    numbers: [AtomicU64; 6],
+    numbers: [AtomicU64; 8],
     milliseconds: AtomicU64,
 }
 
@@ -204,6 +214,8 @@ mod tests {
         assert_eq!(names(Log::Postgres), "table-lock,row-locks,freeze,failover,read-only,drops");
         assert_eq!(names(Log::Sqlite), "table-lock,drops");
         assert_eq!(names(Log::Redis), "freeze,failover,read-only,drops");
+        assert_eq!(names(Log::PostgresCluster), "promote,absence,drops");
+        assert_eq!(names(Log::Galera), "promote,drops");
         assert!(Disaster::parse_all("row-locks", Log::Redis).is_err());
         assert!(Disaster::parse_all("rain", Log::Postgres).is_err());
         assert!(Disaster::parse_all("", Log::Postgres).unwrap().is_empty());

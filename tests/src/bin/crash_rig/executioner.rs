@@ -102,7 +102,7 @@ impl Executioner<'_> {
         let Some(proxy) = &self.store.proxy else { return };
         while self.waits(&mut rng, 100..700).await {
             if rng.random_bool(0.5) {
-                proxy.cut();
+                self.store.cut(proxy);
                 count(&self.executed.cuts);
                 continue;
             }

@@ -90,6 +90,8 @@ impl Ledger {
             ("row_locks", "locks of 200 rows, as long", befallen(Disaster::RowLocks)),
             ("freezes", "stops of the server, as long", befallen(Disaster::Freeze)),
             ("failovers", "failovers", befallen(Disaster::Failover)),
+            ("promotions", "promotions", befallen(Disaster::Promote)),
+            ("absences", "promotions after an absence", befallen(Disaster::Absence)),
             ("read_only", "times that the server was read-only", befallen(Disaster::ReadOnly)),
             ("drops", "hundreds of deliveries dropped at once", number(&tally.dropped_at_once)),
         ];

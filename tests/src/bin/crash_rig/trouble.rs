@@ -39,6 +39,14 @@ impl Store {
                 sleep(length).await;
                 self.set_read_only(false).await;
             }
+            Disaster::Promote => match &self.database {
+                Database::PostgresCluster(cluster, _) => cluster.promote(|port| self.move_to(port)).await,
+                _ => drop(self.crash().await),
+            },
+            Disaster::Absence => {
+                let Database::PostgresCluster(cluster, _) = &self.database else { return };
+                cluster.promote_after_an_absence(length, |port| self.move_to(port)).await;
+            }
             Disaster::Drops => {}
         }
     }
@@ -72,7 +80,7 @@ impl Store {
             Database::MySql(_, url) => {
                 Box::new(told_mariadb(url, "LOCK TABLES stripe_processed_events WRITE".to_owned()).await)
             }
-            Database::Redis(_) => unreachable!("Redis has no tables"),
+            _ => unreachable!("it has no such disaster"),
         }
     }
 
@@ -87,14 +95,16 @@ impl Store {
             Database::MySql(_, url) => {
                 Box::new(told_mariadb(url, format!("BEGIN; INSERT IGNORE {into} {rows}")).await)
             }
-            Database::Sqlite(_) | Database::Redis(_) => unreachable!("they have no row locks"),
+            _ => unreachable!("it has no such disaster"),
         }
     }
 
     async fn set_read_only(&self, is_read_only: bool) {
         let on = if is_read_only { "on" } else { "off" };
         match &self.database {
-            Database::Sqlite(_) => unreachable!("it has no server"),
+            Database::Sqlite(_) | Database::PostgresCluster(..) | Database::Galera(..) => {
+                unreachable!("it has no such disaster")
+            }
             Database::Postgres(_, url) => {
                 let statement = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
                 told_postgres(url, statement).await;

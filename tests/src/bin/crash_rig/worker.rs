@@ -39,13 +39,13 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let router = match Log::parse(log)? {
         // SQLite has one writer.
         Log::Sqlite => sql_router(SqliteLog::open(url).await?, guarantee, effects, 1),
-        Log::Postgres => sql_router(
+        Log::Postgres | Log::PostgresCluster | Log::PostgresAsync => sql_router(
             PostgresLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
             HANDLERS,
         ),
-        Log::MySql => sql_router(
+        Log::MySql | Log::Galera => sql_router(
             MySqlLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
