@@ -44,6 +44,10 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// the commit is gone, and the call that made it gets no answer and marks the event again. But a duplicate may have
 /// been answered from it. If that call's process dies as well, the event does not come again.
 ///
+/// In a Galera cluster, a mark survives the loss of the node that made it, and every node may take writes: two marks of
+/// one event on two nodes meet at the commit, where one of them gets an error (1213) and is sent again
+/// (<https://galeracluster.com/library/documentation/certification-based-replication.html>).
+///
 /// # The table
 ///
 #[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
