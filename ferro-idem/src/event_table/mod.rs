@@ -5,7 +5,13 @@
 //! database layers. Both have the same rows and the same locks.
 
 #![cfg_attr(
-    not(all(feature = "inbox", feature = "mysql", feature = "postgres", feature = "sqlite")),
+    not(all(
+        feature = "_layers",
+        feature = "inbox",
+        feature = "mysql",
+        feature = "postgres",
+        feature = "sqlite"
+    )),
     allow(dead_code, unreachable_pub, reason = "each log needs a part of this")
 )]
 

@@ -15,6 +15,7 @@ use crate::event_table::in_transaction::connection::{Answer, Connection, Request
 use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value, WrongValue};
 
 /// A connection that is lent.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub(super) struct OnSqlx<'c, D: Dialect>(pub(super) &'c mut D::Connection);
 
 macro_rules! connection {
@@ -49,6 +50,7 @@ macro_rules! connection {
     };
 }
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 connection!(['c] OnSqlx<'c, D>, this => this.0);
 connection!([] PooledTransaction<D>, this => this);
 
