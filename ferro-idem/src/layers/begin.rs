@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::LayerError;
 use super::layer::DatabaseLayer;
 use super::table::EventTable;
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event_table::fault::Fault;
 use crate::event_table::in_transaction::BEGIN;
-use crate::event_table::in_transaction::connection::{Connection, RequestError};
+use crate::event_table::in_transaction::connection::RequestError;
 use crate::retry::{ANSWER_WITHIN, Attempts, FaultKind};
 
 /// How long an answer is waited for.
@@ -24,7 +23,7 @@ pub(super) async fn begin_session<L: DatabaseLayer>(
 ) -> Result<L::Session, Error> {
     let mut attempts = Attempts::new();
     loop {
-        let beginning = begin_once(layer, table, attempts.within(LIMIT).unwrap_or(ANSWER_WITHIN));
+        let beginning = DetachOnDrop::new(layer.begin(attempts.within(LIMIT).unwrap_or(ANSWER_WITHIN)));
         let (fault, source) = match attempts.attempt(LIMIT, beginning).await {
             Ok(Ok(session)) => return Ok(session),
             Ok(Err(error)) => {
@@ -41,20 +40,4 @@ pub(super) async fn begin_session<L: DatabaseLayer>(
             return Err(fault.of(BEGIN, source));
         }
     }
-}
-
-async fn begin_once<L: DatabaseLayer>(
-    layer: &Arc<L>,
-    table: &EventTable,
-    limit: Duration,
-) -> Result<L::Session, LayerError> {
-    let (layer, after) = (Arc::clone(layer), table.engine.after_begin());
-    DetachOnDrop::new(async move {
-        let mut session = layer.begin(limit).await?;
-        if let Some(after) = after {
-            session.run(after).await?;
-        }
-        Ok(session)
-    })
-    .await
 }

@@ -40,11 +40,6 @@ impl Engine {
         }
     }
 
-    /// What a transaction begins with, after the layer's own statement.
-    pub(super) fn after_begin(self) -> Option<&'static str> {
-        (self == Self::MySql).then_some("SAVEPOINT ferro_idem")
-    }
-
     /// What a transaction begins with, in one message.
     pub(super) fn begin(self) -> &'static str {
         if self == Self::MySql { mysql::BEGIN } else { "BEGIN" }

@@ -24,8 +24,8 @@ pub trait Layer: Send + Sync + 'static {
 
     fn engine(&self) -> Engine;
 
-    /// Takes a connection from the pool and begins a transaction. It waits for the connection for no longer than
-    /// `limit`.
+    /// Takes a connection from the pool and begins a transaction, with what [`Engine::begin`] says. It waits for the
+    /// connection for no longer than `limit`.
     ///
     /// If the future is dropped after its first poll, no connection with an open transaction may go back into the pool.
     /// The caller does not drop it: what takes too long is finished in the background.

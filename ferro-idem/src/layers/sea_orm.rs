@@ -16,6 +16,7 @@ use super::layer::{Layer, Lends};
 use super::log::LayerLog;
 use crate::event_table::in_transaction::connection::{Connection, Session, Statement as Sql};
 use crate::event_table::in_transaction::value::{Kind, Parameter, Row, Value};
+use crate::event_table::mysql;
 
 /// `transaction(tx)` over sea-orm 2, on PostgreSQL, MySQL, MariaDB or SQLite: what the application's
 /// `DatabaseConnection` leads to.
@@ -91,10 +92,14 @@ impl Layer for SeaOrm {
     fn begin(&self, _: Duration) -> impl Future<Output = Result<SeaOrmSession, LayerError>> + Send + 'static {
         let connection = self.connection.clone();
         async move {
-            let transaction = connection.begin().await;
-            transaction
-                .map(SeaOrmSession)
-                .map_err(|error| of_driver(connection.get_database_backend(), error))
+            let backend = connection.get_database_backend();
+            let begun = connection.begin().await.map_err(|error| of_driver(backend, error))?;
+            let mut session = SeaOrmSession(begun);
+            // sea-orm begins with a statement of its own.
+            if backend == DbBackend::MySql {
+                session.run(mysql::SAVEPOINT).await?;
+            }
+            Ok(session)
         }
     }
 }

@@ -97,7 +97,7 @@ impl Layer for TokioPostgres {
             let object =
                 taken.map_err(|late| LayerError::new(Meaning::NoConnection, late))?.map_err(of_pool)?;
             let mut session = TokioPostgresSession(TokioPostgresConnection(Some(object)));
-            session.run("BEGIN").await?;
+            session.run(Engine::Postgres.begin()).await?;
             Ok(session)
         }
     }

@@ -20,3 +20,6 @@ pub(crate) const QUOTE: char = '`';
 
 /// Begins a transaction. The savepoint ends with it.
 pub(crate) const BEGIN: &str = "START TRANSACTION; SAVEPOINT ferro_idem";
+
+/// The second half of [`BEGIN`], for a driver that begins by itself.
+pub(crate) const SAVEPOINT: &str = "SAVEPOINT ferro_idem";

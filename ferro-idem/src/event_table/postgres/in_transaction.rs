@@ -1,8 +1,8 @@
 //! The steps of a transaction.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::lock_key;
 use super::statements::Statements;
 use crate::event_table::columns::SchemaLevel;
 use crate::event_table::event_state::{EventState, Mark, MarkedIn, OwnMark};
@@ -11,7 +11,7 @@ use crate::event_table::in_transaction::steps::{TransactionSteps, proved};
 use crate::event_table::in_transaction::value::{Kind, Parameter, first};
 
 impl Statements {
-    fn kept<'s>(&self, text: &'s std::sync::Arc<str>) -> Statement<'s> {
+    fn kept<'s>(&self, text: &'s Arc<str>) -> Statement<'s> {
         Statement::shared(text, self.persists)
     }
 
@@ -42,14 +42,13 @@ impl Statements {
 
 impl TransactionSteps for Statements {
     async fn mark_in<C: Connection>(&self, connection: &mut C, mark: &Mark) -> Result<MarkedIn, C::Error> {
-        let key = lock_key(&mark.id);
-        let entered =
-            connection.rows(self.kept(&self.enter), &[Parameter::Text(&key)], &[Kind::Bool]).await?;
-        if !first(entered)?.bool()? {
+        let values = [Parameter::Text(&mark.id), Parameter::Text(&mark.event_type), owner(mark)];
+        let marked = connection.rows(self.kept(&self.mark_in), &values, &[Kind::Bool; 2]).await?;
+        let mut marked = first(marked)?;
+        let (is_granted, is_first) = (marked.bool()?, marked.bool()?);
+        if !is_granted {
             return Ok(MarkedIn::Locked);
         }
-        let values = [Parameter::Text(&mark.id), Parameter::Text(&mark.event_type), owner(mark)];
-        let is_first = connection.execute(self.kept(&self.mark_in), &values).await? == 1;
         let is_first = self.verified(connection, mark, is_first).await?;
         // The lock is the transaction's, and ends with it.
         Ok(if is_first { MarkedIn::Marked(None) } else { MarkedIn::RowExists(None) })

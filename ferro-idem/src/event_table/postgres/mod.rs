@@ -17,8 +17,3 @@ pub(crate) const TEXT: TableText = TableText {
 };
 
 pub(crate) const QUOTE: char = '"';
-
-/// The key of the lock that keeps other transactions away from an event.
-pub(crate) fn lock_key(event_id: &str) -> String {
-    format!("ferro-idem:{event_id}")
-}

@@ -34,15 +34,35 @@ SELECT $2, $3 FROM bounds WHERE $4::uuid IS NOT NULL
 ON CONFLICT (event_id) DO NOTHING";
 
 /// In a transaction. Its connection takes the transaction along if it is given up, so it needs no deadline.
+/// Tries the event's lock, and marks the event if it is granted. A row that was committed after this statement began is
+/// found all the same, because `ON CONFLICT` looks at the index.
 const MARK_IN: &str = "\
-INSERT INTO stripe_processed_events (event_id, event_type, owner)
-VALUES ($1, $2, $3)
-ON CONFLICT (event_id) DO NOTHING";
+WITH entered AS MATERIALIZED (
+  SELECT pg_try_advisory_xact_lock(
+    hashtextextended('ferro-idem:' || $1::text, 'stripe_processed_events'::regclass::oid::bigint)
+  ) AS is_granted
+),
+marked AS (
+  INSERT INTO stripe_processed_events (event_id, event_type, owner)
+  SELECT $1, $2, $3::uuid FROM entered WHERE is_granted
+  ON CONFLICT (event_id) DO NOTHING
+  RETURNING 1
+)
+SELECT is_granted, EXISTS (SELECT FROM marked) FROM entered";
 
 const MARK_IN_PLAIN: &str = "\
-INSERT INTO stripe_processed_events (event_id, event_type)
-SELECT $1, $2 WHERE $3::uuid IS NOT NULL
-ON CONFLICT (event_id) DO NOTHING";
+WITH entered AS MATERIALIZED (
+  SELECT pg_try_advisory_xact_lock(
+    hashtextextended('ferro-idem:' || $1::text, 'stripe_processed_events'::regclass::oid::bigint)
+  ) AS is_granted
+),
+marked AS (
+  INSERT INTO stripe_processed_events (event_id, event_type)
+  SELECT $1, $2 FROM entered WHERE is_granted AND $3::uuid IS NOT NULL
+  ON CONFLICT (event_id) DO NOTHING
+  RETURNING 1
+)
+SELECT is_granted, EXISTS (SELECT FROM marked) FROM entered";
 
 const MARK: &str = "\
 WITH {bounds of many}
@@ -202,9 +222,6 @@ WHERE is_in_time = 1 AND event_id = $2 AND owner = $3 AND fencing_token = $4 AND
 /// with the transaction. Two events may share a number: the second one is then told to come again.
 ///
 /// The table's oid tells its events from those of the other tables in the database, in whatever schema.
-const ENTER: &str = "\
-SELECT pg_try_advisory_xact_lock(hashtextextended($1, 'stripe_processed_events'::regclass::oid::bigint))";
-
 const TAKE_OVER: &str = "\
 UPDATE stripe_processed_events
 SET state = 1, owner = $2, fencing_token = fencing_token + 1, lease_until = NULL, updated_at = clock_timestamp()
@@ -269,7 +286,6 @@ pub struct Statements {
     complete: [Arc<str>; 2],
     release: [Arc<str>; 2],
     withdraw: [Arc<str>; 2],
-    pub(crate) enter: Arc<str>,
     pub(crate) unmark: Arc<str>,
     pub(crate) take_over: Arc<str>,
     pub(crate) own: Arc<str>,
@@ -307,7 +323,6 @@ impl Statements {
             complete: [written(COMPLETE_ONE), written(COMPLETE)],
             release: [written(RELEASE_ONE), written(RELEASE)],
             withdraw: [written(WITHDRAW_ONE), written(WITHDRAW)],
-            enter: written(ENTER),
             unmark: written(UNMARK),
             take_over: written(TAKE_OVER),
             own: written(own),

@@ -110,7 +110,8 @@ macro_rules! session {
                 let taken = timeout(limit, pool.get()).await;
                 let taken = taken.map_err(|late| LayerError::new(Meaning::NoConnection, late))?;
                 let mut session = Self(Some(taken.map_err(of_pool)?));
-                let begun = AnsiTransactionManager::begin_transaction(&mut *session).await;
+                let begun =
+                    AnsiTransactionManager::begin_transaction_sql(&mut *session, $engine.begin()).await;
                 begun.map_err(|error| of_driver($engine, error))?;
                 Ok(session)
             }
