@@ -16,7 +16,7 @@ pub(crate) trait Layered: Send + Sync + 'static {
 
     type Log: TransactionalLog<Transaction: DerefMut<Target = Self::Lent>> + Clone + 'static;
 
-    /// Whether a connection can be closed through the layer.
+    /// Whether a connection that is read-only is closed.
     const CLOSES: bool = true;
 
     /// With a pool of its own, of so many connections.

@@ -7,6 +7,7 @@ mod diesel;
 mod kit;
 mod promises;
 mod sea_orm;
+mod sqlx;
 mod tokio_postgres;
 mod traps;
 mod waits;
