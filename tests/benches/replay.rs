@@ -145,6 +145,8 @@ async fn main() {
     for number in 0..EVENTS {
         complete(&log, &format!("evt_{number}")).await.unwrap();
     }
+    // As autovacuum does soon after so many rows.
+    sqlx::raw_sql("ANALYZE stripe_processed_events").execute(log.pool()).await.unwrap();
     let mut reach = Reach::default();
     print_load("before");
     println!(

@@ -13,9 +13,10 @@ use ferro_idem::console::Protection;
 use ferro_idem::operations::{
     Change, CountPage, Counts, Cursor, EventState, Filter, Lack, LoggedEvent, Operations, Page, PurgePage,
 };
+use ferro_idem::replay::{KEEP, NewReply, ReplayLog};
 use ferro_idem::{
-    ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Owner, ProcessedEventLog, SqliteLog,
-    async_trait, console,
+    ClaimLog, ClaimOutcome, Error, EventRef, MemoryProcessedLog, Owner, Ownership, ProcessedEventLog,
+    SqliteLog, async_trait, console,
 };
 use tower::ServiceExt;
 
@@ -212,6 +213,32 @@ async fn an_operator_releases_completes_and_forgets() {
     for id in ["evt_lost", ODD] {
         assert!(log.try_mark_processed(id).await.unwrap(), "{id:?} was not forgotten");
     }
+}
+
+#[tokio::test]
+async fn an_operator_deletes_a_reply_and_keeps_its_event() {
+    let log = filled().await;
+    let operations = log.operations();
+    let owner = Owner::random().unwrap();
+    let lease = Duration::from_mins(1);
+    log.claim(EventRef::new("evt_paid").unwrap(), owner, lease).await.unwrap();
+    let reply = NewReply { stored: b"canary@example.com", keep: KEEP };
+    assert!(log.complete_with_reply("evt_paid", Ownership { owner, token: 1 }, reply).await.unwrap());
+    let router = page(&log, true);
+    let path = |id| format!("/admin/events/event?id={}", hex(id));
+    let (_, without_one) = get(&router, &path("evt_lost")).await;
+    assert!(!without_one.contains("forget-reply"), "{without_one}");
+    let (_, shown) = get(&router, &path("evt_paid")).await;
+    assert!(shown.contains("forget-reply") && !shown.contains("canary"), "{shown}");
+
+    let fields = form_of(&router, "evt_paid", "forget-reply").await + "&confirm=yes";
+    let (response, _) = post(&router, &fields, &[("origin", "http://shop.example")]).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(log.kept_reply("evt_paid").await.unwrap(), None);
+    let left = operations.look("evt_paid").await.unwrap().unwrap();
+    assert_eq!((left.state(), left.reply_until()), (EventState::Processed, None));
+    let (_, done) = get(&router, response.headers()["location"].to_str().unwrap()).await;
+    assert!(done.contains("Its reply was deleted.") && !done.contains("forget-reply\""), "{done}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::Site;
 use super::form::{Action, FormFields, Wanted};
 use super::view::{Frame, Link, failed, message};
 use crate::error::Error;
-use crate::operations::{Change, EventState};
+use crate::operations::{Change, EventState, LoggedEvent};
 
 const COMPLETE: Action = Action {
     name: "complete",
@@ -18,20 +18,26 @@ const COMPLETE: Action = Action {
     consequence: "It never runs again, and I have dealt with it.",
 };
 
-/// What can be done to an event of this state.
-pub(super) fn actions_of(state: EventState) -> Vec<Action> {
+const FORGET_REPLY: Action = Action {
+    name: "forget-reply",
+    label: "Delete its reply",
+    consequence: "Its duplicates have no reply to replay from then on, and it never runs again.",
+};
+
+/// What can be done to an event.
+pub(super) fn actions_of(event: &LoggedEvent) -> Vec<Action> {
     let release = |consequence| Action { name: "release", label: "Release", consequence };
-    match state {
+    match event.state() {
         EventState::Claimed => {
             vec![release("Its process is gone. Otherwise the body may run twice at the same time."), COMPLETE]
         }
         EventState::LeaseEnded => vec![release("Its next delivery may run."), COMPLETE],
         EventState::Released => vec![COMPLETE],
-        EventState::Processed => vec![Action {
-            name: "forget",
-            label: "Forget",
-            consequence: "Its body may run again, from its beginning.",
-        }],
+        EventState::Processed => {
+            let consequence = "Its body may run again, from its beginning.";
+            let forget = Action { name: "forget", label: "Forget", consequence };
+            event.reply_until().map(|_| FORGET_REPLY).into_iter().chain([forget]).collect()
+        }
     }
 }
 
@@ -55,6 +61,7 @@ pub(super) async fn change(
         "release" => site.operations.release(&seen).await,
         "complete" => site.operations.complete(&seen).await,
         "forget" => site.operations.forget(&seen).await,
+        "forget-reply" => site.operations.forget_reply(&seen).await,
         _ => Ok(Change::NotPossible("There is no such change.")),
     };
     match changed {

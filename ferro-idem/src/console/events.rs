@@ -156,6 +156,7 @@ pub(super) async fn event(
         "release" => "The event was released.",
         "complete" => "The event was completed.",
         "forget" => "The event was forgotten.",
+        "forget-reply" => "Its reply was deleted.",
         _ => "",
     };
     let template = EventPage {
@@ -168,7 +169,7 @@ pub(super) async fn event(
         reply_until: found.reply_until().map(time).unwrap_or_default(),
         version: found.version(),
         form_token: site.form_token.clone(),
-        actions: if site.has_actions { actions_of(found.state()) } else { Vec::new() },
+        actions: if site.has_actions { actions_of(&found) } else { Vec::new() },
         frame,
     };
     page(StatusCode::OK, &template)
