@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) renews_nothing: bool,
     /// How many steps are under way.
     pub(crate) open: usize,
+    /// The test does something between deliveries.
+    pub(crate) is_outside: bool,
     /// The messages of deliveries that panicked by themselves.
     pub(crate) panics: Vec<String>,
 }

@@ -99,9 +99,15 @@ fn on_this_thread<T: HandlerTest>(case: Case) -> Outcome {
     let told = tell(Plan::default());
     let mut outcome = Outcome::default();
     let ended = StoppedClock::new().map_err(|_| TooLong).and_then(|clock| {
-        let progress = || told.with(|plan| Progress { polls: plan.polls, open_calls: plan.open });
+        let progress = || {
+            told.with(|plan| Progress {
+                polls: plan.polls,
+                open_calls: plan.open,
+                is_outside: plan.is_outside,
+            })
+        };
         clock.run(progress, async {
-            let subject = T::new().await;
+            let subject = outside(&told, T::new()).await;
             told.with(|plan| *plan = Plan { fault: case.fault(), lease: Some(LEASE), ..Plan::default() });
             deliver(&subject, &told, case, &mut outcome).await
         })
@@ -112,6 +118,14 @@ fn on_this_thread<T: HandlerTest>(case: Case) -> Outcome {
         outcome.panic = plan.panics.pop();
     });
     outcome
+}
+
+/// Runs a part of the test itself, in which the clock goes as the real one.
+async fn outside<T>(told: &Told, part: impl Future<Output = T>) -> T {
+    told.with(|plan| plan.is_outside = true);
+    let output = part.await;
+    told.with(|plan| plan.is_outside = false);
+    output
 }
 
 async fn deliver<T: HandlerTest>(
@@ -164,9 +178,9 @@ async fn deliver<T: HandlerTest>(
         outcome.accepted = until_accepted(subject, told, MAX_REDELIVERY).await;
         end_of_background(told).await;
     }
-    outcome.effects = subject.effects().await;
+    outcome.effects = outside(told, subject.effects()).await;
     if outcome.effects == 0 && outcome.accepted && case.kind == Kind::Once {
-        outcome.effects = late_effects(subject).await;
+        outcome.effects = late_effects(subject, told).await;
         outcome.effects_at_reply = Some(0);
     }
     Ok(())
@@ -248,12 +262,12 @@ async fn end_of_background(told: &Told) {
 }
 
 /// Waits for the effect of a task that the handler left behind.
-async fn late_effects<T: HandlerTest>(subject: &T) -> usize {
+async fn late_effects<T: HandlerTest>(subject: &T, told: &Told) -> usize {
     let end = tokio::time::Instant::now() + MAX_LATE;
     loop {
         tokio::time::advance(MAX_LATE / 60).await;
         turns().await;
-        let effects = subject.effects().await;
+        let effects = outside(told, subject.effects()).await;
         if effects > 0 || tokio::time::Instant::now() >= end {
             return effects;
         }
