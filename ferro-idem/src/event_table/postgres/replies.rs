@@ -30,8 +30,7 @@ WITH durable AS MATERIALIZED (SELECT {durable})
 SELECT reply FROM durable, stripe_processed_events
 WHERE event_id = $1 AND state = 1 AND reply IS NOT NULL AND reply_until > clock_timestamp()";
 
-/// The limit keeps the join a loop over the index for any number of ids, so that the statement is planned once. With
-/// `= ANY` the server plans it each time, and reads all of a small table.
+/// The limit keeps the join a loop over the index. With `= ANY`, the server reads all of a small table.
 const REPLIES: &str = "\
 WITH durable AS MATERIALIZED (SELECT {durable})
 SELECT b.id, e.reply
