@@ -48,7 +48,7 @@ impl WriteTurns {
         Self(Some(turns))
     }
 
-    /// Waits for the turn of a writer that has its connection: whoever has a turn must not wait for a connection.
+    /// Waits for the turn of a writer that has its connection. A writer must not wait for one while it has its turn.
     pub(super) async fn next(&self) -> WriteTurn {
         let Some(turns) = &self.0 else { return WriteTurn(None) };
         let turn = timeout(MAX_WAIT, Arc::clone(turns).acquire_owned()).await;
