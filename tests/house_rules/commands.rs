@@ -5,8 +5,8 @@ use super::{files, read, report, root};
 
 #[test]
 fn commands_in_the_documents_name_what_exists() {
-    let manifests =
-        ["tests", "examples", "ferro-idem"].map(|folder| read(&format!("{folder}/Cargo.toml"))).concat();
+    let packages = ["tests", "tests/layers", "examples", "ferro-idem"];
+    let manifests = packages.map(|folder| read(&format!("{folder}/Cargo.toml"))).concat();
     let folders = ["ferro-idem/src", "ferro-idem-macros/src", "tests"];
     let sources: String = files(&folders, "rs").iter().map(|path| read(path)).collect();
     let mut broken = Vec::new();
