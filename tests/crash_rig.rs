@@ -64,7 +64,7 @@ fn keeps(log: &str, guarantees: &[&str], disasters: &str) {
 }
 
 const OTHERS: &[&str] = &["claim", "transaction"];
-const WITH_INBOX: &[&str] = &["fence", "inbox"];
+const WITH_INBOX: &[&str] = &["fence", "inbox", "inbox-claim"];
 const OF_REDIS: &[&str] = &["fence", "claim"];
 const IN_CLUSTERS: &[&str] = &["fence", "claim", "transaction"];
 
@@ -83,7 +83,7 @@ keeps! {
     sqlite_keeps_the_fence("sqlite", &["fence"], "drops");
     sqlite_keeps_the_claim("sqlite", &["claim"], "drops");
     sqlite_keeps_the_transaction("sqlite", &["transaction"], "drops");
-    sqlite_keeps_the_inbox("sqlite", &["inbox"], "drops");
+    sqlite_keeps_the_inbox("sqlite", &["inbox", "inbox-claim"], "drops");
     #[ignore = "takes a minute: run tests/run"]
     sqlite_keeps_the_fence_in_long_disasters("sqlite", &["fence"], "table-lock,drops");
     #[ignore = "takes a minute: run tests/run"]

@@ -59,7 +59,8 @@ impl Galera {
     pub fn next(&self) -> u16 {
         let killed = self.killed.load(Ordering::SeqCst);
         let current = self.current.load(Ordering::SeqCst);
-        let next = (current + 1..).map(|node| node % NODES).find(|&node| node != killed).unwrap_or(current);
+        let mut others = (1..NODES).map(|step| (current + step) % NODES);
+        let next = others.find(|&node| node != killed).unwrap_or(current);
         self.current.store(next, Ordering::SeqCst);
         self.current().server().port()
     }

@@ -55,7 +55,7 @@ impl PostgresCluster {
     /// Creates a database, and returns its name.
     pub async fn fresh_database(&self) -> String {
         let url = self.servers.read().await.primary.fresh_database().await;
-        url.rsplit('/').next().unwrap().to_owned()
+        url.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
     /// The URL of a database on the primary.

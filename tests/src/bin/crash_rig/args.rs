@@ -10,8 +10,8 @@ usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--wit
   --log LOG               sqlite, postgres, mysql or redis; clusters: postgres-cluster (a synchronous standby) or
                           galera (three nodes); and two that have to be found BROKEN: postgres-async (a standby that
                           commits do not wait for), and naive, a log written in a hurry over SQLite
-  --guarantee GUARANTEE   fence, claim, transaction (not redis), or inbox (sqlite, postgres, mysql): senders try once,
-                          and the inbox delivers to a handler with a transaction
+  --guarantee GUARANTEE   fence, claim, transaction (not redis); inbox or inbox-claim (neither redis nor naive): senders
+                          try once, and the inbox delivers to a handler with a transaction, or under a claim
   --seconds N             how long the storm lasts [60]
   --seed N                the seed of every random choice [from the clock]
   --with DISASTERS        what happens to the store beside kills, cuts and short stalls: `all` that the log can
@@ -57,6 +57,8 @@ pub(crate) enum Guarantee {
     Transaction,
     /// Senders try once, and the inbox delivers to a handler under a transaction.
     Inbox,
+    /// The same with a handler under a claim, and effects outside of the database.
+    InboxClaim,
 }
 
 /// What a run is to do.
@@ -101,12 +103,18 @@ impl Log {
 }
 
 impl Guarantee {
-    const ALL: [(Self, &str); 4] = [
+    const ALL: [(Self, &str); 5] = [
         (Self::Fence, "fence"),
         (Self::Claim, "claim"),
         (Self::Transaction, "transaction"),
         (Self::Inbox, "inbox"),
+        (Self::InboxClaim, "inbox-claim"),
     ];
+
+    /// Whether senders try once.
+    pub(crate) fn has_inbox(self) -> bool {
+        matches!(self, Self::Inbox | Self::InboxClaim)
+    }
 
     /// Whether effects are written in the transaction of their mark.
     pub(crate) fn is_in_database(self) -> bool {
@@ -151,10 +159,10 @@ impl Args {
         }
         let log = log.ok_or("--log is missing")?;
         let guarantee = guarantee.ok_or("--guarantee is missing")?;
-        if log == Log::Redis && guarantee.is_in_database() {
-            return Err("redis has no transactions".to_owned());
+        if log == Log::Redis && (guarantee.is_in_database() || guarantee.has_inbox()) {
+            return Err("redis has no transactions, and no inbox".to_owned());
         }
-        if (log, guarantee) == (Log::Naive, Guarantee::Inbox) {
+        if log == Log::Naive && guarantee.has_inbox() {
             return Err("the naive log has no inbox".to_owned());
         }
         let disasters = Disaster::parse_all(&with, log)?;

@@ -122,7 +122,7 @@ impl Findings {
         let lost = if is_fence { &self.unexplained } else { &self.lost };
         let after_error = if is_fence { &self.lost_after_error[..] } else { &[] };
         // A sender that tries once knows that it was not heard.
-        let unacknowledged = if guarantee == Guarantee::Inbox { &[] } else { self.unacknowledged.as_slice() };
+        let unacknowledged = if guarantee.has_inbox() { &[] } else { self.unacknowledged.as_slice() };
         let forbidden: &[(&str, &[String])] = &[
             ("never acknowledged", unacknowledged),
             ("lost", lost),

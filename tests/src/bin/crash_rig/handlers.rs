@@ -131,17 +131,40 @@ pub(crate) fn inbox<D: InboxDatabase>(log: &SqlLog<D>) -> Inbox<D, Unsigned> {
         .with_backoff(Backoff::exponential(Duration::from_millis(10)..Duration::from_millis(500)))
 }
 
-/// Answers 202, and runs a worker of so many handlers in the same process.
-pub(crate) fn received<D: InboxDatabase>(endpoint: Endpoint<SqlLog<D>>, handlers: usize) -> Router
+/// Answers 202, and delivers to the handler with a transaction.
+pub(crate) fn received_and_transacted<D: InboxDatabase>(
+    endpoint: Endpoint<SqlLog<D>>,
+    handlers: usize,
+) -> Router
 where
     SqlLog<D>: TransactionalLog,
     <<SqlLog<D> as TransactionalLog>::Transaction as Deref>::Target: WriteEffect,
 {
     let inbox = inbox(&endpoint.log);
     let endpoint = Arc::new(endpoint);
+    received(inbox, handlers, move |event| transaction(State(Arc::clone(&endpoint)), Json(event)))
+}
+
+/// Answers 202, and delivers to the handler under a claim.
+pub(crate) fn received_and_claimed<D: InboxDatabase>(endpoint: Endpoint<SqlLog<D>>, handlers: usize) -> Router
+where
+    SqlLog<D>: ClaimLog + 'static,
+{
+    let inbox = inbox(&endpoint.log);
+    let endpoint = Arc::new(endpoint);
+    received(inbox, handlers, move |event| claim(State(Arc::clone(&endpoint)), Json(event)))
+}
+
+/// Runs a worker of so many handlers in the same process.
+fn received<D, F, Fut>(inbox: Inbox<D, Unsigned>, handlers: usize, handler: F) -> Router
+where
+    D: InboxDatabase,
+    F: Fn(Delivery) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Reply> + Send + 'static,
+{
     let worker = inbox.worker(move |event: Delivery| {
         let fails = rand::random_ratio(1, RUNS_PER_FAILURE);
-        transaction(State(Arc::clone(&endpoint)), Json(Delivery { fails, ..event }))
+        handler(Delivery { fails, ..event })
     });
     let worker = worker
         .with_lease(INBOX_LEASE)

@@ -100,7 +100,7 @@ async fn run(args: Args) -> Ledger {
             over.send_replace(true);
         };
         tokio::join!(sender.storm(senders, end, calm), disturb);
-        if args.guarantee == Guarantee::Inbox {
+        if args.guarantee.has_inbox() {
             emptied(&sender, &store).await;
         }
     };

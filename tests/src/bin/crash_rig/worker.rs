@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::args::{Guarantee, Log};
 use crate::effects::{EffectsFile, WriteEffect};
-use crate::handlers::{Endpoint, claimed, fenced, received, transacted};
+use crate::handlers::{Endpoint, claimed, fenced, received_and_claimed, received_and_transacted, transacted};
 use crate::naive::Naive;
 
 /// The connections of each worker to its server.
@@ -59,7 +59,9 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
             match guarantee {
                 Guarantee::Fence => fenced(endpoint),
                 Guarantee::Claim => claimed(endpoint),
-                Guarantee::Transaction | Guarantee::Inbox => return Err("redis has no transactions".into()),
+                Guarantee::Transaction | Guarantee::Inbox | Guarantee::InboxClaim => {
+                    return Err("redis has no transactions, and no inbox".into());
+                }
             }
         }
     };
@@ -82,7 +84,8 @@ where
     <<SqlLog<D> as TransactionalLog>::Transaction as Deref>::Target: WriteEffect,
 {
     match guarantee {
-        Guarantee::Inbox => received(Endpoint { log, effects }, handlers),
+        Guarantee::Inbox => received_and_transacted(Endpoint { log, effects }, handlers),
+        Guarantee::InboxClaim => received_and_claimed(Endpoint { log, effects }, handlers),
         _ => router(log, guarantee, effects),
     }
 }
@@ -95,7 +98,7 @@ where
     let endpoint = Endpoint { log, effects };
     match guarantee {
         Guarantee::Fence => fenced(endpoint),
-        Guarantee::Claim => claimed(endpoint),
+        Guarantee::Claim | Guarantee::InboxClaim => claimed(endpoint),
         Guarantee::Transaction | Guarantee::Inbox => transacted(endpoint),
     }
 }
