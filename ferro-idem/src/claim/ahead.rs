@@ -167,6 +167,8 @@ mod on {
 
 #[cfg(not(feature = "inbox"))]
 mod off {
+    use std::future::Ready;
+
     use tokio::time::Instant;
 
     use crate::claim::ClaimOutcome;
@@ -175,8 +177,10 @@ mod off {
     /// There are none.
     pub(crate) enum ClaimAhead {}
 
+    type TakenOver = Option<(Owner, Option<(ClaimOutcome, Instant)>)>;
+
     impl ClaimAhead {
-        pub(crate) async fn take_over(self) -> Option<(Owner, Option<(ClaimOutcome, Instant)>)> {
+        pub(crate) fn take_over(self) -> Ready<TakenOver> {
             match self {}
         }
     }

@@ -142,7 +142,7 @@ where
 {
     let inbox = inbox(&endpoint.log);
     let endpoint = Arc::new(endpoint);
-    received(inbox, handlers, move |event| transaction(State(Arc::clone(&endpoint)), Json(event)))
+    received(&inbox, handlers, move |event| transaction(State(Arc::clone(&endpoint)), Json(event)))
 }
 
 /// Answers 202, and delivers to the handler under a claim.
@@ -152,11 +152,11 @@ where
 {
     let inbox = inbox(&endpoint.log);
     let endpoint = Arc::new(endpoint);
-    received(inbox, handlers, move |event| claim(State(Arc::clone(&endpoint)), Json(event)))
+    received(&inbox, handlers, move |event| claim(State(Arc::clone(&endpoint)), Json(event)))
 }
 
 /// Runs a worker of so many handlers in the same process.
-fn received<D, F, Fut>(inbox: Inbox<D, Unsigned>, handlers: usize, handler: F) -> Router
+fn received<D, F, Fut>(inbox: &Inbox<D, Unsigned>, handlers: usize, handler: F) -> Router
 where
     D: InboxDatabase,
     F: Fn(Delivery) -> Fut + Send + Sync + 'static,

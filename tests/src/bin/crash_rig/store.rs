@@ -17,7 +17,7 @@ pub(crate) enum Database {
     Sqlite(PathBuf),
     Postgres(Postgres, String),
     /// With the database's name.
-    PostgresCluster(PostgresCluster, String),
+    PostgresCluster(Box<PostgresCluster>, String),
     MySql(MariaDb, String),
     /// With the database's name.
     Galera(Galera, String),
@@ -67,7 +67,7 @@ impl Store {
                 let database = cluster.fresh_database().await;
                 create_postgres_tables(&cluster.url(&database).await).await;
                 let way = (Protocol::Postgres, cluster.port().await);
-                (Database::PostgresCluster(cluster, database), Some(way))
+                (Database::PostgresCluster(Box::new(cluster), database), Some(way))
             }
             Log::MySql => {
                 let server = MariaDb::start().await;
