@@ -193,18 +193,17 @@ mod on {
     }
 
     /// Completes a claim whose body has succeeded. A worker waits for that itself, so that the handler returns at once.
-    /// The completion begins in any case, and goes on if all of its callers are gone.
-    pub(crate) async fn completes(completion: DetachOnDrop<Result<(), Error>>) -> Result<(), Error> {
+    /// It goes on if all of its callers are gone. What is returned is for the handler to wait for.
+    pub(crate) fn completes(
+        completion: DetachOnDrop<Result<(), Error>>,
+    ) -> Option<DetachOnDrop<Result<(), Error>>> {
         let mut completion = Some(completion);
         with_observed(|observed| {
             let runtime = Handle::try_current().ok()?;
             observed.rest().completions.push(runtime.spawn(completion.take()?));
             Some(())
         });
-        match completion {
-            Some(completion) => completion.await,
-            None => Ok(()),
-        }
+        completion
     }
 }
 
@@ -237,8 +236,8 @@ mod off {
     #[inline]
     pub(crate) fn completes(
         completion: DetachOnDrop<Result<(), Error>>,
-    ) -> impl Future<Output = Result<(), Error>> {
-        completion
+    ) -> Option<DetachOnDrop<Result<(), Error>>> {
+        Some(completion)
     }
 }
 

@@ -75,7 +75,8 @@ mod on {
                 })
             };
             let pattern = self.clone();
-            Some(ClaimAhead { made: Some(Made { pattern, key, event_type, owner, asked_at, claiming }) })
+            let made = Made { pattern, key, event_type, owner, asked_at, claiming };
+            Some(ClaimAhead { made: Some(Box::new(made)) })
         }
     }
 
@@ -95,8 +96,8 @@ mod on {
     /// A claim that no handler has taken over yet. It is withdrawn in the background if it is dropped.
     #[derive(Debug)]
     pub(crate) struct ClaimAhead {
-        /// `None`: taken over, or withdrawn.
-        made: Option<Made>,
+        /// `None`: taken over, or withdrawn. On the heap, because every handler's future has room for a claim.
+        made: Option<Box<Made>>,
     }
 
     #[derive(Debug)]
@@ -148,8 +149,8 @@ mod on {
     }
 
     impl Made {
-        async fn withdraw(self) {
-            let Self { pattern, key, owner, claiming, .. } = self;
+        async fn withdraw(self: Box<Self>) {
+            let Self { pattern, key, owner, claiming, .. } = *self;
             if let Ok(Ok(ClaimOutcome::Acquired { token })) = claiming.await {
                 drop(pattern.log.withdraw(&key, Ownership { owner, token }).await);
             }

@@ -302,19 +302,21 @@ impl Guard {
     }
 
     /// As [`settle`](Self::settle), with what completes the event, or releases it because of a failure.
-    pub(crate) async fn settle_by(
+    pub(crate) fn settle_by(
         mut self,
         failure: Option<Failure>,
         settling: impl Future<Output = Result<bool, Error>> + Send + 'static,
-    ) -> Result<(), Error> {
-        self.stage = Stage::Settled;
-        if let Some(failure) = failure {
-            self.delivery().released(NO_SUCCESS, &failure);
-            // If the release fails, the lease ends by itself. The reply is a failure in either case.
-            drop(DetachOnDrop::new(settling).await);
-            return Ok(());
-        }
-        let completion = DetachOnDrop::new(async move {
+    ) -> impl Future<Output = Result<(), Error>> {
+        let is_completion = failure.is_none();
+        // One allocation instead of a part of the handler's future.
+        let settled = DetachOnDrop::new(async move {
+            self.stage = Stage::Settled;
+            if let Some(failure) = failure {
+                self.delivery().released(NO_SUCCESS, &failure);
+                // If the release fails, the lease ends by itself. The reply is a failure in either case.
+                drop(settling.await);
+                return Ok(());
+            }
             match settling.await {
                 Ok(true) => {
                     self.delivery().completed();
@@ -330,7 +332,13 @@ impl Guard {
                 }
             }
         });
-        observed::completes(completion).await
+        let settled = if is_completion { observed::completes(settled) } else { Some(settled) };
+        async move {
+            match settled {
+                Some(settled) => settled.await,
+                None => Ok(()),
+            }
+        }
     }
 
     /// The key of the claimed event.
