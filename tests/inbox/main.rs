@@ -5,6 +5,7 @@ mod databases;
 
 mod basics;
 mod full_disk;
+mod galera;
 mod keys;
 mod listing;
 mod lost_replies;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
+use super::in_time::claim_in_time;
 use super::lease::{Claim, Lease, Loss, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
 use super::{ClaimAhead, ClaimLog, ClaimOutcome, Ownership};
@@ -24,7 +25,7 @@ use crate::observed;
 use crate::owner::Owner;
 use crate::reply::failure::{Failure, NO_SUCCESS};
 use crate::running::Running;
-use crate::steps::{self, Refusal, Step, step};
+use crate::steps::{self, Refusal};
 
 /// A claim that is settled exactly once: by [`settle`](Self::settle), or when it is dropped.
 ///
@@ -162,40 +163,6 @@ impl Claiming {
             }
         }
     }
-}
-
-/// Claims, and returns the moment from which the lease is counted on this machine's clock. `made`: the claim was made
-/// before, as this owner.
-///
-/// If the store took half of the lease to answer, no body may begin, because the lease may end before it can
-/// be renewed. We claim once more as the same owner, which renews the claim. If the store is late again, it
-/// is too slow for this lease.
-async fn claim_in_time(
-    log: &dyn ClaimLog,
-    event: EventRef<'_>,
-    owner: Owner,
-    length: Duration,
-    mut made: Option<(ClaimOutcome, Instant)>,
-) -> Result<(ClaimOutcome, Instant), Error> {
-    let mut late = None;
-    for _ in 0..2 {
-        let (outcome, asked_at) = if let Some(made) = made.take() {
-            made
-        } else {
-            let asked_at = Instant::now();
-            (step(Step::Claim, log.claim(event, owner, length)).await?, asked_at)
-        };
-        let ClaimOutcome::Acquired { token } = outcome else { return Ok((outcome, asked_at)) };
-        if asked_at.elapsed() < length / 2 {
-            return Ok((outcome, asked_at));
-        }
-        late = Some(Ownership { owner, token });
-    }
-    if let Some(held) = late {
-        // If this fails, the lease ends by itself.
-        drop(step(Step::Withdraw, log.withdraw(event.id(), held)).await);
-    }
-    Err(Error::lease_lost(event.id()))
 }
 
 impl Guard {

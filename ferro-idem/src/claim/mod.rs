@@ -3,6 +3,7 @@
 mod ahead;
 #[allow(missing_debug_implementations)]
 mod guard;
+mod in_time;
 mod lease;
 #[cfg(all(test, feature = "memory"))]
 mod model;

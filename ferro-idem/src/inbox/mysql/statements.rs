@@ -51,8 +51,11 @@ pub(super) const LAYOUT: &str = "\
 SELECT CAST(column_default AS SIGNED) FROM information_schema.columns
 WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND column_name = 'layout'";
 
+/// With a row of no key for the step between the numbers of one insert.
 const ARE_SEEN: Many = Many {
-    head: "SELECT event_id FROM webhook_inbox_seen WHERE event_id IN (",
+    head: "\
+SELECT x'', CAST(@@SESSION.auto_increment_increment AS SIGNED)
+UNION ALL SELECT event_id, 0 FROM webhook_inbox_seen WHERE event_id IN (",
     row: "?",
     between: ", ",
     tail: ")",
@@ -62,9 +65,12 @@ const ARE_SEEN: Many = Many {
 const SEE: Many =
     Many { head: "INSERT INTO webhook_inbox_seen (event_id) VALUES ", row: "(?)", between: ", ", tail: "" };
 
+/// An error, 1690, if the step between the numbers is not the one that was read. Galera sets it to the number of nodes,
+/// for each statement, also within a transaction: a node that is lost changes it.
 const STORE: Many = Many {
     head: "INSERT INTO webhook_inbox (sender, event_id, event_type, order_key, state, due_at) VALUES ",
-    row: "(?, ?, ?, ?, ?, IF(?, NULL, UTC_TIMESTAMP(6)))",
+    row: "\
+(?, ?, ?, ?, ? + 0 * (~0 + COALESCE(@@SESSION.auto_increment_increment <> ?, 0)), IF(?, NULL, UTC_TIMESTAMP(6)))",
     between: ", ",
     tail: "",
 };
@@ -73,7 +79,7 @@ const STORE: Many = Many {
 /// (<https://dev.mysql.com/doc/refman/8.4/en/innodb-auto-increment-handling.html>).
 const STORE_BODIES: Many = Many {
     head: "INSERT INTO webhook_inbox_body (seq, body) VALUES ",
-    row: "(LAST_INSERT_ID() + ? * @@SESSION.auto_increment_increment, ?)",
+    row: "(LAST_INSERT_ID() + ?, ?)",
     between: ", ",
     tail: "",
 };

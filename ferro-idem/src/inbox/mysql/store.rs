@@ -22,10 +22,11 @@ pub(super) async fn store(
 ) -> Result<Vec<Received>, sqlx::Error> {
     const MAX_ROUNDS: u32 = 4;
     let mut seen = HashSet::new();
+    let mut step = None;
     for round in 0.. {
         // A lone delivery is new as a rule.
         if deliveries.len() > 1 || round > 0 {
-            seen = are_seen(connection, statements, deliveries).await?;
+            (seen, step) = are_seen(connection, statements, deliveries).await?;
         }
         let is_new = |delivery: &&&SentDelivery| !seen.contains(delivery.key.as_bytes());
         let new: Vec<&SentDelivery> = deliveries.iter().filter(is_new).copied().collect();
@@ -34,7 +35,7 @@ pub(super) async fn store(
         }
         match see(connection, statements, &new).await {
             Ok(()) => {
-                insert(connection, statements, &new).await?;
+                insert(connection, statements, &new, step).await?;
                 break;
             }
             Err(error) if fault::is_duplicate(&error) && round < MAX_ROUNDS => {}
@@ -47,17 +48,20 @@ pub(super) async fn store(
     Ok(deliveries.iter().map(received).collect())
 }
 
+/// Also reads the step between the numbers of one insert.
 async fn are_seen(
     connection: &mut MySqlConnection,
     statements: &Statements,
     deliveries: &[&SentDelivery],
-) -> Result<HashSet<Vec<u8>>, sqlx::Error> {
+) -> Result<(HashSet<Vec<u8>>, Option<i64>), sqlx::Error> {
     let (text, rows) = statements.are_seen.with(deliveries);
-    let mut look = sqlx::query_scalar(AssertSqlSafe(text));
+    let mut look = sqlx::query_as(AssertSqlSafe(text));
     for delivery in rows {
         look = look.bind(delivery.key.as_bytes());
     }
-    Ok(look.fetch_all(connection).await?.into_iter().collect())
+    let rows: Vec<(Vec<u8>, i64)> = look.fetch_all(connection).await?;
+    let step = rows.iter().map(|(_, step)| *step).max();
+    Ok((rows.into_iter().map(|(key, _)| key).filter(|key| !key.is_empty()).collect(), step))
 }
 
 /// In the order of the keys: batches that insert in any order deadlock. In one statement: one that fails takes nothing
@@ -81,6 +85,7 @@ async fn insert(
     connection: &mut MySqlConnection,
     statements: &Statements,
     new: &[&SentDelivery],
+    step: Option<i64>,
 ) -> Result<(), sqlx::Error> {
     let keys: Vec<Vec<u8>> =
         new.iter().filter_map(|delivery| Some(delivery.order_key.as_ref()?.as_bytes().to_vec())).collect();
@@ -97,7 +102,7 @@ async fn insert(
     let mut rows = new;
     while !rows.is_empty() {
         let (part, others) = rows.split_at(rows_of_a_part(rows.len()));
-        insert_part(connection, statements, part, &mut waiting).await?;
+        insert_part(connection, statements, part, step, &mut waiting).await?;
         rows = others;
     }
     Ok(())
@@ -113,10 +118,13 @@ fn rows_of_a_part(rows: usize) -> usize {
 }
 
 /// The keys of the transaction are seen before, so its parts need not be in one statement.
+///
+/// `step`: between the numbers of the rows, to find each row's body its row. A lone row needs none.
 async fn insert_part(
     connection: &mut MySqlConnection,
     statements: &Statements,
     part: &[&SentDelivery],
+    step: Option<i64>,
     waiting: &mut HashSet<Vec<u8>>,
 ) -> Result<(), sqlx::Error> {
     let mut insert = sqlx::query(AssertSqlSafe(statements.store.of_rows(part.len())));
@@ -129,12 +137,13 @@ async fn insert_part(
             .bind(&*delivery.event_type)
             .bind(order_key)
             .bind(if is_behind { 3 } else { 0 })
+            .bind(step)
             .bind(is_behind);
     }
     insert.execute(&mut *connection).await?;
     let mut insert = sqlx::query(AssertSqlSafe(statements.store_bodies.of_rows(part.len())));
     for (n, delivery) in (0_i64..).zip(part) {
-        insert = insert.bind(n).bind(&*delivery.stored);
+        insert = insert.bind(n * step.unwrap_or_default()).bind(&*delivery.stored);
     }
     insert.execute(connection).await.map(drop)
 }
