@@ -233,6 +233,7 @@ mod off {
         None
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "with an inbox there may be nothing to wait for")]
     #[inline]
     pub(crate) fn completes(
         completion: DetachOnDrop<Result<(), Error>>,
