@@ -207,7 +207,7 @@ impl<'a> EventRef<'a> {
 
     /// The type as logs and spans record it: without NUL, and at most 255 bytes long. It is for people and decides
     /// nothing, so a type that a store would refuse is shortened instead of failing the delivery.
-    #[cfg(any(feature = "_sql", feature = "redis", feature = "tracing"))]
+    #[cfg(any(feature = "_sql", feature = "inbox", feature = "redis", feature = "tracing"))]
     pub(crate) fn recorded_type(&self) -> Option<Cow<'a, str>> {
         const MAX_TYPE_BYTES: usize = 255;
         let event_type = self.event_type?;
