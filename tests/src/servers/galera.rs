@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use sqlx::{Connection, MySqlConnection, query_as};
 
+use super::deployment::{Deployment, Moved};
 use super::mariadb::MariaDb;
 use super::process::free_port;
 use super::until;
@@ -50,13 +52,12 @@ impl Galera {
         Self { nodes, current: AtomicUsize::new(0), killed: AtomicUsize::new(NODES) }
     }
 
-    /// The current node.
-    pub fn current(&self) -> &MariaDb {
+    fn current(&self) -> &MariaDb {
         &self.nodes[self.current.load(Ordering::SeqCst)]
     }
 
     /// Makes the next node the current one that is not killed, and returns its port. Nothing happens to the others.
-    pub fn next(&self) -> u16 {
+    fn move_on(&self) -> u16 {
         let killed = self.killed.load(Ordering::SeqCst);
         let current = self.current.load(Ordering::SeqCst);
         let mut others = (1..NODES).map(|step| (current + step) % NODES);
@@ -64,15 +65,24 @@ impl Galera {
         self.current.store(next, Ordering::SeqCst);
         self.current().server().port()
     }
+}
 
-    /// Kills the current node and goes on with the next one. `moved` gets its port. Returns when the killed one has
-    /// joined again.
-    pub async fn crash(&self, moved: impl FnOnce(u16)) {
+#[async_trait]
+impl Deployment for Galera {
+    async fn port(&self) -> u16 {
+        self.current().server().port()
+    }
+
+    fn next(&self) -> Option<u16> {
+        Some(self.move_on())
+    }
+
+    async fn crash(&self, moved: Moved<'_>) {
         let index = self.current.load(Ordering::SeqCst);
         let node = &self.nodes[index];
         self.killed.store(index, Ordering::SeqCst);
         node.server().kill();
-        moved(self.next());
+        moved(self.move_on());
         node.rejoin().await;
         has_joined(node).await;
         self.killed.store(NODES, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! Servers for tests, started from the machine's own binaries: each on a free port of 127.0.0.1, in a temporary
 //! folder. They end with the process that started them, even if it is killed.
 
+mod deployment;
 mod folder;
 mod galera;
 mod mariadb;
@@ -11,6 +12,7 @@ mod process;
 mod redis;
 mod redis_cluster;
 
+pub use deployment::{Deployment, Moved};
 pub use folder::Folder;
 pub use galera::Galera;
 pub use mariadb::MariaDb;

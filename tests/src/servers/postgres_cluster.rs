@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, query_scalar};
 use tokio::sync::RwLock;
 use tokio::time::sleep;
 
+use super::deployment::{Deployment, Moved};
 use super::postgres::Postgres;
 use super::until;
 
@@ -51,41 +53,28 @@ impl PostgresCluster {
         follows(&primary, replication).await;
         Self { servers: RwLock::new(Servers { primary, standby, replication }) }
     }
+}
 
-    /// Creates a database, and returns its name.
-    pub async fn fresh_database(&self) -> String {
-        let url = self.servers.read().await.primary.fresh_database().await;
-        url.rsplit('/').next().unwrap_or_default().to_owned()
-    }
-
-    /// The URL of a database on the primary.
-    pub async fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port().await)
-    }
-
-    /// The port of the primary.
-    pub async fn port(&self) -> u16 {
+#[async_trait]
+impl Deployment for PostgresCluster {
+    async fn port(&self) -> u16 {
         self.servers.read().await.primary.server().port()
     }
 
-    /// Kills the primary and starts it again. The standby goes on with it.
-    pub async fn crash(&self) {
-        let servers = self.servers.read().await;
-        servers.primary.server().kill();
-        servers.primary.start_again().await;
+    /// The standby goes on with the primary.
+    async fn crash(&self, moved: Moved<'_>) {
+        self.servers.read().await.primary.crash(moved).await;
     }
 
-    /// Kills the primary and promotes its standby. `moved` gets the port of the new primary, as soon as that takes
-    /// writes. Returns when it has a standby again.
-    pub async fn promote(&self, moved: impl FnOnce(u16)) {
+    /// Returns when the promoted standby has one of its own.
+    async fn promote(&self, moved: Moved<'_>) {
         let mut servers = self.servers.write().await;
         servers.primary.server().kill();
         servers.fail_over(moved).await;
     }
 
-    /// The standby is away, and the primary crashes meanwhile: afterwards, marks are visible there that the standby
-    /// does not have. Then the primary is lost, and the standby is promoted without them.
-    pub async fn promote_after_an_absence(&self, length: Duration, moved: impl FnOnce(u16)) {
+    /// After the crash, marks are visible on the primary that the standby does not have.
+    async fn promote_after_an_absence(&self, length: Duration, moved: Moved<'_>) {
         let mut servers = self.servers.write().await;
         servers.standby.server().kill();
         sleep(length).await;
@@ -100,7 +89,7 @@ impl PostgresCluster {
 
 impl Servers {
     /// The standby takes over from a primary that is gone.
-    async fn fail_over(&mut self, moved: impl FnOnce(u16)) {
+    async fn fail_over(&mut self, moved: Moved<'_>) {
         tell(&self.standby, "SELECT pg_promote(true, 60)".to_owned()).await;
         moved(self.standby.server().port());
         let standby = self.standby.start_standby(STANDBY).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::disasters::Disaster;
+use crate::logs::Log;
 
 pub(crate) const USAGE: &str = "\
 usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--with DISASTERS]
@@ -33,22 +34,6 @@ Ends with 0 if the guarantee was kept, and with 1 if it was broken.";
 /// Runs of this length have pauses between disasters.
 const LONG: Duration = Duration::from_mins(4);
 
-/// The log under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Log {
-    Sqlite,
-    Postgres,
-    /// With a synchronous standby.
-    PostgresCluster,
-    /// With a standby that commits do not wait for.
-    PostgresAsync,
-    MySql,
-    /// Three nodes of MariaDB.
-    Galera,
-    Redis,
-    Naive,
-}
-
 /// The guarantee under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guarantee {
@@ -62,44 +47,13 @@ pub(crate) enum Guarantee {
 }
 
 /// What a run is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Args {
-    pub(crate) log: Log,
+    pub(crate) log: &'static Log,
     pub(crate) guarantee: Guarantee,
     pub(crate) length: Duration,
     pub(crate) seed: u64,
     pub(crate) disasters: Vec<Disaster>,
-}
-
-impl Log {
-    const ALL: [(Self, &str); 8] = [
-        (Self::Sqlite, "sqlite"),
-        (Self::Postgres, "postgres"),
-        (Self::PostgresCluster, "postgres-cluster"),
-        (Self::PostgresAsync, "postgres-async"),
-        (Self::MySql, "mysql"),
-        (Self::Galera, "galera"),
-        (Self::Redis, "redis"),
-        (Self::Naive, "naive"),
-    ];
-
-    pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        named(&Self::ALL, name)
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        name_in(&Self::ALL, self)
-    }
-
-    /// Whether another server takes over from one that is gone.
-    pub(crate) fn is_cluster(self) -> bool {
-        matches!(self, Self::PostgresCluster | Self::PostgresAsync | Self::Galera)
-    }
-
-    /// SQLite has no server.
-    pub(crate) fn has_server(self) -> bool {
-        !matches!(self, Self::Sqlite | Self::Naive)
-    }
 }
 
 impl Guarantee {
@@ -159,11 +113,11 @@ impl Args {
         }
         let log = log.ok_or("--log is missing")?;
         let guarantee = guarantee.ok_or("--guarantee is missing")?;
-        if log == Log::Redis && (guarantee.is_in_database() || guarantee.has_inbox()) {
-            return Err("redis has no transactions, and no inbox".to_owned());
+        if guarantee.is_in_database() && !log.kind.has_transactions() {
+            return Err(format!("{} has no transactions", log.name));
         }
-        if log == Log::Naive && guarantee.has_inbox() {
-            return Err("the naive log has no inbox".to_owned());
+        if guarantee.has_inbox() && !log.kind.has_inbox() {
+            return Err(format!("{} has no inbox", log.name));
         }
         let disasters = Disaster::parse_all(&with, log)?;
         // Long enough for each of them.

@@ -9,7 +9,8 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::args::{Log, name_in, named};
+use crate::args::{name_in, named};
+use crate::logs::Log;
 
 /// A kind of disaster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,32 +41,20 @@ impl Disaster {
     ];
 
     /// Those of a list, if the log can have them.
-    pub(crate) fn parse_all(list: &str, log: Log) -> Result<Vec<Self>, String> {
+    pub(crate) fn parse_all(list: &str, log: &Log) -> Result<Vec<Self>, String> {
         if list == "all" {
-            let all = Self::ALL.iter().map(|(disaster, _)| *disaster);
-            return Ok(all.filter(|disaster| disaster.can_befall(log)).collect());
+            return Ok(log.disasters.to_vec());
         }
         let named = list.split(',').filter(|name| !name.is_empty()).map(|name| named(&Self::ALL, name));
         let disasters = named.collect::<Result<Vec<_>, _>>()?;
-        match disasters.iter().find(|disaster| !disaster.can_befall(log)) {
-            Some(disaster) => Err(format!("{} has no {}", log.name(), disaster.name())),
+        match disasters.iter().find(|disaster| !log.disasters.contains(disaster)) {
+            Some(disaster) => Err(format!("{} has no {}", log.name, disaster.name())),
             None => Ok(disasters),
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         name_in(&Self::ALL, self)
-    }
-
-    fn can_befall(self, log: Log) -> bool {
-        match self {
-            Self::TableLock => log != Log::Redis && !log.is_cluster(),
-            Self::RowLocks => matches!(log, Log::Postgres | Log::MySql),
-            Self::Freeze | Self::Failover | Self::ReadOnly => log.has_server() && !log.is_cluster(),
-            Self::Promote => log.is_cluster(),
-            Self::Absence => matches!(log, Log::PostgresCluster | Log::PostgresAsync),
-            Self::Drops => true,
-        }
     }
 
     /// The longest that it takes, with the pause before it and the calm after it.
@@ -205,20 +194,24 @@ mod tests {
 
     use super::*;
 
+    fn log(name: &str) -> &'static Log {
+        Log::parse(name).unwrap()
+    }
+
     #[test]
     fn a_log_has_the_disasters_of_its_store() {
-        let names = |log| {
-            let all = Disaster::parse_all("all", log).unwrap();
+        let names = |name| {
+            let all = Disaster::parse_all("all", log(name)).unwrap();
             all.into_iter().map(Disaster::name).collect::<Vec<_>>().join(",")
         };
-        assert_eq!(names(Log::Postgres), "table-lock,row-locks,freeze,failover,read-only,drops");
-        assert_eq!(names(Log::Sqlite), "table-lock,drops");
-        assert_eq!(names(Log::Redis), "freeze,failover,read-only,drops");
-        assert_eq!(names(Log::PostgresCluster), "promote,absence,drops");
-        assert_eq!(names(Log::Galera), "promote,drops");
-        assert!(Disaster::parse_all("row-locks", Log::Redis).is_err());
-        assert!(Disaster::parse_all("rain", Log::Postgres).is_err());
-        assert!(Disaster::parse_all("", Log::Postgres).unwrap().is_empty());
+        assert_eq!(names("postgres"), "table-lock,row-locks,freeze,failover,read-only,drops");
+        assert_eq!(names("sqlite"), "table-lock,drops");
+        assert_eq!(names("redis"), "freeze,failover,read-only,drops");
+        assert_eq!(names("postgres-cluster"), "promote,absence,drops");
+        assert_eq!(names("galera"), "promote,drops");
+        assert!(Disaster::parse_all("row-locks", log("redis")).is_err());
+        assert!(Disaster::parse_all("rain", log("postgres")).is_err());
+        assert!(Disaster::parse_all("", log("postgres")).unwrap().is_empty());
     }
 
     #[test]
@@ -231,7 +224,7 @@ mod tests {
     #[test]
     fn each_disaster_comes_before_one_comes_again() {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut order = Order::new(&Disaster::parse_all("all", Log::Postgres).unwrap());
+        let mut order = Order::new(&Disaster::parse_all("all", log("postgres")).unwrap());
         assert!(!order.has_drawn_all());
         for _ in 0..3 {
             let mut drawn: Vec<_> = (0..5).filter_map(|_| order.next(&mut rng)).map(Disaster::name).collect();

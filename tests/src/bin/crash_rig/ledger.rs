@@ -111,7 +111,7 @@ impl Ledger {
     pub(crate) fn line(&self) -> String {
         let Args { log, guarantee, length, seed, .. } = self.args;
         let words = [
-            format!("crash_rig log={} guarantee={}", log.name(), guarantee.name()),
+            format!("crash_rig log={} guarantee={}", log.name, guarantee.name()),
             format!("seconds={} seed={seed}", length.as_secs()),
         ];
         let counts = self.counts.iter().map(|(name, _, count)| format!("{name}={count}"));
@@ -167,7 +167,7 @@ fn length(length: usize) -> u64 {
 impl fmt::Display for Ledger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Args { log, guarantee, length, seed, .. } = self.args;
-        let title = format!("{} of {}, {} s, seed {seed}", guarantee.name(), log.name(), length.as_secs());
+        let title = format!("{} of {}, {} s, seed {seed}", guarantee.name(), log.name, length.as_secs());
         writeln!(formatter, "\n{title}\n{}", "-".repeat(58))?;
         for (_, words, count) in &self.counts {
             writeln!(formatter, "{words:<48}{count:>10}")?;
@@ -181,9 +181,10 @@ impl fmt::Display for Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Log;
+    use crate::logs::Log;
 
-    fn run(log: Log, guarantee: Guarantee, seconds: u64) -> Args {
+    fn run(log: &str, guarantee: Guarantee, seconds: u64) -> Args {
+        let log = Log::parse(log).unwrap();
         Args { log, guarantee, length: Duration::from_secs(seconds), seed: 1, disasters: Vec::new() }
     }
 
@@ -200,14 +201,14 @@ mod tests {
 
     #[test]
     fn a_run_has_to_see_each_disturbance_often_enough() {
-        let claim = run(Log::Postgres, Guarantee::Claim, 180);
+        let claim = run("postgres", Guarantee::Claim, 180);
         assert!(too_little(&claim, &executed(), &Findings::default(), 1.0).is_empty());
         for kind in 0..5 {
             let one_less = executed();
             let Executed { worker_kills, worker_stops, database_kills, cuts, stalls, .. } = &one_less;
             [worker_kills, worker_stops, database_kills, cuts, stalls][kind].fetch_sub(1, Ordering::Relaxed);
             assert_eq!(too_little(&claim, &one_less, &Findings::default(), 1.0).len(), 1, "{kind}");
-            let shorter = run(Log::Postgres, Guarantee::Claim, 120);
+            let shorter = run("postgres", Guarantee::Claim, 120);
             assert!(too_little(&shorter, &one_less, &Findings::default(), 1.0).is_empty(), "{kind}");
         }
     }
@@ -216,11 +217,10 @@ mod tests {
     fn a_log_without_a_server_has_no_connections_to_cut() {
         let uncut = Executed { cuts: AtomicU64::new(0), stalls: AtomicU64::new(0), ..executed() };
         assert!(
-            too_little(&run(Log::Sqlite, Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0)
-                .is_empty()
+            too_little(&run("sqlite", Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0).is_empty()
         );
         assert_eq!(
-            too_little(&run(Log::Redis, Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0).len(),
+            too_little(&run("redis", Guarantee::Claim, 180), &uncut, &Findings::default(), 1.0).len(),
             2
         );
     }
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn each_disaster_has_to_take_place() {
         let disasters = vec![Disaster::Freeze, Disaster::Drops];
-        let args = Args { disasters, ..run(Log::Postgres, Guarantee::Claim, 3) };
+        let args = Args { disasters, ..run("postgres", Guarantee::Claim, 3) };
         let executed = executed();
         assert_eq!(too_little(&args, &executed, &Findings::default(), 1.0), ["freeze never took place"]);
         executed.befallen.count(Disaster::Freeze, Duration::from_secs(3));
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_long_run_under_the_fence_has_to_lose_something() {
-        let fence = |seconds| run(Log::Sqlite, Guarantee::Fence, seconds);
+        let fence = |seconds| run("sqlite", Guarantee::Fence, seconds);
         assert_eq!(too_little(&fence(180), &executed(), &lost(0), 1.0).len(), 1);
         assert!(too_little(&fence(180), &executed(), &lost(1), 1.0).is_empty());
         assert!(too_little(&fence(3), &executed(), &lost(0), 1.0).is_empty(), "by chance, in a short one");
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn only_a_worker_that_stood_still_explains_a_late_effect() {
         let late = |events| Findings { late: vec![String::new(); events], ..Findings::default() };
-        let claim = run(Log::Sqlite, Guarantee::Claim, 180);
+        let claim = run("sqlite", Guarantee::Claim, 180);
         assert!(too_little(&claim, &executed(), &late(10), 1.0).is_empty());
         assert_eq!(too_little(&claim, &executed(), &late(11), 1.0).len(), 1);
     }

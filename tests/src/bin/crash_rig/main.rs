@@ -14,6 +14,7 @@ mod executioner;
 mod findings;
 mod handlers;
 mod ledger;
+mod logs;
 mod naive;
 mod progress;
 mod sender;
@@ -65,10 +66,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Ledger {
-    eprintln!("{} of {}, seed {}", args.guarantee.name(), args.log.name(), args.seed);
+    eprintln!("{} of {}, seed {}", args.guarantee.name(), args.log.name, args.seed);
     let store = Store::start(&args).await;
     let effects_file = store.effects_file();
-    let worker = ["worker", args.log.name(), args.guarantee.name(), &store.url()];
+    let worker = ["worker", args.log.name, args.guarantee.name(), &store.workers_url().await];
     let worker = worker.into_iter().map(Into::into).chain([effects_file.into()]);
     let workers = Workers::start(worker.collect());
     let weather = Arc::new(Weather::default());

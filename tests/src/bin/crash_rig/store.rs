@@ -3,26 +3,17 @@
 use std::path::PathBuf;
 
 use ferro_idem::{MySqlLog, PostgresLog, SqliteLog};
-use ferro_idem_tests::proxy::{Protocol, Proxy};
-use ferro_idem_tests::servers::{
-    Folder, Galera, MariaDb, Postgres, PostgresCluster, Redis, Replication, Server,
-};
-use sqlx::{MySqlPool, PgPool};
+use ferro_idem_tests::proxy::Proxy;
+use ferro_idem_tests::servers::{Deployment, Folder, Server};
+use sqlx::{Connection, MySqlConnection, MySqlPool, PgConnection, PgPool};
 
-use crate::args::{Args, Guarantee, Log};
+use crate::args::{Args, Guarantee};
 use crate::effects::{CREATE_TABLE, EVENTS_IN_TABLE, Effect, read_file};
 use crate::handlers::inbox;
+use crate::logs::Kind;
 
-pub(crate) enum Database {
-    Sqlite(PathBuf),
-    Postgres(Postgres, String),
-    /// With the database's name.
-    PostgresCluster(Box<PostgresCluster>, String),
-    MySql(MariaDb, String),
-    /// With the database's name.
-    Galera(Galera, String),
-    Redis(Redis),
-}
+/// The database of the log's tables and of the effects.
+const CREATE_DATABASE: &str = "CREATE DATABASE rig";
 
 /// The workers' user, who may not write while the server is read-only, as root may.
 const CREATE_USER: &str =
@@ -30,7 +21,9 @@ const CREATE_USER: &str =
 
 /// A database, the proxy in front of it, and the effects.
 pub(crate) struct Store {
-    pub(crate) database: Database,
+    pub(crate) kind: Kind,
+    /// `None` if there is no server.
+    pub(crate) deployment: Option<Box<dyn Deployment>>,
     /// `None` if there is no server.
     pub(crate) proxy: Option<Proxy>,
     folder: Folder,
@@ -40,115 +33,94 @@ pub(crate) struct Store {
 impl Store {
     /// Starts the server and creates the tables.
     pub(crate) async fn start(args: &Args) -> Self {
-        let folder = Folder::new();
-        let (database, way) = match args.log {
-            Log::Sqlite | Log::Naive => {
-                let path = folder.path().join("events.db");
-                let log = SqliteLog::open(&path).await.expect("the database can be created");
+        let kind = args.log.kind;
+        let deployment = match args.log.start {
+            Some(start) => Some(start().await),
+            None => None,
+        };
+        let proxy = match (&deployment, kind.protocol()) {
+            (Some(deployment), Some(protocol)) => {
+                Some(Proxy::before(protocol, deployment.port().await).await)
+            }
+            _ => None,
+        };
+        let store = Self { kind, deployment, proxy, folder: Folder::new(), guarantee: args.guarantee };
+        store.create_tables().await;
+        store
+    }
+
+    async fn create_tables(&self) {
+        let url = self.url().await;
+        match self.kind {
+            Kind::Sqlite | Kind::Naive => {
+                let log = SqliteLog::open(&url).await.expect("the database can be created");
                 sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
                 inbox(&log).create_tables().await.expect("the inbox can be created");
                 // Only the workers use the file.
                 log.pool().close().await;
-                (Database::Sqlite(path), None)
             }
-            Log::Postgres => {
-                let server = Postgres::start().await;
-                let url = server.fresh_database().await;
-                create_postgres_tables(&url).await;
-                let way = (Protocol::Postgres, server.server().port());
-                (Database::Postgres(server, url), Some(way))
+            Kind::Postgres => {
+                let administrative = url.replace("/rig", "/postgres");
+                let mut connection = PgConnection::connect(&administrative).await.expect("the server is up");
+                sqlx::query(CREATE_DATABASE).execute(&mut connection).await.expect("there is a database");
+                let log = PostgresLog::new(PgPool::connect(&url).await.expect("the server is up"));
+                log.create_table().await.expect("the table can be created");
+                sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                inbox(&log).create_tables().await.expect("the inbox can be created");
             }
-            Log::PostgresCluster | Log::PostgresAsync => {
-                let replication = match args.log {
-                    Log::PostgresAsync => Replication::Asynchronous,
-                    _ => Replication::Synchronous,
-                };
-                let cluster = PostgresCluster::start(replication).await;
-                let database = cluster.fresh_database().await;
-                create_postgres_tables(&cluster.url(&database).await).await;
-                let way = (Protocol::Postgres, cluster.port().await);
-                (Database::PostgresCluster(Box::new(cluster), database), Some(way))
+            Kind::MySql => {
+                let administrative = url.replace("/rig", "/mysql");
+                let mut connection =
+                    MySqlConnection::connect(&administrative).await.expect("the server is up");
+                sqlx::query(CREATE_DATABASE).execute(&mut connection).await.expect("there is a database");
+                let log = MySqlLog::new(MySqlPool::connect(&url).await.expect("the server is up"));
+                log.create_table().await.expect("the table can be created");
+                sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
+                inbox(&log).create_tables().await.expect("the inbox can be created");
+                sqlx::raw_sql(CREATE_USER).execute(log.pool()).await.expect("the user can be created");
             }
-            Log::MySql => {
-                let server = MariaDb::start().await;
-                let url = server.fresh_database().await;
-                create_mysql_tables(&url).await;
-                let way = (Protocol::MySql, server.server().port());
-                (Database::MySql(server, url), Some(way))
-            }
-            Log::Galera => {
-                let cluster = Galera::start().await;
-                let url = cluster.current().fresh_database().await;
-                create_mysql_tables(&url).await;
-                let way = (Protocol::MySql, cluster.current().server().port());
-                let database = url.rsplit('/').next().unwrap_or_default().to_owned();
-                (Database::Galera(cluster, database), Some(way))
-            }
-            Log::Redis => {
-                let server = Redis::start().await;
-                let way = (Protocol::Redis, server.server().port());
-                (Database::Redis(server), Some(way))
-            }
+            Kind::Redis => {}
+        }
+    }
+
+    /// The administrator's URL of the database, on the server where clients go.
+    pub(crate) async fn url(&self) -> String {
+        let port = match &self.deployment {
+            Some(deployment) => deployment.port().await,
+            None => 0,
         };
-        let proxy = match way {
-            Some((protocol, port)) => Some(Proxy::before(protocol, port).await),
-            None => None,
-        };
-        Self { database, proxy, folder, guarantee: args.guarantee }
+        match self.kind {
+            Kind::Sqlite | Kind::Naive => self.folder.path().join("events.db").display().to_string(),
+            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/rig"),
+            Kind::MySql => format!("mysql://root@127.0.0.1:{port}/rig"),
+            Kind::Redis => format!("redis://127.0.0.1:{port}"),
+        }
     }
 
     /// The URL for the workers, through the proxy.
-    pub(crate) fn url(&self) -> String {
-        let url = match &self.database {
-            Database::Sqlite(path) => path.display().to_string(),
-            Database::Postgres(_, url) => url.clone(),
-            // The proxy's port replaces this one.
-            Database::PostgresCluster(_, database) => format!("postgres://postgres@127.0.0.1:1/{database}"),
-            Database::MySql(_, url) => url.replacen("root@", "app@", 1),
-            Database::Galera(_, database) => format!("mysql://app@127.0.0.1:1/{database}"),
-            Database::Redis(server) => server.url(),
-        };
+    pub(crate) async fn workers_url(&self) -> String {
+        let url = self.url().await.replacen("root@", "app@", 1);
         self.proxy.as_ref().map_or_else(|| url.clone(), |proxy| proxy.url(&url))
     }
 
     /// The server's process, if there is one, and no other takes over from it.
     pub(crate) fn server(&self) -> Option<&Server> {
-        Some(match &self.database {
-            Database::Sqlite(_) | Database::PostgresCluster(..) | Database::Galera(..) => return None,
-            Database::Postgres(server, _) => server.server(),
-            Database::MySql(server, _) => server.server(),
-            Database::Redis(server) => server.server(),
-        })
+        self.deployment.as_ref()?.alone()
     }
 
     /// Closes the clients' connections. Those of a cluster in which each node takes writes go to another one.
     pub(crate) fn cut(&self, proxy: &Proxy) {
-        if let Database::Galera(cluster, _) = &self.database {
-            proxy.lead_to(cluster.next());
+        if let Some(next) = self.deployment.as_ref().and_then(|deployment| deployment.next()) {
+            proxy.lead_to(next);
         }
         proxy.cut();
     }
 
-    /// Kills the server and restarts it. Clients of a Galera cluster go on with another node meanwhile. Returns false
-    /// if there is no server.
+    /// Kills the server and restarts it. Clients of a cluster in which others take writes go on with one of them.
+    /// Returns false if there is no server.
     pub(crate) async fn crash(&self) -> bool {
-        match &self.database {
-            Database::Sqlite(_) => return false,
-            Database::Postgres(server, _) => {
-                server.server().kill();
-                server.start_again().await;
-            }
-            Database::PostgresCluster(cluster, _) => cluster.crash().await,
-            Database::MySql(server, _) => {
-                server.server().kill();
-                server.start_again().await;
-            }
-            Database::Galera(cluster, _) => cluster.crash(|port| self.move_to(port)).await,
-            Database::Redis(server) => {
-                server.server().kill();
-                server.start_again().await;
-            }
-        }
+        let Some(deployment) = &self.deployment else { return false };
+        deployment.crash(&|port| self.move_to(port)).await;
         true
     }
 
@@ -156,6 +128,16 @@ impl Store {
     pub(crate) fn move_to(&self, port: u16) {
         if let Some(proxy) = &self.proxy {
             proxy.lead_to(port);
+            self.lose_connections(proxy);
+        }
+    }
+
+    /// Nothing comes on old connections any more.
+    pub(crate) fn lose_connections(&self, proxy: &Proxy) {
+        // The connection of a Redis log is the application's, and redis-rs keeps one that does not answer.
+        if self.kind == Kind::Redis {
+            proxy.cut();
+        } else {
             proxy.strand();
         }
     }
@@ -170,46 +152,24 @@ impl Store {
         if !self.guarantee.is_in_database() {
             return read_file(&self.effects_file());
         }
-        let events: Result<Vec<String>, sqlx::Error> = match &self.database {
-            Database::Sqlite(path) => {
-                let log = SqliteLog::open(path).await.expect("the database can be opened");
-                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(log.pool()).await
-            }
-            Database::Postgres(_, url) => events_in_postgres(url).await,
-            Database::PostgresCluster(cluster, database) => {
-                events_in_postgres(&cluster.url(database).await).await
-            }
-            Database::MySql(_, url) => events_in_mysql(url).await,
-            Database::Galera(cluster, database) => {
-                let port = cluster.current().server().port();
-                events_in_mysql(&format!("mysql://root@127.0.0.1:{port}/{database}")).await
-            }
-            Database::Redis(_) => Ok(Vec::new()),
-        };
-        let events = events.expect("the effects can be read");
+        let events = self.events_in_table().await.expect("the effects can be read");
         events.into_iter().map(|event| Effect { event, token: 0, held_until: 0, at: None }).collect()
     }
-}
 
-async fn create_postgres_tables(url: &str) {
-    let log = PostgresLog::new(PgPool::connect(url).await.expect("the server is up"));
-    log.create_table().await.expect("the table can be created");
-    sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
-    inbox(&log).create_tables().await.expect("the inbox can be created");
-}
-
-async fn create_mysql_tables(url: &str) {
-    let log = MySqlLog::new(MySqlPool::connect(url).await.expect("the server is up"));
-    log.create_table().await.expect("the table can be created");
-    sqlx::query(CREATE_TABLE).execute(log.pool()).await.expect("the table can be created");
-    inbox(&log).create_tables().await.expect("the inbox can be created");
-    sqlx::raw_sql(CREATE_USER).execute(log.pool()).await.expect("the user can be created");
-}
-
-async fn events_in_postgres(url: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&PgPool::connect(url).await?).await
-}
-
-async fn events_in_mysql(url: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&MySqlPool::connect(url).await?).await
+    async fn events_in_table(&self) -> Result<Vec<String>, sqlx::Error> {
+        let url = self.url().await;
+        match self.kind {
+            Kind::Sqlite | Kind::Naive => {
+                let log = SqliteLog::open(&url).await.expect("the database can be opened");
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(log.pool()).await
+            }
+            Kind::Postgres => {
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&PgPool::connect(&url).await?).await
+            }
+            Kind::MySql => {
+                sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&MySqlPool::connect(&url).await?).await
+            }
+            Kind::Redis => Ok(Vec::new()),
+        }
+    }
 }

@@ -3,11 +3,13 @@
 use std::any::Any;
 use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, SqliteConnection};
 use tokio::time::sleep;
 
 use crate::disasters::Disaster;
-use crate::store::{Database, Store};
+use crate::logs::Kind;
+use crate::store::Store;
 
 /// A connection that has locked something, until it is dropped.
 type Held = Box<dyn Any + Send>;
@@ -39,13 +41,13 @@ impl Store {
                 sleep(length).await;
                 self.set_read_only(false).await;
             }
-            Disaster::Promote => match &self.database {
-                Database::PostgresCluster(cluster, _) => cluster.promote(|port| self.move_to(port)).await,
-                _ => drop(self.crash().await),
-            },
+            Disaster::Promote => {
+                let Some(deployment) = &self.deployment else { return };
+                deployment.promote(&|port| self.move_to(port)).await;
+            }
             Disaster::Absence => {
-                let Database::PostgresCluster(cluster, _) = &self.database else { return };
-                cluster.promote_after_an_absence(length, |port| self.move_to(port)).await;
+                let Some(deployment) = &self.deployment else { return };
+                deployment.promote_after_an_absence(length, &|port| self.move_to(port)).await;
             }
             Disaster::Drops => {}
         }
@@ -54,71 +56,75 @@ impl Store {
     /// The server is killed and started again. Clients do not see their old connections close.
     async fn fail_over(&self) {
         let Some(proxy) = &self.proxy else { return };
-        // The connection of a Redis log is the application's, and redis-rs keeps one that does not answer.
-        if matches!(self.database, Database::Redis(_)) {
-            proxy.cut();
-        } else {
-            proxy.strand();
-        }
+        self.lose_connections(proxy);
         self.crash().await;
     }
 
     async fn lock_table(&self) -> Held {
-        match &self.database {
-            Database::Sqlite(path) => loop {
+        let url = self.url().await;
+        match self.kind {
+            Kind::Sqlite | Kind::Naive => loop {
                 // The workers' handlers have it again and again.
-                let url = format!("sqlite://{}", path.display());
-                let mut connection = SqliteConnection::connect(&url).await.expect("the file can be opened");
+                let mut connection = SqliteConnection::connect(&format!("sqlite://{url}"))
+                    .await
+                    .expect("the file can be opened");
                 if sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.is_ok() {
                     return Box::new(connection);
                 }
             },
-            Database::Postgres(_, url) => {
+            Kind::Postgres => {
                 let lock = "BEGIN; LOCK TABLE stripe_processed_events IN SHARE MODE";
-                Box::new(told_postgres(url, lock.to_owned()).await)
+                Box::new(told_postgres(&url, lock.to_owned()).await)
             }
-            Database::MySql(_, url) => {
-                Box::new(told_mariadb(url, "LOCK TABLES stripe_processed_events WRITE".to_owned()).await)
+            Kind::MySql => {
+                Box::new(told_mariadb(&url, "LOCK TABLES stripe_processed_events WRITE".to_owned()).await)
             }
-            _ => unreachable!("it has no such disaster"),
+            Kind::Redis => unreachable!("it has no such disaster"),
         }
     }
 
     async fn lock_rows(&self, ids: &[String]) -> Held {
         let rows = ids.iter().map(|id| format!("('{id}', '')")).collect::<Vec<_>>().join(", ");
         let into = "INTO stripe_processed_events (event_id, event_type) VALUES";
-        match &self.database {
-            Database::Postgres(_, url) => {
+        let url = self.url().await;
+        match self.kind {
+            Kind::Postgres => {
                 let lock = format!("BEGIN; INSERT {into} {rows} ON CONFLICT DO NOTHING");
-                Box::new(told_postgres(url, lock).await)
+                Box::new(told_postgres(&url, lock).await)
             }
-            Database::MySql(_, url) => {
-                Box::new(told_mariadb(url, format!("BEGIN; INSERT IGNORE {into} {rows}")).await)
-            }
+            Kind::MySql => Box::new(told_mariadb(&url, format!("BEGIN; INSERT IGNORE {into} {rows}")).await),
             _ => unreachable!("it has no such disaster"),
         }
     }
 
     async fn set_read_only(&self, is_read_only: bool) {
         let on = if is_read_only { "on" } else { "off" };
-        match &self.database {
-            Database::Sqlite(_) | Database::PostgresCluster(..) | Database::Galera(..) => {
-                unreachable!("it has no such disaster")
-            }
-            Database::Postgres(_, url) => {
+        let url = self.url().await;
+        match self.kind {
+            Kind::Sqlite | Kind::Naive => unreachable!("it has no such disaster"),
+            Kind::Postgres => {
                 let statement = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
-                told_postgres(url, statement).await;
-                told_postgres(url, "SELECT pg_reload_conf()".to_owned()).await;
+                told_postgres(&url, statement).await;
+                told_postgres(&url, "SELECT pg_reload_conf()".to_owned()).await;
             }
-            Database::MySql(_, url) => {
-                told_mariadb(url, format!("SET GLOBAL read_only = {on}")).await;
+            Kind::MySql => {
+                told_mariadb(&url, format!("SET GLOBAL read_only = {on}")).await;
             }
-            Database::Redis(server) => {
-                let of = if is_read_only { format!("127.0.0.1 {NOBODY}") } else { "NO ONE".to_owned() };
-                server.tell::<String>(&format!("REPLICAOF {of}")).await;
+            Kind::Redis => {
+                let nobody = NOBODY.to_string();
+                let primary = if is_read_only { ["127.0.0.1", &nobody] } else { ["NO", "ONE"] };
+                told_redis(&url, redis::cmd("REPLICAOF").arg(&primary)).await;
             }
         }
     }
+}
+
+async fn told_redis(url: &str, command: &redis::Cmd) {
+    let client = redis::Client::open(url).expect("it is a URL");
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
+    let mut connection = connection.expect("the server is up");
+    command.query_async::<()>(&mut connection).await.expect("the server does so");
 }
 
 async fn told_postgres(url: &str, statements: String) -> PgConnection {

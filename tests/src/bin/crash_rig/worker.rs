@@ -15,9 +15,10 @@ use redis::aio::ConnectionManagerConfig;
 use sqlx::pool::PoolOptions;
 use tokio::net::TcpListener;
 
-use crate::args::{Guarantee, Log};
+use crate::args::Guarantee;
 use crate::effects::{EffectsFile, WriteEffect};
 use crate::handlers::{Endpoint, claimed, fenced, received_and_claimed, received_and_transacted, transacted};
+use crate::logs::{Kind, Log};
 use crate::naive::Naive;
 
 /// The connections of each worker to its server.
@@ -36,23 +37,23 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let [log, guarantee, url, effects] = arguments else { return Err("LOG GUARANTEE URL EFFECTS".into()) };
     let guarantee = Guarantee::parse(guarantee)?;
     let effects = EffectsFile::open(Path::new(effects));
-    let router = match Log::parse(log)? {
+    let router = match Log::parse(log)?.kind {
         // SQLite has one writer.
-        Log::Sqlite => sql_router(SqliteLog::open(url).await?, guarantee, effects, 1),
-        Log::Postgres | Log::PostgresCluster | Log::PostgresAsync => sql_router(
+        Kind::Sqlite => sql_router(SqliteLog::open(url).await?, guarantee, effects, 1),
+        Kind::Postgres => sql_router(
             PostgresLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
             HANDLERS,
         ),
-        Log::MySql | Log::Galera => sql_router(
+        Kind::MySql => sql_router(
             MySqlLog::new(PoolOptions::new().max_connections(CONNECTIONS).connect_lazy(url)?),
             guarantee,
             effects,
             HANDLERS,
         ),
-        Log::Naive => router(Naive::open(url).await?, guarantee, effects),
-        Log::Redis => {
+        Kind::Naive => router(Naive::open(url).await?, guarantee, effects),
+        Kind::Redis => {
             let reconnecting = ConnectionManagerConfig::new().set_max_delay(RECONNECT_WITHIN);
             let connection = redis::Client::open(url.as_str())?.get_connection_manager_lazy(reconnecting)?;
             let endpoint = Endpoint { log: RedisLog::new(connection), effects };
