@@ -2,17 +2,18 @@
 
 use std::fmt;
 
+use super::wait::Wait;
 use crate::steps::failing::Fails;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Once,
     Twice,
-    Overlapping(usize),
-    Dropped(usize),
-    Panicked(usize),
+    Overlapping(Wait),
+    Dropped(Wait),
+    Panicked(Wait),
     Failed(usize, Fails),
-    TakenOver(usize),
+    TakenOver(Wait),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ impl Case {
     }
 
     /// The wait of the first delivery at which something happens to it.
-    pub(super) fn wait(self) -> Option<usize> {
+    pub(super) fn wait(self) -> Option<Wait> {
         match self.kind {
             Kind::Overlapping(wait) | Kind::Dropped(wait) | Kind::Panicked(wait) | Kind::TakenOver(wait) => {
                 Some(wait)

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::wait::{Place, Wait};
 use crate::steps::told::Told;
 
 pub(super) struct Delivery<'a> {
@@ -15,8 +16,8 @@ pub(super) struct Delivery<'a> {
     told: &'a Told,
     number: usize,
     woken: Arc<Woken>,
-    /// How often it was polled and was not ready.
-    pub(super) waits: usize,
+    /// Its waits: where it was each time that it was polled and was not ready.
+    pub(super) waits: Vec<Wait>,
 }
 
 /// Whether the delivery asked to be polled. Otherwise polls for other reasons would count as waits.
@@ -39,7 +40,7 @@ impl Wake for Woken {
 impl<'a> Delivery<'a> {
     pub(super) fn new(number: usize, told: &'a Told, future: impl Future<Output = bool> + 'a) -> Self {
         let woken = Arc::new(Woken { flag: AtomicBool::new(true), task: Mutex::new(None) });
-        Self { future: Box::pin(future), told, number, woken, waits: 0 }
+        Self { future: Box::pin(future), told, number, woken, waits: Vec::new() }
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
@@ -60,7 +61,10 @@ impl<'a> Delivery<'a> {
             self.told.with(|plan| plan.panics.push(message(&*panic)));
             Poll::Ready(false)
         });
-        self.waits += usize::from(polled.is_pending());
+        if polled.is_pending() {
+            let place = self.told.with(|plan| Place::of(self.number, plan));
+            self.waits.push(self.waits.last().copied().unwrap_or_default().next(place));
+        }
         polled
     }
 
@@ -69,14 +73,20 @@ impl<'a> Delivery<'a> {
         poll_fn(|context| self.poll(context)).await
     }
 
-    /// Continues up to a wait. Returns the reply if it came before.
-    pub(super) async fn until(&mut self, wait: usize) -> Option<bool> {
+    /// Continues up to a wait, or to the first one after it if there are fewer at its place this time. Returns the reply
+    /// if it came before.
+    pub(super) async fn until(&mut self, wait: Wait) -> Option<bool> {
         poll_fn(|context| match self.poll(context) {
             Poll::Ready(reply) => Poll::Ready(Some(reply)),
-            Poll::Pending if self.waits >= wait => Poll::Ready(None),
+            Poll::Pending if self.waits.last() >= Some(&wait) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await
+    }
+
+    /// Whether it is at that wait. A call of the log may wait less often this time.
+    pub(super) fn has_come_to(&self, wait: Wait) -> bool {
+        self.waits.last() == Some(&wait) || wait.is_within_a_call()
     }
 
     /// Drops what the delivery holds as a panic does.

@@ -57,11 +57,15 @@
 //! |---|---|---|
 //! | `once` | nothing | |
 //! | `twice` | nothing | the event is delivered again |
-//! | `overlapping-N` | at its N-th wait the event is delivered again, and both continue | |
-//! | `dropped-N` | it is dropped at its N-th wait, as if the sender hung up | delivered until it is accepted |
-//! | `panicked-N` | it panics there | the same |
+//! | `overlapping-W` | at its wait W the event is delivered again, and both continue | |
+//! | `dropped-W` | it is dropped at its wait W, as if the sender hung up | delivered until it is accepted |
+//! | `panicked-W` | it panics there | the same |
 //! | `failed-N-before`, `failed-N-after` | the N-th call of the log fails, before or after it took effect | the same |
-//! | `taken-over-N` (claim) | at its N-th wait its process stops until the lease has ended | another delivery runs, then the first continues |
+//! | `taken-over-W` (claim) | at its wait W its process stops until the lease has ended | another delivery runs, then the first continues |
+//!
+//! W says which wait: `after-1-at-2` is the second wait after the first call of the log, which is in the body, and
+//! `in-2-at-1` is the first wait within the second call. So the body is disturbed at each of its waits, however often its
+//! log waits this time.
 //!
 //! After each case the effects are counted. The right number is 1. Under the fence, 0 is right as well if the first
 //! delivery did not end well, because the fence promises at most once.
@@ -93,6 +97,7 @@ mod delivery;
 mod failing_log;
 mod report;
 mod run;
+mod wait;
 
 use std::future::Future;
 
@@ -181,7 +186,7 @@ pub fn check<T: HandlerTest>() -> Report {
 }
 
 fn cases(undisturbed: &Outcome, guarantee: Option<Guarantee>) -> Vec<Case> {
-    let waits = 1..=undisturbed.waits.min(MAX_WAITS);
+    let waits = undisturbed.waits.iter().copied().take(MAX_WAITS);
     let mut kinds = vec![Kind::Twice];
     kinds.extend(waits.clone().map(Kind::Overlapping));
     kinds.extend(waits.clone().map(Kind::Dropped));

@@ -127,7 +127,7 @@ fn text(case: Case, problem: Problem, guarantee: Option<Guarantee>, outcome: &Ou
     let name = case.name();
     let failed = case.fault().and_then(|(position, _)| outcome.seen.get(position));
     let place = match (case.wait(), failed) {
-        (Some(wait), _) => format!(", at wait {wait} of the first delivery: {}", outcome.place),
+        (Some(_), _) => format!(" at a wait of the first delivery: {}", outcome.place),
         (None, Some(seen)) => format!(": `{}`", seen.step),
         (None, None) => String::new(),
     };
