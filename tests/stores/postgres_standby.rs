@@ -9,7 +9,7 @@ use ferro_idem::{
     ClaimLog, ClaimOutcome, Error, EventRef, MarkOutcome, Owner, PostgresLog, ProcessedEventLog,
     TransactionalLog,
 };
-use ferro_idem_tests::servers::{Postgres, until};
+use ferro_idem_tests::servers::{Place, Postgres, until};
 use sqlx::{PgPool, query, query_scalar};
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ const EVENTS: [&str; 3] = ["evt_fence", "evt_claim", "evt_transaction"];
 #[ignore = "needs PostgreSQL, which tests/run installs"]
 async fn a_duplicate_waits_for_the_standby_that_a_failover_needs() {
     let primary = Postgres::start().await;
-    let standby = primary.start_standby("standby").await;
+    let standby = primary.start_standby(Place::HERE, "standby").await;
     let pool = PgPool::connect(&primary.url()).await.unwrap();
     let log = PostgresLog::new(pool.clone());
     log.create_table().await.unwrap();

@@ -4,7 +4,8 @@
 mod frames;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -77,10 +78,14 @@ impl Hold {
     }
 }
 
+fn here(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
 /// Where connections go.
 #[derive(Debug)]
 struct Route {
-    server: AtomicU16,
+    server: Mutex<SocketAddr>,
     /// Connections of an earlier generation are stranded.
     generation: AtomicU64,
     /// Nanoseconds that each message takes, in each direction.
@@ -90,6 +95,10 @@ struct Route {
 }
 
 impl Route {
+    fn server(&self) -> SocketAddr {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn delay(&self) -> Duration {
         Duration::from_nanos(self.delay.load(Ordering::SeqCst))
     }
@@ -134,7 +143,7 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let plan = Arc::<Mutex<Plan>>::default();
         let route = Arc::new(Route {
-            server: AtomicU16::new(server),
+            server: Mutex::new(here(server)),
             generation: AtomicU64::default(),
             delay: AtomicU64::default(),
             from_clients: AtomicU64::default(),
@@ -151,7 +160,7 @@ impl Proxy {
                 };
                 let Ok((client, _)) = accepted else { return };
                 let generation = routing.generation.load(Ordering::SeqCst);
-                let server = routing.server.load(Ordering::SeqCst);
+                let server = routing.server();
                 let route = Arc::clone(&routing);
                 let connection = Connection {
                     protocol,
@@ -268,9 +277,14 @@ impl Proxy {
         self.route.generation.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// New connections go to the server on this port. Those that are open stay where they are.
+    /// New connections go to the server on this port of 127.0.0.1. Those that are open stay where they are.
     pub fn lead_to(&self, server: u16) {
-        self.route.server.store(server, Ordering::SeqCst);
+        self.lead_to_address(here(server));
+    }
+
+    /// The same with the server at this address.
+    pub fn lead_to_address(&self, server: SocketAddr) {
+        *self.route.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
@@ -289,8 +303,8 @@ struct Connection {
 }
 
 impl Connection {
-    async fn forward(&self, client: TcpStream, server: u16) {
-        let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+    async fn forward(&self, client: TcpStream, server: SocketAddr) {
+        let Ok(server) = TcpStream::connect(server).await else { return };
         for side in [&client, &server] {
             drop(side.set_nodelay(true));
         }

@@ -7,8 +7,12 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use tokio::sync::OnceCell;
 
 use super::galera::FIRST_NODE;
+use super::network::Place;
 use super::process::{Server, program};
 use super::until;
+
+const CREATE_ROOT: &str =
+    "FLUSH PRIVILEGES;\nCREATE USER root@'%';\nGRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n";
 
 /// A MariaDB server.
 ///
@@ -28,17 +32,26 @@ impl MariaDb {
 
     /// Starts one with these options in addition to the usual ones.
     pub async fn start_with(options: &[&str]) -> Self {
-        let mut server = Server::new(program("mariadbd", "mariadb-server"), Some("mysql"));
+        Self::start_at(Place::HERE, options).await
+    }
+
+    /// The same at another place.
+    pub async fn start_at(place: Place, options: &[&str]) -> Self {
+        let mut server = Server::at(place, program("mariadbd", "mariadb-server"), Some("mysql"));
         let data = option("--datadir=", server.folder().join("data"));
         // A server that starts deletes the temporary tables of all others in the same folder.
         let temporary = option("--tmpdir=", server.folder());
         let install = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"];
+        // The clients of a server at another place come from there.
+        let users = server.folder().join("users.sql");
+        std::fs::write(&users, CREATE_ROOT).unwrap();
         server.run(
             &program("mariadb-install-db", "mariadb-server"),
             install.map(OsString::from).into_iter().chain([
                 "--skip-name-resolve".into(),
                 data.clone(),
                 temporary.clone(),
+                option("--extra-file=", users),
             ]),
         );
         let mut arguments: Vec<OsString> =
@@ -46,9 +59,8 @@ impl MariaDb {
         arguments.push(option("--socket=", server.folder().join("socket")));
         arguments.push(option("--pid-file=", server.folder().join("pid")));
         arguments.push(format!("--port={}", server.port()).into());
-        arguments.extend(
-            ["--bind-address=127.0.0.1", "--max-connections=600"].iter().chain(options).map(Into::into),
-        );
+        arguments.push(format!("--bind-address={}", server.address().ip()).into());
+        arguments.extend(["--max-connections=600"].iter().chain(options).map(Into::into));
         server.start(arguments);
         server.forget(FIRST_NODE);
         let server = Self { server, databases: AtomicU32::new(0) };
@@ -74,12 +86,12 @@ impl MariaDb {
             sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await
         };
         created.await.unwrap_or_else(|e| panic!("no new database: {e}\n{}", self.server.last_words()));
-        format!("mysql://root@127.0.0.1:{}/{name}", self.server.port())
+        format!("mysql://root@{}/{name}", self.server.address())
     }
 
     /// The URL of its administrative database.
     pub fn url(&self) -> String {
-        format!("mysql://root@127.0.0.1:{}/mysql", self.server.port())
+        format!("mysql://root@{}/mysql", self.server.address())
     }
 
     /// Its process.

@@ -8,12 +8,15 @@ use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
+use super::network::Place;
 use super::process::{Server, program};
 use super::until;
 
 /// Shared memory is in the server's folder, which is removed. A killed server leaves the system's shared memory behind.
-const USUAL: [&str; 3] =
-    ["listen_addresses=127.0.0.1", "max_connections=600", "dynamic_shared_memory_type=mmap"];
+const USUAL: [&str; 2] = ["max_connections=600", "dynamic_shared_memory_type=mmap"];
+
+/// The clients of a server at another place come from there.
+const TRUST_ALL: &str = "host all all all trust\nhost replication all all trust\n";
 
 /// A PostgreSQL server.
 ///
@@ -32,7 +35,12 @@ impl Postgres {
 
     /// Starts one with these settings in addition to the usual ones.
     pub async fn start_with(settings: &[&str]) -> Self {
-        let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
+        Self::start_at(Place::HERE, settings).await
+    }
+
+    /// The same at another place.
+    pub async fn start_at(place: Place, settings: &[&str]) -> Self {
+        let mut server = Server::at(place, program("postgres", "postgresql"), Some("postgres"));
         // An immediate shutdown, which frees its shared memory.
         server.ends_by(Signal::SIGQUIT);
         let data = server.folder().join("data");
@@ -41,16 +49,18 @@ impl Postgres {
             &program("initdb", "postgresql"),
             initdb.map(OsString::from).into_iter().chain([data.clone().into()]),
         );
+        std::fs::write(data.join("pg_hba.conf"), format!("local all all trust\n{TRUST_ALL}")).unwrap();
         Self::start_in(server, data, settings).await
     }
 
     /// Starts a standby of this server that streams from it under this name, with all of its databases.
-    pub async fn start_standby(&self, name: &str) -> Self {
-        let mut server = Server::new(program("postgres", "postgresql"), Some("postgres"));
+    pub async fn start_standby(&self, place: Place, name: &str) -> Self {
+        let mut server = Server::at(place, program("postgres", "postgresql"), Some("postgres"));
         server.ends_by(Signal::SIGQUIT);
         let data = server.folder().join("data");
-        let primary =
-            format!("host=127.0.0.1 port={} user=postgres application_name={name}", self.server.port());
+        let address = self.server.address();
+        let (host, port) = (address.ip(), address.port());
+        let primary = format!("host={host} port={port} user=postgres application_name={name}");
         let copy = ["-d", &primary, "-R", "-X", "stream", "-c", "fast", "-D"];
         server.run(
             &program("pg_basebackup", "postgresql"),
@@ -65,6 +75,7 @@ impl Postgres {
         let mut arguments: Vec<OsString> =
             vec!["-D".into(), data.into(), "-k".into(), server.folder().into()];
         arguments.extend(["-p".into(), server.port().to_string().into()]);
+        arguments.extend(["-c".into(), format!("listen_addresses={}", server.address().ip()).into()]);
         for setting in USUAL.iter().chain(settings) {
             arguments.extend(["-c".into(), setting.into()]);
         }
@@ -93,12 +104,12 @@ impl Postgres {
         };
         // A server that has crashed says why in its own log, for example that the disk is full.
         created.await.unwrap_or_else(|e| panic!("no new database: {e}\n{}", self.server.last_words()));
-        format!("postgres://postgres@127.0.0.1:{}/{name}", self.server.port())
+        format!("postgres://postgres@{}/{name}", self.server.address())
     }
 
     /// The URL of its administrative database.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.server.port())
+        format!("postgres://postgres@{}/postgres", self.server.address())
     }
 
     /// Its process.

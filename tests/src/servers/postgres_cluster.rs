@@ -1,5 +1,6 @@
 //! PostgreSQL with a standby, and failovers between the two.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use tokio::sync::RwLock;
 use tokio::time::sleep;
 
 use super::deployment::{Deployment, Moved};
+use super::network::{Cut, Network, Place};
 use super::postgres::Postgres;
 use super::until;
 
@@ -22,6 +24,7 @@ const STANDBY: &str = "standby";
 #[derive(Debug)]
 pub struct PostgresCluster {
     servers: RwLock<Servers>,
+    network: Option<Network>,
 }
 
 /// Whether commits wait for the standby.
@@ -43,22 +46,35 @@ struct Servers {
 impl PostgresCluster {
     /// Starts both, and returns when the standby has caught up.
     pub async fn start(replication: Replication) -> Self {
-        let primary = Postgres::start().await;
+        Self::start_in(None, replication).await
+    }
+
+    /// The same in a network of two nodes.
+    pub async fn start_in(network: Option<Network>, replication: Replication) -> Self {
+        let places = network.as_ref().map_or(&[Place::HERE, Place::HERE][..], Network::places);
+        let primary = Postgres::start_at(places[0].clone(), &["fsync=off"]).await;
         if replication == Replication::Synchronous {
             // Copied to each standby, so that a promoted one waits for its own.
             tell(&primary, format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")).await;
         }
-        let standby = primary.start_standby(STANDBY).await;
+        // A sender whose link is cut ends soon, and the standby connects again.
+        tell(&primary, "ALTER SYSTEM SET wal_sender_timeout = '2s'".to_owned()).await;
+        tell(&primary, "ALTER SYSTEM SET wal_receiver_timeout = '2s'".to_owned()).await;
+        let standby = primary.start_standby(places[1].clone(), STANDBY).await;
         tell(&primary, "SELECT pg_reload_conf()".to_owned()).await;
         follows(&primary, replication).await;
-        Self { servers: RwLock::new(Servers { primary, standby, replication }) }
+        Self { servers: RwLock::new(Servers { primary, standby, replication }), network }
     }
 }
 
 #[async_trait]
 impl Deployment for PostgresCluster {
-    async fn port(&self) -> u16 {
-        self.servers.read().await.primary.server().port()
+    async fn address(&self) -> SocketAddr {
+        self.servers.read().await.primary.server().address()
+    }
+
+    fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
     }
 
     /// The standby goes on with the primary.
@@ -85,14 +101,55 @@ impl Deployment for PostgresCluster {
         servers.standby.start_again().await;
         servers.fail_over(moved).await;
     }
+
+    async fn promote_and_come_back(&self, length: Duration, moved: Moved<'_>) {
+        let mut servers = self.servers.write().await;
+        let old = servers.primary.server().address();
+        let new = servers.standby.server().address();
+        if let Some(network) = &self.network {
+            network.cut(Cut::BothWays, old.ip(), new.ip());
+        }
+        tell(&servers.standby, "SELECT pg_promote(true, 60)".to_owned()).await;
+        sleep(length / 2).await;
+        servers.primary.server().kill();
+        moved(new);
+        servers.primary.start_again().await;
+        moved(old);
+        sleep(length / 2).await;
+        if let Some(network) = &self.network {
+            network.heal();
+        }
+        moved(new);
+        servers.primary.server().kill();
+        servers.has_failed_over().await;
+    }
+
+    async fn part_servers(&self, cut: Cut, length: Duration, _moved: Moved<'_>) {
+        let Some(network) = &self.network else { return };
+        let servers = self.servers.read().await;
+        network.cut(
+            cut,
+            servers.primary.server().place().address(),
+            servers.standby.server().place().address(),
+        );
+        sleep(length).await;
+        network.heal();
+        follows(&servers.primary, servers.replication).await;
+    }
 }
 
 impl Servers {
     /// The standby takes over from a primary that is gone.
     async fn fail_over(&mut self, moved: Moved<'_>) {
         tell(&self.standby, "SELECT pg_promote(true, 60)".to_owned()).await;
-        moved(self.standby.server().port());
-        let standby = self.standby.start_standby(STANDBY).await;
+        moved(self.standby.server().address());
+        self.has_failed_over().await;
+    }
+
+    /// The promoted standby is the primary, and gets a standby.
+    async fn has_failed_over(&mut self) {
+        let free = self.primary.server().place().clone();
+        let standby = self.standby.start_standby(free, STANDBY).await;
         let primary = std::mem::replace(&mut self.standby, standby);
         self.primary = primary;
         follows(&self.primary, self.replication).await;

@@ -1,7 +1,7 @@
 //! What all servers share: a process, a port and a folder.
 
 use std::ffi::{OsStr, OsString};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::{Pid, User, geteuid};
 
 use super::folder::Folder;
+use super::network::Place;
 
 /// A running server. Dropping it kills it and removes its folder.
 ///
@@ -22,6 +23,7 @@ use super::folder::Folder;
 /// Every operation panics if it fails: these are tests.
 #[derive(Debug)]
 pub struct Server {
+    place: Place,
     port: u16,
     folder: Folder,
     program: PathBuf,
@@ -36,6 +38,11 @@ pub struct Server {
 impl Server {
     /// A folder and a port, for a server that is not started yet.
     pub(super) fn new(program: PathBuf, user: Option<&'static str>) -> Self {
+        Self::at(Place::HERE, program, user)
+    }
+
+    /// The same at another place.
+    pub(super) fn at(place: Place, program: PathBuf, user: Option<&'static str>) -> Self {
         let folder = Folder::new();
         let user = user.filter(|_| geteuid().is_root());
         if let Some(user) = user {
@@ -43,6 +50,7 @@ impl Server {
             chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
         Self {
+            place,
             port: free_port(),
             folder,
             program,
@@ -83,9 +91,19 @@ impl Server {
         self.folder.path()
     }
 
-    /// The port on 127.0.0.1.
+    /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it runs.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (self.place.address(), self.port).into()
     }
 
     /// Kills it with SIGKILL and waits for its end, as in a crash of the server (not of the machine).
@@ -157,7 +175,7 @@ impl Server {
     }
 
     fn command(&self, program: &Path, options: &[&str]) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = self.place.command("setpriv");
         command.args(options).current_dir(self.folder()).stdin(Stdio::null()).stdout(Stdio::null());
         if let Some(user) = self.user {
             command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);

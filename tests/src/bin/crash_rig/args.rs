@@ -27,6 +27,10 @@ disasters, one after the other, in random order, each at least once, for which t
   read-only    the server refuses to write for 1 to 4 s (servers)
   promote      the server is killed, and another one takes over (clusters)
   absence      the standby is away, the primary crashes meanwhile, and then the standby takes over (postgres-cluster)
+  partition    the link between clients and server, or between servers, is cut both ways or one way, slowed or lossy for
+               2 to 7 s, in a network of namespaces: this needs root (clusters)
+  comeback     another server takes over; clients reach the old one for 2 to 7 s, before and after its crash
+               (postgres-cluster)
   drops        a hundred deliveries of one event are dropped within 6 ms, for one event in two hundred (all)
 
 Ends with 0 if the guarantee was kept, and with 1 if it was broken.";

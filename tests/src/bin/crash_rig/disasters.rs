@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::args::{name_in, named};
+use crate::args::{Guarantee, name_in, named};
 use crate::logs::Log;
 
 /// A kind of disaster.
@@ -24,12 +24,16 @@ pub(crate) enum Disaster {
     Promote,
     /// It takes over without what the lost one wrote while it was away.
     Absence,
+    /// Links are cut, slowed or lossy.
+    Partition,
+    /// Another server takes over, and the lost one comes back and still takes writes.
+    Comeback,
     /// The senders' part: see [`Sender`](crate::sender::Sender).
     Drops,
 }
 
 impl Disaster {
-    pub(crate) const ALL: [(Self, &str); 8] = [
+    pub(crate) const ALL: [(Self, &str); 10] = [
         (Self::TableLock, "table-lock"),
         (Self::RowLocks, "row-locks"),
         (Self::Freeze, "freeze"),
@@ -37,6 +41,8 @@ impl Disaster {
         (Self::ReadOnly, "read-only"),
         (Self::Promote, "promote"),
         (Self::Absence, "absence"),
+        (Self::Partition, "partition"),
+        (Self::Comeback, "comeback"),
         (Self::Drops, "drops"),
     ];
 
@@ -63,7 +69,7 @@ impl Disaster {
             + Duration::from_secs(match self {
                 Self::TableLock | Self::RowLocks | Self::Freeze => 30,
                 Self::ReadOnly | Self::Failover => 8,
-                Self::Promote | Self::Absence => 15,
+                Self::Promote | Self::Absence | Self::Partition | Self::Comeback => 15,
                 Self::Drops => 0,
             })
     }
@@ -74,6 +80,7 @@ impl Disaster {
             Self::TableLock | Self::RowLocks | Self::Freeze => rng.random_range(22_000..25_000),
             Self::ReadOnly => rng.random_range(1_000..4_000),
             Self::Absence => rng.random_range(1_000..3_000),
+            Self::Partition | Self::Comeback => rng.random_range(2_000..7_000),
             Self::Failover | Self::Promote | Self::Drops => 0,
         })
     }
@@ -82,7 +89,7 @@ impl Disaster {
 /// How often each took place, and how long they took together.
 #[derive(Debug, Default)]
 pub(crate) struct Befallen {
-    numbers: [AtomicU64; 8],
+    numbers: [AtomicU64; 10],
     milliseconds: AtomicU64,
 }
 
@@ -108,17 +115,15 @@ impl Befallen {
     }
 }
 
-/// The disasters of a run, in random order, again and again.
-pub(crate) struct Order {
-    all: Vec<Disaster>,
-    left: Vec<Disaster>,
+/// The disasters of a run, or their kinds, in random order, again and again.
+pub(crate) struct Order<T> {
+    all: Vec<T>,
+    left: Vec<T>,
     has_drawn_all: bool,
 }
 
-impl Order {
-    /// Of those that befall the store.
-    pub(crate) fn new(disasters: &[Disaster]) -> Self {
-        let all = disasters.iter().copied().filter(|&disaster| disaster != Disaster::Drops).collect();
+impl<T: Copy> Order<T> {
+    pub(crate) fn new(all: Vec<T>) -> Self {
         Self { all, left: Vec::new(), has_drawn_all: false }
     }
 
@@ -127,7 +132,12 @@ impl Order {
         self.all.is_empty() || self.has_drawn_all
     }
 
-    pub(crate) fn next(&mut self, rng: &mut StdRng) -> Option<Disaster> {
+    /// The next one, if it is needed.
+    pub(crate) fn next_if(&mut self, is_needed: bool, rng: &mut StdRng) -> Option<T> {
+        if is_needed { self.next(rng) } else { None }
+    }
+
+    pub(crate) fn next(&mut self, rng: &mut StdRng) -> Option<T> {
         if self.left.is_empty() {
             self.left.clone_from(&self.all);
             self.left.shuffle(rng);
@@ -140,7 +150,10 @@ impl Order {
 
 /// Whether a disaster is under way, for the senders.
 #[derive(Debug)]
-pub(crate) struct Weather(watch::Sender<bool>);
+pub(crate) struct Weather {
+    is_disaster: watch::Sender<bool>,
+    calm: Duration,
+}
 
 /// A sender that was answered with an error comes back so long after it and after the disaster: until then, the log
 /// may be taking the mark back. Real senders wait for a minute and more. On a busy machine, it is [longer](stretched).
@@ -165,25 +178,28 @@ fn runnable(loadavg: &str) -> Option<f64> {
     loadavg.split(' ').next()?.parse().ok()
 }
 
-impl Default for Weather {
-    fn default() -> Self {
-        Self(watch::channel(false).0)
-    }
-}
+/// The same in a run in which no kill has to explain a loss.
+const SHORT_CALM: Duration = Duration::from_millis(500);
 
 impl Weather {
+    pub(crate) fn new(log: &Log, guarantee: Guarantee) -> Self {
+        let is_short = log.is_cluster() && guarantee != Guarantee::Fence;
+        let calm = if is_short { SHORT_CALM } else { CALM_AFTER };
+        Self { is_disaster: watch::channel(false).0, calm }
+    }
+
     /// While this runs, senders that were answered with an error wait.
     pub(crate) async fn disaster(&self, disaster: impl Future<Output = ()>) {
-        self.0.send_replace(true);
+        self.is_disaster.send_replace(true);
         disaster.await;
-        self.0.send_replace(false);
-        sleep(stretched(CALM_AFTER)).await;
+        self.is_disaster.send_replace(false);
+        sleep(stretched(self.calm)).await;
     }
 
     /// Waits until a sender comes back after an error.
     pub(crate) async fn to_come_back(&self) {
         // It cannot fail: the sender of the channel is here.
-        drop(self.0.subscribe().wait_for(|is_disaster| !is_disaster).await);
+        drop(self.is_disaster.subscribe().wait_for(|is_disaster| !is_disaster).await);
         sleep(stretched(COMES_BACK_AFTER)).await;
     }
 }
@@ -207,8 +223,8 @@ mod tests {
         assert_eq!(names("postgres"), "table-lock,row-locks,freeze,failover,read-only,drops");
         assert_eq!(names("sqlite"), "table-lock,drops");
         assert_eq!(names("redis"), "freeze,failover,read-only,drops");
-        assert_eq!(names("postgres-cluster"), "promote,absence,drops");
-        assert_eq!(names("galera"), "promote,drops");
+        assert_eq!(names("postgres-cluster"), "promote,absence,partition,comeback,drops");
+        assert_eq!(names("galera"), "promote,partition,drops");
         assert!(Disaster::parse_all("row-locks", log("redis")).is_err());
         assert!(Disaster::parse_all("rain", log("postgres")).is_err());
         assert!(Disaster::parse_all("", log("postgres")).unwrap().is_empty());
@@ -224,7 +240,8 @@ mod tests {
     #[test]
     fn each_disaster_comes_before_one_comes_again() {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut order = Order::new(&Disaster::parse_all("all", log("postgres")).unwrap());
+        let befalling = Disaster::parse_all("all", log("postgres")).unwrap().into_iter();
+        let mut order = Order::new(befalling.filter(|&disaster| disaster != Disaster::Drops).collect());
         assert!(!order.has_drawn_all());
         for _ in 0..3 {
             let mut drawn: Vec<_> = (0..5).filter_map(|_| order.next(&mut rng)).map(Disaster::name).collect();

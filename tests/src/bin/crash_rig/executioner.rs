@@ -12,8 +12,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::disasters::{Befallen, Disaster, Order, Weather, stretched};
 use crate::handlers::LEASE;
+use crate::partitions::Partition;
 use crate::sender::Sender;
 use crate::store::Store;
+use crate::timeline::Timeline;
 use crate::workers::{WORKERS, Workers};
 
 /// How often each disturbance took place.
@@ -36,6 +38,7 @@ pub(crate) struct Executioner<'a> {
     pub(crate) executed: &'a Executed,
     pub(crate) disasters: &'a [Disaster],
     pub(crate) weather: &'a Weather,
+    pub(crate) timeline: &'a Timeline,
     /// Long enough for more than the disasters.
     pub(crate) is_long: bool,
     pub(crate) end: Instant,
@@ -122,8 +125,14 @@ impl Executioner<'_> {
     /// One disaster after the other, with a pause between them. Nobody is killed or stopped meanwhile, so that only
     /// the disaster explains what happens.
     async fn befall(&self, mut rng: StdRng, running: &RwLock<()>) {
-        let mut order = Order::new(self.disasters);
-        let pause = if self.is_long { 5_000..15_000 } else { 500..3_000 };
+        let befalling = self.disasters.iter().copied().filter(|&disaster| disaster != Disaster::Drops);
+        let (mut order, mut partitions) = (Order::new(befalling.collect()), Order::new(Partition::all()));
+        let pause = match self.is_long {
+            // A run of ten minutes has many failovers and many partitions.
+            true if self.store.is_cluster => 500..3_000,
+            true => 5_000..15_000,
+            false => 500..3_000,
+        };
         loop {
             sleep(Duration::from_millis(rng.random_range(pause.clone()))).await;
             if Instant::now() >= self.end && order.has_drawn_all() {
@@ -133,7 +142,14 @@ impl Executioner<'_> {
             let length = disaster.length(&mut rng);
             let _all = running.write().await;
             let start = Instant::now();
-            self.weather.disaster(self.store.befall(disaster, length, &self.sender.next_ids())).await;
+            let next_ids = self.sender.next_ids();
+            let befalling = async {
+                match partitions.next_if(disaster == Disaster::Partition, &mut rng) {
+                    Some(partition) => self.store.part(partition, length).await,
+                    None => self.store.befall(disaster, length, &next_ids).await,
+                }
+            };
+            self.weather.disaster(self.timeline.during(disaster, befalling)).await;
             self.executed.befallen.count(disaster, start.elapsed());
         }
     }

@@ -35,6 +35,7 @@ impl Ledger {
         workers: &Workers,
         events: &Events,
         effects: &[Effect],
+        back_after: &[Duration],
     ) -> Self {
         let findings = Findings::of(args.guarantee, events, effects);
         let mut breaches = findings.breaches(args.guarantee);
@@ -92,8 +93,12 @@ impl Ledger {
             ("failovers", "failovers", befallen(Disaster::Failover)),
             ("promotions", "promotions", befallen(Disaster::Promote)),
             ("absences", "promotions after an absence", befallen(Disaster::Absence)),
+            ("partitions", "partitions of the network", befallen(Disaster::Partition)),
+            ("comebacks", "promotions whose old primary came back", befallen(Disaster::Comeback)),
             ("read_only", "times that the server was read-only", befallen(Disaster::ReadOnly)),
             ("drops", "hundreds of deliveries dropped at once", number(&tally.dropped_at_once)),
+            ("back_median_ms", "ms from a promotion to full speed, median", milliseconds(back_after, 2)),
+            ("back_max_ms", "  the longest", milliseconds(back_after, 1)),
         ];
         let explained = findings.killed_after_error().to_vec();
         Self { args, counts, breaches, explained }
@@ -153,6 +158,12 @@ fn too_little(args: &Args, executed: &Executed, findings: &Findings, stretch: f6
 
 fn database_kills(args: &Args) -> &'static str {
     if args.log.has_server() { "database kills" } else { "kills of all workers at once: there is no server" }
+}
+
+/// The median (2) or the last (1) of durations in ascending order.
+fn milliseconds(sorted: &[Duration], divisor: usize) -> u64 {
+    let at = (sorted.len() / divisor).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(0, |duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn number(counter: &AtomicU64) -> u64 {

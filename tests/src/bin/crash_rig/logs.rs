@@ -3,7 +3,9 @@
 use std::pin::Pin;
 
 use ferro_idem_tests::proxy::Protocol;
-use ferro_idem_tests::servers::{Deployment, Galera, MariaDb, Postgres, PostgresCluster, Redis, Replication};
+use ferro_idem_tests::servers::{
+    Deployment, Galera, MariaDb, Network, Postgres, PostgresCluster, Redis, Replication,
+};
 
 use crate::disasters::Disaster;
 
@@ -13,7 +15,7 @@ pub(crate) struct Log {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     /// Starts the servers. `None` if there are none.
-    pub(crate) start: Option<fn() -> Starting>,
+    pub(crate) start: Option<Start>,
     pub(crate) disasters: &'static [Disaster],
 }
 
@@ -28,44 +30,49 @@ pub(crate) enum Kind {
     Naive,
 }
 
+/// Starts servers, in a network if each of them can have a namespace of its own.
+pub(crate) type Start = fn(Option<Network>) -> Starting;
+
 pub(crate) type Starting = Pin<Box<dyn Future<Output = Box<dyn Deployment>> + Send>>;
 
 static LOGS: [Log; 8] = {
-    use Disaster::{Absence, Drops, Failover, Freeze, Promote, ReadOnly, RowLocks, TableLock};
+    use Disaster::{
+        Absence, Comeback, Drops, Failover, Freeze, Partition, Promote, ReadOnly, RowLocks, TableLock,
+    };
     use Kind::{MySql, Naive, Postgres as Pg, Redis as Re, Sqlite};
 
     const FILE: &[Disaster] = &[TableLock, Drops];
     const SERVER: &[Disaster] = &[TableLock, RowLocks, Freeze, Failover, ReadOnly, Drops];
     const REDIS: &[Disaster] = &[Freeze, Failover, ReadOnly, Drops];
-    const NODES: &[Disaster] = &[Promote, Drops];
-    const STANDBY: &[Disaster] = &[Promote, Absence, Drops];
+    const NODES: &[Disaster] = &[Promote, Partition, Drops];
+    const STANDBY: &[Disaster] = &[Promote, Absence, Partition, Comeback, Drops];
 
     [
         log("sqlite", Sqlite, None, FILE),
         log("naive", Naive, None, FILE),
-        log("postgres", Pg, Some(|| boxed(Postgres::start())), SERVER),
-        log("mysql", MySql, Some(|| boxed(MariaDb::start())), SERVER),
-        log("redis", Re, Some(|| boxed(Redis::start())), REDIS),
+        log("postgres", Pg, Some(|_| boxed(Postgres::start())), SERVER),
+        log("mysql", MySql, Some(|_| boxed(MariaDb::start())), SERVER),
+        log("redis", Re, Some(|_| boxed(Redis::start())), REDIS),
         // With a synchronous standby.
         log(
             "postgres-cluster",
             Pg,
-            Some(|| boxed(PostgresCluster::start(Replication::Synchronous))),
+            Some(|network| boxed(PostgresCluster::start_in(network, Replication::Synchronous))),
             STANDBY,
         ),
         // With a standby that commits do not wait for.
-        log("postgres-async", Pg, Some(|| boxed(PostgresCluster::start(Replication::Asynchronous))), STANDBY),
+        log(
+            "postgres-async",
+            Pg,
+            Some(|network| boxed(PostgresCluster::start_in(network, Replication::Asynchronous))),
+            STANDBY,
+        ),
         // Three nodes of MariaDB.
-        log("galera", MySql, Some(|| boxed(Galera::start())), NODES),
+        log("galera", MySql, Some(|network| boxed(Galera::start_in(network))), NODES),
     ]
 };
 
-const fn log(
-    name: &'static str,
-    kind: Kind,
-    start: Option<fn() -> Starting>,
-    disasters: &'static [Disaster],
-) -> Log {
+const fn log(name: &'static str, kind: Kind, start: Option<Start>, disasters: &'static [Disaster]) -> Log {
     Log { name, kind, start, disasters }
 }
 
@@ -76,6 +83,11 @@ fn boxed<D: Deployment + 'static>(starting: impl Future<Output = D> + Send + 'st
 impl Log {
     pub(crate) fn parse(name: &str) -> Result<&'static Self, String> {
         LOGS.iter().find(|log| log.name == name).ok_or_else(|| format!("`{name}` is not known"))
+    }
+
+    /// Whether another server takes over from one that is gone.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.disasters.contains(&Disaster::Promote)
     }
 
     /// SQLite has no server.

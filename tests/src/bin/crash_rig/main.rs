@@ -16,9 +16,11 @@ mod handlers;
 mod ledger;
 mod logs;
 mod naive;
+mod partitions;
 mod progress;
 mod sender;
 mod store;
+mod timeline;
 mod trouble;
 mod worker;
 mod workers;
@@ -39,6 +41,7 @@ use crate::executioner::{Executed, Executioner};
 use crate::ledger::Ledger;
 use crate::sender::Sender;
 use crate::store::Store;
+use crate::timeline::Timeline;
 use crate::workers::Workers;
 
 /// How long after the last disturbance an event may take to be acknowledged, on a quiet machine.
@@ -67,12 +70,13 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Ledger {
     eprintln!("{} of {}, seed {}", args.guarantee.name(), args.log.name, args.seed);
-    let store = Store::start(&args).await;
+    let timeline = Arc::new(Timeline::default());
+    let store = Store::start(&args, Arc::clone(&timeline)).await;
     let effects_file = store.effects_file();
     let worker = ["worker", args.log.name, args.guarantee.name(), &store.workers_url().await];
     let worker = worker.into_iter().map(Into::into).chain([effects_file.into()]);
     let workers = Workers::start(worker.collect());
-    let weather = Arc::new(Weather::default());
+    let weather = Arc::new(Weather::new(args.log, args.guarantee));
     let sender = Sender::new(workers.clone(), &args, Arc::clone(&weather));
     let executed = Executed::default();
 
@@ -92,6 +96,7 @@ async fn run(args: Args) -> Ledger {
             executed: &executed,
             disasters: &args.disasters,
             weather: &weather,
+            timeline: &timeline,
             is_long: args.is_long(),
             end,
         };
@@ -109,11 +114,12 @@ async fn run(args: Args) -> Ledger {
         () = run => {}
         () = workers.look_after() => {}
         () = progress::show(&sender, &executed) => {}
+        () = timeline.sample(&sender.tally) => {}
     }
 
     workers.end();
     let effects = store.effects().await;
-    Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects)
+    Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects, &timeline.back_after())
 }
 
 /// Waits until the inbox has delivered every event that was acknowledged, as long as it goes on delivering. A storm on

@@ -1,6 +1,8 @@
 //! The store under test, and the effects.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ferro_idem::{MySqlLog, PostgresLog, SqliteLog};
 use ferro_idem_tests::proxy::Proxy;
@@ -11,6 +13,8 @@ use crate::args::{Args, Guarantee};
 use crate::effects::{CREATE_TABLE, EVENTS_IN_TABLE, Effect, read_file};
 use crate::handlers::inbox;
 use crate::logs::Kind;
+use crate::partitions::network;
+use crate::timeline::Timeline;
 
 /// The database of the log's tables and of the effects.
 const CREATE_DATABASE: &str = "CREATE DATABASE rig";
@@ -28,23 +32,30 @@ pub(crate) struct Store {
     pub(crate) proxy: Option<Proxy>,
     folder: Folder,
     guarantee: Guarantee,
+    /// Whether another server takes over from one that is lost.
+    pub(crate) is_cluster: bool,
+    timeline: Arc<Timeline>,
 }
 
 impl Store {
     /// Starts the server and creates the tables.
-    pub(crate) async fn start(args: &Args) -> Self {
+    pub(crate) async fn start(args: &Args, timeline: Arc<Timeline>) -> Self {
         let kind = args.log.kind;
         let deployment = match args.log.start {
-            Some(start) => Some(start().await),
+            Some(start) => Some(start(network(args)).await),
             None => None,
         };
         let proxy = match (&deployment, kind.protocol()) {
             (Some(deployment), Some(protocol)) => {
-                Some(Proxy::before(protocol, deployment.port().await).await)
+                let address = deployment.address().await;
+                let proxy = Proxy::before(protocol, address.port()).await;
+                proxy.lead_to_address(address);
+                Some(proxy)
             }
             _ => None,
         };
-        let store = Self { kind, deployment, proxy, folder: Folder::new(), guarantee: args.guarantee };
+        let (guarantee, is_cluster) = (args.guarantee, args.log.is_cluster());
+        let store = Self { kind, deployment, proxy, folder: Folder::new(), guarantee, is_cluster, timeline };
         store.create_tables().await;
         store
     }
@@ -85,22 +96,26 @@ impl Store {
 
     /// The administrator's URL of the database, on the server where clients go.
     pub(crate) async fn url(&self) -> String {
-        let port = match &self.deployment {
-            Some(deployment) => deployment.port().await,
-            None => 0,
+        let address = match &self.deployment {
+            Some(deployment) => deployment.address().await,
+            None => (Ipv4Addr::LOCALHOST, 0).into(),
         };
         match self.kind {
             Kind::Sqlite | Kind::Naive => self.folder.path().join("events.db").display().to_string(),
-            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/rig"),
-            Kind::MySql => format!("mysql://root@127.0.0.1:{port}/rig"),
-            Kind::Redis => format!("redis://127.0.0.1:{port}"),
+            Kind::Postgres => format!("postgres://postgres@{address}/rig"),
+            Kind::MySql => format!("mysql://root@{address}/rig"),
+            Kind::Redis => format!("redis://{address}"),
         }
     }
 
     /// The URL for the workers, through the proxy.
     pub(crate) async fn workers_url(&self) -> String {
+        let (Some(proxy), Some(deployment)) = (&self.proxy, &self.deployment) else {
+            return self.url().await;
+        };
         let url = self.url().await.replacen("root@", "app@", 1);
-        self.proxy.as_ref().map_or_else(|| url.clone(), |proxy| proxy.url(&url))
+        let of_proxy = format!("127.0.0.1:{}", proxy.port());
+        url.replacen(&deployment.address().await.to_string(), &of_proxy, 1)
     }
 
     /// The server's process, if there is one, and no other takes over from it.
@@ -111,7 +126,7 @@ impl Store {
     /// Closes the clients' connections. Those of a cluster in which each node takes writes go to another one.
     pub(crate) fn cut(&self, proxy: &Proxy) {
         if let Some(next) = self.deployment.as_ref().and_then(|deployment| deployment.next()) {
-            proxy.lead_to(next);
+            proxy.lead_to_address(next);
         }
         proxy.cut();
     }
@@ -120,14 +135,15 @@ impl Store {
     /// Returns false if there is no server.
     pub(crate) async fn crash(&self) -> bool {
         let Some(deployment) = &self.deployment else { return false };
-        deployment.crash(&|port| self.move_to(port)).await;
+        deployment.crash(&|address| self.move_to(address)).await;
         true
     }
 
-    /// New connections go to the server on this port. Clients do not see their old ones close.
-    pub(crate) fn move_to(&self, port: u16) {
+    /// New connections go to the server at this address. Clients do not see their old ones close.
+    pub(crate) fn move_to(&self, address: SocketAddr) {
+        self.timeline.moved();
         if let Some(proxy) = &self.proxy {
-            proxy.lead_to(port);
+            proxy.lead_to_address(address);
             self.lose_connections(proxy);
         }
     }

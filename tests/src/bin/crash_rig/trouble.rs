@@ -43,13 +43,18 @@ impl Store {
             }
             Disaster::Promote => {
                 let Some(deployment) = &self.deployment else { return };
-                deployment.promote(&|port| self.move_to(port)).await;
+                deployment.promote(&|address| self.move_to(address)).await;
             }
             Disaster::Absence => {
                 let Some(deployment) = &self.deployment else { return };
-                deployment.promote_after_an_absence(length, &|port| self.move_to(port)).await;
+                deployment.promote_after_an_absence(length, &|address| self.move_to(address)).await;
             }
-            Disaster::Drops => {}
+            Disaster::Comeback => {
+                let Some(deployment) = &self.deployment else { return };
+                deployment.promote_and_come_back(length, &|address| self.move_to(address)).await;
+            }
+            // Those are the executioner's, and the senders'.
+            Disaster::Partition | Disaster::Drops => {}
         }
     }
 
