@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::disasters::Disaster;
@@ -7,6 +8,7 @@ use crate::logs::Log;
 
 pub(crate) const USAGE: &str = "\
 usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--with DISASTERS]
+                 [--picture FILE]
 
   --log LOG               sqlite, postgres, mysql or redis; clusters: postgres-cluster (a synchronous standby) or
                           galera (three nodes); and two that have to be found BROKEN: postgres-async (a standby that
@@ -17,6 +19,7 @@ usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--wit
   --seed N                the seed of every random choice [from the clock]
   --with DISASTERS        what happens to the store beside kills, cuts and short stalls: `all` that the log can
                           have, or names with commas between them [none]
+  --picture FILE          draws the first disaster as SVG; nothing else happens to workers and server then
 
 disasters, one after the other, in random order, each at least once, for which the run is prolonged:
 
@@ -58,6 +61,8 @@ pub(crate) struct Args {
     pub(crate) length: Duration,
     pub(crate) seed: u64,
     pub(crate) disasters: Vec<Disaster>,
+    /// Where the picture goes.
+    pub(crate) picture: Option<PathBuf>,
 }
 
 impl Guarantee {
@@ -100,7 +105,7 @@ pub(crate) fn name_in<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) 
 impl Args {
     /// The run that the arguments ask for, or what is wrong with them.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>, clock: u64) -> Result<Self, String> {
-        let (mut log, mut guarantee, mut with) = (None, None, String::new());
+        let (mut log, mut guarantee, mut with, mut picture) = (None, None, String::new(), None);
         let (mut seconds, mut seed) = (60, clock);
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
@@ -112,6 +117,7 @@ impl Args {
                 "--seconds" => seconds = number()?,
                 "--seed" => seed = number()?,
                 "--with" => with = value,
+                "--picture" => picture = Some(value.into()),
                 _ => return Err(format!("unknown argument `{arg}`")),
             }
         }
@@ -127,7 +133,7 @@ impl Args {
         // Long enough for each of them.
         let longest = disasters.iter().map(|disaster| disaster.longest()).sum();
         let length = Duration::from_secs(seconds).max(longest);
-        Ok(Self { log, guarantee, length, seed, disasters })
+        Ok(Self { log, guarantee, length, seed, disasters, picture })
     }
 
     /// Whether the run has time for more than one round of its disasters.

@@ -41,6 +41,8 @@ pub(crate) struct Executioner<'a> {
     pub(crate) timeline: &'a Timeline,
     /// Long enough for more than the disasters.
     pub(crate) is_long: bool,
+    /// Nothing else happens, for a picture.
+    pub(crate) only_disasters: bool,
     pub(crate) end: Instant,
 }
 
@@ -50,6 +52,9 @@ impl Executioner<'_> {
         let mut drawn = || StdRng::seed_from_u64(rng.random());
         let numbers = (drawn(), drawn(), drawn(), drawn(), drawn());
         let running = RwLock::new(());
+        if self.only_disasters {
+            return self.befall(numbers.4, &running).await;
+        }
         tokio::join!(
             self.kill_workers(numbers.0, &running),
             self.stop_workers(numbers.1, &running),
@@ -128,6 +133,8 @@ impl Executioner<'_> {
         let befalling = self.disasters.iter().copied().filter(|&disaster| disaster != Disaster::Drops);
         let (mut order, mut partitions) = (Order::new(befalling.collect()), Order::new(Partition::all()));
         let pause = match self.is_long {
+            // What is usual comes first.
+            _ if self.only_disasters => 15_000..16_000,
             // A run of ten minutes has many failovers and many partitions.
             true if self.store.is_cluster => 500..3_000,
             true => 5_000..15_000,

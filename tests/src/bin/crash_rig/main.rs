@@ -17,6 +17,7 @@ mod ledger;
 mod logs;
 mod naive;
 mod partitions;
+mod picture;
 mod progress;
 mod sender;
 mod store;
@@ -98,6 +99,7 @@ async fn run(args: Args) -> Ledger {
             weather: &weather,
             timeline: &timeline,
             is_long: args.is_long(),
+            only_disasters: args.picture.is_some(),
             end,
         };
         let (over, calm) = watch::channel(false);
@@ -118,8 +120,17 @@ async fn run(args: Args) -> Ledger {
     }
 
     workers.end();
+    if let Some(file) = &args.picture {
+        let title = format!("{}, {}: {}", args.log.name, args.guarantee.name(), disasters_of(&args));
+        let svg = picture::svg(&title, &timeline).expect("a disaster took place");
+        std::fs::write(file, svg).expect("the picture can be written");
+    }
     let effects = store.effects().await;
     Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects, &timeline.back_after())
+}
+
+fn disasters_of(args: &Args) -> String {
+    args.disasters.iter().map(|disaster| disaster.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// Waits until the inbox has delivered every event that was acknowledged, as long as it goes on delivering. A storm on
