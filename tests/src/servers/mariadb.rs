@@ -36,6 +36,10 @@ impl MariaDb {
     }
 
     /// The same at another place.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
     pub async fn start_at(place: Place, options: &[&str]) -> Self {
         let mut server = Server::at(place, program("mariadbd", "mariadb-server"), Some("mysql"));
         let data = option("--datadir=", server.folder().join("data"));

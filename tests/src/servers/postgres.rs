@@ -39,6 +39,10 @@ impl Postgres {
     }
 
     /// The same at another place.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
     pub async fn start_at(place: Place, settings: &[&str]) -> Self {
         let mut server = Server::at(place, program("postgres", "postgresql"), Some("postgres"));
         // An immediate shutdown, which frees its shared memory.

@@ -153,6 +153,9 @@ impl<T: Copy> Order<T> {
 pub(crate) struct Weather {
     is_disaster: watch::Sender<bool>,
     calm: Duration,
+    /// Whether senders stay away after an error, and until a disaster is over: under the fence, marks are taken back
+    /// until then, and behind the inbox, an outage would use up all events.
+    keeps_away: bool,
 }
 
 /// A sender that was answered with an error comes back so long after it and after the disaster: until then, the log
@@ -185,7 +188,8 @@ impl Weather {
     pub(crate) fn new(log: &Log, guarantee: Guarantee) -> Self {
         let is_short = log.is_cluster() && guarantee != Guarantee::Fence;
         let calm = if is_short { SHORT_CALM } else { CALM_AFTER };
-        Self { is_disaster: watch::channel(false).0, calm }
+        let keeps_away = !log.is_cluster() || guarantee == Guarantee::Fence || guarantee.has_inbox();
+        Self { is_disaster: watch::channel(false).0, calm, keeps_away }
     }
 
     /// While this runs, senders that were answered with an error wait.
@@ -198,6 +202,9 @@ impl Weather {
 
     /// Waits until a sender comes back after an error.
     pub(crate) async fn to_come_back(&self) {
+        if !self.keeps_away {
+            return;
+        }
         // It cannot fail: the sender of the channel is here.
         drop(self.is_disaster.subscribe().wait_for(|is_disaster| !is_disaster).await);
         sleep(stretched(COMES_BACK_AFTER)).await;

@@ -104,7 +104,7 @@ async fn run(args: Args) -> Ledger {
         };
         let (over, calm) = watch::channel(false);
         let disturb = async {
-            executioner.execute(&mut disturbances).await;
+            Box::pin(executioner.execute(&mut disturbances)).await;
             over.send_replace(true);
         };
         tokio::join!(sender.storm(senders, end, calm), disturb);

@@ -140,9 +140,6 @@ pub(crate) struct Sender {
     /// Whether an event is delivered once, whatever the answer.
     tries_once: bool,
     weather: Arc<Weather>,
-    /// Whether an error keeps a sender away until a disaster is over: under the fence, a mark may be taken back until
-    /// then, and behind the inbox, an outage would use up all events.
-    waits_after_errors: bool,
 }
 
 /// How an attempt was answered.
@@ -166,9 +163,6 @@ impl Sender {
             senders: AtomicU64::new(0),
             has_failures: args.guarantee != Guarantee::Fence && !args.guarantee.has_inbox(),
             tries_once: args.guarantee.has_inbox(),
-            waits_after_errors: args.guarantee == Guarantee::Fence
-                || args.guarantee.has_inbox()
-                || !args.log.is_cluster(),
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
             drops_at_once: args.disasters.contains(&Disaster::Drops),
             weather,
@@ -253,8 +247,7 @@ impl Sender {
             let attempt_of = Delivery { fails, ..delivery.clone() };
             match self.attempt(sender, &attempt_of, within, hangs_up.is_some(), &mut rng).await {
                 Answer::Acknowledged => return,
-                Answer::Unavailable if self.waits_after_errors => self.weather.to_come_back().await,
-                Answer::Unavailable => {}
+                Answer::Unavailable => self.weather.to_come_back().await,
                 Answer::Other => {}
             }
             let backoff = FIRST_BACKOFF * 2_u32.pow(attempt.min(DOUBLINGS));
