@@ -109,9 +109,9 @@ keeps! {
     #[ignore = "needs Redis, and takes a minute: run tests/run"]
     redis_keeps_its_guarantees_in_long_disasters("redis", OF_REDIS, "freeze,drops");
     #[ignore = "needs PostgreSQL: run tests/run"]
-    postgres_keeps_its_guarantees_when_a_standby_takes_over("postgres-cluster", IN_CLUSTERS, "promote,absence,drops");
+    postgres_keeps_its_guarantees_when_a_standby_takes_over("postgres-cluster", IN_CLUSTERS, "promote,absence,partition,drops");
     #[ignore = "needs MariaDB: run tests/run"]
-    galera_keeps_its_guarantees_when_nodes_are_killed("galera", IN_CLUSTERS, "promote,drops");
+    galera_keeps_its_guarantees_when_nodes_are_killed("galera", IN_CLUSTERS, "promote,partition,drops");
 }
 
 /// Commits that no standby has are lost when it takes over, with the effects of acknowledged events.

@@ -89,22 +89,22 @@ impl Network {
                 [id / 250 % 100 + 100, id % 250].map(|byte| u8::try_from(byte).unwrap_or(0));
             Ipv4Addr::new(10, second, third, last)
         };
-        let switch = Namespace::new();
-        switch.run("sh", "ip link add switch type bridge forward_delay 0 && ip link set switch up");
+        let switch = Namespace::new()?;
+        switch.run("sh", "ip link add switch type bridge forward_delay 0 && ip link set switch up")?;
         let host = address(1);
         let here = format!("ferro{id}");
-        switch.connect(&here, None, host, 1);
+        switch.connect(&here, None, host, 1)?;
         let mut nodes = Vec::new();
         let mut places = Vec::new();
         for number in (2..).take(usize::from(count)) {
-            let node = Namespace::new();
+            let node = Namespace::new()?;
             let address = address(number);
-            switch.connect("node", Some(&node), address, number);
+            switch.connect("node", Some(&node), address, number)?;
             places.push(Place { namespace: Some(node.file()), address });
             nodes.push(node);
         }
-        switch.run("nft -f -", "add table bridge cuts");
-        switch.run("nft -f -", "add chain bridge cuts forward { type filter hook forward priority 0; }");
+        switch.run("nft -f -", "add table bridge cuts")?;
+        switch.run("nft -f -", "add chain bridge cuts forward { type filter hook forward priority 0; }")?;
         Some(Self { host, places, switch, _nodes: nodes })
     }
 
@@ -140,7 +140,7 @@ impl Network {
     ///
     /// If the packet filter refuses.
     pub fn heal(&self) {
-        self.switch.run("nft -f -", "flush chain bridge cuts forward");
+        self.switch.run("nft -f -", "flush chain bridge cuts forward").expect("the filter forgets its rules");
     }
 }
 
@@ -151,13 +151,14 @@ struct Namespace {
 }
 
 impl Namespace {
-    fn new() -> Self {
+    /// `None` if the system refuses.
+    fn new() -> Option<Self> {
         let mut holder =
             spawn_until_killed(Path::new("unshare"), ["--net", "sh", "-c", "echo here; exec sleep infinity"]);
         let mut line = String::new();
-        let said = holder.stdout.take().map(|said| BufReader::new(said).read_line(&mut line));
-        assert!(matches!(said, Some(Ok(5))), "there is a namespace");
-        Self { holder }
+        let said = BufReader::new(holder.stdout.take()?).read_line(&mut line);
+        let namespace = Self { holder };
+        said.is_ok_and(|bytes| bytes > 0).then_some(namespace)
     }
 
     fn file(&self) -> PathBuf {
@@ -165,25 +166,24 @@ impl Namespace {
     }
 
     /// Lays a cable from a port of this switch to a node, or to the host.
-    fn connect(&self, name: &str, node: Option<&Self>, address: Ipv4Addr, port: u8) {
+    fn connect(&self, name: &str, node: Option<&Self>, address: Ipv4Addr, port: u8) -> Option<()> {
         let switch = self.holder.id();
         let end = node.map(|node| format!("netns {}", node.holder.id())).unwrap_or_default();
         let cable = format!("ip link add {name} {end} type veth peer name port{port} netns {switch}");
-        run(Command::new("sh"), &cable);
-        self.run("sh", &format!("ip link set port{port} master switch && ip link set port{port} up"));
-        let up =
-            format!("ip link set lo up; ip address add {address}/24 dev {name} && ip link set {name} up");
+        run(Command::new("sh"), &cable)?;
+        self.run("sh", &format!("ip link set port{port} master switch && ip link set port{port} up"))?;
+        let up = format!("ip address add {address}/24 dev {name} && ip link set {name} up");
         match node {
-            Some(node) => node.run("sh", &up),
+            Some(node) => node.run("sh", &format!("ip link set lo up && {up}")),
             None => run(Command::new("sh"), &up),
         }
     }
 
-    /// Runs a program in it, with this input.
-    fn run(&self, program: &str, input: &str) {
+    /// Runs a program in it, with this input. `None` if it fails.
+    fn run(&self, program: &str, input: &str) -> Option<()> {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.file().display())).args(program.split(' '));
-        run(command, input);
+        run(command, input)
     }
 }
 
@@ -194,10 +194,11 @@ impl Drop for Namespace {
     }
 }
 
-fn run(mut command: Command, input: &str) {
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("the program can be started");
-    child.stdin.take().expect("it is a pipe").write_all(input.as_bytes()).expect("it reads its input");
-    assert!(child.wait().expect("it ends").success(), "refused: {input}");
+fn run(mut command: Command, input: &str) -> Option<()> {
+    let mut child = command.stdin(Stdio::piped()).spawn().ok()?;
+    let written = child.stdin.take()?.write_all(input.as_bytes());
+    let has_succeeded = child.wait().ok()?.success();
+    (written.is_ok() && has_succeeded).then_some(())
 }
 
 fn has_program(name: &str) -> bool {
