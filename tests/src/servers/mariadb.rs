@@ -112,9 +112,19 @@ impl MariaDb {
     /// Restarts a node of a Galera cluster after [`Server::kill`], from where it was: without this position, it would
     /// copy all data from another node, which takes no writes meanwhile.
     pub(super) async fn rejoin(&self) {
-        self.server.run_with(&["--wsrep-recover".into()]);
-        let log = std::fs::read_to_string(self.server.folder().join("stderr.log")).unwrap();
-        let (_, position) = log.rsplit_once("Recovered position: ").expect("the node has been in a cluster");
+        let file = self.server.folder().join("stderr.log");
+        let log = || std::fs::read_to_string(&file).unwrap();
+        let before = log().len();
+        let recovered =
+            |log: &str| Some(log.get(before..)?.rsplit_once("Recovered position: ")?.1.to_owned());
+        self.server.spawn_with(&["--wsrep-recover".into()]);
+        // It would end by itself, but was seen to spin for minutes after its last word.
+        until("the position is recovered", || async {
+            recovered(&log()).is_some_and(|said| said.contains('\n'))
+        })
+        .await;
+        self.server.kill();
+        let position = recovered(&log()).unwrap_or_default();
         let position = position.split_whitespace().next().unwrap_or_default();
         self.server.spawn_with(&[format!("--wsrep-start-position={position}").into()]);
         self.is_up().await;

@@ -152,11 +152,6 @@ impl Server {
         *self.child.lock().unwrap() = Some(spawned(command));
     }
 
-    /// Runs the server's program with the usual arguments and these to its end.
-    pub(super) fn run_with(&self, more: &[OsString]) {
-        self.run(&self.program, self.arguments.iter().chain(more).cloned());
-    }
-
     /// Leaves this argument away from now on.
     pub(super) fn forget(&mut self, argument: &str) {
         self.arguments.retain(|known| known != argument);
