@@ -46,6 +46,16 @@ pub(super) enum Guarantee {
     Transaction,
 }
 
+/// How long a case took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Time {
+    #[default]
+    InTime,
+    TooLong,
+    /// The thread has not come back, so no other case should run.
+    Blocked,
+}
+
 /// What was seen in a case.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
@@ -61,9 +71,7 @@ pub(super) struct Outcome {
     pub(super) effects: usize,
     /// The effects at the moment of the reply, if they could be counted without waiting.
     pub(super) effects_at_reply: Option<usize>,
-    pub(super) took_too_long: bool,
-    /// The thread has not come back, so no other case should run.
-    pub(super) is_blocked: bool,
+    pub(super) time: Time,
     /// The last panic of a delivery by itself.
     pub(super) panic: Option<String>,
 }
@@ -88,7 +96,7 @@ impl Outcome {
 pub(super) fn run<T: HandlerTest>(case: Case) -> Outcome {
     let mut outcome = once::<T>(case);
     for _ in 1..MAX_RUNS {
-        if outcome.happened || outcome.took_too_long {
+        if outcome.happened || outcome.time != Time::InTime {
             break;
         }
         outcome = once::<T>(case);
@@ -104,7 +112,7 @@ fn once<T: HandlerTest>(case: Case) -> Outcome {
     match ended.recv_timeout(MAX_BLOCKED) {
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout) => {
-            Outcome { place: BLOCKED.into(), took_too_long: true, is_blocked: true, ..Outcome::default() }
+            Outcome { place: BLOCKED.into(), time: Time::Blocked, ..Outcome::default() }
         }
         Err(RecvTimeoutError::Disconnected) => match runs.join() {
             Err(panic) => std::panic::resume_unwind(panic),
@@ -130,7 +138,9 @@ fn on_this_thread<T: HandlerTest>(case: Case) -> Outcome {
             deliver(&subject, &told, case, &mut outcome).await
         })
     });
-    outcome.took_too_long = ended.is_err();
+    if ended.is_err() {
+        outcome.time = Time::TooLong;
+    }
     told.with(|plan| {
         outcome.seen = std::mem::take(&mut plan.seen);
         outcome.panic = plan.panics.pop();
