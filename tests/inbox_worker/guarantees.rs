@@ -1,44 +1,12 @@
 //! Annotated handlers behind the inbox.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use ferro_idem::idempotent_webhook;
 use ferro_idem_tests::{effects_of, write_effect};
 
+use super::handlers::{AppError, Handlers};
 use super::*;
-
-#[derive(Debug, thiserror::Error)]
-enum AppError {
-    #[error(transparent)]
-    Fence(#[from] Error),
-    #[error("the bank is closed")]
-    Closed,
-}
-
-#[derive(Clone)]
-struct Handlers {
-    log: SqliteLog,
-    runs: Arc<AtomicU32>,
-    /// So many runs fail.
-    failures: u32,
-}
-
-impl Handlers {
-    fn new(app: &App, failures: u32) -> Self {
-        Self { log: app.log.clone(), runs: Arc::default(), failures }
-    }
-
-    fn try_it(&self) -> Result<StatusCode, AppError> {
-        let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
-        if run <= self.failures { Err(AppError::Closed) } else { Ok(StatusCode::OK) }
-    }
-
-    fn runs(&self) -> u32 {
-        self.runs.load(Ordering::SeqCst)
-    }
-}
 
 #[idempotent_webhook(log = app.log, transaction(tx))]
 async fn in_transaction(State(app): State<Handlers>, event: GithubEvent) -> Result<StatusCode, AppError> {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod guarantees;
+mod handlers;
 mod over_axum;
 mod processes;
 mod replay;
