@@ -22,6 +22,11 @@ pub trait Deployment: Debug + Send + Sync {
     /// The address of the server where clients go.
     async fn address(&self) -> SocketAddr;
 
+    /// The addresses of all servers that clients may go to.
+    async fn addresses(&self) -> Vec<SocketAddr> {
+        vec![self.address().await]
+    }
+
     /// The server's process, if it is the only one.
     fn alone(&self) -> Option<&Server> {
         None

@@ -130,7 +130,7 @@ impl MariaDb {
         self.is_up().await;
     }
 
-    async fn is_up(&self) {
+    pub(super) async fn is_up(&self) {
         let url = &self.url();
         until("MariaDB is up", || async move {
             self.server.keep_up();

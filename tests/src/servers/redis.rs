@@ -1,4 +1,4 @@
-//! Redis.
+//! Redis and Valkey.
 
 use std::ffi::OsString;
 
@@ -8,6 +8,28 @@ use tokio::sync::OnceCell;
 
 use super::process::{Server, program};
 use super::{PATIENCE, until};
+
+/// Which server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Debian's `redis-server`.
+    Redis,
+    /// Debian 12 has no package of it. `valkey-server` has to be in `PATH`.
+    Valkey,
+}
+
+impl Product {
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Self::Redis => "redis-server",
+            Self::Valkey => "valkey-server",
+        }
+    }
+
+    pub(super) fn package(self) -> &'static str {
+        self.program()
+    }
+}
 
 /// A Redis server that syncs every acknowledged write to disk.
 #[derive(Debug)]
@@ -23,7 +45,12 @@ impl Redis {
 
     /// Starts one with these options in addition to the usual ones.
     pub async fn start_with(options: &[&str]) -> Self {
-        let mut server = Server::new(program("redis-server", "redis-server"), None);
+        Self::start_product(Product::Redis, options).await
+    }
+
+    /// The same of either product.
+    pub async fn start_product(product: Product, options: &[&str]) -> Self {
+        let mut server = Server::new(program(product.program(), product.package()), None);
         let port = server.port().to_string();
         let usual =
             ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync"];
@@ -86,7 +113,7 @@ impl Redis {
         command.query_async(&mut connection).await.unwrap()
     }
 
-    async fn is_up(&self) {
+    pub(super) async fn is_up(&self) {
         let client = &redis::Client::open(self.url()).unwrap();
         let ping = || async move {
             let mut connection = client.get_multiplexed_async_connection().await?;

@@ -10,9 +10,13 @@ pub(crate) const USAGE: &str = "\
 usage: crash_rig --log LOG --guarantee GUARANTEE [--seconds N] [--seed N] [--with DISASTERS]
                  [--picture FILE]
 
-  --log LOG               sqlite, postgres, mysql or redis; clusters: postgres-cluster (a synchronous standby) or
-                          galera (three nodes); and two that have to be found BROKEN: postgres-async (a standby that
-                          commits do not wait for), and naive, a log written in a hurry over SQLite
+  --log LOG               sqlite, postgres, mysql, redis or valkey; clusters: postgres-cluster (a synchronous standby),
+                          postgres-quorum and postgres-quorum-of-2 (commits wait for one of two standbys, or for both),
+                          galera (three nodes), mariadb-semi-sync (AFTER_SYNC, without a timeout), mariadb-after-commit
+                          (the default); some that lose what was acknowledged: postgres-async, mariadb-async (commits
+                          do not wait), mariadb-timeout (they wait for 100 ms), redis-sentinel (and the same with
+                          -min-replicas, -wait), valkey-sentinel, redis-cluster (and with -min-replicas); and naive, a
+                          log written in a hurry over SQLite, which has to be found BROKEN
   --guarantee GUARANTEE   fence, claim, transaction (not redis); inbox or inbox-claim (neither redis nor naive): senders
                           try once, and the inbox delivers to a handler with a transaction, or under a claim
   --seconds N             how long the storm lasts [60]

@@ -96,7 +96,7 @@ impl Executioner<'_> {
 
     /// If there is no server, all workers are killed at once. This is rarer, because it ends their stops.
     async fn crash_databases(&self, mut rng: StdRng, running: &RwLock<()>) {
-        let pause = if self.store.proxy.is_some() { 600..1_200 } else { 1_000..2_000 };
+        let pause = if self.store.deployment.is_some() { 600..1_200 } else { 1_000..2_000 };
         while self.waits(&mut rng, pause.clone()).await {
             let _killing = running.read().await;
             if !self.store.crash().await {

@@ -36,6 +36,7 @@ impl Ledger {
         events: &Events,
         effects: &[Effect],
         back_after: &[Duration],
+        forgotten: u64,
     ) -> Self {
         let findings = Findings::of(args.guarantee, events, effects);
         let mut breaches = findings.breaches(args.guarantee);
@@ -82,6 +83,7 @@ impl Ledger {
             ("late", "late, under a lower fencing token", of(&findings.late)),
             ("overlapping", "  while the event was surely its own", of(&findings.overlapping)),
             ("after", "after the acknowledgement", of(&findings.after_acknowledgement)),
+            ("forgotten", "acknowledged after its effect, and not marked at the end", forgotten),
             ("worker_kills", "worker kills", number(&executed.worker_kills)),
             ("worker_stops", "worker stops, longer than a lease", number(&executed.worker_stops)),
             ("database_kills", database_kills(&args), number(&executed.database_kills)),
@@ -128,7 +130,7 @@ impl Ledger {
 /// What a run of this length should have seen and has not: "kept" would prove too little. On a machine that stretches
 /// every pause, it sees less.
 fn too_little(args: &Args, executed: &Executed, findings: &Findings, stretch: f64) -> Vec<String> {
-    let of_a_server = if args.log.has_server() { 30 } else { 0 };
+    let of_a_server = if args.log.kind.protocol().is_some() { 30 } else { 0 };
     // Nothing else happens during a disaster.
     let seconds = args.length.saturating_sub(executed.befallen.took()).div_f64(stretch).as_secs();
     let in_three_minutes = [

@@ -23,6 +23,7 @@ mod sender;
 mod store;
 mod timeline;
 mod trouble;
+mod waiting;
 mod worker;
 mod workers;
 
@@ -126,7 +127,25 @@ async fn run(args: Args) -> Ledger {
         std::fs::write(file, svg).expect("the picture can be written");
     }
     let effects = store.effects().await;
-    Ledger::new(args, &sender.tally, &executed, &workers, &sender.events(), &effects, &timeline.back_after())
+    let acknowledged: Vec<String> = {
+        let events = sender.events();
+        let is_acknowledged =
+            |event: &&String| events.get(*event).is_some_and(|known| known.acknowledged.is_some());
+        // Those without an effect were lost, and their marks may have been taken back.
+        let had_effect: HashSet<&String> = effects.iter().map(|effect| &effect.event).collect();
+        had_effect.into_iter().filter(is_acknowledged).cloned().collect()
+    };
+    let forgotten = store.forgotten(&acknowledged).await;
+    Ledger::new(
+        args,
+        &sender.tally,
+        &executed,
+        &workers,
+        &sender.events(),
+        &effects,
+        &timeline.back_after(),
+        forgotten,
+    )
 }
 
 fn disasters_of(args: &Args) -> String {

@@ -1,12 +1,15 @@
 //! The store under test, and the effects.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ferro_idem::{MySqlLog, PostgresLog, SqliteLog};
+use ferro_idem::{MySqlLog, PostgresLog, RedisLog, SqliteLog};
 use ferro_idem_tests::proxy::Proxy;
 use ferro_idem_tests::servers::{Deployment, Folder, Server};
+use redis::aio::ConnectionLike;
+use redis::cluster::ClusterClient;
 use sqlx::{Connection, MySqlConnection, MySqlPool, PgConnection, PgPool};
 
 use crate::args::{Args, Guarantee};
@@ -28,7 +31,7 @@ pub(crate) struct Store {
     pub(crate) kind: Kind,
     /// `None` if there is no server.
     pub(crate) deployment: Option<Box<dyn Deployment>>,
-    /// `None` if there is no server.
+    /// `None` if there is no server, or if clients find the servers by themselves.
     pub(crate) proxy: Option<Proxy>,
     folder: Folder,
     guarantee: Guarantee,
@@ -90,7 +93,7 @@ impl Store {
                 inbox(&log).create_tables().await.expect("the inbox can be created");
                 sqlx::raw_sql(CREATE_USER).execute(log.pool()).await.expect("the user can be created");
             }
-            Kind::Redis => {}
+            Kind::Redis | Kind::RedisCluster => {}
         }
     }
 
@@ -104,12 +107,16 @@ impl Store {
             Kind::Sqlite | Kind::Naive => self.folder.path().join("events.db").display().to_string(),
             Kind::Postgres => format!("postgres://postgres@{address}/rig"),
             Kind::MySql => format!("mysql://root@{address}/rig"),
-            Kind::Redis => format!("redis://{address}"),
+            Kind::Redis | Kind::RedisCluster => format!("redis://{address}"),
         }
     }
 
     /// The URL for the workers, through the proxy.
     pub(crate) async fn workers_url(&self) -> String {
+        if let (Some(deployment), Kind::RedisCluster) = (&self.deployment, self.kind) {
+            let nodes = deployment.addresses().await;
+            return nodes.iter().map(|node| format!("redis://{node}")).collect::<Vec<_>>().join(",");
+        }
         let (Some(proxy), Some(deployment)) = (&self.proxy, &self.deployment) else {
             return self.url().await;
         };
@@ -185,7 +192,54 @@ impl Store {
             Kind::MySql => {
                 sqlx::query_scalar(EVENTS_IN_TABLE).fetch_all(&MySqlPool::connect(&url).await?).await
             }
-            Kind::Redis => Ok(Vec::new()),
+            Kind::Redis | Kind::RedisCluster => Ok(Vec::new()),
         }
     }
+
+    /// How many of these events are not marked.
+    pub(crate) async fn forgotten(&self, acknowledged: &[String]) -> u64 {
+        let marked: HashSet<Vec<u8>> = match self.kind {
+            Kind::Sqlite | Kind::Naive => return 0,
+            Kind::Postgres => {
+                let pool = PgPool::connect(&self.url().await).await.expect("the server is up");
+                let marked =
+                    sqlx::query_scalar(MARKED).fetch_all(&pool).await.expect("the marks can be read");
+                marked.into_iter().map(String::into_bytes).collect()
+            }
+            Kind::MySql => {
+                let pool = MySqlPool::connect(&self.url().await).await.expect("the server is up");
+                let marked =
+                    sqlx::query_scalar(MARKED).fetch_all(&pool).await.expect("the marks can be read");
+                marked.into_iter().collect()
+            }
+            Kind::Redis => {
+                let client = redis::Client::open(self.url().await).expect("it is a URL");
+                let connection = client.get_multiplexed_async_connection().await.expect("the server is up");
+                marked_in_redis(connection, acknowledged).await
+            }
+            Kind::RedisCluster => {
+                let client = ClusterClient::new(self.workers_url().await.split(',')).expect("they are URLs");
+                marked_in_redis(client.get_async_connection().await.expect("the cluster is up"), acknowledged)
+                    .await
+            }
+        };
+        let forgotten = acknowledged.iter().filter(|event| !marked.contains(event.as_bytes()));
+        u64::try_from(forgotten.count()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Events that count as processed.
+const MARKED: &str = "SELECT event_id FROM stripe_processed_events WHERE state = 1";
+
+async fn marked_in_redis(mut connection: impl ConnectionLike, events: &[String]) -> HashSet<Vec<u8>> {
+    let mut marked = HashSet::new();
+    for event in events {
+        let key = format!("{}{event}", <RedisLog>::DEFAULT_KEY_PREFIX);
+        let state =
+            redis::cmd("HGET").arg(key).arg("state").query_async::<Option<String>>(&mut connection).await;
+        if state.expect("the server is up").as_deref() == Some("1") {
+            marked.insert(event.clone().into_bytes());
+        }
+    }
+    marked
 }

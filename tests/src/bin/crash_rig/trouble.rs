@@ -84,7 +84,7 @@ impl Store {
             Kind::MySql => {
                 Box::new(told_mariadb(&url, "LOCK TABLES stripe_processed_events WRITE".to_owned()).await)
             }
-            Kind::Redis => unreachable!("it has no such disaster"),
+            Kind::Redis | Kind::RedisCluster => unreachable!("it has no such disaster"),
         }
     }
 
@@ -106,7 +106,7 @@ impl Store {
         let on = if is_read_only { "on" } else { "off" };
         let url = self.url().await;
         match self.kind {
-            Kind::Sqlite | Kind::Naive => unreachable!("it has no such disaster"),
+            Kind::Sqlite | Kind::Naive | Kind::RedisCluster => unreachable!("it has no such disaster"),
             Kind::Postgres => {
                 let statement = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
                 told_postgres(&url, statement).await;

@@ -11,15 +11,18 @@ use ferro_idem::{
     ClaimLog, InboxDatabase, MySqlLog, PostgresLog, ProcessedEventLog, RedisLog, SqlLog, SqliteLog,
     TransactionalLog,
 };
-use redis::aio::ConnectionManagerConfig;
+use redis::aio::{ConnectionLike, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
 use sqlx::pool::PoolOptions;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use crate::args::Guarantee;
 use crate::effects::{EffectsFile, WriteEffect};
 use crate::handlers::{Endpoint, claimed, fenced, received_and_claimed, received_and_transacted, transacted};
 use crate::logs::{Kind, Log};
 use crate::naive::Naive;
+use crate::waiting::Waiting;
 
 /// The connections of each worker to its server.
 const CONNECTIONS: u32 = 8;
@@ -37,7 +40,8 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let [log, guarantee, url, effects] = arguments else { return Err("LOG GUARANTEE URL EFFECTS".into()) };
     let guarantee = Guarantee::parse(guarantee)?;
     let effects = EffectsFile::open(Path::new(effects));
-    let router = match Log::parse(log)?.kind {
+    let log = Log::parse(log)?;
+    let router = match log.kind {
         // SQLite has one writer.
         Kind::Sqlite => sql_router(SqliteLog::open(url).await?, guarantee, effects, 1),
         Kind::Postgres => sql_router(
@@ -56,14 +60,21 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
         Kind::Redis => {
             let reconnecting = ConnectionManagerConfig::new().set_max_delay(RECONNECT_WITHIN);
             let connection = redis::Client::open(url.as_str())?.get_connection_manager_lazy(reconnecting)?;
-            let endpoint = Endpoint { log: RedisLog::new(connection), effects };
-            match guarantee {
-                Guarantee::Fence => fenced(endpoint),
-                Guarantee::Claim => claimed(endpoint),
-                Guarantee::Transaction | Guarantee::Inbox | Guarantee::InboxClaim => {
-                    return Err("redis has no transactions, and no inbox".into());
-                }
+            if log.waits_for == 0 {
+                redis_router(RedisLog::new(connection), guarantee, effects)?
+            } else {
+                let connection = Waiting { connection, replicas: log.waits_for };
+                redis_router(RedisLog::new(connection), guarantee, effects)?
             }
+        }
+        Kind::RedisCluster => {
+            let connection = loop {
+                match ClusterClient::new(url.split(','))?.get_async_connection().await {
+                    Ok(connection) => break connection,
+                    Err(_) => sleep(RECONNECT_WITHIN).await,
+                }
+            };
+            redis_router(RedisLog::new(connection), guarantee, effects)?
         }
     };
     // The port may have belonged to another rig, whose events have the same ids.
@@ -71,6 +82,20 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?.port());
     Ok(axum::serve(listener, router).await?)
+}
+
+fn redis_router<C>(log: RedisLog<C>, guarantee: Guarantee, effects: EffectsFile) -> Result<Router, Failure>
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    let endpoint = Endpoint { log, effects };
+    match guarantee {
+        Guarantee::Fence => Ok(fenced(endpoint)),
+        Guarantee::Claim => Ok(claimed(endpoint)),
+        Guarantee::Transaction | Guarantee::Inbox | Guarantee::InboxClaim => {
+            Err("redis has no transactions, and no inbox".into())
+        }
+    }
 }
 
 /// The router of a log with an inbox.
