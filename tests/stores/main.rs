@@ -3,6 +3,7 @@
 mod check;
 mod created_at_once;
 mod early_commits;
+mod mariadb_binlog;
 mod memory;
 mod mysql_table;
 mod mysql_traps;

@@ -71,9 +71,10 @@ impl TransactionSteps for Statements {
     }
 
     async fn unmark_one<C: Connection>(&self, connection: &mut C, mark: &Mark) -> Result<(), C::Error> {
-        // A driver may send bytes as text, which a derived table would not keep as they are.
-        let unmark = self.unmark.of_rows(1).replace("? AS", "CAST(? AS BINARY) AS");
-        connection.execute(Statement::from(&*unmark), &[id(mark), owner(mark)]).await.map(drop)
+        connection
+            .execute(Statement::from(&*self.unmark.of_rows(1)), &[id(mark), owner(mark)])
+            .await
+            .map(drop)
     }
 
     async fn give_back<C: Connection>(&self, connection: &mut C, mark: &Mark) -> Result<(), C::Error> {

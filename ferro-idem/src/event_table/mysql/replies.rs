@@ -9,7 +9,9 @@ use crate::event_table::name::TableName;
 /// As the completion without a reply. The cast keeps replies of any length, and of bytes that are no text.
 const COMPLETE_WITH_REPLY: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (\n",
-    row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS keep_micros, CAST(? AS BINARY) AS reply",
+    row: "\
+SELECT CAST(? AS BINARY) AS id, CAST(? AS BINARY) AS owner, ? AS fencing_token, ? AS keep_micros,
+  CAST(? AS BINARY) AS reply",
     between: " UNION ALL\n",
     tail: concat!(
         "\n) AS b ON e.event_id = b.id\n",

@@ -169,9 +169,11 @@ const WITHDRAW: Many = Many {
     ..UPDATE
 };
 
+/// A replica may get the statement itself, with its parameters as text (`binlog_format = MIXED` and `STATEMENT`). So may
+/// the server, from some drivers. Without the casts, a derived table does not keep bytes that are no text.
 const UPDATE: Many = Many {
     head: "UPDATE stripe_processed_events AS e JOIN (\n",
-    row: "SELECT ? AS id, ? AS owner, ? AS fencing_token, ? AS lease",
+    row: "SELECT CAST(? AS BINARY) AS id, CAST(? AS BINARY) AS owner, ? AS fencing_token, ? AS lease",
     between: " UNION ALL\n",
     tail: "",
 };
@@ -184,7 +186,7 @@ WHERE event_id = ? AND state <> 1 AND (state = 2 OR lease_until IS NULL OR lease
 /// Only rows that a mark made. Claims and transactions have another state or token.
 const UNMARK: Many = Many {
     head: "DELETE e FROM stripe_processed_events AS e JOIN (\n",
-    row: "SELECT ? AS id, ? AS owner",
+    row: "SELECT CAST(? AS BINARY) AS id, CAST(? AS BINARY) AS owner",
     between: " UNION ALL\n",
     tail: "
 ) AS b ON e.event_id = b.id
