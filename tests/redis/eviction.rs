@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferro_idem::{ClaimLog, EventRef, Owner, ProcessedEventLog, RedisLog};
-use ferro_idem_tests::servers::{Redis, RedisCluster};
+use ferro_idem_tests::servers::{Redis, RedisCluster, until};
 
 use futures_util::future::join_all;
 
@@ -101,6 +101,12 @@ async fn a_cluster_with_an_unreachable_node_is_refused_at_first_only() {
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
     assert!(asked_before.try_mark_processed("evt_2").await.unwrap());
+
+    cluster.nodes()[(owner + 1) % 3].start_again().await;
+    until("the log that was first used meanwhile works", || async {
+        never_asked.try_mark_processed("evt_4").await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]

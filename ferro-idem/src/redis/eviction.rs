@@ -9,7 +9,7 @@ use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind,
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{RedisLog, Shared, fault};
+use super::{RedisLog, Shared, fault, slot};
 use crate::error::Error;
 use crate::retry::{Attempts, DEADLINE, FaultKind};
 
@@ -156,9 +156,25 @@ async fn policies<C: ConnectionLike>(mut connection: C) -> RedisResult<Vec<Optio
     let cluster: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
     let size = field(&cluster, "cluster_size").and_then(|size| size.parse::<usize>().ok());
     if size.is_none_or(|size| masters.len() < size) {
+        connect_to_all(&mut connection).await?;
         return Err((ErrorKind::ClusterConnectionNotFound, "not every master could be asked").into());
     }
     Ok(masters.into_iter().map(|(_, answer)| policy(answer)).collect())
+}
+
+/// Reads a key of each master, whether it exists or not. redis-rs connects to a master only if a key of it is wanted. No
+/// other call wants one before this check has passed, so without this a log that was first used while a master was
+/// down would never be connected to it.
+async fn connect_to_all<C: ConnectionLike>(connection: &mut C) -> RedisResult<()> {
+    let ranges: Vec<Value> = redis::cmd("CLUSTER").arg("SLOTS").query_async(connection).await?;
+    for range in ranges {
+        let Value::Array(range) = range else { continue };
+        let Some(Value::Int(first)) = range.first() else { continue };
+        let key = u16::try_from(*first).map(slot::key_in).unwrap_or_default();
+        // What it answers does not matter: the user may not be allowed to read it.
+        drop(redis::cmd("EXISTS").arg(key).query_async::<Value>(connection).await);
+    }
+    Ok(())
 }
 
 fn policy(answer: Value) -> Option<String> {

@@ -44,6 +44,11 @@ static TAGS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     tags.into_iter().flatten().collect()
 });
 
+/// A key in this slot.
+pub(super) fn key_in(slot: u16) -> String {
+    format!("{{{}}}", TAGS.get(usize::from(slot)).copied().unwrap_or_default())
+}
+
 /// The key of an event's reply, on the node that has the event's key. It begins with the log's prefix, and holds a NUL,
 /// which no event's id does.
 pub(super) fn reply_key(prefix: &[u8], event_id: &str) -> Vec<u8> {
@@ -70,6 +75,11 @@ mod tests {
         assert_eq!(slot(b"foo{}{bar}"), crc16(b"foo{}{bar}") % SLOTS);
         assert_eq!(slot(b"foo{{bar}}zap"), crc16(b"{bar") % SLOTS);
         assert_eq!(slot(b"foo{bar"), crc16(b"foo{bar") % SLOTS);
+    }
+
+    #[test]
+    fn each_slot_has_a_key() {
+        assert!((0..SLOTS).all(|wanted| slot(key_in(wanted).as_bytes()) == wanted));
     }
 
     #[test]
