@@ -15,8 +15,17 @@ bounds AS MATERIALIZED (
     width_bucket(
       0::float8, 0::float8, 1::float8,
       CASE WHEN clock_timestamp() < to_timestamp($1::bigint / 1000.0) THEN 1 ELSE 0 END
-    ) AS is_in_time
+    ) AS is_in_time{planned anew}
 )";
+
+/// Makes the server plan a prepared statement anew each time that it is executed.
+///
+/// A plan for any parameters would be kept after a few executions, and one that was made for a nearly empty table reads
+/// all of the table for each batch when that has grown. The server keeps it only if it looks cheaper than the plans for
+/// the given parameters (<https://www.postgresql.org/docs/current/sql-prepare.html#SQL-PREPARE-NOTES>). This looks
+/// very expensive if the parameter is not known, and is nothing if it is.
+const PLANNED_ANEW: &str = ",
+    CASE WHEN {known} IS NULL THEN (SELECT count(*) FROM generate_series(1, 1000000000)) END AS planned_anew";
 
 /// Makes the statement's transaction wait for the synchronous standby, if one is configured, even if it changes no row.
 ///
@@ -35,10 +44,13 @@ const PATIENCE_OF_ONE: &str = "800ms";
 /// For statements of several events: none of them may delay the others for long.
 const PATIENCE_OF_MANY: &str = "250ms";
 
-/// The statement with its bounds, and [`DURABLE`], written out.
+/// The statement with its bounds, [`PLANNED_ANEW`] and [`DURABLE`] written out.
 pub(crate) fn bounded(statement: &str) -> String {
-    let of_one = BOUNDS.replace("{patience}", PATIENCE_OF_ONE);
-    let of_many = BOUNDS.replace("{patience}", PATIENCE_OF_MANY);
+    let planned_anew = |known| PLANNED_ANEW.replace("{known}", known);
+    let bounds =
+        |patience, planned: &str| BOUNDS.replace("{patience}", patience).replace("{planned anew}", planned);
+    let of_one = bounds(PATIENCE_OF_ONE, "");
+    let of_many = bounds(PATIENCE_OF_MANY, &planned_anew("$1::bigint"));
     let statement = statement.replace("{bounds of one}", &of_one).replace("{bounds of many}", &of_many);
-    statement.replace("{durable}", DURABLE)
+    statement.replace("{planned anew by ids}", &planned_anew("$1::text[]")).replace("{durable}", DURABLE)
 }

@@ -32,7 +32,7 @@ WHERE event_id = $1 AND state = 1 AND reply IS NOT NULL AND reply_until > clock_
 
 /// The limit keeps the join a loop over the index. With `= ANY`, the server reads all of a small table.
 const REPLIES: &str = "\
-WITH durable AS MATERIALIZED (SELECT {durable})
+WITH durable AS MATERIALIZED (SELECT {durable}{planned anew by ids})
 SELECT b.id, e.reply
 FROM durable, unnest($1::text[]) AS b (id), LATERAL (
   SELECT reply FROM stripe_processed_events

@@ -82,11 +82,21 @@ ON CONFLICT (event_id) DO UPDATE SET owner = e.owner WHERE e.owner = EXCLUDED.ow
 RETURNING e.event_id::text";
 
 /// An event that was processed before the statement began stays processed. It is returned with the fencing token 0,
-/// which no claim has, so that a duplicate needs no second statement.
+/// which no claim has, so that a duplicate needs no second statement. Its row is not locked, because that would cost a
+/// sync; the bounds are read with it, so that a duplicate waits for the standby.
+///
+/// The limit keeps the look a loop over the index: with `= ANY`, the server reads all of a small table. What is claimed
+/// is sorted, so that two statements never wait for each other: a join may change the order.
 ///
 /// `EXCLUDED.updated_at` is the time that `EXCLUDED.lease_until` was counted from.
 const CLAIM: &str = "\
 WITH {bounds of many},
+seen AS MATERIALIZED (
+  SELECT b.id
+  FROM bounds, unnest($2::text[]) AS b (id), LATERAL (
+    SELECT FROM stripe_processed_events WHERE event_id = b.id AND state = 1 LIMIT 1
+  ) AS e
+),
 claimed AS (
   INSERT INTO stripe_processed_events AS e
     (event_id, event_type, state, owner, fencing_token, lease_until, updated_at)
@@ -94,6 +104,8 @@ claimed AS (
   FROM bounds,
     unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[]) AS b (id, type, owner, lease),
     (SELECT clock_timestamp() AS at) AS clock
+  WHERE NOT EXISTS (SELECT FROM seen WHERE seen.id = b.id)
+  ORDER BY b.id COLLATE \"C\"
   ON CONFLICT (event_id) DO UPDATE SET
     state = 0,
     owner = EXCLUDED.owner,
@@ -106,14 +118,19 @@ claimed AS (
 )
 SELECT id, fencing_token FROM claimed
 UNION ALL
-SELECT event_id::text, 0::bigint FROM stripe_processed_events WHERE event_id = ANY($2::text[]) AND state = 1";
+SELECT id, 0::bigint FROM seen";
 
 /// As [`CLAIM`], for one event.
 const CLAIM_ONE: &str = "\
 WITH {bounds of one},
+seen AS MATERIALIZED (
+  SELECT FROM bounds, stripe_processed_events WHERE event_id = $2 AND state = 1
+),
 claimed AS (
   INSERT INTO stripe_processed_events AS e (event_id, event_type, state, owner, fencing_token, lease_until)
-  SELECT $2, $3, 0, $4::uuid, 1, clock_timestamp() + $5 * interval '1 millisecond' FROM bounds
+  SELECT $2, $3, 0, $4::uuid, 1, clock_timestamp() + $5 * interval '1 millisecond'
+  FROM bounds
+  WHERE NOT EXISTS (SELECT FROM seen)
   ON CONFLICT (event_id) DO UPDATE SET
     state = 0,
     owner = EXCLUDED.owner,
@@ -126,10 +143,10 @@ claimed AS (
 )
 SELECT fencing_token FROM claimed
 UNION ALL
-SELECT 0::bigint FROM stripe_processed_events WHERE event_id = $2 AND state = 1";
+SELECT 0::bigint FROM seen";
 
 const LOOK: &str = "\
-WITH durable AS MATERIALIZED (SELECT {durable})
+WITH durable AS MATERIALIZED (SELECT {durable}{planned anew by ids})
 SELECT event_id::text, state::bigint, (EXTRACT(EPOCH FROM lease_until - clock_timestamp()) * 1000)::bigint, durable IS NOT NULL
 FROM durable, stripe_processed_events
 WHERE event_id = ANY($1::text[])";
@@ -148,7 +165,7 @@ SELECT state::bigint FROM stripe_processed_events WHERE event_id = $1 AND owner 
 
 /// Every row of a plain table is processed.
 const LOOK_PLAIN: &str = "\
-WITH durable AS MATERIALIZED (SELECT {durable})
+WITH durable AS MATERIALIZED (SELECT {durable}{planned anew by ids})
 SELECT event_id::text, 1::bigint, NULL::bigint, durable IS NOT NULL
 FROM durable, stripe_processed_events
 WHERE event_id = ANY($1::text[])";

@@ -91,8 +91,8 @@ pub type PostgresTransaction = SqlTransaction<Postgres>;
 
 impl sealed::Sealed for Postgres {}
 
-/// What looks for many rows is planned anew each time: the server would keep a plan that it made for a
-/// nearly empty table, and read the whole table for each batch when that has grown.
+/// What looks for many rows, and is not sent all the time, is planned anew each time: the server would keep a plan that
+/// it made for a nearly empty table, and read the whole table for each batch when that has grown.
 const PLANNED_ONCE: bool = false;
 
 impl Dialect for Postgres {
@@ -190,7 +190,7 @@ impl Dialect for Postgres {
         let events = Events::of(claims.iter().map(|claim| &claim.mark));
         let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
         let rows = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
-            .persistent(PLANNED_ONCE)
+            .persistent(statements.persists)
             .bind(deadline)
             .bind(&events.ids)
             .bind(&events.types)
@@ -199,11 +199,7 @@ impl Dialect for Postgres {
             .fetch_all(&mut *connection)
             .await;
         let rows: Vec<(String, i64)> = deadline::checked(rows, &statements.clock)?;
-        let mut tokens = HashMap::new();
-        for (id, token) in rows {
-            // What was acquired comes first: a row that was processed may have been purged meanwhile.
-            tokens.entry(id).or_insert(token);
-        }
+        let tokens: HashMap<String, i64> = rows.into_iter().collect();
         let outcomes = events.ids.iter().map(|&id| claimed(tokens.get(id).copied())).collect();
         found(connection, statements, claims, outcomes).await
     }
@@ -214,7 +210,7 @@ impl Dialect for Postgres {
         ids: &[&str],
     ) -> Result<Vec<EventState>, sqlx::Error> {
         let rows = sqlx::query(AssertSqlSafe(statements.look.clone()))
-            .persistent(PLANNED_ONCE)
+            .persistent(statements.persists)
             .bind(ids)
             .fetch_all(connection)
             .await?;
@@ -246,8 +242,8 @@ impl Dialect for Postgres {
             return changed(connection, statements, step, held, vec![updated.rows_affected() == 1]).await;
         }
         let ids: Vec<&str> = held.iter().map(|one| &*one.id).collect();
-        let update = sqlx::query_scalar(AssertSqlSafe(for_many.clone()))
-            .persistent(PLANNED_ONCE)
+        let update = statements
+            .scalar(for_many)
             .bind(deadline)
             .bind(&ids)
             .bind(held.iter().map(|one| uuid(one.owner)).collect::<Vec<_>>())

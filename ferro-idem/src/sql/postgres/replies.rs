@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Postgres};
 
-use super::{PLANNED_ONCE, uuid};
+use super::uuid;
 use crate::event_table::event_state::{Mark, PageEnd, StoredReply, in_order};
 use crate::event_table::postgres::replies::ReplyStatements;
 use crate::sql::reply_dialect::ReplyDialect;
@@ -22,7 +22,7 @@ impl ReplyDialect for Postgres {
             return Ok(vec![read.bind(*id).fetch_optional(connection).await?]);
         }
         let found: Vec<(String, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(of_many.clone()))
-            .persistent(PLANNED_ONCE)
+            .persistent(statements.persists)
             .bind(ids)
             .fetch_all(connection)
             .await?;
