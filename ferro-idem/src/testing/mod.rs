@@ -104,7 +104,7 @@ use std::future::Future;
 use self::case::{Case, Kind};
 pub use self::failing_log::{FailingLog, FailingTransaction};
 pub use self::report::{Finding, Problem, Report};
-use self::run::{Guarantee, Outcome, Time, run};
+use self::run::{Course, Guarantee, Outcome, run};
 pub use crate::steps::Step;
 pub use crate::steps::failing::Fails;
 
@@ -177,7 +177,7 @@ pub fn check<T: HandlerTest>() -> Report {
         if only.as_ref().is_none_or(|only| *only == case.name()) {
             let outcome = run::<T>(case);
             report.record(case, guarantee, &outcome);
-            if outcome.time == Time::Blocked {
+            if outcome.course == Course::Blocked {
                 break;
             }
         }

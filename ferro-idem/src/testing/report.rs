@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::case::{Case, Kind};
-use super::run::{Guarantee, Outcome, Time};
+use super::run::{Course, Guarantee, Outcome};
 use crate::steps::Refusal;
 use crate::steps::failing::Fails;
 use crate::steps::told::{End, Seen};
@@ -107,7 +107,7 @@ pub enum Problem {
 
 fn problem(case: Case, guarantee: Option<Guarantee>, outcome: &Outcome) -> Option<Problem> {
     let may_be_missing = guarantee == Some(Guarantee::Fence) && case.disturbs();
-    if outcome.time != Time::InTime {
+    if outcome.course != Course::Ended {
         return Some(Problem::TooLong);
     }
     if guarantee.is_none() {

@@ -46,11 +46,11 @@ pub(super) enum Guarantee {
     Transaction,
 }
 
-/// How long a case took.
+/// How a case went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Time {
+pub(super) enum Course {
     #[default]
-    InTime,
+    Ended,
     TooLong,
     /// The thread has not come back, so no other case should run.
     Blocked,
@@ -71,7 +71,7 @@ pub(super) struct Outcome {
     pub(super) effects: usize,
     /// The effects at the moment of the reply, if they could be counted without waiting.
     pub(super) effects_at_reply: Option<usize>,
-    pub(super) time: Time,
+    pub(super) course: Course,
     /// The last panic of a delivery by itself.
     pub(super) panic: Option<String>,
 }
@@ -96,7 +96,7 @@ impl Outcome {
 pub(super) fn run<T: HandlerTest>(case: Case) -> Outcome {
     let mut outcome = once::<T>(case);
     for _ in 1..MAX_RUNS {
-        if outcome.happened || outcome.time != Time::InTime {
+        if outcome.happened || outcome.course != Course::Ended {
             break;
         }
         outcome = once::<T>(case);
@@ -112,7 +112,7 @@ fn once<T: HandlerTest>(case: Case) -> Outcome {
     match ended.recv_timeout(MAX_BLOCKED) {
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout) => {
-            Outcome { place: BLOCKED.into(), time: Time::Blocked, ..Outcome::default() }
+            Outcome { place: BLOCKED.into(), course: Course::Blocked, ..Outcome::default() }
         }
         Err(RecvTimeoutError::Disconnected) => match runs.join() {
             Err(panic) => std::panic::resume_unwind(panic),
@@ -139,7 +139,7 @@ fn on_this_thread<T: HandlerTest>(case: Case) -> Outcome {
         })
     });
     if ended.is_err() {
-        outcome.time = Time::TooLong;
+        outcome.course = Course::TooLong;
     }
     told.with(|plan| {
         outcome.seen = std::mem::take(&mut plan.seen);

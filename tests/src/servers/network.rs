@@ -153,11 +153,10 @@ struct Namespace {
 impl Namespace {
     /// `None` if the system refuses.
     fn new() -> Option<Self> {
-        let mut holder =
-            spawn_until_killed(Path::new("unshare"), ["--net", "sh", "-c", "echo here; exec sleep infinity"]);
+        let arguments = ["--net", "sh", "-c", "echo here; exec sleep infinity"];
+        let mut namespace = Self { holder: spawn_until_killed(Path::new("unshare"), arguments) };
         let mut line = String::new();
-        let said = BufReader::new(holder.stdout.take()?).read_line(&mut line);
-        let namespace = Self { holder };
+        let said = BufReader::new(namespace.holder.stdout.take()?).read_line(&mut line);
         said.is_ok_and(|bytes| bytes > 0).then_some(namespace)
     }
 

@@ -27,6 +27,10 @@ pub struct RedisReplicas {
 
 impl RedisReplicas {
     /// Starts the nodes with these options, and returns when each primary has its replica.
+    ///
+    /// # Panics
+    ///
+    /// If they do not form a cluster.
     pub async fn start(options: &[&str]) -> Self {
         let mut nodes = Vec::new();
         for _ in 0..2 * PRIMARIES {

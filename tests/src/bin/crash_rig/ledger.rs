@@ -18,6 +18,13 @@ const LONG: Duration = Duration::from_mins(1);
 /// A count: its name in the line for machines, its words in the table, and its value.
 type Count = (&'static str, &'static str, u64);
 
+/// What is there at the end of a run.
+pub(crate) struct Left {
+    pub(crate) effects: Vec<Effect>,
+    /// How many events were acknowledged after their effect, and are not marked.
+    pub(crate) forgotten: u64,
+}
+
 pub(crate) struct Ledger {
     args: Args,
     counts: Vec<Count>,
@@ -34,9 +41,8 @@ impl Ledger {
         executed: &Executed,
         workers: &Workers,
         events: &Events,
-        effects: &[Effect],
+        Left { effects, forgotten }: &Left,
         back_after: &[Duration],
-        forgotten: u64,
     ) -> Self {
         let findings = Findings::of(args.guarantee, events, effects);
         let mut breaches = findings.breaches(args.guarantee);
@@ -83,7 +89,7 @@ impl Ledger {
             ("late", "late, under a lower fencing token", of(&findings.late)),
             ("overlapping", "  while the event was surely its own", of(&findings.overlapping)),
             ("after", "after the acknowledgement", of(&findings.after_acknowledgement)),
-            ("forgotten", "acknowledged after its effect, and not marked at the end", forgotten),
+            ("forgotten", "acknowledged after its effect, and not marked at the end", *forgotten),
             ("worker_kills", "worker kills", number(&executed.worker_kills)),
             ("worker_stops", "worker stops, longer than a lease", number(&executed.worker_stops)),
             ("database_kills", database_kills(&args), number(&executed.database_kills)),

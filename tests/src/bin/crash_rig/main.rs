@@ -40,7 +40,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::{Args, Guarantee, USAGE};
 use crate::disasters::{Weather, stretched};
 use crate::executioner::{Executed, Executioner};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Left};
 use crate::sender::Sender;
 use crate::store::Store;
 use crate::timeline::Timeline;
@@ -142,9 +142,8 @@ async fn run(args: Args) -> Ledger {
         &executed,
         &workers,
         &sender.events(),
-        &effects,
+        &Left { effects, forgotten },
         &timeline.back_after(),
-        forgotten,
     )
 }
 
