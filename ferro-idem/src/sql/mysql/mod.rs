@@ -48,6 +48,10 @@ use crate::retry::{ANSWER_WITHIN, Attempt};
 /// one event on two nodes meet at the commit, where one of them gets an error (1213) and is sent again
 /// (<https://galeracluster.com/library/documentation/certification-based-replication.html>).
 ///
+/// A semi-synchronous replica has the marks that were acknowledged, as long as the primary never goes on without it
+/// (`rpl_semi_sync_master_timeout`). A duplicate does not wait for the replica: after a crash of the primary while the
+/// replica was away, it can be answered from a mark that a failover loses.
+///
 /// # The table
 ///
 #[doc = concat!("```sql\n", include_str!("schema.sql"), "```")]
