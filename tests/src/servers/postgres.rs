@@ -130,6 +130,17 @@ impl Postgres {
         self.is_up().await;
     }
 
+    /// Runs this statement in its administrative database.
+    pub(super) async fn tell(&self, statement: &str) {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+    }
+
+    /// Makes a standby a primary, and returns when it is one.
+    pub(super) async fn promote(&self) {
+        self.tell("SELECT pg_promote(true, 60)").await;
+    }
+
     async fn is_up(&self) {
         let url = &self.url();
         until("PostgreSQL is up", || async move {

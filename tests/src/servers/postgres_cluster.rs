@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, query_scalar};
+use sqlx::{Connection, PgConnection, query_scalar};
 use tokio::sync::RwLock;
 use tokio::time::sleep;
 
@@ -55,13 +55,13 @@ impl PostgresCluster {
         let primary = Postgres::start_at(places[0].clone(), &["fsync=off"]).await;
         if replication == Replication::Synchronous {
             // Copied to each standby, so that a promoted one waits for its own.
-            tell(&primary, format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")).await;
+            primary.tell(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'")).await;
         }
         // A sender whose link is cut ends soon, and the standby connects again.
-        tell(&primary, "ALTER SYSTEM SET wal_sender_timeout = '2s'".to_owned()).await;
-        tell(&primary, "ALTER SYSTEM SET wal_receiver_timeout = '2s'".to_owned()).await;
+        primary.tell("ALTER SYSTEM SET wal_sender_timeout = '2s'").await;
+        primary.tell("ALTER SYSTEM SET wal_receiver_timeout = '2s'").await;
         let standby = primary.start_standby(places[1].clone(), STANDBY).await;
-        tell(&primary, "SELECT pg_reload_conf()".to_owned()).await;
+        primary.tell("SELECT pg_reload_conf()").await;
         follows(&primary, replication).await;
         Self { servers: RwLock::new(Servers { primary, standby, replication }), network }
     }
@@ -109,7 +109,7 @@ impl Deployment for PostgresCluster {
         if let Some(network) = &self.network {
             network.cut(Cut::BothWays, old.ip(), new.ip());
         }
-        tell(&servers.standby, "SELECT pg_promote(true, 60)".to_owned()).await;
+        servers.standby.promote().await;
         sleep(length / 2).await;
         servers.primary.server().kill();
         moved(new);
@@ -141,7 +141,7 @@ impl Deployment for PostgresCluster {
 impl Servers {
     /// The standby takes over from a primary that is gone.
     async fn fail_over(&mut self, moved: Moved<'_>) {
-        tell(&self.standby, "SELECT pg_promote(true, 60)".to_owned()).await;
+        self.standby.promote().await;
         moved(self.standby.server().address());
         self.has_failed_over().await;
     }
@@ -154,11 +154,6 @@ impl Servers {
         self.primary = primary;
         follows(&self.primary, self.replication).await;
     }
-}
-
-async fn tell(server: &Postgres, statement: String) {
-    let mut connection = PgConnection::connect(&server.url()).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
 }
 
 async fn follows(primary: &Postgres, replication: Replication) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, query_scalar};
+use sqlx::{Connection, PgConnection, query_scalar};
 use tokio::sync::RwLock;
 use tokio::time::sleep;
 
@@ -38,11 +38,12 @@ impl PostgresQuorum {
         let primary = Postgres::start().await;
         // Copied to each standby, so that a promoted one waits for its own.
         let [a, b] = STANDBYS;
-        tell(&primary, format!("ALTER SYSTEM SET synchronous_standby_names = 'ANY {number} ({a}, {b})'"))
+        primary
+            .tell(&format!("ALTER SYSTEM SET synchronous_standby_names = 'ANY {number} ({a}, {b})'"))
             .await;
         let mut servers = Servers { primary, standbys: Vec::new() };
         servers.start_standbys().await;
-        tell(&servers.primary, "SELECT pg_reload_conf()".to_owned()).await;
+        servers.primary.tell("SELECT pg_reload_conf()").await;
         servers.are_synchronous().await;
         Self { servers: RwLock::new(servers) }
     }
@@ -92,7 +93,7 @@ impl Servers {
         }
         let most = usize::from(received[1] > received[0]);
         let promoted = self.standbys.swap_remove(most);
-        tell(&promoted, "SELECT pg_promote(true, 60)".to_owned()).await;
+        promoted.promote().await;
         moved(promoted.server().address());
         self.primary = promoted;
         self.start_standbys().await;
@@ -124,9 +125,4 @@ async fn received_by(standby: &Postgres) -> i64 {
     let received =
         "SELECT (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn)::bigint";
     query_scalar(received).fetch_one(&mut connection).await.unwrap()
-}
-
-async fn tell(server: &Postgres, statement: String) {
-    let mut connection = PgConnection::connect(&server.url()).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
 }

@@ -34,14 +34,7 @@ impl RedisCluster {
             all.extend(options);
             nodes.push(Redis::start_with(&all).await);
         }
-        let created = Command::new(program("redis-cli", "redis-server"))
-            .args(["--cluster", "create"])
-            .args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.server().port())))
-            .args(["--cluster-replicas", "0", "--cluster-yes"])
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(created.success());
+        form_cluster(&nodes, 0);
         let cluster = Self { nodes };
         cluster.is_ok().await;
         cluster
@@ -90,4 +83,16 @@ impl RedisCluster {
     pub async fn connection(&self) -> ClusterConnection {
         ClusterClient::new(self.nodes.iter().map(Redis::url)).unwrap().get_async_connection().await.unwrap()
     }
+}
+
+/// Makes a cluster of these nodes, in which each primary has so many replicas.
+pub(super) fn form_cluster(nodes: &[Redis], replicas: u8) {
+    let formed = Command::new(program("redis-cli", "redis-server"))
+        .args(["--cluster", "create"])
+        .args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.server().port())))
+        .args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(formed.success());
 }

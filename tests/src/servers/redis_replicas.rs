@@ -1,14 +1,14 @@
 //! A Redis cluster of three primaries, each of which has a replica.
 
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
 use super::deployment::{Deployment, Moved};
-use super::process::{free_port, program};
+use super::process::free_port;
 use super::redis::Redis;
+use super::redis_cluster::form_cluster;
 use super::until;
 
 const PRIMARIES: usize = 3;
@@ -40,14 +40,7 @@ impl RedisReplicas {
             let quick = ["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"];
             nodes.push(Redis::start_with(&[&usual[..], &quick, options].concat()).await);
         }
-        let created = Command::new(program("redis-cli", "redis-server"))
-            .args(["--cluster", "create"])
-            .args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.server().port())))
-            .args(["--cluster-replicas", "1", "--cluster-yes"])
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(created.success());
+        form_cluster(&nodes, 1);
         let cluster = Self { nodes, kills: AtomicUsize::new(0) };
         cluster.is_whole().await;
         cluster
