@@ -47,9 +47,15 @@ async fn replayed(log: &PostgresLog, id: &str, replays: bool) -> Result<(), Erro
 
 async fn claimed_duplicate(log: &PostgresLog, replays: bool) -> Result<(), Error> {
     let id = format!("evt_{}", NEXT.fetch_add(1, Ordering::Relaxed) % EVENTS);
-    let outcome = log.claim(EventRef::new(&id)?, Owner::random()?, LEASE).await?;
-    assert_eq!(outcome, ClaimOutcome::Processed);
-    replayed(log, &id, replays).await
+    let (event, owner) = (EventRef::new(&id)?, Owner::random()?);
+    if !replays {
+        assert_eq!(log.claim(event, owner, LEASE).await?, ClaimOutcome::Processed);
+        return Ok(());
+    }
+    let answer = log.claim_or_reply(event, owner, LEASE).await?.expect("a SQL log answers in one request");
+    assert_eq!(answer.outcome, ClaimOutcome::Processed);
+    assert_eq!(answer.reply.map(|reply| reply.len()), Some(STORED.len()));
+    Ok(())
 }
 
 async fn duplicate_of_a_transaction(log: &PostgresLog, replays: bool) -> Result<(), Error> {

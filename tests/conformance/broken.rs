@@ -163,7 +163,7 @@ broken! {
         random_steps_follow_the_model: RollbackDeletes,
     }
     replay {
-        a_reply_is_kept_with_its_completion: LosesReplies | ReplyLeavesTheClaim,
+        a_reply_is_kept_with_its_completion: LosesReplies | ReplyLeavesTheClaim | ClaimReturnsNoReply,
         a_reply_comes_back_byte_for_byte: CutsRepliesAtNul | TakesEmptyForNone | DecodesReplies,
         an_event_without_a_reply_has_none: InventsReplies,
         replies_are_those_of_their_own_events: OneReplyForAll,
@@ -171,7 +171,7 @@ broken! {
         a_released_claim_keeps_nothing: KeepsForAnyone,
         to_complete_again_is_no_failure: SecondCompleteFails,
         of_completions_at_once_one_reply_is_kept: MixesReplies,
-        a_reply_expires_and_its_event_stays_processed: NeverExpires | ExpiryForgetsTheEvent,
+        a_reply_expires_and_its_event_stays_processed: NeverExpires | ExpiryForgetsTheEvent | ClaimReturnsExpiredReplies,
         every_handle_has_the_reply: HandleIsAnotherStore,
         other_guarantees_see_a_processed_event: ReplyLeavesTheClaim,
         a_completion_dropped_at_any_await_keeps_both_or_nothing: CompletesThenKeeps,

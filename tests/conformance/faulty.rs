@@ -76,6 +76,8 @@ pub(crate) enum Defect {
     ReplyLeavesTheClaim,
     CompletesThenKeeps,
     ReadsUnderALeakedLock,
+    ClaimReturnsNoReply,
+    ClaimReturnsExpiredReplies,
     PurgeKeepsReplies,
     ForgetKeepsReplies,
     KeepsAtOnce,

@@ -1,11 +1,11 @@
 //! The replies of the small log.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ferro_idem::replay::{NewReply, ReplayLog};
-use ferro_idem::{Error, Ownership};
+use ferro_idem::replay::{ClaimOrReply, NewReply, ReplayLog};
+use ferro_idem::{ClaimLog, ClaimOutcome, Error, EventRef, Owner, Ownership};
 
 use super::faulty::{Defect, Faulty, Row, State};
 
@@ -70,6 +70,22 @@ impl ReplayLog for Faulty {
             table.rows.remove(&key);
         }
         Ok((!is_over).then_some(stored))
+    }
+
+    async fn claim_or_reply(
+        &self,
+        event: EventRef<'_>,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Option<ClaimOrReply>, Error> {
+        let returns_replies = self.has(Defect::ClaimReturnsExpiredReplies);
+        if !returns_replies && !self.has(Defect::ClaimReturnsNoReply) {
+            return Ok(None);
+        }
+        let outcome = self.claim(event, owner, lease).await?;
+        let kept = self.table().replies.get(&self.key_of_reply(&self.key(event.id()))).cloned();
+        let reply = kept.filter(|_| returns_replies && outcome == ClaimOutcome::Processed);
+        Ok(Some(ClaimOrReply { outcome, reply: reply.map(|(stored, _)| stored) }))
     }
 
     async fn complete_with_reply(

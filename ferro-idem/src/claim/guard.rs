@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::in_time::claim_in_time;
 use super::lease::{Claim, Lease, Loss, millis};
 use super::renewal::{Renewal, outlives_a_blocked_thread};
+use super::send::{OnlyClaims, SendClaim};
 use super::{ClaimAhead, ClaimLog, ClaimOutcome, Ownership};
 use crate::delivery::Delivery;
 use crate::detach_on_drop::DetachOnDrop;
@@ -55,7 +56,7 @@ pub fn claim<L: ClaimLog + ?Sized>(
 ) -> DetachOnDrop<Entry<Guard>> {
     let claiming = Claiming::new(log, key, length, handler);
     DetachOnDrop::new(async move {
-        match claiming.claim().await {
+        match claiming.claim(&mut OnlyClaims).await {
             Claimed::Run(guard) => Entry::Run(guard),
             Claimed::Processed(seen) => {
                 seen.delivery.duplicate(seen.frame.event);
@@ -112,7 +113,7 @@ impl Claiming {
         Self { log: log.handle(), event, length, delivery }
     }
 
-    pub(crate) async fn claim(self) -> Claimed {
+    pub(crate) async fn claim(self, send: &mut impl SendClaim) -> Claimed {
         let Self { log, event, length, delivery } = self;
         let acquired = async {
             let Wanted { id, event_type, frame, ahead } = event?;
@@ -128,7 +129,7 @@ impl Claiming {
                 None => (Owner::random()?, None),
             };
             let event = EventRef::new(&id)?.with_type(event_type.as_deref());
-            let (outcome, asked_at) = claim_in_time(&*log, event, owner, length, made).await?;
+            let (outcome, asked_at) = claim_in_time(&*log, send, event, owner, length, made).await?;
             if outcome == ClaimOutcome::Processed {
                 frame.refuse_nested_duplicate(&id)?;
             }

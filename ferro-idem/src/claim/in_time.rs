@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::send::SendClaim;
 use super::{ClaimLog, ClaimOutcome, Ownership};
 use crate::error::Error;
 use crate::event::EventRef;
@@ -11,13 +12,14 @@ use crate::owner::Owner;
 use crate::steps::{Step, step};
 
 /// Claims, and returns the moment from which the lease is counted on this machine's clock. `made`: the claim was made
-/// before, as this owner.
+/// before, as this owner. `send` sends the claim.
 ///
 /// If the store took half of the lease to answer, no body may begin, because the lease may end before it can
 /// be renewed. We claim once more as the same owner, which renews the claim. If the store is late again, it
 /// is too slow for this lease.
 pub(super) async fn claim_in_time(
     log: &dyn ClaimLog,
+    send: &mut impl SendClaim,
     event: EventRef<'_>,
     owner: Owner,
     length: Duration,
@@ -29,7 +31,7 @@ pub(super) async fn claim_in_time(
             made
         } else {
             let asked_at = Instant::now();
-            (step(Step::Claim, log.claim(event, owner, length)).await?, asked_at)
+            (step(Step::Claim, send.send(log, event, owner, length)).await?, asked_at)
         };
         let ClaimOutcome::Acquired { token } = outcome else { return Ok((outcome, asked_at)) };
         if asked_at.elapsed() < length / 2 {

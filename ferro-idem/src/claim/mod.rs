@@ -13,6 +13,7 @@ mod renewal;
 pub(crate) mod row;
 #[allow(missing_docs)]
 mod run;
+mod send;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +35,8 @@ pub(crate) use self::guard::{Claimed, Claiming};
 pub use self::guard::{Guard, claim};
 pub use self::lease::Claim;
 pub use self::run::run_claimed;
+#[cfg(feature = "replay")]
+pub(crate) use self::send::SendClaim;
 
 /// A log that can lend an event to one delivery at a time.
 ///

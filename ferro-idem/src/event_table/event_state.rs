@@ -29,8 +29,17 @@ impl Mark {
 pub struct NewClaim {
     pub(crate) mark: Mark,
     pub(crate) lease_millis: i64,
+    /// Whether its statement may read the reply of a processed event. All claims of one statement agree.
+    pub(crate) reads_reply: bool,
     /// How often the claim failed in a batch although its event was free.
     pub(crate) rounds: u32,
+}
+
+impl NewClaim {
+    pub(crate) fn new(event: EventRef<'_>, owner: Owner, lease: Duration) -> Self {
+        let mark = Mark::new(event, owner);
+        Self { mark, lease_millis: millis(lease), reads_reply: false, rounds: 0 }
+    }
 }
 
 /// A claim that one call holds.
@@ -118,14 +127,14 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(MAX_MILLIS)
 }
 
-/// The answer to a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a claim's statement found.
+#[derive(Clone, Debug)]
 pub enum Claimed {
     /// The claim's own owner has the event.
     Acquired {
         token: u64,
     },
-    Not(EventState),
+    Processed(FoundReply),
     /// The claim failed, and the state has to be read in a second statement: it may have changed since the
     /// first one began.
     Unknown,
@@ -133,12 +142,47 @@ pub enum Claimed {
 
 impl Claimed {
     /// `None`: read the state, and then claim again.
-    pub(crate) fn as_outcome(self) -> Option<ClaimOutcome> {
+    pub(crate) fn into_answer(self) -> Option<ClaimAnswer> {
         match self {
-            Self::Acquired { token } => Some(ClaimOutcome::Acquired { token }),
-            Self::Not(state) => state.as_outcome(),
+            Self::Acquired { token } => Some(ClaimOutcome::Acquired { token }.into()),
+            Self::Processed(reply) => Some(ClaimAnswer { outcome: ClaimOutcome::Processed, reply }),
             Self::Unknown => None,
         }
+    }
+}
+
+/// What a claim's statement found of the reply to a processed event. Cheap to clone.
+#[derive(Clone, Default)]
+pub enum FoundReply {
+    /// The statement did not look for it.
+    #[default]
+    Unread,
+    Read(Option<Arc<Vec<u8>>>),
+}
+
+/// Without the reply, which may hold personal data.
+impl fmt::Debug for FoundReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread => formatter.write_str("Unread"),
+            Self::Read(reply) => {
+                formatter.debug_tuple("Read").field(&reply.as_ref().map(|reply| reply.len())).finish()
+            }
+        }
+    }
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimAnswer {
+    pub(crate) outcome: ClaimOutcome,
+    #[cfg_attr(not(feature = "replay"), allow(dead_code, reason = "only replies need it"))]
+    pub(crate) reply: FoundReply,
+}
+
+impl From<ClaimOutcome> for ClaimAnswer {
+    fn from(outcome: ClaimOutcome) -> Self {
+        Self { outcome, reply: FoundReply::Unread }
     }
 }
 

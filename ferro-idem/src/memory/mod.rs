@@ -136,6 +136,13 @@ impl Memory {
         first.unwrap_or(false)
     }
 
+    fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> ClaimOutcome {
+        let Self { seen, claims, .. } = self;
+        claims.announce();
+        let outcome = seen.if_unseen(event.id(), || (false, claims.claim(event.id(), owner, lease)));
+        outcome.unwrap_or(ClaimOutcome::Processed)
+    }
+
     /// Marks the event if `complete` completes its claim. An event that is processed may be completed again.
     fn complete_by(&self, event_id: &str, complete: impl Fn(&Claims) -> bool) -> bool {
         let completed = self.seen.if_unseen(event_id, || {
@@ -164,10 +171,7 @@ impl ProcessedEventLog for MemoryProcessedLog {
 #[async_trait]
 impl ClaimLog for MemoryProcessedLog {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
-        let Memory { seen, claims, .. } = &*self.memory;
-        claims.announce();
-        let outcome = seen.if_unseen(event.id(), || (false, claims.claim(event.id(), owner, lease)));
-        Ok(outcome.unwrap_or(ClaimOutcome::Processed))
+        Ok(self.memory.claim(event, owner, lease))
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::codecs::Tag;
-use super::entry::{Ended, ReplayEntry, ended, found};
+use super::entry::{Ended, ReplayEntry, answer, ended, found};
 use super::stored::Side;
 use super::terms::Terms;
-use super::{KeptReply, NewReply, ReplayLog, Unreplayable};
-use crate::claim::{Claim, ClaimLog, Claimed, Claiming, Guard};
+use super::{ClaimOrReply, KeptReply, NewReply, ReplayLog, Unreplayable};
+use crate::claim::{Claim, ClaimLog, ClaimOutcome, Claimed, Claiming, Guard, SendClaim};
 use crate::detach_on_drop::DetachOnDrop;
 use crate::error::Error;
 use crate::event::{EventRef, InvalidEventId};
 use crate::nesting::Handler;
+use crate::owner::Owner;
 use crate::reply::failure::Failure;
 use crate::steps::{Step, step};
 
@@ -32,6 +33,35 @@ impl ReplayGuard {
     }
 }
 
+/// Claims, and reads the reply of a processed event in the same request if the log can do that.
+struct ClaimOrReplay<'a> {
+    log: &'a dyn ReplayLog,
+    reply: Answered,
+}
+
+/// The reply that came with the claim's answer.
+enum Answered {
+    Without,
+    With(Option<Vec<u8>>),
+}
+
+impl SendClaim for ClaimOrReplay<'_> {
+    async fn send(
+        &mut self,
+        log: &dyn ClaimLog,
+        event: EventRef<'_>,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<ClaimOutcome, Error> {
+        if let Some(ClaimOrReply { outcome, reply }) = self.log.claim_or_reply(event, owner, lease).await? {
+            self.reply = Answered::With(reply);
+            return Ok(outcome);
+        }
+        self.reply = Answered::Without;
+        log.claim(event, owner, lease).await
+    }
+}
+
 /// Claims the event, as [`claim`](crate::claim::claim), and reads the kept reply if the event is processed.
 pub fn claim_replaying<L: ClaimLog + ReplayLog + ?Sized>(
     log: &L,
@@ -43,10 +73,12 @@ pub fn claim_replaying<L: ClaimLog + ReplayLog + ?Sized>(
     let claiming = Claiming::new(log, key, length, handler);
     let log = log.replay_handle();
     DetachOnDrop::new(async move {
-        match claiming.claim().await {
-            Claimed::Run(guard) => ReplayEntry::Run(ReplayGuard { guard, log, terms }),
-            Claimed::Processed(seen) => found(&*log, seen, terms).await,
-            Claimed::Failed(error) => ReplayEntry::Failed(error),
+        let mut request = ClaimOrReplay { log: &*log, reply: Answered::Without };
+        match (claiming.claim(&mut request).await, request.reply) {
+            (Claimed::Run(guard), _) => ReplayEntry::Run(ReplayGuard { guard, log, terms }),
+            (Claimed::Processed(seen), Answered::With(reply)) => answer(reply, seen, terms),
+            (Claimed::Processed(seen), Answered::Without) => found(&*log, seen, terms).await,
+            (Claimed::Failed(error), _) => ReplayEntry::Failed(error),
         }
     })
 }

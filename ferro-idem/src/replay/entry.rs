@@ -37,15 +37,19 @@ impl Gone {
 
 /// Looks for the reply of a processed event.
 pub(super) async fn found<G>(log: &(impl ReplayLog + ?Sized), seen: Seen, terms: Terms) -> ReplayEntry<G> {
-    let kept = match step(Step::ReadReply, log.kept_reply(&seen.event_id)).await {
-        Ok(Some(kept)) => kept,
-        Ok(None) => {
-            seen.delivery.duplicate_without_reply(seen.frame.event);
-            return ReplayEntry::Duplicate(Gone(seen.event_id));
-        }
-        Err(error) => return failed(&seen, error),
+    match step(Step::ReadReply, log.kept_reply(&seen.event_id)).await {
+        Ok(kept) => answer(kept, seen, terms),
+        Err(error) => failed(&seen, error),
+    }
+}
+
+/// Answers with the reply of a processed event, if it is kept.
+pub(super) fn answer<G>(kept: Option<Vec<u8>>, seen: Seen, terms: Terms) -> ReplayEntry<G> {
+    let Some(kept) = kept else {
+        seen.delivery.duplicate_without_reply(seen.frame.event);
+        return ReplayEntry::Duplicate(Gone(seen.event_id));
     };
-    match Stored::of_bytes(&kept) {
+    match Stored::of_bytes(kept) {
         Ok(Stored { fingerprint, side, reply }) if terms.fit(fingerprint) => {
             ReplayEntry::Replay(Found { seen, side, reply })
         }

@@ -113,8 +113,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::claim::Ownership;
+use crate::claim::{ClaimOutcome, Ownership};
 use crate::error::Error;
+use crate::event::EventRef;
+use crate::owner::Owner;
 use crate::transaction::TransactionalLog;
 
 pub use self::kept::{KeepSetCookie, KeptReply, MAX_REPLY_BYTES, Unreplayable};
@@ -155,6 +157,34 @@ impl fmt::Debug for NewReply<'_> {
             .debug_struct("NewReply")
             .field("bytes", &self.stored.len())
             .field("keep", &self.keep)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to a claim that reads the reply of a processed event.
+///
+/// ```
+/// use ferro_idem::ClaimOutcome;
+/// use ferro_idem::replay::ClaimOrReply;
+///
+/// let acquired = ClaimOrReply { outcome: ClaimOutcome::Acquired { token: 1 }, reply: None };
+/// assert!(acquired.reply.is_none());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClaimOrReply {
+    /// What came of the claim.
+    pub outcome: ClaimOutcome,
+    /// The reply that is kept for a processed event, as [`ReplayLog::kept_reply`] returns it.
+    pub reply: Option<Vec<u8>>,
+}
+
+/// Without the reply, which may hold personal data.
+impl fmt::Debug for ClaimOrReply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClaimOrReply")
+            .field("outcome", &self.outcome)
+            .field("reply_bytes", &self.reply.as_ref().map(Vec::len))
             .finish_non_exhaustive()
     }
 }
@@ -257,6 +287,25 @@ pub trait ReplayLog: Send + Sync {
     ///
     /// [`Error::Store`] if the store does not answer.
     async fn kept_reply(&self, event_id: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// As [`ClaimLog::claim`](crate::ClaimLog::claim), and reads the reply of a processed event in the same request.
+    /// `None`: this log has no such request. Then call [`ClaimLog::claim`](crate::ClaimLog::claim), and
+    /// [`kept_reply`](Self::kept_reply) if the event is processed.
+    ///
+    /// The default returns `None`, which is always right. A log that does better answers a duplicate in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] if the store does not answer. The body must not run then.
+    async fn claim_or_reply(
+        &self,
+        event: EventRef<'_>,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Option<ClaimOrReply>, Error> {
+        let _ = (event, owner, lease);
+        Ok(None)
+    }
 
     /// As [`ClaimLog::complete`](crate::ClaimLog::complete), and keeps the reply in the same step. Returns `false`, and
     /// keeps nothing, if the claim has been taken over or released.

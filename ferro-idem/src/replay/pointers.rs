@@ -3,10 +3,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{NewReply, ReplayLog, TransactionalReplayLog};
+use super::{ClaimOrReply, NewReply, ReplayLog, TransactionalReplayLog};
 use crate::claim::Ownership;
 use crate::error::Error;
+use crate::event::EventRef;
+use crate::owner::Owner;
 
 /// The return type that `#[async_trait]` gives to an `async fn` of a log.
 type Step<'f, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'f>>;
@@ -22,6 +25,20 @@ macro_rules! forward_to_target {
                 Self: 'f,
             {
                 (**self).kept_reply(event_id)
+            }
+
+            fn claim_or_reply<'log, 'event, 'f>(
+                &'log self,
+                event: EventRef<'event>,
+                owner: Owner,
+                lease: Duration,
+            ) -> Step<'f, Option<ClaimOrReply>>
+            where
+                'log: 'f,
+                'event: 'f,
+                Self: 'f,
+            {
+                (**self).claim_or_reply(event, owner, lease)
             }
 
             fn complete_with_reply<'log, 'id, 'reply, 'f>(

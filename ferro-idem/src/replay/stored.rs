@@ -64,7 +64,16 @@ impl Stored {
         if bytes.len() > MAX_REPLY_BYTES { Err(Unreplayable::too_large()) } else { Ok(bytes) }
     }
 
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Result<Self, Unreplayable> {
+    /// The body keeps the memory of the bytes.
+    pub(crate) fn of_bytes(mut bytes: Vec<u8>) -> Result<Self, Unreplayable> {
+        let (mut stored, head) = Self::of_head(&bytes)?;
+        drop(bytes.drain(..head));
+        stored.reply.body = bytes;
+        Ok(stored)
+    }
+
+    /// Everything but the body, and how many bytes that takes.
+    fn of_head(bytes: &[u8]) -> Result<(Self, usize), Unreplayable> {
         let damaged = || Unreplayable::new("it is not the whole form in which replies are stored");
         let mut rest = Rest(bytes);
         let [version] = rest.array().ok_or_else(damaged)?;
@@ -83,10 +92,11 @@ impl Stored {
                 "its stored form has parts that this server does not know: a newer version of ferro-idem has kept it",
             ));
         }
-        Self::of_parts(flags, rest).ok_or_else(damaged)
+        let stored = Self::of_parts(flags, &mut rest).ok_or_else(damaged)?;
+        Ok((stored, bytes.len().saturating_sub(rest.0.len())))
     }
 
-    fn of_parts(flags: u8, mut rest: Rest<'_>) -> Option<Self> {
+    fn of_parts(flags: u8, rest: &mut Rest<'_>) -> Option<Self> {
         let fingerprint = if flags & HAS_FINGERPRINT == 0 { None } else { Some(rest.array()?) };
         let side = if flags & IS_ERR == 0 { Side::Ok } else { Side::Err };
         let mut reply = KeptReply::new(Vec::new());
@@ -98,7 +108,6 @@ impl Stored {
                 reply.headers.push((name, value));
             }
         }
-        reply.body = rest.0.to_vec();
         Some(Self { fingerprint, side, reply })
     }
 }
@@ -149,7 +158,7 @@ mod tests {
             stored(None, Side::Err, http()),
             stored(None, Side::Ok, KeptReply::new("x").with_header("only", "a header")),
         ] {
-            assert_eq!(Stored::of_bytes(&stored.to_bytes().unwrap()), Ok(stored));
+            assert_eq!(Stored::of_bytes(stored.to_bytes().unwrap()), Ok(stored));
         }
     }
 
@@ -165,17 +174,17 @@ mod tests {
             stored(Some([7; 32]), Side::Ok, KeptReply::new("").with_status(201).with_header("a", "b"));
         let bytes = whole.to_bytes().unwrap();
         for end in 0..bytes.len() {
-            assert!(Stored::of_bytes(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
+            assert!(Stored::of_bytes(bytes[..end].to_vec()).is_err(), "{end} of {}", bytes.len());
         }
     }
 
     #[test]
     fn a_newer_form_is_told_as_one() {
         for newer in [&[2, 0][..], &[1, 0x80], &[255], &[1, 8, 0]] {
-            let refused = Stored::of_bytes(newer).unwrap_err().to_string();
+            let refused = Stored::of_bytes(newer.to_vec()).unwrap_err().to_string();
             assert!(refused.contains("newer version of ferro-idem"), "{refused}");
         }
-        assert!(!Stored::of_bytes(&[]).unwrap_err().to_string().contains("newer"));
+        assert!(!Stored::of_bytes(Vec::new()).unwrap_err().to_string().contains("newer"));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 
 use super::SqlLog;
 use super::dialect::SqlDatabase;
-use super::event_state::{ClaimStep, HeldClaim, Mark, NewClaim, millis};
+use super::event_state::{ClaimAnswer, ClaimStep, Claimed, HeldClaim, NewClaim, millis};
 use super::fault::Fault;
-use super::group::{BatchAnswer, ClaimUpdate, send_in_batch};
+use super::group::{BatchAnswer, ClaimGroup, ClaimUpdate, send_in_batch};
 use super::request::{ClaimEvents, LookAtEvents, UpdateClaims};
 use super::session::{RequestFailed, Session};
 use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
@@ -42,24 +42,42 @@ impl<D: SqlDatabase> SqlLog<D> {
             .contains(&true))
     }
 
+    /// Claims over a table that was looked at, in the statement that other callers of the group share.
+    pub(super) async fn claim_in(
+        &self,
+        group: &Arc<ClaimGroup>,
+        claim: NewClaim,
+    ) -> Result<ClaimAnswer, Error> {
+        let mut attempt = Attempt::First;
+        if self.has_group_commit {
+            let session = || Session::for_batches(&self.core);
+            match send_in_batch(session, group, claim.clone()).await {
+                BatchAnswer::Answer(answer) => return Ok(answer),
+                BatchAnswer::Failed(error) => return Err(error),
+                BatchAnswer::Alone(next) => attempt = next,
+            }
+        }
+        self.claim_alone(&claim, attempt).await
+    }
+
     /// Claims one event in statements of its own, until the outcome is known.
-    async fn claim_alone(&self, claim: &NewClaim, attempt: Attempt) -> Result<ClaimOutcome, Error> {
+    async fn claim_alone(&self, claim: &NewClaim, attempt: Attempt) -> Result<ClaimAnswer, Error> {
         let mut session = Session::for_caller(&self.core);
         for _ in 0..MAX_ROUNDS {
             let claimed = session
                 .send_after(&mut Attempts::starting_with(attempt), &ClaimEvents(&[claim]))
                 .await
                 .map_err(RequestFailed::into_error)?
-                .first()
-                .and_then(|claimed| claimed.as_outcome());
-            if let Some(outcome) = claimed {
-                return Ok(outcome);
+                .pop()
+                .and_then(Claimed::into_answer);
+            if let Some(answer) = claimed {
+                return Ok(answer);
             }
             // A second statement, because the claim's own does not see the row that it conflicted with.
             let states =
                 session.send(&LookAtEvents(&[&claim.mark.id])).await.map_err(RequestFailed::into_error)?;
             if let Some(outcome) = states.first().and_then(|state| state.as_outcome()) {
-                return Ok(outcome);
+                return Ok(outcome.into());
             }
         }
         let verifies = self.core.full().is_none_or(|sql| sql.verifies);
@@ -72,17 +90,8 @@ impl<D: SqlDatabase> SqlLog<D> {
 impl<D: SqlDatabase> ClaimLog for SqlLog<D> {
     async fn claim(&self, event: EventRef<'_>, owner: Owner, lease: Duration) -> Result<ClaimOutcome, Error> {
         self.core.claim_sql().await?;
-        let claim = NewClaim { mark: Mark::new(event, owner), lease_millis: millis(lease), rounds: 0 };
-        let mut attempt = Attempt::First;
-        if self.has_group_commit {
-            let session = || Session::for_batches(&self.core);
-            match send_in_batch(session, &self.groups.claims, claim.clone()).await {
-                BatchAnswer::Answer(outcome) => return Ok(outcome),
-                BatchAnswer::Failed(error) => return Err(error),
-                BatchAnswer::Alone(next) => attempt = next,
-            }
-        }
-        self.claim_alone(&claim, attempt).await
+        let claim = NewClaim::new(event, owner, lease);
+        Ok(self.claim_in(&self.groups.claims, claim).await?.outcome)
     }
 
     async fn renew(&self, event_id: &str, held: Ownership, lease: Duration) -> Result<bool, Error> {

@@ -1,24 +1,29 @@
 //! Replies, in the rows of their events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::SqlLog;
 use super::columns::SchemaLevel;
 use super::dialect::SqlDatabase;
-use super::event_state::{ClaimStep, HeldClaim, OwnMark, StoredReply, millis};
+use super::event_state::{
+    ClaimAnswer, ClaimStep, FoundReply, HeldClaim, NewClaim, OwnMark, StoredReply, millis,
+};
 use super::fault::Fault;
 use super::group::{BatchAnswer, ReadReply, send_in_batch};
 use super::request::ReadReplies;
 use super::session::{RequestFailed, Session};
 use super::transaction::SqlTransaction;
-use crate::claim::Ownership;
+use crate::claim::{ClaimOutcome, Ownership};
 use crate::error::Error;
+use crate::event::EventRef;
 use crate::event_table::in_transaction::kept_reply::KeptReply;
 use crate::event_table::in_transaction::steps::TransactionSteps;
 use crate::event_table::in_transaction::{MadeMark, answered_once};
-use crate::replay::{NewReply, ReplayLog, TransactionalReplayLog};
+use crate::owner::Owner;
+use crate::replay::{ClaimOrReply, NewReply, ReplayLog, TransactionalReplayLog};
 use crate::retry::{Attempt, Attempts};
 use crate::transaction::CommittedEarly;
 
@@ -50,6 +55,27 @@ impl<D: SqlDatabase> ReplayLog for SqlLog<D> {
             .await
             .map_err(RequestFailed::into_error)?;
         Ok(replies.pop().flatten())
+    }
+
+    async fn claim_or_reply(
+        &self,
+        event: EventRef<'_>,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Option<ClaimOrReply>, Error> {
+        self.core.claim_sql().await?;
+        if !self.core.has_replies() {
+            return Ok(None);
+        }
+        let claim = NewClaim { reads_reply: true, ..NewClaim::new(event, owner, lease) };
+        let ClaimAnswer { outcome, reply } =
+            self.claim_in(&self.groups.claims_reading_replies, claim).await?;
+        let reply = match reply {
+            FoundReply::Read(reply) => reply.map(Arc::unwrap_or_clone),
+            FoundReply::Unread if outcome == ClaimOutcome::Processed => self.kept_reply(event.id()).await?,
+            FoundReply::Unread => None,
+        };
+        Ok(Some(ClaimOrReply { outcome, reply }))
     }
 
     async fn complete_with_reply(

@@ -40,6 +40,20 @@ FROM durable, unnest($1::text[]) AS b (id), LATERAL (
   LIMIT 1
 ) AS e";
 
+/// A claim's statement that also returns the replies of processed events.
+fn read(claim: &str) -> String {
+    let claim =
+        claim.replace("{kept reply}", " CASE WHEN reply_until > clock_timestamp() THEN reply END AS reply");
+    claim.replace("{no reply}", ", NULL::bytea AS reply").replace("{reply}", ", reply")
+}
+
+/// The same without replies: nothing of them is read.
+pub(super) fn unread(claim: &str) -> String {
+    ["{kept reply}", "{no reply}", "{reply}"]
+        .iter()
+        .fold(claim.to_owned(), |claim, part| claim.replace(part, ""))
+}
+
 /// Only in the transaction that made the mark, as `OWN` says.
 const KEEP_IN: &str = "\
 UPDATE stripe_processed_events
@@ -59,6 +73,7 @@ pub struct ReplyStatements {
     /// Whether the server keeps prepared statements from one request to the next.
     pub(crate) persists: bool,
     /// For one event, and for many.
+    pub(super) claim: [Arc<str>; 2],
     pub(crate) complete: [Arc<str>; 2],
     pub(crate) read: [Arc<str>; 2],
     pub(crate) keep_in: Arc<str>,
@@ -67,10 +82,12 @@ pub struct ReplyStatements {
 }
 
 impl ReplyStatements {
-    pub(crate) fn new(table: &TableName, traps: &Traps) -> Self {
+    /// `claims` are the statements for one event, and for many.
+    pub(crate) fn new(table: &TableName, claims: [&str; 2], traps: &Traps) -> Self {
         let written = |statement: &str| table.prepared(&bounded(statement));
         Self {
             persists: !traps.has_pooler,
+            claim: claims.map(|claim| written(&read(claim))),
             complete: [written(COMPLETE_WITH_REPLY_ONE), written(COMPLETE_WITH_REPLY)],
             read: [written(REPLY_ONE), written(REPLIES)],
             keep_in: written(KEEP_IN),

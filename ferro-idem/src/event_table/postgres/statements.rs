@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub(crate) use super::bounds::bounded;
-use super::replies::ReplyStatements;
+use super::replies::{self, ReplyStatements};
 use crate::event_table::columns::{SchemaLevel, Traps};
 use crate::event_table::event_state::ClaimStep;
 use crate::event_table::name::TableName;
@@ -85,6 +85,8 @@ RETURNING e.event_id::text";
 /// which no claim has, so that a duplicate needs no second statement. Its row is not locked, because that would cost a
 /// sync; the bounds are read with it, so that a duplicate waits for the standby.
 ///
+/// With the replies of these events, if a claim asks for them.
+///
 /// The limit keeps the look a loop over the index: with `= ANY`, the server reads all of a small table. What is claimed
 /// is sorted, so that two statements never wait for each other: a join may change the order.
 ///
@@ -92,9 +94,9 @@ RETURNING e.event_id::text";
 const CLAIM: &str = "\
 WITH {bounds of many},
 seen AS MATERIALIZED (
-  SELECT b.id
+  SELECT b.id{reply}
   FROM bounds, unnest($2::text[]) AS b (id), LATERAL (
-    SELECT FROM stripe_processed_events WHERE event_id = b.id AND state = 1 LIMIT 1
+    SELECT{kept reply} FROM stripe_processed_events WHERE event_id = b.id AND state = 1 LIMIT 1
   ) AS e
 ),
 claimed AS (
@@ -116,15 +118,15 @@ claimed AS (
     AND (e.owner = EXCLUDED.owner OR e.state = 2 OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp())
   RETURNING e.event_id::text AS id, e.fencing_token
 )
-SELECT id, fencing_token FROM claimed
+SELECT id, fencing_token{no reply} FROM claimed
 UNION ALL
-SELECT id, 0::bigint FROM seen";
+SELECT id, 0::bigint{reply} FROM seen";
 
 /// As [`CLAIM`], for one event.
 const CLAIM_ONE: &str = "\
 WITH {bounds of one},
 seen AS MATERIALIZED (
-  SELECT FROM bounds, stripe_processed_events WHERE event_id = $2 AND state = 1
+  SELECT{kept reply} FROM bounds, stripe_processed_events WHERE event_id = $2 AND state = 1
 ),
 claimed AS (
   INSERT INTO stripe_processed_events AS e (event_id, event_type, state, owner, fencing_token, lease_until)
@@ -141,9 +143,9 @@ claimed AS (
     AND (e.owner = EXCLUDED.owner OR e.state = 2 OR e.lease_until IS NULL OR e.lease_until <= clock_timestamp())
   RETURNING fencing_token
 )
-SELECT fencing_token FROM claimed
+SELECT fencing_token{no reply} FROM claimed
 UNION ALL
-SELECT 0::bigint FROM seen";
+SELECT 0::bigint{reply} FROM seen";
 
 const LOOK: &str = "\
 WITH durable AS MATERIALIZED (SELECT {durable}{planned anew by ids})
@@ -296,8 +298,7 @@ pub struct Statements {
     pub(crate) mark_in: Arc<str>,
     pub(crate) mark: Arc<str>,
     pub(crate) mark_again: Arc<str>,
-    pub(crate) claim_one: Arc<str>,
-    pub(crate) claim: Arc<str>,
+    claim: [Arc<str>; 2],
     pub(crate) look: Arc<str>,
     renew: [Arc<str>; 2],
     complete: [Arc<str>; 2],
@@ -325,7 +326,7 @@ impl Statements {
             verifies: traps.verifies,
             persists: !traps.has_pooler,
             has_standby: AtomicBool::new(false),
-            replies: ReplyStatements::new(table, traps),
+            replies: ReplyStatements::new(table, [CLAIM_ONE, CLAIM], traps),
             owners: written(owners),
             held: written(HELD),
             clock: ServerClock::default(),
@@ -333,8 +334,7 @@ impl Statements {
             mark_in: written(mark_in),
             mark: written(MARK),
             mark_again: written(MARK_AGAIN),
-            claim_one: written(CLAIM_ONE),
-            claim: written(CLAIM),
+            claim: [CLAIM_ONE, CLAIM].map(|claim| written(&replies::unread(claim))),
             look: written(look),
             renew: [written(RENEW_ONE), written(RENEW)],
             complete: [written(COMPLETE_ONE), written(COMPLETE)],
@@ -347,6 +347,11 @@ impl Statements {
             page_end: written(PAGE_END),
             delete_page: written(delete_page),
         }
+    }
+
+    /// For one event, and for many.
+    pub(crate) fn claims(&self, reads_replies: bool) -> &[Arc<str>; 2] {
+        if reads_replies { &self.replies.claim } else { &self.claim }
     }
 
     /// For one event, and for many.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Follower, Leftover, answer_with_error};
-use super::{BatchAnswer, BatchRequest, max_unpolled};
+use super::{BatchAnswer, BatchRequest, MAX_BATCH, MAX_REPLIES, max_unpolled};
 use crate::claim::ClaimOutcome;
 use crate::retry::Attempt;
 use crate::sql::dialect::Dialect;
-use crate::sql::event_state::{Claimed, EventState, NewClaim};
+use crate::sql::event_state::{ClaimAnswer, NewClaim};
 use crate::sql::request::{ClaimEvents, LookAtEvents};
 use crate::sql::session::{RequestFailed, Session};
 
@@ -17,11 +17,11 @@ use crate::sql::session::{RequestFailed, Session};
 /// what is wrong if a trigger keeps the row as it is.
 const MAX_ROUNDS: u32 = 4;
 
-type ClaimBatch = Batch<NewClaim, ClaimOutcome>;
-type ClaimFollower = Follower<NewClaim, ClaimOutcome>;
+type ClaimBatch = Batch<NewClaim, ClaimAnswer>;
+type ClaimFollower = Follower<NewClaim, ClaimAnswer>;
 
 impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
-    type Answer = ClaimOutcome;
+    type Answer = ClaimAnswer;
 
     fn id(&self) -> &Arc<str> {
         &self.mark.id
@@ -37,9 +37,10 @@ impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
 
     /// Of several claims of one event, the first goes into the statement. The state is read for all others,
     /// in a second statement: the claim's own does not see the row that it conflicted with.
-    async fn send_batch(session: &mut Session<D>, mut batch: ClaimBatch) -> Leftover<Self, ClaimOutcome> {
+    async fn send_batch(session: &mut Session<D>, mut batch: ClaimBatch) -> Leftover<Self, ClaimAnswer> {
         let others = batch.keep_one_of_each(|claim| &claim.mark.id, |_, other| Some(other));
         let mut others = Batch::new(&batch.group, others);
+        let mut next = over_the_limit(&mut batch);
         let mut attempts = batch.begin();
         let claimed = {
             let claims: Vec<&NewClaim> = batch.followers.iter().map(|follower| &follower.request).collect();
@@ -47,40 +48,52 @@ impl<D: Dialect> BatchRequest<Session<D>> for NewClaim {
         };
         let claimed = match claimed {
             Ok(claimed) => claimed,
-            Err(failed) => return fail_or_search(session, batch, others.take(), failed),
+            Err(failed) => {
+                let mut leftover = fail_or_search(session, batch, others.take(), failed);
+                leftover.waiting.append(&mut next.take());
+                return leftover;
+            }
         };
         let mut states: BTreeMap<Arc<str>, Vec<ClaimFollower>> = BTreeMap::new();
-        let mut is_processed: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+        let mut processed: BTreeMap<Arc<str>, ClaimAnswer> = BTreeMap::new();
         for (follower, claimed) in batch.take().into_iter().zip(claimed) {
             let id = Arc::clone(&follower.request.mark.id);
-            is_processed.insert(Arc::clone(&id), claimed == Claimed::Not(EventState::Processed));
-            match claimed {
-                Claimed::Acquired { token } => {
-                    follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Acquired { token }));
-                }
-                Claimed::Not(EventState::Processed) => {
-                    follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Processed));
-                }
-                Claimed::Not(_) | Claimed::Unknown => states.entry(id).or_default().push(follower),
+            let Some(answer) = claimed.into_answer() else {
+                states.entry(id).or_default().push(follower);
+                continue;
+            };
+            if answer.outcome == ClaimOutcome::Processed && !others.followers.is_empty() {
+                processed.insert(id, answer.clone());
             }
+            follower.tell_all(|| BatchAnswer::Answer(answer.clone()));
         }
         for follower in others.take() {
             let id = Arc::clone(&follower.request.mark.id);
-            if is_processed.get(&id).copied().unwrap_or_default() {
-                follower.tell_all(|| BatchAnswer::Answer(ClaimOutcome::Processed));
-            } else {
-                states.entry(id).or_default().push(follower);
+            match processed.get(&id) {
+                Some(answer) => follower.tell_all(|| BatchAnswer::Answer(answer.clone())),
+                None => states.entry(id).or_default().push(follower),
             }
         }
-        tell_states(session, Batch::new(&batch.group, states.into_values().flatten().collect())).await
+        let states = Batch::new(&batch.group, states.into_values().flatten().collect());
+        let mut leftover = tell_states(session, states).await;
+        leftover.waiting.append(&mut next.take());
+        leftover
     }
+}
+
+/// Takes out the claims over the limit of replies in one statement. They wait for the next one.
+fn over_the_limit(batch: &mut ClaimBatch) -> ClaimBatch {
+    let reads_replies = batch.followers.first().is_some_and(|follower| follower.request.reads_reply);
+    let limit = if reads_replies { MAX_REPLIES } else { MAX_BATCH };
+    let over = batch.followers.split_off(batch.followers.len().min(limit));
+    Batch::new(&batch.group, over)
 }
 
 /// Returns the followers whose event was freed meanwhile: they can claim it now.
 async fn tell_states<D: Dialect>(
     session: &mut Session<D>,
     mut others: ClaimBatch,
-) -> Leftover<NewClaim, ClaimOutcome> {
+) -> Leftover<NewClaim, ClaimAnswer> {
     let states = {
         let mut ids: Vec<&str> = others.followers.iter().map(|follower| &*follower.request.mark.id).collect();
         ids.dedup();
@@ -96,7 +109,7 @@ async fn tell_states<D: Dialect>(
     let mut waiting = Vec::new();
     for mut follower in others.take() {
         match states.get(&follower.request.mark.id).and_then(|state| state.as_outcome()) {
-            Some(outcome) => follower.tell_all(|| BatchAnswer::Answer(outcome)),
+            Some(outcome) => follower.tell_all(|| BatchAnswer::Answer(outcome.into())),
             None if follower.request.rounds < MAX_ROUNDS => {
                 follower.request.rounds += 1;
                 waiting.push(follower);
@@ -112,7 +125,7 @@ fn fail_or_search<D: Dialect>(
     mut batch: ClaimBatch,
     others: Vec<ClaimFollower>,
     failed: RequestFailed,
-) -> Leftover<NewClaim, ClaimOutcome> {
+) -> Leftover<NewClaim, ClaimAnswer> {
     let followers = batch.take_failed(&failed);
     if failed.is_about_one_event() {
         return Leftover { waiting: others, troubled: Some((followers, failed)) };

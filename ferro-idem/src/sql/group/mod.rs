@@ -69,9 +69,8 @@ pub(crate) use self::shared::{SharedGroup, SharedRequest};
 use self::slot::Caller;
 pub(super) use self::undelivered_mark::UndeliveredMark;
 use super::dialect::Dialect;
-use super::event_state::{ClaimStep, Mark, NewClaim};
+use super::event_state::{ClaimAnswer, ClaimStep, Mark, NewClaim};
 use super::session::Session;
-use crate::claim::ClaimOutcome;
 use crate::error::Error;
 use crate::retry::Attempt;
 
@@ -81,6 +80,9 @@ const MAX_BATCH: usize = if cfg!(test) { 2 } else { 1024 };
 /// The bytes of one statement, unless a single request has more. Servers limit the size of a message: MariaDB to 16
 /// MiB by default.
 const MAX_BYTES: usize = 4 << 20;
+
+/// The events of one statement that reads replies. They may be large, and all of them arrive together.
+const MAX_REPLIES: usize = 128;
 
 /// The callers in one group.
 const MAX_QUEUED: usize = if cfg!(test) { 3 } else { 4096 };
@@ -149,7 +151,10 @@ impl<D: Dialect> BatchSession for Session<D> {
 /// A log's groups, one for each kind of statement.
 pub(super) struct Groups<D: Dialect> {
     pub(super) marks: Arc<MarkGroup<D>>,
-    pub(super) claims: Arc<Group<NewClaim, ClaimOutcome>>,
+    pub(super) claims: Arc<ClaimGroup>,
+    /// Claims whose statement reads the replies of processed events.
+    #[cfg(feature = "replay")]
+    pub(super) claims_reading_replies: Arc<ClaimGroup>,
     renewals: Arc<Group<ClaimUpdate, bool>>,
     completions: Arc<Group<ClaimUpdate, bool>>,
     completions_with_reply: Arc<Group<ClaimUpdate, bool>>,
@@ -158,6 +163,8 @@ pub(super) struct Groups<D: Dialect> {
     #[cfg(feature = "replay")]
     pub(super) replies: Arc<Group<ReadReply, Option<Arc<[u8]>>>>,
 }
+
+pub(super) type ClaimGroup = Group<NewClaim, ClaimAnswer>;
 
 pub(super) type MarkGroup<D> = Group<Mark, UndeliveredMark<D>>;
 
@@ -178,6 +185,8 @@ impl<D: Dialect> Default for Groups<D> {
         Self {
             marks: Arc::default(),
             claims: Arc::default(),
+            #[cfg(feature = "replay")]
+            claims_reading_replies: Arc::default(),
             renewals: Arc::default(),
             completions: Arc::default(),
             completions_with_reply: Arc::default(),

@@ -4,13 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Follower, Leftover};
-use super::{BatchAnswer, BatchRequest, max_unpolled};
+use super::{BatchAnswer, BatchRequest, MAX_REPLIES, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::request::ReadReplies;
 use crate::sql::session::Session;
-
-/// The events of one statement. Replies may be large, and all of them arrive together.
-const MAX_REPLIES: usize = 128;
 
 /// The event whose reply is read.
 pub(in crate::sql) struct ReadReply(pub(in crate::sql) Arc<str>);

@@ -19,7 +19,9 @@ pub(crate) use self::isolation::begin_read_committed;
 use self::owned::owners_of;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
-use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd, token_of};
+use super::event_state::{
+    ClaimStep, Claimed, EventState, FoundReply, HeldClaim, Mark, NewClaim, PageEnd, token_of,
+};
 use super::fault::Fault;
 use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
@@ -211,7 +213,7 @@ impl Dialect for MySql {
             Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
                 Claimed::Acquired { token: token_of(row.token) }
             }
-            Some(row) if row.state == PROCESSED => Claimed::Not(EventState::Processed),
+            Some(row) if row.state == PROCESSED => Claimed::Processed(FoundReply::Unread),
             _ => Claimed::Unknown,
         };
         Ok(claims.iter().map(claimed).collect())

@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod claims;
 mod columns;
 pub(crate) mod deadline;
 mod events;
@@ -10,7 +11,6 @@ mod query;
 mod replies;
 mod statement;
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use self::owned::{changed, found, verified};
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
-    ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PURGE_PAGE, PageEnd, are_in, token_of,
+    ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PURGE_PAGE, PageEnd, are_in,
 };
 use super::fault::Fault;
 use super::on_sqlx::requests;
@@ -173,35 +173,8 @@ impl Dialect for Postgres {
         claims: &[&NewClaim],
         attempt: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
-        let deadline = deadline::of(connection, &statements.clock).await?;
-        if let ([claim], Attempt::First) = (claims, attempt) {
-            let token = statements
-                .scalar(&statements.claim_one)
-                .bind(deadline)
-                .bind(&*claim.mark.id)
-                .bind(&*claim.mark.event_type)
-                .bind(uuid(claim.mark.owner))
-                .bind(claim.lease_millis)
-                .fetch_optional(&mut *connection)
-                .await;
-            let outcomes = vec![claimed(deadline::checked(token, &statements.clock)?)];
-            return found(connection, statements, claims, outcomes).await;
-        }
-        let events = Events::of(claims.iter().map(|claim| &claim.mark));
-        let leases: Vec<i64> = claims.iter().map(|claim| claim.lease_millis).collect();
-        let rows = sqlx::query_as(AssertSqlSafe(statements.claim.clone()))
-            .persistent(statements.persists)
-            .bind(deadline)
-            .bind(&events.ids)
-            .bind(&events.types)
-            .bind(&events.owners)
-            .bind(leases)
-            .fetch_all(&mut *connection)
-            .await;
-        let rows: Vec<(String, i64)> = deadline::checked(rows, &statements.clock)?;
-        let tokens: HashMap<String, i64> = rows.into_iter().collect();
-        let outcomes = events.ids.iter().map(|&id| claimed(tokens.get(id).copied())).collect();
-        found(connection, statements, claims, outcomes).await
+        let claimed = claims::claim(connection, statements, claims, attempt).await?;
+        found(connection, statements, claims, claimed).await
     }
 
     async fn look(
@@ -304,14 +277,6 @@ impl Dialect for Postgres {
 }
 
 /// Of the fence that a claim returned.
-fn claimed(token: Option<i64>) -> Claimed {
-    match token {
-        Some(0) => Claimed::Not(EventState::Processed),
-        Some(token) => Claimed::Acquired { token: token_of(token) },
-        None => Claimed::Unknown,
-    }
-}
-
 pub(crate) fn uuid(owner: Owner) -> Uuid {
     Uuid::from_bytes(*owner.as_bytes())
 }

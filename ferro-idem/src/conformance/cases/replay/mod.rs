@@ -5,10 +5,11 @@ mod lost;
 
 use std::time::{Duration, Instant};
 
-use crate::claim::{ClaimLog, Ownership};
+use crate::claim::{ClaimLog, ClaimOutcome, Ownership};
 use crate::conformance::breach::{Kept, check};
-use crate::conformance::delivering::{LONG_LEASE, acquire};
-use crate::replay::{KEEP, NewReply, ReplayLog};
+use crate::conformance::delivering::{LONG_LEASE, acquire, event};
+use crate::owner::Owner;
+use crate::replay::{ClaimOrReply, KEEP, NewReply, ReplayLog};
 
 pub(in crate::conformance) use self::kept::*;
 pub(in crate::conformance) use self::lost::*;
@@ -41,6 +42,24 @@ pub(super) async fn keeps<L: ReplayLog>(log: &L, id: &str, expected: Option<&[u8
     let kept = log.kept_reply(id).await?;
     check(kept.as_deref() == expected, || {
         format!("{id:?} has the reply {}, and not {}", shown(kept.as_deref()), shown(expected))
+    })?;
+    // An event that has a reply is processed, so that this claims nothing.
+    if expected.is_some() { claim_returns(log, id, expected).await } else { Ok(()) }
+}
+
+/// Checks what a claim of a processed event returns of its reply, if the log reads both in one request.
+pub(super) async fn claim_returns<L: ReplayLog>(log: &L, id: &str, expected: Option<&[u8]>) -> Kept {
+    let answer = log.claim_or_reply(event(id)?, Owner::random()?, LONG_LEASE).await?;
+    let Some(ClaimOrReply { outcome, reply }) = answer else { return Ok(()) };
+    check(outcome == ClaimOutcome::Processed, || {
+        format!("{id:?} is processed, and a claim that reads its reply got {outcome:?}")
+    })?;
+    check(reply.as_deref() == expected, || {
+        format!(
+            "a claim of {id:?} returned the reply {}, and not {}",
+            shown(reply.as_deref()),
+            shown(expected)
+        )
     })
 }
 
@@ -66,7 +85,7 @@ pub(super) async fn expires<L: ReplayLog>(log: &L, id: &str) -> Kept {
         // Before the read, so that a slow store is no breach.
         let is_over = start.elapsed() > SHORT_KEEP * 100;
         if log.kept_reply(id).await?.is_none() {
-            return Ok(());
+            return claim_returns(log, id, None).await;
         }
         check(!is_over, || {
             format!("the reply of {id:?} was to be kept for {SHORT_KEEP:?}, and is still there")
