@@ -1,7 +1,7 @@
 //! `RedisLog` over one multiplexed connection, against a log written by hand over the same connection, and against the
 //! limit: the same commands in one pipeline.
 //!
-//! Each subject gets the same deliveries, half of them duplicates, from as many tasks as there are
+//! A fence is compared with `SET NX`, and a claim with two scripts by hand that know their owner. Each subject gets the same deliveries, half of them duplicates, from as many tasks as there are
 //! deliveries in flight. Needs `redis-server`, which shares the machine with the client.
 
 mod report;
@@ -17,9 +17,9 @@ use ferro_idem::{
 };
 use ferro_idem_tests::servers::Redis;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd};
+use redis::{AsyncConnectionConfig, Cmd, Script};
 
-use report::{goal, median};
+use report::{Reach, goal, median, print_load};
 use stripe_ids::stripe_event_id;
 
 /// Deliveries in flight, and how many there are in all.
@@ -27,25 +27,37 @@ const LEVELS: [(usize, u32); 5] = [(1, 2_000), (16, 10_000), (64, 20_000), (256,
 const ROUNDS: usize = 3;
 const LEASE: Duration = Duration::from_mins(1);
 const PREFIX: &str = "stripe_processed_events:";
+/// By hand: whose claim it is, or that it is processed.
+const CLAIM_BY_HAND: &str = "\
+local found = redis.call('GET', KEYS[1])
+if found == 'processed' then return 2 elseif found then return 1 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 0";
+const COMPLETE_BY_HAND: &str = "\
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], 'processed', 'PX', ARGV[2])
+return 1";
 const MARK: &str = include_str!("../../ferro-idem/src/redis/scripts/mark.lua");
 
 #[derive(Clone, Copy, PartialEq)]
 enum Subject {
     SetByHand,
     Mark,
+    SetsByHand,
     ClaimByHand,
     Claim,
     SetsInOneGo,
     MarksInOneGo,
 }
 
-use Subject::{Claim, ClaimByHand, Mark, MarksInOneGo, SetByHand, SetsInOneGo};
+use Subject::{Claim, ClaimByHand, Mark, MarksInOneGo, SetByHand, SetsByHand, SetsInOneGo};
 
 /// Each with the one it is compared to.
-const SUBJECTS: [(Subject, &str, Subject); 6] = [
+const SUBJECTS: [(Subject, &str, Subject); 7] = [
     (SetByHand, "by hand: SET NX PX", SetByHand),
     (Mark, "RedisLog: mark", SetByHand),
-    (ClaimByHand, "by hand: SET NX PX, then SET PX", ClaimByHand),
+    (SetsByHand, "by hand, no owner: SET NX PX, then SET PX", ClaimByHand),
+    (ClaimByHand, "by hand: scripts that claim and complete", ClaimByHand),
     (Claim, "RedisLog: claim, then complete", ClaimByHand),
     (SetsInOneGo, "limit: those SETs in one pipeline", SetByHand),
     (MarksInOneGo, "limit: those marks in one pipeline", Mark),
@@ -55,6 +67,8 @@ const SUBJECTS: [(Subject, &str, Subject); 6] = [
 struct Stores {
     log: RedisLog<MultiplexedConnection>,
     connection: MultiplexedConnection,
+    claim_by_hand: Script,
+    complete_by_hand: Script,
 }
 
 struct Figures {
@@ -65,6 +79,8 @@ struct Figures {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    print_load("before");
+    let mut reach = Reach::default();
     for durability in ["always", "everysec"] {
         println!("\nappendfsync {durability}");
         // A rewrite of the file would slow down the subject that is measured at that moment.
@@ -74,18 +90,36 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_mins(1)));
         let connection =
             redis::Client::open(server.url())?.get_multiplexed_async_connection_with_config(&config).await?;
-        let stores = Stores { log: RedisLog::new(connection.clone()), connection };
+        let stores = Stores {
+            log: RedisLog::new(connection.clone()),
+            connection,
+            claim_by_hand: Script::new(CLAIM_BY_HAND),
+            complete_by_hand: Script::new(COMPLETE_BY_HAND),
+        };
         // The first call loads the scripts and reads the eviction policy.
         measure(Mark, &stores, 1, 2).await?;
         measure(Claim, &stores, 1, 2).await?;
+        measure(ClaimByHand, &stores, 1, 2).await?;
         for (in_flight, deliveries) in LEVELS {
-            compare(&stores, in_flight, deliveries).await?;
+            let against_by_hand = compare(&stores, in_flight, deliveries).await?;
+            for (what, times) in against_by_hand.into_iter().filter(|_| matches!(in_flight, 1 | 256)) {
+                let what = format!("Redis {what}, {in_flight} in flight, appendfsync {durability}");
+                reach.at_least(&what, 0.95, times);
+            }
         }
     }
+    print_load("after");
+    reach.print();
     Ok(())
 }
 
-async fn compare(stores: &Stores, in_flight: usize, deliveries: u32) -> Result<(), Box<dyn Error>> {
+/// Returns how many times as fast as by hand fence and claim are.
+async fn compare(
+    stores: &Stores,
+    in_flight: usize,
+    deliveries: u32,
+) -> Result<Vec<(&'static str, f64)>, Box<dyn Error>> {
+    let mut against_by_hand = Vec::new();
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let mut round = Vec::new();
@@ -113,11 +147,16 @@ async fn compare(stores: &Stores, in_flight: usize, deliveries: u32) -> Result<(
             print!(" {:>8.2} {:>8.2}", latency(0), latency(1));
         }
         println!();
+        match subject {
+            Mark => against_by_hand.push(("fence, against SET NX", times)),
+            Claim => against_by_hand.push(("claim + complete, against scripts by hand", times)),
+            _ => {}
+        }
         if subject == MarksInOneGo && in_flight == 1024 {
             goal("a mark costs at most twice its share of one pipeline", times <= 2.0);
         }
     }
-    Ok(())
+    Ok(against_by_hand)
 }
 
 async fn measure(
@@ -192,7 +231,7 @@ async fn one_by_one(
 
 /// Whether it was the first.
 async fn deliver(subject: Subject, stores: &Stores, id: &str) -> Result<bool, Box<dyn Error + Send + Sync>> {
-    let Stores { log, connection } = stores;
+    let Stores { log, connection, claim_by_hand, complete_by_hand } = stores;
     let by_hand = |command: Cmd| async move {
         command.query_async::<Option<String>>(&mut connection.clone()).await.map(|set| set.is_some())
     };
@@ -206,6 +245,18 @@ async fn deliver(subject: Subject, stores: &Stores, id: &str) -> Result<bool, Bo
             Ok(log.complete(id, Ownership { owner, token }).await?)
         }
         ClaimByHand => {
+            let owner = Owner::random()?;
+            let (key, owner) = ([PREFIX, id].concat(), owner.as_bytes().as_slice());
+            let mut claim = claim_by_hand.key(&key);
+            let claim = claim.arg(owner).arg(LEASE.as_secs() * 1000);
+            if claim.invoke_async::<u8>(&mut connection.clone()).await? != 0 {
+                return Ok(false);
+            }
+            let mut complete = complete_by_hand.key(&key);
+            let complete = complete.arg(owner).arg(RETENTION.as_secs() * 1000);
+            Ok(complete.invoke_async::<u8>(&mut connection.clone()).await? == 1)
+        }
+        SetsByHand => {
             if !by_hand(set_if_absent(id, LEASE)).await? {
                 return Ok(false);
             }

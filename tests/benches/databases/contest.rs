@@ -8,6 +8,7 @@ use ferro_idem::{ClaimLog, ProcessedEventLog};
 use crate::load::{Handler, Round, count, deliveries, new_events};
 use crate::ours::{Attribute, Claim, Fence};
 use crate::report::median;
+use crate::transaction::Handlers;
 
 const ROUNDS: usize = 3;
 /// The turns of each handler in a round. They are short, so that other load on the machine affects all
@@ -29,6 +30,8 @@ pub(crate) trait Database: Sync {
     fn fence_by_hand(&self) -> Arc<dyn Handler>;
     /// The same, and an update after the work.
     fn claim_by_hand(&self) -> Arc<dyn Handler>;
+    /// Mark and one effect in one transaction: by hand, and the log's.
+    fn transactions(&self) -> Handlers;
     /// Empties the tables.
     fn clear(&self) -> Ready<'_, ()>;
     /// Marks all of these new events at once, in a table of their own. Seconds.
@@ -66,6 +69,14 @@ impl Contest {
             ("with group commit", Arc::new(Claim(database.log()))),
         ];
         Self { what: "claim + complete", handlers }
+    }
+
+    pub(crate) fn transaction<D: Database>(database: &D) -> Self {
+        let [by_hand, ours] = database.transactions();
+        Self {
+            what: "transaction with one effect",
+            handlers: vec![("by hand", by_hand), ("the attribute", ours)],
+        }
     }
 }
 
@@ -171,6 +182,17 @@ pub(crate) async fn hold<D: Database>(
     }
     let figures = entrants.into_iter().map(figure).collect();
     Cell { in_flight, figures, of_the_limit: median(of_the_limit) }
+}
+
+/// What each handler takes in a second.
+pub(crate) async fn capacity<D: Database>(
+    database: &D,
+    contest: &Contest,
+    in_flight: usize,
+    seconds: f64,
+) -> Vec<f64> {
+    let cell = hold(database, contest, in_flight, seconds).await;
+    cell.figures.iter().map(|figure| figure.per_second).collect()
 }
 
 fn figure(Entrant { name, mut rounds, .. }: Entrant) -> Figure {

@@ -2,12 +2,14 @@
 //! one, with few and with many in flight.
 //!
 //! `cargo bench -p ferro-idem-tests --bench databases`; `-- --log postgres --guarantee fence --in-flight 256
-//! --seconds 1` measures a part of it. All of it also draws the plots in `docs/benchmarks`.
+//! --seconds 1` measures a part of it. The guarantees are `fence`, `attribute`, `claim`, `transaction` and `open-loop`.
+//! All of it also draws the plots in `docs/benchmarks`.
 
 mod contest;
 mod cpu;
 mod load;
 mod mariadb;
+mod open_loop;
 mod ours;
 #[path = "../plot/mod.rs"]
 mod plot;
@@ -18,6 +20,7 @@ mod selection;
 mod sqlite;
 #[path = "../stripe_ids/mod.rs"]
 mod stripe_ids;
+mod transaction;
 
 use std::error::Error;
 
@@ -40,6 +43,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let fence = compare("postgres", &database, &selection, &mut reach, &mut claims).await?;
         if selection.has_guarantee("attribute") {
             run(&database, &Contest::attribute(&database), &[256], selection.seconds).await;
+        }
+        if selection.has_guarantee("open-loop") {
+            let contest = Contest::fence(&database);
+            let latencies = open_loop::compare(&database, &contest, 256, selection.seconds).await;
+            if let [.., alone, ours] = &latencies[..] {
+                let what =
+                    "PostgreSQL fence, p99 ms of arrivals at a fixed rate, against without group commit";
+                reach.lower(what, ours.p99, alone.p99);
+            }
         }
         for cell in &fence {
             let ratio = cell.times(cell.ours());
@@ -91,6 +103,13 @@ async fn compare<D: Database>(
     }
     if selection.has_guarantee("claim") {
         claim = run(database, &Contest::claim(database), &selection.in_flight(), selection.seconds).await;
+    }
+    if selection.has_guarantee("transaction") {
+        let in_flight = selection.in_flight.map_or(vec![1, 64], |only| vec![only]);
+        for cell in run(database, &Contest::transaction(database), &in_flight, selection.seconds).await {
+            let what = format!("{} transaction, {} in flight, against by hand", D::NAME, cell.in_flight);
+            reach.at_least(&what, if cell.in_flight == 1 { 0.95 } else { 1.0 }, cell.times(cell.ours()));
+        }
     }
     for cell in fence.iter().filter(|cell| cell.in_flight == 256) {
         let what = format!("{} fence, p99 ms at 256 in flight, against by hand", D::NAME);

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, MySqlPool};
 use crate::contest::{Database, Ready};
 use crate::load::{Delivery, Handler};
 use crate::ours::TYPE;
+use crate::transaction::{EFFECTS, Handlers, transactions};
 
 pub(crate) struct MariaDb {
     log: MySqlLog,
@@ -37,6 +38,7 @@ impl MariaDb {
         .execute(log.pool())
         .await
         .expect("the table can be created");
+        sqlx::raw_sql(EFFECTS).execute(log.pool()).await.expect("the tables can be created");
         Self { log, alone, _server: server }
     }
 }
@@ -62,9 +64,14 @@ impl Database for MariaDb {
         Arc::new(Claim(self.log.pool().clone()))
     }
 
+    fn transactions(&self) -> Handlers {
+        transactions(self.log.clone(), self.log.pool().clone())
+    }
+
     fn clear(&self) -> Ready<'_, ()> {
         Box::pin(async {
-            let clear = "TRUNCATE by_hand; TRUNCATE alone; TRUNCATE stripe_processed_events; TRUNCATE bulk";
+            let clear = "TRUNCATE by_hand; TRUNCATE alone; TRUNCATE stripe_processed_events; TRUNCATE bulk; \
+                         TRUNCATE effects; TRUNCATE effects_by_hand";
             sqlx::raw_sql(clear).execute(self.log.pool()).await.expect("the tables are there");
         })
     }
@@ -112,4 +119,12 @@ impl Handler for Claim {
             is_first
         })
     }
+}
+
+transactions! {
+    MySqlLog, MySqlPool,
+    begin: "BEGIN",
+    mark: "INSERT IGNORE INTO by_hand (event_id, event_type) VALUES (?, ?)",
+    effect: "INSERT INTO effects (event_id) VALUES (?)",
+    by_hand: "INSERT INTO effects_by_hand (event_id) VALUES (?)"
 }

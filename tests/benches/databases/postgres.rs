@@ -11,6 +11,7 @@ use sqlx::postgres::PgPoolOptions;
 use crate::contest::{Database, Ready};
 use crate::load::{Delivery, Handler};
 use crate::ours::TYPE;
+use crate::transaction::{EFFECTS, Handlers, transactions};
 
 pub(crate) struct PostgreSql {
     log: PostgresLog,
@@ -37,6 +38,7 @@ impl PostgreSql {
         .execute(log.pool())
         .await
         .expect("the table can be created");
+        sqlx::raw_sql(EFFECTS).execute(log.pool()).await.expect("the tables can be created");
         Self { log, alone, _server: server }
     }
 }
@@ -62,9 +64,14 @@ impl Database for PostgreSql {
         Arc::new(Claim(self.log.pool().clone()))
     }
 
+    fn transactions(&self) -> Handlers {
+        transactions(self.log.clone(), self.log.pool().clone())
+    }
+
     fn clear(&self) -> Ready<'_, ()> {
         Box::pin(async {
-            let clear = "TRUNCATE by_hand, alone, stripe_processed_events, bulk; CHECKPOINT";
+            let clear = "TRUNCATE by_hand, alone, stripe_processed_events, bulk, effects, effects_by_hand; \
+                         CHECKPOINT";
             sqlx::raw_sql(clear).execute(self.log.pool()).await.expect("the tables are there");
         })
     }
@@ -118,4 +125,12 @@ impl Handler for Claim {
             is_first
         })
     }
+}
+
+transactions! {
+    PostgresLog, PgPool,
+    begin: "BEGIN",
+    mark: "INSERT INTO by_hand (event_id, event_type) VALUES ($1, $2) ON CONFLICT (event_id) DO NOTHING",
+    effect: "INSERT INTO effects (event_id) VALUES ($1)",
+    by_hand: "INSERT INTO effects_by_hand (event_id) VALUES ($1)"
 }

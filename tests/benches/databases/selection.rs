@@ -9,7 +9,7 @@ const IN_FLIGHT: [usize; 5] = [1, 16, 64, 256, 1024];
 pub(crate) struct Selection {
     log: Option<String>,
     guarantee: Option<String>,
-    in_flight: Option<usize>,
+    pub(crate) in_flight: Option<usize>,
     /// For each handler in each round.
     pub(crate) seconds: f64,
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::contest::{Database, Ready};
 use crate::load::{Delivery, Handler};
 use crate::ours::TYPE;
+use crate::transaction::{EFFECTS, Handlers, transactions};
 
 pub(crate) struct Sqlite {
     log: SqliteLog,
@@ -42,6 +43,9 @@ impl Sqlite {
         .execute(&by_hand)
         .await
         .expect("the table can be created");
+        for pool in [log.pool(), &by_hand] {
+            sqlx::raw_sql(EFFECTS).execute(pool).await.expect("the tables can be created");
+        }
         Self { log, alone, by_hand, _folder: folder }
     }
 }
@@ -67,12 +71,16 @@ impl Database for Sqlite {
         Arc::new(Claim(self.by_hand.clone()))
     }
 
+    fn transactions(&self) -> Handlers {
+        transactions(self.log.clone(), self.by_hand.clone())
+    }
+
     fn clear(&self) -> Ready<'_, ()> {
         Box::pin(async {
             let clear = "DELETE FROM alone; DELETE FROM stripe_processed_events; DELETE FROM bulk; \
-                         PRAGMA wal_checkpoint(TRUNCATE)";
+                         DELETE FROM effects; PRAGMA wal_checkpoint(TRUNCATE)";
             sqlx::raw_sql(clear).execute(self.log.pool()).await.expect("the tables are there");
-            let clear = "DELETE FROM by_hand; PRAGMA wal_checkpoint(TRUNCATE)";
+            let clear = "DELETE FROM by_hand; DELETE FROM effects_by_hand; PRAGMA wal_checkpoint(TRUNCATE)";
             sqlx::raw_sql(clear).execute(&self.by_hand).await.expect("the table is there");
         })
     }
@@ -126,4 +134,12 @@ impl Handler for Claim {
             is_first
         })
     }
+}
+
+transactions! {
+    SqliteLog, SqlitePool,
+    begin: "BEGIN IMMEDIATE",
+    mark: "INSERT INTO by_hand (event_id, event_type) VALUES ($1, $2) ON CONFLICT (event_id) DO NOTHING",
+    effect: "INSERT INTO effects (event_id) VALUES ($1)",
+    by_hand: "INSERT INTO effects_by_hand (event_id) VALUES ($1)"
 }
