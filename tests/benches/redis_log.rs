@@ -37,7 +37,12 @@ const COMPLETE_BY_HAND: &str = "\
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], 'processed', 'PX', ARGV[2])
 return 1";
-const MARK: &str = include_str!("../../ferro-idem/src/redis/scripts/mark.lua");
+const MARK: &str = concat!(
+    include_str!("../../ferro-idem/src/redis/scripts/deadline.lua"),
+    include_str!("../../ferro-idem/src/redis/scripts/mark.lua")
+);
+/// Of a mark in a pipeline. The largest exact number in Lua: it does not pass.
+const DEADLINE: u64 = (1 << 53) - 1;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Subject {
@@ -286,7 +291,7 @@ fn set_if_absent(id: &str, for_how_long: Duration) -> Cmd {
 fn mark(hash: &str, id: &str) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
     let owner = Owner::random().expect("the system has random numbers");
-    command.arg(hash).arg(1).arg([PREFIX, id].concat());
+    command.arg(hash).arg(1).arg([PREFIX, id].concat()).arg(DEADLINE);
     command.arg(owner.as_bytes().as_slice()).arg("invoice.paid").arg(RETENTION.as_secs() * 1000);
     command
 }
