@@ -1,13 +1,14 @@
 //! The effects of handlers, recorded where the log cannot hide them.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use ferro_idem::Claim;
 use nix::time::ClockId;
 use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
+use tokio::time::timeout;
 
 /// A table beside the log's, without a unique key: an effect that happens twice has two rows.
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE effects (event_id VARCHAR(255) NOT NULL)";
@@ -78,6 +79,10 @@ fn effect(line: &str) -> Option<Effect> {
     Some(Effect { event, token, held_until, at: Some(at) })
 }
 
+/// How long a handler waits for its own statement. sqlx has no limit, and the operating system gives a server up that has
+/// left the network after a quarter of an hour.
+const EFFECT_WITHIN: Duration = Duration::from_secs(2);
+
 /// A connection on which a handler writes its effect in a transaction.
 pub(crate) trait WriteEffect: Send {
     fn write_effect(&mut self, event: &str) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
@@ -87,7 +92,8 @@ macro_rules! write_effect {
     ($($connection:ty => $insert:literal),*) => {$(
         impl WriteEffect for $connection {
             async fn write_effect(&mut self, event: &str) -> Result<(), sqlx::Error> {
-                sqlx::query($insert).bind(event).execute(self).await.map(drop)
+                let inserted = timeout(EFFECT_WITHIN, sqlx::query($insert).bind(event).execute(self)).await;
+                inserted.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())).map(drop)
             }
         }
     )*};

@@ -63,7 +63,7 @@ impl Ledger {
         }
         let of = |list: &[String]| length(list.len());
         let befallen = |disaster| executed.befallen.number(disaster);
-        let counts = vec![
+        let mut counts = vec![
             ("events", "events sent", length(events.len())),
             ("deliveries", "deliveries", number(&tally.deliveries)),
             ("processed", "  answered 201 or 202", number(&tally.processed)),
@@ -105,9 +105,16 @@ impl Ledger {
             ("comebacks", "promotions whose old primary came back", befallen(Disaster::Comeback)),
             ("read_only", "times that the server was read-only", befallen(Disaster::ReadOnly)),
             ("drops", "hundreds of deliveries dropped at once", number(&tally.dropped_at_once)),
-            ("back_median_ms", "ms from a promotion to full speed, median", milliseconds(back_after, 2)),
-            ("back_max_ms", "  the longest", milliseconds(back_after, 1)),
         ];
+        // Other runs have no time without disturbances to compare with.
+        if args.picture.is_some() {
+            counts.push((
+                "back_median_ms",
+                "ms from a promotion to full speed, median",
+                milliseconds(back_after, 2),
+            ));
+            counts.push(("back_max_ms", "  the longest", milliseconds(back_after, 1)));
+        }
         let explained = findings.killed_after_error().to_vec();
         Self { args, counts, breaches, explained }
     }

@@ -26,8 +26,11 @@ use crate::effects::now;
 use crate::handlers::{Delivery, LEASE};
 use crate::workers::{Life, Workers};
 
-/// Deliveries at a time.
+/// Deliveries at a time: more than the workers have connections.
 const IN_FLIGHT: usize = 400;
+
+/// For a picture, they are answered before senders hang up.
+const IN_FLIGHT_OF_A_PICTURE: usize = 40;
 
 /// New events at a time, shuffled.
 const BATCH: usize = 100;
@@ -137,6 +140,7 @@ pub(crate) struct Sender {
     /// The longest work of a handler before its effect, and after it. SQLite's only writer waits for it.
     longest_work: Duration,
     drops_at_once: bool,
+    in_flight: usize,
     /// Whether an event is delivered once, whatever the answer.
     tries_once: bool,
     weather: Arc<Weather>,
@@ -162,6 +166,7 @@ impl Sender {
             events: Mutex::default(),
             senders: AtomicU64::new(0),
             has_failures: args.guarantee != Guarantee::Fence && !args.guarantee.has_inbox(),
+            in_flight: if args.picture.is_some() { IN_FLIGHT_OF_A_PICTURE } else { IN_FLIGHT },
             tries_once: args.guarantee.has_inbox(),
             longest_work: Duration::from_millis(if args.has_one_writer() { 2 } else { 20 }),
             drops_at_once: args.disasters.contains(&Disaster::Drops),
@@ -177,7 +182,7 @@ impl Sender {
         end: Instant,
         mut calm: watch::Receiver<bool>,
     ) {
-        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT));
+        let in_flight = Arc::new(Semaphore::new(self.in_flight));
         let mut deliveries = JoinSet::new();
         let (mut known, mut late) = (0_u64, Vec::new());
         'storm: while known < MAX_EVENTS {

@@ -123,11 +123,11 @@ fn back_after(samples: &[Sample], spans: &[Span], moved: usize) -> Option<Durati
     Some(SAMPLE * u32::try_from(until).ok()?)
 }
 
-/// The median of the rates outside of disasters, in answers in a rate's time.
+/// The median of the rates before the first disaster, in answers in a rate's time. Those between two disasters may be of
+/// a time that is not over the first one.
 pub(crate) fn usual(samples: &[Sample], spans: &[Span]) -> Option<f64> {
-    let is_usual = |at: usize| spans.iter().all(|span| at + IN_A_RATE <= span.begin || at > span.end);
-    let rates = samples.windows(IN_A_RATE).enumerate().filter(|(at, _)| is_usual(*at));
-    let mut rates: Vec<f64> = rates.map(|(_, rate)| answered(rate)).collect();
+    let first = spans.iter().map(|span| span.begin).min()?;
+    let mut rates: Vec<f64> = samples.get(..first)?.windows(IN_A_RATE).map(answered).collect();
     rates.sort_unstable_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied()
 }
@@ -146,10 +146,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_speed_is_that_of_the_time_outside_of_disasters() {
+    fn full_speed_is_that_of_the_time_before_disasters() {
         let sample = |answered| Sample { answered, failed: 0 };
         let mut samples = vec![sample(10); 40];
         samples[10..20].fill(sample(0));
+        samples[24..].fill(sample(2));
         let spans = [Span { disaster: Disaster::Promote, begin: 10, moved: Some(12), end: 20 }];
         assert_eq!(usual(&samples, &spans), Some(40.0));
         // From 12 to 20 there is nothing, and four samples at full speed begin at 20.
