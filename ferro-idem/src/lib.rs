@@ -67,7 +67,7 @@
 //! | `diesel-postgres`, `diesel-mysql` | [`DieselPostgresLog`], [`DieselMySqlLog`]: `transaction(tx)` over diesel-async |
 //! | `sea-orm` | [`SeaOrmLog`]: `transaction(tx)` over sea-orm 2 |
 //! | `tokio-postgres` | [`TokioPostgresLog`]: `transaction(tx)` over tokio-postgres and deadpool |
-//! | `redis` | [`RedisLog`] |
+//! | `redis` | [`RedisLog`], [`ReopeningConnection`] |
 //! | `json` | [`WebhookEvent`] for `serde_json::Value` |
 //! | `stripe` | [`StripeWebhook`](stripe::StripeWebhook), [`StripeEvent`](stripe::StripeEvent) |
 //! | `github` | [`GithubWebhook`](sender::github::GithubWebhook), [`GithubEvent`](sender::github::GithubEvent) |
@@ -249,7 +249,7 @@ pub use crate::layers::{TokioPostgresConnection, TokioPostgresLog};
 #[cfg(feature = "memory")]
 pub use crate::memory::MemoryProcessedLog;
 #[cfg(feature = "redis")]
-pub use crate::redis::RedisLog;
+pub use crate::redis::{RedisLog, ReopeningConnection};
 #[cfg(feature = "mysql")]
 pub use crate::sql::{MySqlLog, MySqlTransaction};
 #[cfg(feature = "postgres")]

@@ -35,6 +35,13 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     /// they are due at all.
     fn fill(count: u32, order_key: &str, state: i64) -> String;
 
+    /// Makes the server refuse the body of each delivery, as it does when its disk is full. SQLite has no server: its file
+    /// is kept from growing.
+    const FILL_THE_DISK: &'static str = "";
+
+    /// Undoes [`FILL_THE_DISK`](Self::FILL_THE_DISK).
+    const MAKE_ROOM: &'static str = "";
+
     /// Makes what is parked wait again.
     const BACK_FROM_PARKED: &'static str = "UPDATE webhook_inbox SET state = 0 WHERE state = 2";
 }
@@ -134,6 +141,14 @@ impl Database for OnPostgres {
              ANALYZE webhook_inbox"
         )
     }
+
+    const FILL_THE_DISK: &'static str = "
+        CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          RAISE 'could not extend file' USING ERRCODE = 'disk_full';
+        END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON webhook_inbox_body FOR EACH ROW EXECUTE FUNCTION disk_is_full()";
+
+    const MAKE_ROOM: &'static str = "DROP TRIGGER full_disk ON webhook_inbox_body";
 }
 
 #[derive(Debug)]
@@ -170,6 +185,12 @@ impl Database for OnMySql {
              FROM seq_1_to_{count}"
         )
     }
+
+    const FILL_THE_DISK: &'static str = "
+        CREATE TRIGGER full_disk BEFORE INSERT ON webhook_inbox_body FOR EACH ROW
+        SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'";
+
+    const MAKE_ROOM: &'static str = "DROP TRIGGER full_disk";
 
     const BACK_FROM_PARKED: &'static str =
         "UPDATE webhook_inbox SET state = 0, due_at = UTC_TIMESTAMP(6) WHERE state = 2";

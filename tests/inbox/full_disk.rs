@@ -5,7 +5,7 @@ use ferro_idem::{EventRef, MarkOutcome, SqliteLog, TransactionalLog};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tempfile::TempDir;
 
-use crate::databases::{SENDER, delivery, ids, take};
+use crate::databases::{Database, SENDER, delivery, ids, inbox, take};
 
 /// A file that cannot grow over so many pages.
 async fn limited(folder: &TempDir, pages: u32) -> InboxStore<sqlx::Sqlite> {
@@ -94,3 +94,27 @@ async fn after_a_full_disk_a_rollback_undoes_and_a_commit_stays() {
     let outcome = other.try_mark_in(&mut transaction, event("evt_1")).await.unwrap();
     assert_eq!(outcome, MarkOutcome::Processed, "another process sees the commit");
 }
+
+/// The body is the last that is stored of a delivery, so the rest of it must not stay: that would make the sender's next
+/// attempt a duplicate.
+async fn a_server_with_a_full_disk_keeps_what_was_acknowledged<T: Database>() {
+    let database = T::fresh().await;
+    let (store, log) = (inbox(&database).await, database.open().await);
+    assert_eq!(store.receive(delivery("evt_1", None)).await.unwrap(), Received::First);
+
+    T::run(&log, T::FILL_THE_DISK).await;
+    let error = store.receive(delivery("evt_2", None)).await.unwrap_err();
+    assert_eq!(error.status(), 503);
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    assert!(!InboxStore::<T::D>::needs_help(&error), "a worker goes on, and does not end: {error}");
+    let taken = take(&store, 100).await;
+    assert_eq!(ids(&taken), ["evt_1"]);
+    assert!(store.complete(&taken[0].held).await.unwrap());
+
+    T::run(&log, T::MAKE_ROOM).await;
+    assert_eq!(store.receive(delivery("evt_2", None)).await.unwrap(), Received::First, "it was never stored");
+    assert_eq!(ids(&take(&store, 100).await), ["evt_2"]);
+    assert_eq!(store.receive(delivery("evt_1", None)).await.unwrap(), Received::Duplicate);
+}
+
+on_every_server!(a_server_with_a_full_disk_keeps_what_was_acknowledged);

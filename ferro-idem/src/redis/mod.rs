@@ -7,6 +7,7 @@ mod gate;
 mod in_doubt;
 mod operations;
 mod position;
+mod reopening;
 #[cfg(feature = "replay")]
 mod replay;
 mod request;
@@ -26,6 +27,7 @@ use redis::aio::{ConnectionLike, ConnectionManager};
 
 use self::eviction::PolicyCheck;
 use self::gate::Gate;
+pub use self::reopening::ReopeningConnection;
 use self::request::{Leaving, Request, When};
 use self::same_event::{Lead, Role, SameEvent, UndeliveredMark};
 use self::undelivered::{Made, Undelivered};
@@ -60,15 +62,21 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 /// # Ok(()) }
 /// ```
 ///
-/// On a cluster, the type names the connection:
+/// On a cluster, the type names the connection. [`ReopeningConnection`] replaces it if it stops answering, which can
+/// happen during a failover:
 ///
 /// ```no_run
 /// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
-/// use ferro_idem::RedisLog;
+/// use ferro_idem::{RedisLog, ReopeningConnection};
+/// use redis::cluster::ClusterClient;
 /// use redis::cluster_async::ClusterConnection;
 ///
-/// let client = redis::cluster::ClusterClient::new(["redis://node-1:6379", "redis://node-2:6379"])?;
-/// let log: RedisLog<ClusterConnection> = RedisLog::new(client.get_async_connection().await?);
+/// let client = ClusterClient::new(["redis://node-1:6379", "redis://node-2:6379"])?;
+/// let connection = ReopeningConnection::open(move || {
+///     let client = client.clone();
+///     async move { client.get_async_connection().await }
+/// });
+/// let log: RedisLog<ReopeningConnection<ClusterConnection>> = RedisLog::new(connection.await?);
 /// # Ok(()) }
 /// ```
 ///
@@ -127,7 +135,8 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 ///
 /// After a failover, an open connection may lead to the old primary, which is a replica now and answers `READONLY`.
 /// The log then has that server close the connection (`QUIT`). A `ConnectionManager` resolves its name again when it
-/// reconnects, and the call is repeated on the new primary. A `ClusterConnection` follows its cluster by itself.
+/// reconnects, and the call is repeated on the new primary. A `ClusterConnection` follows its cluster by itself, and needs
+/// [`ReopeningConnection`] around it.
 ///
 /// # Keys
 ///

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use ferro_idem::{
-    ClaimLog, InboxDatabase, MySqlLog, PostgresLog, ProcessedEventLog, RedisLog, SqlLog, SqliteLog,
-    TransactionalLog,
+    ClaimLog, InboxDatabase, MySqlLog, PostgresLog, ProcessedEventLog, RedisLog, ReopeningConnection, SqlLog,
+    SqliteLog, TransactionalLog,
 };
 use redis::aio::{ConnectionLike, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
@@ -68,8 +68,13 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Failure> {
             }
         }
         Kind::RedisCluster => {
+            let client = ClusterClient::new(url.split(','))?;
+            let open = move || {
+                let client = client.clone();
+                async move { client.get_async_connection().await }
+            };
             let connection = loop {
-                match ClusterClient::new(url.split(','))?.get_async_connection().await {
+                match ReopeningConnection::open(open.clone()).await {
                     Ok(connection) => break connection,
                     Err(_) => sleep(RECONNECT_WITHIN).await,
                 }
