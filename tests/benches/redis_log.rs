@@ -1,8 +1,9 @@
 //! `RedisLog` over one multiplexed connection, against a log written by hand over the same connection, and against the
 //! limit: the same commands in one pipeline.
 //!
-//! A fence is compared with `SET NX`, and a claim with two scripts by hand that know their owner. Each subject gets the same deliveries, half of them duplicates, from as many tasks as there are
-//! deliveries in flight. Needs `redis-server`, which shares the machine with the client.
+//! A fence is compared with `SET NX`, and a claim with two scripts by hand that know their owner. Each subject gets the
+//! same deliveries, half of them duplicates, from as many tasks as there are deliveries in flight. Needs `redis-server`,
+//! which shares the machine with the client.
 
 mod report;
 mod stripe_ids;
