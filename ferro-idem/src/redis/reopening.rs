@@ -103,7 +103,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ReopeningConnection<C> {
     }
 
     /// The connection for a request that is sent now.
-    fn connection(&self) -> (C, Sent<C>) {
+    fn connection(&self) -> (C, Sent<'_, C>) {
         let mut current = self.shared.current();
         let since = *current.unanswered_since.get_or_insert_with(Instant::now);
         let is_silent = current.unanswered >= SILENT_REQUESTS && since.elapsed() >= SILENT_AFTER;
@@ -111,7 +111,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> ReopeningConnection<C> {
             current.is_opening = true;
             tokio::spawn(reopen(Opening(Arc::clone(&self.shared))));
         }
-        let sent = Sent { shared: Arc::clone(&self.shared), nth: current.nth, is_answered: false };
+        let sent = Sent { shared: &self.shared, nth: current.nth, is_answered: false };
         (current.connection.clone(), sent)
     }
 }
@@ -123,13 +123,13 @@ impl<C> Shared<C> {
 }
 
 /// A request that is on its way. Dropped without an answer, it counts.
-struct Sent<C> {
-    shared: Arc<Shared<C>>,
+struct Sent<'s, C> {
+    shared: &'s Shared<C>,
     nth: u64,
     is_answered: bool,
 }
 
-impl<C> Sent<C> {
+impl<C> Sent<'_, C> {
     /// Only the server's own errors are answers.
     fn hear<T>(mut self, answer: &RedisResult<T>) {
         self.is_answered = match answer {
@@ -139,7 +139,7 @@ impl<C> Sent<C> {
     }
 }
 
-impl<C> Drop for Sent<C> {
+impl<C> Drop for Sent<'_, C> {
     fn drop(&mut self) {
         let mut current = self.shared.current();
         if current.nth != self.nth {
