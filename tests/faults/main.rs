@@ -6,6 +6,7 @@ mod late;
 mod lost_replies;
 mod messages;
 mod naive;
+mod out_of_step;
 mod rig;
 mod silent;
 mod taken_over;

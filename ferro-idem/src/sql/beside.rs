@@ -104,8 +104,7 @@ impl<D: Dialect> Beside<D> {
         let mut connection = connection::acquire(self.core.pool()).await.map_err(explained)?;
         let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await.map_err(explained)?;
         let ran = D::run(pinned.connection(), statements).await;
-        let ended = pinned.end(ran.is_ok()).await;
-        ran.and(ended).map_err(explained)
+        pinned.end(ran).await.map_err(explained)
     }
 
     /// Refuses tables, or a session, that break a promise.

@@ -37,8 +37,9 @@ impl<D: Dialect> Core<D> {
         for statement in rights {
             let mut connection =
                 connection::acquire(self.pool()).await.map_err(|error| self.explained(CHECK, error))?;
-            let statement = self.table().in_statement(statement);
-            if let Err(error) = D::run(&mut connection, statement).await {
+            let ran = D::run(&mut connection, self.table().in_statement(statement)).await;
+            connection.answered_with(&ran);
+            if let Err(error) = ran {
                 let mut advice = self.fault_of(&error).advice.into_owned();
                 if let Some(refusal) = error.as_database_error() {
                     advice = format!("{advice} ({})", refusal.message());
@@ -56,6 +57,7 @@ impl<D: Dialect> Core<D> {
         let mut connection =
             connection::acquire(self.pool()).await.map_err(|error| self.explained(CHECK, error))?;
         let found = D::columns_without_default(&mut connection, self.table()).await;
+        connection.answered_with(&found);
         let columns = found.map_err(|error| self.explained(CHECK, error))?;
         let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
         Ok((!names.is_empty()).then(|| {

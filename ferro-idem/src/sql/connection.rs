@@ -28,16 +28,37 @@ const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// An idle connection that does not answer a ping in this time is given up, whatever else answers.
 const MAX_PING: Duration = Duration::from_secs(3);
 
-/// A connection of the pool. Dropped, it is returned.
+/// A connection of the pool. Dropped, it is returned if all that was asked on it was answered, and closed otherwise.
+///
+/// An answer that is still to come would be taken for that of a later request: sqlx-mysql 0.9 forgets a ping that was
+/// dropped, so that the next insert of a duplicate would seem to go through. Whoever uses a connection says when it has
+/// [answered](Self::answered_with).
 ///
 /// sqlx tests a connection before it is returned, without a limit. If the server is gone without notice, the
 /// connection would keep its place in the pool as long as the operating system waits, so this return has one.
 #[derive(Debug)]
-pub(super) struct PooledConnection<D: Dialect>(Option<PoolConnection<D>>);
+pub(super) struct PooledConnection<D: Dialect> {
+    connection: Option<PoolConnection<D>>,
+    /// An answer may be on its way.
+    is_asked: bool,
+}
 
 impl<D: Dialect> PooledConnection<D> {
     pub(super) fn new(connection: PoolConnection<D>) -> Self {
-        Self(Some(connection))
+        Self { connection: Some(connection), is_asked: false }
+    }
+
+    /// This was the answer to the last request. No other one is on its way, unless the driver could not read it.
+    pub(super) fn answered_with<T>(&mut self, answer: &Result<T, sqlx::Error>) {
+        if answer.as_ref().err().is_none_or(is_of_server) {
+            self.is_asked = false;
+        }
+    }
+
+    /// Whether it must not be used for another request. A connection without a network has no late answers, and may be
+    /// all there is of a database in memory.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        self.is_asked && D::ANSWERS_WITHIN.is_some()
     }
 
     /// Closes the connection instead of returning it.
@@ -50,41 +71,50 @@ impl<D: Dialect> PooledConnection<D> {
     /// Closes the connection without a word to its server, which does not answer. This frees its place in the pool
     /// at once. It must not be used after that.
     pub(super) fn close_now(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }
     }
 
     /// Moves the connection out. What is left must not be used after that.
     pub(super) fn take(&mut self) -> Self {
-        Self(self.0.take())
+        Self { connection: self.connection.take(), is_asked: self.is_asked }
     }
 
     pub(super) fn into_inner(mut self) -> Option<PoolConnection<D>> {
-        self.0.take()
+        self.connection.take()
     }
+}
+
+/// Whether the server has answered with this error, or the rows were not those that were looked for.
+fn is_of_server(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound)
 }
 
 impl<D: Dialect> Deref for PooledConnection<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &D::Connection {
-        let Some(connection) = &self.0 else { unreachable!("only its end takes it") };
+        let Some(connection) = &self.connection else { unreachable!("only its end takes it") };
         connection
     }
 }
 
 impl<D: Dialect> DerefMut for PooledConnection<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
-        let Some(connection) = &mut self.0 else { unreachable!("only its end takes it") };
+        self.is_asked = true;
+        let Some(connection) = &mut self.connection else { unreachable!("only its end takes it") };
         connection
     }
 }
 
 impl<D: Dialect> Drop for PooledConnection<D> {
     fn drop(&mut self) {
+        if self.is_out_of_step() {
+            self.close_now();
+        }
         if let Some(limit) = D::ANSWERS_WITHIN
-            && let Some(mut connection) = self.0.take()
+            && let Some(mut connection) = self.connection.take()
             && let Ok(runtime) = Handle::try_current()
         {
             let returned = connection.return_to_pool();
@@ -172,10 +202,13 @@ pub(super) async fn close_dead<D: Dialect>(pool: &Pool<D>) -> usize {
     .await
 }
 
+/// Dropped, or if it is dead, it closes the connection, whose place is free at once: a graceful close would wait for the
+/// server.
 async fn is_alive<D: Dialect>(
-    mut connection: PoolConnection<D>,
+    connection: PoolConnection<D>,
     mut later_one_answers: watch::Receiver<()>,
 ) -> bool {
+    let mut connection = PooledConnection::new(connection);
     let is_alive = {
         let mut ping = pin!(timeout(MAX_PING, connection.ping()));
         let mut later_one_answers = pin!(later_one_answers.changed());
@@ -186,10 +219,7 @@ async fn is_alive<D: Dialect>(
         .await
     };
     if is_alive {
-        drop(PooledConnection::new(connection));
-    } else {
-        // Frees its place at once: a graceful close would wait for the server.
-        drop(connection.detach());
+        connection.answered_with(&Ok(()));
     }
     is_alive
 }

@@ -266,11 +266,13 @@ impl<D: Dialect> Core<D> {
             return Ok((Vec::new(), traps));
         }
         let mut pinned = Pinned::begin(connection, self.has_pooler).await?;
-        let found = D::look_at_table(pinned.connection(), &self.table).await?;
-        let mut traps = D::look_for_traps(pinned.connection(), &self.table).await?;
-        traps.has_pooler = self.has_pooler;
-        pinned.end(true).await?;
-        Ok((found, traps))
+        let looked = async {
+            let found = D::look_at_table(pinned.connection(), &self.table).await?;
+            let traps = D::look_for_traps(pinned.connection(), &self.table).await?;
+            Ok((found, Traps { has_pooler: self.has_pooler, ..traps }))
+        };
+        let looked = looked.await;
+        pinned.end(looked).await
     }
 
     /// Refuses all calls alike once a pooler was seen, and not only those that it hurts by chance.
@@ -286,9 +288,9 @@ impl<D: Dialect> Core<D> {
         const OPERATION: &str = "create the table";
         let mut connection =
             connection::acquire(&self.pool).await.map_err(|error| self.explained(OPERATION, error))?;
-        let Err(error) = D::run(&mut connection, self.table.in_statement(D::TABLE.schema)).await else {
-            return Ok(());
-        };
+        let created = D::run(&mut connection, self.table.in_statement(D::TABLE.schema)).await;
+        connection.answered_with(&created);
+        let Err(error) = created else { return Ok(()) };
         // PostgreSQL refuses one of two processes that create a table at once, although each statement says
         // IF NOT EXISTS. The look needs this connection if the pool has only one.
         drop(connection);

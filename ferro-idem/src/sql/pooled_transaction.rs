@@ -9,7 +9,7 @@ use super::connection::PooledConnection;
 use super::dialect::Dialect;
 use super::write_turns::{WriteTurn, WriteTurns};
 
-/// A transaction on a pooled connection. Dropping it rolls back, and returns the connection.
+/// A transaction on a pooled connection. Dropping it rolls back, and returns the connection if no answer is on its way.
 ///
 /// Not sqlx's own: that one returns its connection without a time limit, so that a server that is gone would keep
 /// the connection's place in the pool for as long as the operating system waits.
@@ -17,8 +17,6 @@ pub(super) struct PooledTransaction<D: Dialect> {
     connection: PooledConnection<D>,
     /// Whether a transaction may be open.
     is_open: bool,
-    /// Whether the last of the statements that begin and end it was answered.
-    is_answered: bool,
     /// Dropped after the connection.
     _turn: WriteTurn,
 }
@@ -30,33 +28,33 @@ impl<D: Dialect> PooledTransaction<D> {
         turns: WriteTurns,
     ) -> Result<Self, sqlx::Error> {
         let turn = turns.next().await;
-        let mut begun = Self { connection, is_open: true, is_answered: false, _turn: turn };
+        let mut begun = Self { connection, is_open: true, _turn: turn };
         D::forget_ended_transaction(&mut begun.connection).await?;
         let statement = (D::BEGIN != "BEGIN").then(|| SqlStr::from_static(D::BEGIN));
-        D::TransactionManager::begin(&mut begun.connection, statement).await?;
-        begun.is_answered = true;
-        Ok(begun)
+        let answer = D::TransactionManager::begin(&mut begun.connection, statement).await;
+        begun.connection.answered_with(&answer);
+        answer.map(|()| begun)
     }
 
     pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.is_answered = false;
         let committed = D::TransactionManager::commit(&mut self.connection).await;
-        self.is_open = committed.is_err();
-        self.is_answered = true;
-        committed
+        self.end(committed)
     }
 
     pub(super) async fn roll_back(mut self) -> Result<(), sqlx::Error> {
-        self.is_answered = false;
         let rolled_back = D::TransactionManager::rollback(&mut self.connection).await;
-        self.is_open = rolled_back.is_err();
-        self.is_answered = true;
-        rolled_back
+        self.end(rolled_back)
+    }
+
+    fn end(&mut self, ended: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
+        self.connection.answered_with(&ended);
+        self.is_open = ended.is_err();
+        ended
     }
 
     /// Closes the connection instead of returning it.
     pub(super) fn close(mut self) {
-        (self.is_open, self.is_answered) = (false, true);
+        self.is_open = false;
         self.connection.take().close();
     }
 }
@@ -77,11 +75,10 @@ impl<D: Dialect> DerefMut for PooledTransaction<D> {
 
 impl<D: Dialect> Drop for PooledTransaction<D> {
     fn drop(&mut self) {
-        if !self.is_answered && D::ANSWERS_WITHIN.is_some() {
-            self.connection.close_now();
-        } else if self.is_open {
-            // Goes out when the connection is returned.
+        if self.is_open && !self.connection.is_out_of_step() {
             D::TransactionManager::start_rollback(&mut self.connection);
+            // It goes out when the connection is returned, and the driver waits for its answer then.
+            self.connection.answered_with(&Ok(()));
         }
     }
 }

@@ -53,7 +53,9 @@ impl UnknownPooler {
         let Some(other) = other else { return Ok(false) };
         let mut other = PooledConnection::new(other);
         for _ in 0..LOOKS {
-            if D::session_of(connection).await? == D::session_of(&mut other).await? {
+            let sessions = (D::session_of(connection).await?, D::session_of(&mut other).await);
+            other.answered_with(&sessions.1);
+            if sessions.0 == sessions.1? {
                 self.see();
                 return Ok(true);
             }
@@ -67,10 +69,11 @@ impl UnknownPooler {
 /// A connection for one request, in a transaction of its own if a pooler stands between: a statement is prepared and
 /// sent in two messages, which must reach the same session of the server.
 ///
-/// If it is dropped before its end, the connection is closed: its transaction may be open.
+/// If it is dropped before its end, the connection is not answered, and so is never used again: its transaction may be
+/// open.
 pub(super) struct Pinned<'a, D: Dialect> {
     connection: &'a mut PooledConnection<D>,
-    is_open: bool,
+    has_pooler: bool,
 }
 
 impl<'a, D: Dialect> Pinned<'a, D> {
@@ -78,31 +81,25 @@ impl<'a, D: Dialect> Pinned<'a, D> {
         connection: &'a mut PooledConnection<D>,
         has_pooler: bool,
     ) -> Result<Self, sqlx::Error> {
-        let pinned = Self { connection, is_open: has_pooler };
         if has_pooler {
-            D::run(pinned.connection, "BEGIN".to_owned()).await?;
+            D::run(connection, "BEGIN".to_owned()).await?;
         }
-        Ok(pinned)
+        Ok(Self { connection, has_pooler })
     }
 
     pub(super) fn connection(&mut self) -> &mut D::Connection {
         self.connection
     }
 
-    pub(super) async fn end(mut self, commits: bool) -> Result<(), sqlx::Error> {
-        if self.is_open {
-            let end = if commits { "COMMIT" } else { "ROLLBACK" };
-            D::run(self.connection, end.to_owned()).await?;
-            self.is_open = false;
+    /// Commits, or rolls back after an error. Returns this answer, if nothing happens to it.
+    pub(super) async fn end<T>(self, answer: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        if self.has_pooler {
+            let end = if answer.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            if let Err(error) = D::run(self.connection, end.to_owned()).await {
+                return answer.and(Err(error));
+            }
         }
-        Ok(())
-    }
-}
-
-impl<D: Dialect> Drop for Pinned<'_, D> {
-    fn drop(&mut self) {
-        if self.is_open {
-            self.connection.take().close();
-        }
+        self.connection.answered_with(&answer);
+        answer
     }
 }

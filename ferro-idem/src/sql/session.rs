@@ -101,8 +101,7 @@ impl<D: Dialect> Session<D> {
                             if R::ONLY_READS { None } else { Some(self.core.write_turns.next().await) };
                         let mut pinned = Pinned::begin(&mut connection, self.core.has_pooler()).await?;
                         let answer = request.send(pinned.connection(), &sql.statements, attempt).await;
-                        let ended = pinned.end(answer.is_ok()).await;
-                        answer.and_then(|answer| ended.map(|()| answer))
+                        pinned.end(answer).await
                     };
                     match attempts.attempt(self.answers_within(request.events()), sent).await {
                         Ok(Ok(answer)) => {
