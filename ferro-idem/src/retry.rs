@@ -154,8 +154,15 @@ impl Attempts {
     /// Counts an attempt that failed.
     pub(crate) fn count(&mut self, kind: FaultKind) {
         self.made += 1;
-        self.unanswered |= kind == FaultKind::Unanswered;
-        self.has_missed_an_answer |= kind == FaultKind::Unanswered;
+        if kind == FaultKind::Unanswered {
+            self.doubt();
+        }
+    }
+
+    /// The last attempt may have been carried out, whatever it failed with.
+    pub(crate) fn doubt(&mut self) {
+        self.unanswered = true;
+        self.has_missed_an_answer = true;
     }
 
     /// Counts an attempt that failed, and waits before the next one. Returns `false` if there is no next one.

@@ -14,6 +14,8 @@ pub struct Fault {
     pub(crate) advice: Cow<'static, str>,
     /// The error may be about one event of several in the statement. The others could go through without it.
     pub(crate) is_about_one_event: bool,
+    /// The request may have been carried out, also if the error is for good.
+    pub(crate) may_be_carried_out: bool,
     pub(crate) cause: Cause,
 }
 
@@ -148,7 +150,14 @@ impl Fault {
     }
 
     fn of_kind(kind: FaultKind, advice: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, advice: advice.into(), is_about_one_event: false, cause: Cause::Other }
+        let may_be_carried_out = kind == FaultKind::Unanswered;
+        Self {
+            kind,
+            advice: advice.into(),
+            is_about_one_event: false,
+            may_be_carried_out,
+            cause: Cause::Other,
+        }
     }
 
     /// The server was the primary, or is none.
@@ -156,6 +165,13 @@ impl Fault {
         let advice = "the server is read-only, as a replica or after a failover: connect to the primary, by a name or \
                       a proxy that follows it. Or the session is, by `default_transaction_read_only` or SET SESSION \
                       .. TRANSACTION READ ONLY: take that off the pool's connections";
+        Self { cause: Cause::ReadOnly, ..Self::passing(advice) }
+    }
+
+    /// The node has left its cluster, or has not joined it yet.
+    pub(crate) fn no_member() -> Self {
+        let advice = "the server is no member of its cluster now: connect by a proxy that leads to members, or see in its \
+                      log why it left";
         Self { cause: Cause::ReadOnly, ..Self::passing(advice) }
     }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::dialect::Dialect;
+use super::fault::is_of_server;
 use crate::retry::answer_within;
 
 /// An acquire that takes longer may have met a dead connection.
@@ -84,11 +85,6 @@ impl<D: Dialect> PooledConnection<D> {
     pub(super) fn into_inner(mut self) -> Option<PoolConnection<D>> {
         self.connection.take()
     }
-}
-
-/// Whether the server has answered with this error, or the rows were not those that were looked for.
-fn is_of_server(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(_) | sqlx::Error::RowNotFound)
 }
 
 impl<D: Dialect> Deref for PooledConnection<D> {

@@ -18,7 +18,7 @@ use super::columns::{FoundColumn, SchemaLevel, Traps};
 pub(crate) use super::compiled::{Compiled, CompiledSql};
 use super::connection::{self, PooledConnection};
 use super::dialect::Dialect;
-use super::fault::{Cause, Fault};
+use super::fault::{Cause, Fault, NotRead};
 use super::pooler::{Pinned, UnknownPooler};
 use super::table::TableName;
 use super::table_check;
@@ -337,6 +337,7 @@ impl<D: Dialect> Core<D> {
                 if fault.kind == FaultKind::Unanswered {
                     fault.kind = FaultKind::Passing;
                 }
+                fault.may_be_carried_out = false;
                 Err((fault, source))
             }
             Ok(None) => {
@@ -366,7 +367,10 @@ impl<D: Dialect> Core<D> {
     }
 
     pub(super) fn failed(&self, error: sqlx::Error) -> Failed {
-        (self.fault_of(&error), error.into())
+        let (error, has_written) = NotRead::into_inner(error);
+        let mut fault = self.fault_of(&error);
+        fault.may_be_carried_out |= has_written;
+        (fault, error.into())
     }
 
     pub(super) fn explained(&self, operation: &'static str, error: sqlx::Error) -> Error {

@@ -25,6 +25,13 @@ impl Fault {
             // What the dialects answer with if a row is not what its statement said.
             sqlx::Error::RowNotFound => Self::swallowed(),
             sqlx::Error::Decode(source) if source.is::<RowChanged>() => Self::swallowed(),
+            // The answer is there, and is not the one that the request should have.
+            sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::ColumnNotFound(_) => {
+                Self { may_be_carried_out: true, is_about_one_event: false, ..Self::unknown(database) }
+            }
             _ => Self::unknown(database),
         }
     }
@@ -33,6 +40,46 @@ impl Fault {
 impl From<RowChanged> for sqlx::Error {
     fn from(changed: RowChanged) -> Self {
         Self::Decode(changed.into())
+    }
+}
+
+/// A statement has written, and the next one, which reads what came of it, failed.
+#[derive(Debug, thiserror::Error)]
+#[error("what was written could not be read")]
+pub(super) struct NotRead(sqlx::Error);
+
+impl NotRead {
+    /// The error of a statement that reads what another one has written.
+    pub(super) fn of(error: sqlx::Error) -> sqlx::Error {
+        match error {
+            // The rows were read.
+            sqlx::Error::RowNotFound => error,
+            sqlx::Error::Decode(source) if source.is::<RowChanged>() => sqlx::Error::Decode(source),
+            error => sqlx::Error::Decode(Self(error).into()),
+        }
+    }
+
+    /// The error, and whether it is one of these.
+    pub(super) fn into_inner(error: sqlx::Error) -> (sqlx::Error, bool) {
+        match error {
+            sqlx::Error::Decode(source) => match source.downcast::<Self>() {
+                Ok(not_read) => (not_read.0, true),
+                Err(source) => (sqlx::Error::Decode(source), false),
+            },
+            error => (error, false),
+        }
+    }
+}
+
+/// Whether the server has answered with this error, or the rows were not those that were looked for.
+pub(super) fn is_of_server(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(_) | sqlx::Error::RowNotFound => true,
+        sqlx::Error::Decode(source) => {
+            source.is::<RowChanged>()
+                || source.downcast_ref::<NotRead>().is_some_and(|inner| is_of_server(&inner.0))
+        }
+        _ => false,
     }
 }
 

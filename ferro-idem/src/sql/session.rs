@@ -142,6 +142,9 @@ impl<D: Dialect> Session<D> {
             if fault.kind == FaultKind::Unanswered && is_plain && !R::NEEDS_NO_OWNER {
                 fault.kind = FaultKind::Permanent;
             }
+            if fault.may_be_carried_out {
+                attempts.doubt();
+            }
             let delays_others = self.audience == Audience::Batch && fault.is_about_one_event;
             let goes_on = if delays_others {
                 attempts.count(fault.kind);

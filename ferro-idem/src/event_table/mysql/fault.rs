@@ -36,6 +36,14 @@ pub(crate) fn explain(number: Option<u16>, table: &TableName) -> Fault {
         Some(1021 | 1114) => {
             Fault::permanent("the server's disk is full: make room, and the next delivery goes through")
         }
+        // "WSREP has not yet prepared node for application use": a node of a Galera cluster outside of its primary
+        // component (<https://mariadb.com/docs/reference/mdb/status-variables/wsrep_cluster_status/>).
+        Some(1047) => Fault::no_member(),
+        // "Got error .. during COMMIT": a node that left its cluster in the middle of a commit does not know whether
+        // the others have it.
+        Some(1180) => Fault::unanswered(
+            "the server does not say whether the commit was done: see its log, and that it is a member of its cluster",
+        ),
         // --read-only, a transaction of a session that is read-only, read-only mode.
         Some(1290 | 1792 | 1836) => Fault::read_only(),
         Some(1045) => {
@@ -74,6 +82,8 @@ mod tests {
             (&[1053, 1927], Unanswered, false, "ended the connection"),
             (&[1040, 1203], Passing, false, "no connection left"),
             (&[1021, 1114], Permanent, false, "disk is full"),
+            (&[1047], Passing, false, "no member of its cluster"),
+            (&[1180], Unanswered, false, "does not say whether the commit was done"),
             (&[1290, 1792, 1836], Passing, false, "read-only"),
             (&[1044], Permanent, false, "may not use this database"),
             (&[1045], Permanent, false, "the user or the password"),

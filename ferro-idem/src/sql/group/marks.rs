@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Follower, Leftover, Sent};
-use super::slot::Caller;
 use super::take_back::take_back;
-use super::undelivered_mark::{being_taken_back, check_room};
-use super::{BatchAnswer, BatchRequest, MarkGroup, UndeliveredMark, max_unpolled};
+use super::undelivered_mark::{being_taken_back, check_room, tell_first};
+use super::{BatchRequest, MarkGroup, UndeliveredMark, max_unpolled};
 use crate::sql::dialect::Dialect;
 use crate::sql::event_state::Mark;
 use crate::sql::request::MarkEvents;
@@ -72,7 +71,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
                 for (follower, is_first) in batch.take().into_iter().zip(are_first) {
                     let is_in_doubt = follower.sent == Sent::InDoubt || attempts.has_missed_an_answer();
                     let undelivered = if is_first {
-                        UndeliveredMark::first(session.core(), &group, follower.request)
+                        UndeliveredMark::first(session.core(), &group, follower.request, is_in_doubt)
                     } else {
                         if is_in_doubt {
                             // An earlier attempt may make the mark as soon as the other one is gone.
@@ -80,7 +79,7 @@ impl<D: Dialect> BatchRequest<Session<D>> for Mark {
                         }
                         UndeliveredMark::duplicate()
                     };
-                    tell_first(undelivered, follower.callers);
+                    drop(tell_first(undelivered, follower.callers));
                 }
             }
             Err(failed) if failed.is_about_one_event() => {
@@ -114,14 +113,4 @@ fn take_over<D: Dialect>(
         }
     }
     blocked
-}
-
-/// The first caller that is still there gets the mark. The others are duplicates.
-fn tell_first<D: Dialect>(mut undelivered: UndeliveredMark<D>, callers: Vec<Caller<UndeliveredMark<D>>>) {
-    for caller in callers {
-        undelivered = match caller.tell(BatchAnswer::Answer(undelivered)) {
-            Err(BatchAnswer::Answer(undelivered)) => undelivered,
-            _ => UndeliveredMark::duplicate(),
-        };
-    }
 }

@@ -31,6 +31,8 @@ struct MadeMark<D: Dialect> {
     core: Arc<Core<D>>,
     group: Arc<MarkGroup<D>>,
     mark: Mark,
+    /// An earlier attempt got no answer, and may make the mark once more after it was deleted.
+    may_be_made_again: bool,
 }
 
 impl<D: Dialect> UndeliveredMark<D> {
@@ -50,7 +52,10 @@ impl<D: Dialect> UndeliveredMark<D> {
         };
         let in_doubt = InDoubt { core: Some(Arc::clone(core)), mark };
         match Session::for_caller(core).send_with(sql, &mut attempts, &MarkEvents(&[&in_doubt.mark])).await {
-            Ok(are_first) if are_first.contains(&true) => Ok(Self::first(core, group, in_doubt.decided())),
+            Ok(are_first) if are_first.contains(&true) => {
+                let may_be_made_again = attempts.may_have_been_carried_out();
+                Ok(Self::first(core, group, in_doubt.decided(), may_be_made_again))
+            }
             // An earlier attempt may make the mark as soon as the other one is gone.
             Ok(_) if attempts.may_have_been_carried_out() => {
                 drop(in_doubt);
@@ -71,8 +76,14 @@ impl<D: Dialect> UndeliveredMark<D> {
         }
     }
 
-    pub(super) fn first(core: &Arc<Core<D>>, group: &Arc<MarkGroup<D>>, mark: Mark) -> Self {
-        Self { first: Some(MadeMark { core: Arc::clone(core), group: Arc::clone(group), mark }) }
+    pub(super) fn first(
+        core: &Arc<Core<D>>,
+        group: &Arc<MarkGroup<D>>,
+        mark: Mark,
+        may_be_made_again: bool,
+    ) -> Self {
+        let (core, group) = (Arc::clone(core), Arc::clone(group));
+        Self { first: Some(MadeMark { core, group, mark, may_be_made_again }) }
     }
 
     pub(super) fn duplicate() -> Self {
@@ -153,30 +164,38 @@ pub(super) fn check_room<D: Dialect>(core: &Arc<Core<D>>) -> Result<(), RequestF
     ))
 }
 
+/// The first caller that is still there gets the answer. The others are duplicates. Returns a mark that no caller got.
+pub(super) fn tell_first<D: Dialect>(
+    mut undelivered: UndeliveredMark<D>,
+    callers: Vec<Caller<UndeliveredMark<D>>>,
+) -> UndeliveredMark<D> {
+    for caller in callers {
+        undelivered = match caller.tell(BatchAnswer::Answer(undelivered)) {
+            Err(BatchAnswer::Answer(undelivered)) => undelivered,
+            _ => UndeliveredMark::duplicate(),
+        };
+    }
+    undelivered
+}
+
 impl<D: Dialect> Drop for UndeliveredMark<D> {
     /// A loop, because clients control how many callers are gone: each of them hands the mark back.
     fn drop(&mut self) {
-        let Some(mut made) = self.first.take() else { return };
-        loop {
-            let Some(next) = made.next() else { return take_back(&made.core, made.mark, false) };
-            let Err(BatchAnswer::Answer(mut handed_back)) =
-                next.tell(BatchAnswer::Answer(Self { first: Some(made) }))
-            else {
-                return;
-            };
-            let Some(not_delivered) = handed_back.first.take() else { return };
-            made = not_delivered;
+        while let Some(made) = self.first.take() {
+            match made.next() {
+                Some(callers) => self.first = tell_first(Self { first: Some(made) }, callers).first.take(),
+                None => take_back(&made.core, made.mark, made.may_be_made_again),
+            }
         }
     }
 }
 
 impl<D: Dialect> MadeMark<D> {
-    /// The first caller that queues for the event.
-    fn next(&self) -> Option<Caller<UndeliveredMark<D>>> {
+    /// The callers that queue for the event.
+    fn next(&self) -> Option<Vec<Caller<UndeliveredMark<D>>>> {
         let is_same = |queued: &Mark| queued.id == self.mark.id;
         let queued = never_sent::take_with_callers(self.group.queue().waiting_mut(), is_same);
         let follower = queued.or_else(|| self.group.apart().take_with_callers(&self.mark.id))?;
-        // Its other callers are dropped here, outside of the locks.
-        follower.callers.into_iter().find(|caller| !caller.is_gone())
+        Some(follower.callers)
     }
 }

@@ -22,7 +22,7 @@ use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, FoundReply, HeldClaim, Mark, NewClaim, PageEnd, token_of,
 };
-use super::fault::Fault;
+use super::fault::{Fault, NotRead};
 use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
 use super::table_check::TableText;
@@ -161,7 +161,10 @@ impl Dialect for MySql {
         if let ([mark], Attempt::First) = (marks, attempt) {
             let inserted = insert(connection, statements, deadline, mark).await;
             return match deadline::checked(inserted, &statements.clock) {
-                Ok(()) => Ok(vec![statements.verified(&mut OnSqlx::<Self>(connection), mark, true).await?]),
+                Ok(()) => {
+                    let verified = statements.verified(&mut OnSqlx::<Self>(connection), mark, true).await;
+                    Ok(vec![verified.map_err(NotRead::of)?])
+                }
                 Err(error) if fault::is_duplicate(&error) => {
                     Ok(vec![statements.verified(&mut OnSqlx::<Self>(connection), mark, false).await?])
                 }
@@ -178,7 +181,8 @@ impl Dialect for MySql {
             insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type).bind(bytes(mark.owner));
         }
         deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
-        let owners = owners_of(connection, statements, marks.iter().map(|mark| &*mark.id)).await?;
+        let ids = marks.iter().map(|mark| &*mark.id);
+        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
         // An event without a row is neither new nor a duplicate: it was deleted meanwhile, or was kept out.
         let is_own = |mark: &&Mark| {
             owners.get(&*mark.id).map(|row| row.is_of(mark.owner)).ok_or(sqlx::Error::RowNotFound)
@@ -205,7 +209,7 @@ impl Dialect for MySql {
         }
         deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
-        let owners = owners_of(connection, statements, ids).await?;
+        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
         if statements.verifies && owners.len() < claims.len() {
             return Err(sqlx::Error::RowNotFound);
         }
@@ -267,7 +271,8 @@ impl Dialect for MySql {
             ClaimStep::Complete | ClaimStep::CompleteWithReply => PROCESSED,
             ClaimStep::Release | ClaimStep::Withdraw => RELEASED,
         };
-        let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
+        let ids = held.iter().map(|one| &*one.id);
+        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
         let is_settled = |one: &&HeldClaim| {
             let Some(row) = owners.get(&*one.id) else { return Ok(false) };
             let is_held = row.is_of(one.owner) && row.token == one.token;

@@ -9,7 +9,7 @@ use sqlx::types::Uuid;
 use super::{PLANNED_ONCE, uuid};
 use crate::event_table::postgres::statements::Statements;
 use crate::sql::event_state::{ClaimStep, Claimed, HeldClaim, Mark, NewClaim};
-use crate::sql::fault::RowChanged;
+use crate::sql::fault::{NotRead, RowChanged};
 
 /// Looks the rows up that a mark's statement spoke of, if the table may keep them out or change them. An event
 /// without a row is neither new nor a duplicate.
@@ -67,7 +67,7 @@ pub(super) async fn changed(
         for (one, _) in held.iter().zip(&changed).filter(|(_, is_changed)| !**is_changed) {
             let state =
                 statements.scalar(&statements.held).bind(&*one.id).bind(uuid(one.owner)).bind(one.token);
-            let state: Option<i64> = state.fetch_optional(&mut *connection).await?;
+            let state: Option<i64> = state.fetch_optional(&mut *connection).await.map_err(NotRead::of)?;
             if state.is_some_and(|state| step.changes(state)) {
                 return Err(sqlx::Error::RowNotFound);
             }
@@ -85,6 +85,7 @@ async fn owners_of(
         .persistent(PLANNED_ONCE)
         .bind(ids.collect::<Vec<_>>())
         .fetch_all(connection)
-        .await?;
+        .await
+        .map_err(NotRead::of)?;
     Ok(rows.into_iter().collect())
 }

@@ -19,7 +19,7 @@ use super::dialect::{Dialect, sealed};
 use super::event_state::{
     ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd, are_in, token_of,
 };
-use super::fault::Fault;
+use super::fault::{Fault, NotRead};
 use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
 use super::table_check::TableText;
@@ -174,7 +174,8 @@ impl Dialect for Sqlite {
         }
         let mut verified = Vec::with_capacity(marks.len());
         for (mark, is_marked) in marks.iter().zip(marked) {
-            verified.push(statements.verified(&mut OnSqlx::<Self>(connection), mark, is_marked).await?);
+            let is_own = statements.verified(&mut OnSqlx::<Self>(connection), mark, is_marked).await;
+            verified.push(is_own.map_err(NotRead::of)?);
         }
         Ok(verified)
     }
@@ -211,7 +212,8 @@ impl Dialect for Sqlite {
         let tokens: HashMap<String, i64> = claimed.into_iter().collect();
         if statements.verifies {
             for claim in claims {
-                statements.verified(&mut OnSqlx::<Self>(connection), &claim.mark, false).await?;
+                let is_there = statements.verified(&mut OnSqlx::<Self>(connection), &claim.mark, false).await;
+                is_there.map_err(NotRead::of)?;
             }
         }
         let claimed = |claim: &&NewClaim| match tokens.get(&*claim.mark.id) {
@@ -266,7 +268,7 @@ impl Dialect for Sqlite {
                     .bind(&*one.id)
                     .bind(one.owner.as_bytes().as_slice())
                     .bind(one.token);
-                let state: Option<i64> = state.fetch_optional(&mut *connection).await?;
+                let state: Option<i64> = state.fetch_optional(&mut *connection).await.map_err(NotRead::of)?;
                 if state.is_some_and(|state| step.changes(state)) {
                     return Err(sqlx::Error::RowNotFound);
                 }
