@@ -11,6 +11,7 @@ mod rig;
 mod silent;
 mod taken_over;
 mod undelivered;
+mod unread;
 mod unwritten;
 mod upgrade;
 mod with_reply;

@@ -312,30 +312,6 @@ async fn refusals_say_what_to_do_and_no_password() {
     run(admin.pool(), "SET GLOBAL read_only = OFF").await;
 }
 
-/// Marks of several events are inserted by one statement, and read by a second one, which is refused here.
-#[tokio::test]
-#[ignore = "needs MariaDB: run tests/run"]
-async fn a_mark_that_was_made_and_could_not_be_read_is_taken_back() {
-    let admin = log().await;
-    let rights = "CREATE OR REPLACE USER half_blind IDENTIFIED BY 'canary'; \
-         GRANT SELECT (event_id, owner), INSERT, UPDATE, DELETE ON stripe_processed_events TO half_blind";
-    run(admin.pool(), rights).await;
-    let options = (*admin.pool().connect_options()).clone().username("half_blind").password("canary");
-    let log = &MySqlLog::new(MySqlPoolOptions::new().connect_lazy_with(options));
-    let ids: Vec<String> = (0..8).map(|number| format!("evt_{number}")).collect();
-    let marked = join_all(ids.iter().map(|id| log.try_mark_processed(id))).await;
-    let refused = marked.iter().filter(|marked| marked.is_err()).count();
-    assert!(refused > 1, "{marked:?}");
-    until("the marks are taken back", || async {
-        let rows = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM stripe_processed_events");
-        rows.fetch_one(admin.pool()).await.unwrap() == i64::try_from(ids.len() - refused).unwrap()
-    })
-    .await;
-    for (id, marked) in ids.iter().zip(marked) {
-        assert_eq!(admin.try_mark_processed(id).await.unwrap(), marked.is_err(), "{id}");
-    }
-}
-
 async fn refusal(options: MySqlConnectOptions) -> String {
     let log = MySqlLog::new(MySqlPoolOptions::new().connect_lazy_with(options));
     let error = log.try_mark_processed("evt_1").await.unwrap_err();
