@@ -1,6 +1,7 @@
 //! MySQL and MariaDB, whatever the driver.
 
 pub(crate) mod bounds;
+pub(crate) mod claim_updates;
 pub(crate) mod columns;
 pub(crate) mod fault;
 mod in_transaction;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bounds::in_time;
 pub(crate) use super::bounds::patient;
+use super::claim_updates::{COMPLETE, ClaimUpdates, RELEASE, RENEW, WITHDRAW};
 use super::columns::in_schema;
 use super::replies::ReplyStatements;
 use crate::event_table::columns::SchemaLevel;
@@ -39,13 +40,23 @@ const INSERT_IN: &str = "INSERT INTO stripe_processed_events (event_id, event_ty
 
 const INSERT_IN_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, event_type) VALUES (?, ?)";
 
-/// Leaves existing rows unchanged. The number of rows does not tell inserted ones from existing ones, so
-/// [`OWNERS`] says whose they are.
+/// The rows after an insert, as [`OWNERS`]. MySQL takes it for a comment.
+///
+/// MariaDB returns the row of each event, inserted or not, and reports the end of the rows after the commit
+/// (<https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/inserting-loading-data/insertreturning>).
+macro_rules! returning {
+    () => {
+        "\n/*M!100500 RETURNING event_id, owner, fencing_token, CAST(state AS SIGNED) */"
+    };
+}
+
+/// Leaves existing rows unchanged. The number of rows does not tell inserted ones from existing ones, but whose they
+/// are does.
 const MARK: Many = Many {
     head: "INSERT INTO stripe_processed_events (event_id, event_type, owner)\nVALUES ",
     row: concat!("(IF(", in_time!(), ", ?, NULL), ?, ?)"),
     between: ", ",
-    tail: "\nON DUPLICATE KEY UPDATE event_id = event_id",
+    tail: concat!("\nON DUPLICATE KEY UPDATE event_id = event_id", returning!()),
 };
 
 /// The same after another attempt, which may have made the rows. It changes those, so that its own commit waits until
@@ -55,11 +66,14 @@ const MARK: Many = Many {
 /// forgets it. Without a change, this statement has nothing to write, and the row that it found would not be a proof.
 /// The time is always another one than before.
 const MARK_AGAIN: Many = Many {
-    tail: "
+    tail: concat!(
+        "
 ON DUPLICATE KEY UPDATE
   updated_at = IF(
     owner <=> VALUES(owner),
     CURRENT_TIMESTAMP + INTERVAL IF(updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND, updated_at)",
+        returning!()
+    ),
     ..MARK
 };
 
@@ -87,7 +101,8 @@ VALUES ",
         ", ?, NULL), ?, 0, ?, 1, TIMESTAMPADD(MICROSECOND, ?, UTC_TIMESTAMP(6)))"
     ),
     between: ", ",
-    tail: "
+    tail: concat!(
+        "
 ON DUPLICATE KEY UPDATE
   fencing_token = fencing_token + IF(
     state <> 1 AND NOT owner <=> VALUES(owner)
@@ -108,6 +123,8 @@ ON DUPLICATE KEY UPDATE
     state <> 1 AND (owner <=> VALUES(owner) OR state = 2
       OR lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6)),
     0, state)",
+        returning!()
+    ),
 };
 
 const LOOK: Many = Many {
@@ -124,59 +141,6 @@ WHERE event_id IN (",
 /// Every row of a plain table is processed.
 const LOOK_PLAIN: Many =
     Many { head: "SELECT event_id, 1, NULL FROM stripe_processed_events WHERE event_id IN (", ..LOOK };
-
-const RENEW: Many = Many {
-    tail: concat!(
-        "\n) AS b ON e.event_id = b.id\n",
-        "SET e.lease_until = TIMESTAMPADD(MICROSECOND, b.lease, UTC_TIMESTAMP(6))\n",
-        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 AND ",
-        in_time!()
-    ),
-    ..UPDATE
-};
-
-/// Always changes the row, for the reason of [`MARK_AGAIN`].
-const COMPLETE: Many = Many {
-    tail: concat!(
-        "\n) AS b ON e.event_id = b.id\n",
-        "SET e.state = 1, e.lease_until = NULL,\n",
-        "  e.updated_at = CURRENT_TIMESTAMP + INTERVAL IF(e.updated_at = CURRENT_TIMESTAMP, 1, 0) SECOND\n",
-        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 1) AND ",
-        in_time!()
-    ),
-    ..UPDATE
-};
-
-const RELEASE: Many = Many {
-    tail: concat!(
-        "\n) AS b ON e.event_id = b.id\n",
-        "SET e.state = 2, e.lease_until = NULL, e.updated_at = CURRENT_TIMESTAMP\n",
-        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state IN (0, 2) AND ",
-        in_time!()
-    ),
-    ..UPDATE
-};
-
-/// As if the claim had never been made: the next one gets the same token.
-const WITHDRAW: Many = Many {
-    tail: concat!(
-        "\n) AS b ON e.event_id = b.id\n",
-        "SET e.state = 2, e.owner = NULL, e.fencing_token = e.fencing_token - 1, e.lease_until = NULL,\n",
-        "  e.updated_at = CURRENT_TIMESTAMP\n",
-        "WHERE e.owner = b.owner AND e.fencing_token = b.fencing_token AND e.state = 0 AND ",
-        in_time!()
-    ),
-    ..UPDATE
-};
-
-/// A replica may get the statement itself, with its parameters as text (`binlog_format = MIXED` and `STATEMENT`). So may
-/// the server, from some drivers. Without the casts, a derived table does not keep bytes that are no text.
-const UPDATE: Many = Many {
-    head: "UPDATE stripe_processed_events AS e JOIN (\n",
-    row: "SELECT CAST(? AS BINARY) AS id, CAST(? AS BINARY) AS owner, ? AS fencing_token, ? AS lease",
-    between: " UNION ALL\n",
-    tail: "",
-};
 
 const TAKE_OVER: &str = "\
 UPDATE stripe_processed_events
@@ -242,10 +206,10 @@ pub struct Statements {
     pub(crate) owners: Many<String>,
     pub(crate) claim: Many<String>,
     pub(crate) look: Many<String>,
-    renew: Many<String>,
-    complete: Many<String>,
-    release: Many<String>,
-    withdraw: Many<String>,
+    renew: ClaimUpdates,
+    complete: ClaimUpdates,
+    release: ClaimUpdates,
+    withdraw: ClaimUpdates,
     pub(crate) unmark: Many<String>,
     pub(crate) take_over: Arc<str>,
     pub(crate) own: Arc<str>,
@@ -286,10 +250,10 @@ impl Statements {
             owners: OWNERS.of(table),
             claim: shared(CLAIM),
             look: look.of(table),
-            renew: shared(RENEW),
-            complete: shared(COMPLETE),
-            release: shared(RELEASE),
-            withdraw: shared(WITHDRAW),
+            renew: ClaimUpdates::new(table, &RENEW),
+            complete: ClaimUpdates::new(table, &COMPLETE),
+            release: ClaimUpdates::new(table, &RELEASE),
+            withdraw: ClaimUpdates::new(table, &WITHDRAW),
             // A locked row keeps the other marks.
             unmark: waiting(UNMARK, 0),
             take_over: written(TAKE_OVER),
@@ -300,7 +264,7 @@ impl Statements {
         }
     }
 
-    pub(crate) fn update_claims(&self, step: ClaimStep) -> &Many<String> {
+    pub(crate) fn update_claims(&self, step: ClaimStep) -> &ClaimUpdates {
         match step {
             ClaimStep::Renew => &self.renew,
             ClaimStep::Complete => &self.complete,

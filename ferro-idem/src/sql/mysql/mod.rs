@@ -1,5 +1,6 @@
 //! MySQL and MariaDB.
 
+mod claim_updates;
 mod columns;
 pub(crate) mod deadline;
 pub(crate) mod fault;
@@ -16,7 +17,7 @@ use sqlx::{AssertSqlSafe, MySql, MySqlPool, Row};
 
 use self::insert::insert;
 pub(crate) use self::isolation::begin_read_committed;
-use self::owned::owners_of;
+use self::owned::owners_after;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
 use super::event_state::{
@@ -180,9 +181,9 @@ impl Dialect for MySql {
             insert = insert.bind(deadline);
             insert = insert.bind(mark.id.as_bytes()).bind(&*mark.event_type).bind(bytes(mark.owner));
         }
-        deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
+        let returned = deadline::checked(insert.fetch_all(&mut *connection).await, &statements.clock)?;
         let ids = marks.iter().map(|mark| &*mark.id);
-        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
+        let owners = owners_after(connection, statements, &returned, ids).await?;
         // An event without a row is neither new nor a duplicate: it was deleted meanwhile, or was kept out.
         let is_own = |mark: &&Mark| {
             owners.get(&*mark.id).map(|row| row.is_of(mark.owner)).ok_or(sqlx::Error::RowNotFound)
@@ -207,9 +208,9 @@ impl Dialect for MySql {
                 .bind(bytes(claim.mark.owner))
                 .bind(micros(claim.lease_millis));
         }
-        deadline::checked(insert.execute(&mut *connection).await, &statements.clock)?;
+        let returned = deadline::checked(insert.fetch_all(&mut *connection).await, &statements.clock)?;
         let ids = claims.iter().map(|claim| &*claim.mark.id);
-        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
+        let owners = owners_after(connection, statements, &returned, ids).await?;
         if statements.verifies && owners.len() < claims.len() {
             return Err(sqlx::Error::RowNotFound);
         }
@@ -245,49 +246,7 @@ impl Dialect for MySql {
         held: &[&HeldClaim],
         _: Attempt,
     ) -> Result<Vec<bool>, sqlx::Error> {
-        let deadline = deadline::of(connection, &statements.clock).await?;
-        let (text, rows) = statements.update_claims(step).with_gaps(held);
-        let mut update = sqlx::query(AssertSqlSafe(text));
-        for one in rows {
-            update = update
-                .bind(one.map(|one| one.id.as_bytes()))
-                .bind(one.map(|one| bytes(one.owner)))
-                .bind(one.map(|one| one.token));
-            update = match step {
-                ClaimStep::CompleteWithReply => update
-                    .bind(one.map(|one| micros(one.reply.keep_millis)))
-                    .bind(one.map(|one| &*one.reply.bytes)),
-                _ => update.bind(one.map(|one| micros(one.lease_millis))),
-            };
-        }
-        // sqlx connects with CLIENT_FOUND_ROWS: rows that were found, changed or not.
-        let updated = update.bind(deadline).execute(&mut *connection).await;
-        let found = deadline::checked(updated, &statements.clock)?.rows_affected();
-        if held.len() == 1 && !statements.verifies {
-            return Ok(vec![found == 1]);
-        }
-        let settled = match step {
-            ClaimStep::Renew => CLAIMED,
-            ClaimStep::Complete | ClaimStep::CompleteWithReply => PROCESSED,
-            ClaimStep::Release | ClaimStep::Withdraw => RELEASED,
-        };
-        let ids = held.iter().map(|one| &*one.id);
-        let owners = owners_of(connection, statements, ids).await.map_err(NotRead::of)?;
-        let is_settled = |one: &&HeldClaim| {
-            let Some(row) = owners.get(&*one.id) else { return Ok(false) };
-            let is_held = row.is_of(one.owner) && row.token == one.token;
-            let is_settled = row.state == settled
-                && match step {
-                    ClaimStep::Withdraw => row.owner.is_none() && row.token == one.token - 1,
-                    _ => is_held,
-                };
-            // A claim that was not changed is lost, unless its row is still as it was.
-            if statements.verifies && !is_settled && is_held && step.changes(row.state) {
-                return Err(sqlx::Error::RowNotFound);
-            }
-            Ok(is_settled)
-        };
-        held.iter().map(is_settled).collect()
+        claim_updates::update(connection, statements, step, held).await
     }
 
     async fn purge_page(

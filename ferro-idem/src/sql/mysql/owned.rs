@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::event_table::mysql::statements::Statements;
 use crate::owner::Owner;
+use crate::sql::fault::NotRead;
 
 /// A row with its owner.
 pub(super) struct Owned {
@@ -21,6 +22,22 @@ impl Owned {
     }
 }
 
+/// The owners after an insert, by the rows that it returned. MySQL returns none, and a trigger may change a row after it
+/// was returned: then they are read.
+///
+/// All rows have to have arrived, together with the end of the answer: the server commits before that.
+pub(super) async fn owners_after<'a>(
+    connection: &mut MySqlConnection,
+    statements: &Statements,
+    returned: &[MySqlRow],
+    ids: impl Iterator<Item = &'a str>,
+) -> Result<HashMap<String, Owned>, sqlx::Error> {
+    if returned.is_empty() || statements.verifies {
+        return owners_of(connection, statements, ids).await.map_err(NotRead::of);
+    }
+    returned.iter().map(owned).collect()
+}
+
 pub(super) async fn owners_of<'a>(
     connection: &mut MySqlConnection,
     statements: &Statements,
@@ -33,10 +50,11 @@ pub(super) async fn owners_of<'a>(
         select = select.bind(id.as_bytes());
     }
     let rows = select.fetch_all(connection).await?;
-    let owned = |row: &MySqlRow| {
-        let id: Vec<u8> = row.try_get(0)?;
-        let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
-        Ok((String::from_utf8_lossy(&id).into_owned(), owned))
-    };
     rows.iter().map(owned).collect()
+}
+
+fn owned(row: &MySqlRow) -> Result<(String, Owned), sqlx::Error> {
+    let id: Vec<u8> = row.try_get(0)?;
+    let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
+    Ok((String::from_utf8_lossy(&id).into_owned(), owned))
 }
