@@ -15,9 +15,8 @@ use tokio::time::timeout;
 
 const EVENTS: [&str; 3] = ["evt_fence", "evt_claim", "evt_transaction"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs PostgreSQL, which tests/run installs"]
-async fn a_duplicate_waits_for_the_standby_that_a_failover_needs() {
+/// A primary, its synchronous standby, and a log with a mark of `evt_before`.
+async fn with_standby() -> (Postgres, Postgres, PostgresLog) {
     let primary = Postgres::start().await;
     let standby = primary.start_standby(Place::HERE, "standby").await;
     let pool = PgPool::connect(&primary.url()).await.unwrap();
@@ -27,6 +26,35 @@ async fn a_duplicate_waits_for_the_standby_that_a_failover_needs() {
     query("SELECT pg_reload_conf()").execute(&pool).await.unwrap();
     until("the standby is synchronous", || async { is_synchronous(&pool).await }).await;
     assert!(log.try_mark_processed("evt_before").await.unwrap());
+    (primary, standby, log)
+}
+
+/// The server reports a commit as done whose wait was cancelled, with a warning that the driver does not hand on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL, which tests/run installs"]
+async fn a_cancelled_wait_for_the_standby_is_acknowledged_and_its_duplicates_wait() {
+    let (_primary, standby, log) = with_standby().await;
+    standby.server().kill();
+    let mark = tokio::spawn(fence(log.clone()));
+    until("it is acknowledged when its wait is cancelled", || async {
+        let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        query(cancel).execute(log.pool()).await.unwrap();
+        mark.is_finished()
+    })
+    .await;
+    assert!(mark.await.unwrap().unwrap());
+    let duplicate = tokio::spawn(fence(log.clone()));
+    until("its duplicate waits", || async { waiting(log.pool()).await >= 1 }).await;
+    assert!(!duplicate.is_finished());
+    standby.start_again().await;
+    assert!(!duplicate.await.unwrap().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL, which tests/run installs"]
+async fn a_duplicate_waits_for_the_standby_that_a_failover_needs() {
+    let (primary, standby, log) = with_standby().await;
+    let pool = log.pool().clone();
 
     standby.server().kill();
     for event in EVENTS {
