@@ -45,10 +45,17 @@ const INSERT_IN_PLAIN: &str = "INSERT INTO stripe_processed_events (event_id, ev
 /// MariaDB returns the row of each event, inserted or not, and reports the end of the rows after the commit
 /// (<https://mariadb.com/docs/server/reference/sql-statements/data-manipulation/inserting-loading-data/insertreturning>).
 macro_rules! returning {
-    () => {
-        "\n/*M!100500 RETURNING event_id, owner, fencing_token, CAST(state AS SIGNED) */"
+    ($($more:literal)?) => {
+        concat!(
+            "\n/*M!100500 RETURNING event_id, owner, fencing_token, CAST(state AS SIGNED)",
+            $($more,)?
+            " */"
+        )
     };
 }
+
+/// The same with the replies of processed events.
+const RETURNING_REPLIES: &str = returning!(", IF(state = 1 AND reply_until > UTC_TIMESTAMP(6), reply, NULL)");
 
 /// Leaves existing rows unchanged. The number of rows does not tell inserted ones from existing ones, but whose they
 /// are does.
@@ -204,7 +211,8 @@ pub struct Statements {
     pub(crate) mark_again: Many<String>,
     pub(crate) replies: ReplyStatements,
     pub(crate) owners: Many<String>,
-    pub(crate) claim: Many<String>,
+    claim: Many<String>,
+    claim_reading_replies: Many<String>,
     pub(crate) look: Many<String>,
     renew: ClaimUpdates,
     complete: ClaimUpdates,
@@ -234,6 +242,7 @@ impl Statements {
             SchemaLevel::Full => IS_OWN,
             SchemaLevel::Plain => IS_OWN_PLAIN,
         };
+        let claim = shared(CLAIM);
         Self {
             level,
             verifies,
@@ -248,7 +257,11 @@ impl Statements {
             mark_again: shared(MARK_AGAIN),
             replies: ReplyStatements::new(table),
             owners: OWNERS.of(table),
-            claim: shared(CLAIM),
+            claim_reading_replies: Many {
+                tail: claim.tail.replace(returning!(), RETURNING_REPLIES),
+                ..claim.clone()
+            },
+            claim,
             look: look.of(table),
             renew: ClaimUpdates::new(table, &RENEW),
             complete: ClaimUpdates::new(table, &COMPLETE),
@@ -262,6 +275,10 @@ impl Statements {
             page_end: written(PAGE_END),
             delete_page: written(delete_page),
         }
+    }
+
+    pub(crate) fn claims(&self, reads_replies: bool) -> &Many<String> {
+        if reads_replies { &self.claim_reading_replies } else { &self.claim }
     }
 
     pub(crate) fn update_claims(&self, step: ClaimStep) -> &ClaimUpdates {

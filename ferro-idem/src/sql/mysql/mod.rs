@@ -198,7 +198,8 @@ impl Dialect for MySql {
         _: Attempt,
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let deadline = deadline::of(connection, &statements.clock).await?;
-        let (text, rows) = statements.claim.with(claims);
+        let reads_replies = claims.iter().any(|claim| claim.reads_reply);
+        let (text, rows) = statements.claims(reads_replies).with(claims);
         let mut insert = sqlx::query(AssertSqlSafe(text));
         for claim in rows {
             insert = insert
@@ -218,7 +219,7 @@ impl Dialect for MySql {
             Some(row) if row.state == CLAIMED && row.is_of(claim.mark.owner) => {
                 Claimed::Acquired { token: token_of(row.token) }
             }
-            Some(row) if row.state == PROCESSED => Claimed::Processed(FoundReply::Unread),
+            Some(row) if row.state == PROCESSED => Claimed::Processed(row.reply.clone()),
             _ => Claimed::Unknown,
         };
         Ok(claims.iter().map(claimed).collect())

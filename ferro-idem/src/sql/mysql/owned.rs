@@ -1,19 +1,25 @@
 //! Proves that a mark or a claim belongs to this call.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::event_table::mysql::statements::Statements;
 use crate::owner::Owner;
+use crate::sql::event_state::FoundReply;
 use crate::sql::fault::NotRead;
+
+/// The reply is the last column, if a statement asks for it.
+const REPLY: usize = 4;
 
 /// A row with its owner.
 pub(super) struct Owned {
     pub(super) owner: Option<Vec<u8>>,
     pub(super) token: i64,
     pub(super) state: i64,
+    pub(super) reply: FoundReply,
 }
 
 impl Owned {
@@ -55,6 +61,10 @@ pub(super) async fn owners_of<'a>(
 
 fn owned(row: &MySqlRow) -> Result<(String, Owned), sqlx::Error> {
     let id: Vec<u8> = row.try_get(0)?;
-    let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)? };
+    let reply = match row.len() {
+        REPLY => FoundReply::Unread,
+        _ => FoundReply::Read(row.try_get::<Option<Vec<u8>>, _>(REPLY)?.map(Arc::new)),
+    };
+    let owned = Owned { owner: row.try_get(1)?, token: row.try_get(2)?, state: row.try_get(3)?, reply };
     Ok((String::from_utf8_lossy(&id).into_owned(), owned))
 }
