@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ferro_idem::{EventRef, MarkOutcome, ProcessedEventLog, TransactionalLog};
+use ferro_idem::{ClaimLog, EventRef, MarkOutcome, Owner, ProcessedEventLog, TransactionalLog};
 use ferro_idem_tests::proxy::Proxy;
 use ferro_idem_tests::servers::until;
+use futures_util::future::join_all;
 
 use super::rig::{OnMariaDb, OnPostgres, Rig};
 
@@ -84,4 +85,33 @@ async fn postgres_looks_at_a_plain_table_once_for_many_transactions() {
 #[ignore = "needs MariaDB: run tests/run"]
 async fn mariadb_looks_at_a_plain_table_once_for_many_transactions() {
     a_plain_table_is_not_looked_at_for_each_transaction::<OnMariaDb>().await;
+}
+
+/// The deliveries that wait for a process that has just started.
+const BURST: u64 = 200;
+
+async fn a_burst_on_a_new_log_shares_one_look<R: Rig>() {
+    let rig = R::fresh().await;
+    let proxy = Proxy::before(R::PROTOCOL, rig.server_port()).await;
+    let log = &rig.open(Some(&proxy)).await;
+    let claims = (0..BURST).map(|number| async move {
+        let (event, owner) = (format!("evt_{number}"), Owner::random().unwrap());
+        log.claim(EventRef::new(&event).unwrap(), owner, Duration::from_mins(1)).await.unwrap()
+    });
+    join_all(claims).await;
+    let messages = proxy.messages_from_clients();
+    println!("{}: {messages} messages", R::NAME);
+    assert!(messages < BURST, "{messages} messages for {BURST} claims that came at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn on_postgres_claims_that_come_at_once_look_at_the_table_once() {
+    a_burst_on_a_new_log_shares_one_look::<OnPostgres>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs MariaDB: run tests/run"]
+async fn on_mariadb_claims_that_come_at_once_look_at_the_table_once() {
+    a_burst_on_a_new_log_shares_one_look::<OnMariaDb>().await;
 }

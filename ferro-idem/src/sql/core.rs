@@ -195,11 +195,11 @@ impl<D: Dialect> Core<D> {
         Ok(self.compile(&found, &traps).ok())
     }
 
-    /// The statements for claims, which need the full table.
+    /// The statements for claims, which need the full table. Calls at once share the look that finds it.
     pub(super) async fn claim_sql(&self) -> Result<&CompiledSql<D>, Error> {
-        self.refuse_unknown_pooler()?;
-        if let Some(compiled) = self.full.get() {
-            return Ok(compiled);
+        let recent = self.recent_sql().await?;
+        if recent.level == SchemaLevel::Full {
+            return Ok(recent);
         }
         let (found, traps) = self.look_at_table().await?;
         let compiled = self.compile(&found, &traps)?;

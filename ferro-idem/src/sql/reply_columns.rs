@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 
 #[cfg(feature = "replay")]
+use super::columns::SchemaLevel;
+#[cfg(feature = "replay")]
 use super::core::CompiledSql;
 use super::core::Core;
 use super::dialect::Dialect;
@@ -29,9 +31,9 @@ impl<D: Dialect> Core<D> {
     /// what cannot be done without.
     #[cfg(feature = "replay")]
     pub(super) async fn reply_sql(&self, operation: &'static str) -> Result<&CompiledSql<D>, Error> {
-        self.refuse_unknown_pooler()?;
-        if let Some(compiled) = self.full().filter(|_| self.has_replies()) {
-            return Ok(compiled);
+        let recent = self.recent_sql().await?;
+        if recent.level == SchemaLevel::Full && self.has_replies() {
+            return Ok(recent);
         }
         let (found, traps) = self.look_at_table().await?;
         let compiled = self.compile(&found, &traps)?;

@@ -20,9 +20,7 @@ pub(crate) use self::isolation::begin_read_committed;
 use self::owned::owners_after;
 use super::columns::{FoundColumn, SchemaLevel, Traps};
 use super::dialect::{Dialect, sealed};
-use super::event_state::{
-    ClaimStep, Claimed, EventState, FoundReply, HeldClaim, Mark, NewClaim, PageEnd, token_of,
-};
+use super::event_state::{ClaimStep, Claimed, EventState, HeldClaim, Mark, NewClaim, PageEnd, token_of};
 use super::fault::{Fault, NotRead};
 use super::on_sqlx::{OnSqlx, query, requests, value};
 use super::table::TableName;
