@@ -1,6 +1,7 @@
 //! `PgBouncer` in transaction mode, with fewer sessions than the pool has connections: it works as documented, or it is
 //! refused with advice.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use ferro_idem::{
@@ -8,7 +9,7 @@ use ferro_idem::{
     ProcessedEventLog, RETENTION, TransactionalLog, idempotent_webhook,
 };
 use ferro_idem_tests::servers::{PgBouncer, Postgres};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -104,6 +105,29 @@ async fn pgbouncer_is_refused_with_advice_without_its_setting() {
             assert!(refused.contains("behind_transaction_pooler"), "{refused}");
         }
     }
+}
+
+/// A statement is prepared and run in two messages, and another client may get its session in between.
+#[tokio::test]
+#[ignore = "needs PostgreSQL and PgBouncer: run tests/run"]
+async fn a_check_behind_pgbouncer_works_beside_other_clients() {
+    let server = Postgres::shared().await;
+    let url = server.fresh_database().await;
+    let pooler = PgBouncer::start(server, 3).await;
+    let (through, _direct) = pools(&pooler, &url, 0).await;
+    let log = &PostgresLog::new(through).behind_transaction_pooler();
+    log.create_table().await.unwrap();
+    let checks = async {
+        for _ in 0..40 {
+            log.check().await.unwrap();
+        }
+    };
+    let others = (0..8).map(async |client| {
+        for number in 0.. {
+            log.try_mark_processed(&format!("evt_{client}_{number}")).await.unwrap();
+        }
+    });
+    select(pin!(checks), pin!(join_all(others))).await;
 }
 
 /// The sessions of a server without a pooler are told apart.

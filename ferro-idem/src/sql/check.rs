@@ -4,6 +4,7 @@ use super::columns::SchemaLevel;
 use super::connection;
 use super::core::Core;
 use super::dialect::Dialect;
+use super::pooler::Pinned;
 use super::table_check;
 use crate::error::Error;
 
@@ -54,11 +55,11 @@ impl<D: Dialect> Core<D> {
 
     /// What is wrong if an insert has to fill columns that no log knows.
     async fn columns_to_fill(&self) -> Result<Option<String>, Error> {
-        let mut connection =
-            connection::acquire(self.pool()).await.map_err(|error| self.explained(CHECK, error))?;
-        let found = D::columns_without_default(&mut connection, self.table()).await;
-        connection.answered_with(&found);
-        let columns = found.map_err(|error| self.explained(CHECK, error))?;
+        let explained = |error| self.explained(CHECK, error);
+        let mut connection = connection::acquire(self.pool()).await.map_err(explained)?;
+        let mut pinned = Pinned::begin(&mut connection, self.has_pooler()).await.map_err(explained)?;
+        let found = D::columns_without_default(pinned.connection(), self.table()).await;
+        let columns = pinned.end(found).await.map_err(explained)?;
         let names: Vec<String> = columns.iter().map(|name| format!("`{name}`")).collect();
         Ok((!names.is_empty()).then(|| {
             format!(

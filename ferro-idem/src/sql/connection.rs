@@ -32,7 +32,7 @@ const MAX_PING: Duration = Duration::from_secs(3);
 /// A connection of the pool. Dropped, it is returned if all that was asked on it was answered, and closed otherwise.
 ///
 /// An answer that is still to come would be taken for that of a later request: sqlx-mysql 0.9 forgets a ping that was
-/// dropped, so that the next insert of a duplicate would seem to go through. Whoever uses a connection says when it has
+/// dropped, so that the next insert of a duplicate would seem to go through. The caller says when it has
 /// [answered](Self::answered_with).
 ///
 /// sqlx tests a connection before it is returned, without a limit. If the server is gone without notice, the

@@ -58,7 +58,7 @@ pub(super) const POSTGRES: Expressions = Expressions {
     patience: "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '800ms', true)) ",
     from: " FROM patience",
     using: " USING patience",
-    brief_locks: "SET lock_timeout = '1s'",
+    brief_locks: "SET LOCAL lock_timeout = '1s'",
     numbered: Some('$'),
 };
 

@@ -56,11 +56,9 @@ mod run {
                 let mut connection = connection::acquire(self.core.pool())
                     .await
                     .map_err(|error| self.core.explained(OPERATION, error))?;
-                let brief = <D as OperationsDialect>::EXPRESSIONS.brief_locks.to_owned();
-                let ran = match D::run(&mut connection, brief).await {
-                    Ok(()) => D::run(&mut connection, statement.to_owned()).await,
-                    failed => failed,
-                };
+                // In one message: a pooler may give the next one another session.
+                let brief = <D as OperationsDialect>::EXPRESSIONS.brief_locks;
+                let ran = D::run(&mut connection, format!("{brief};\n{statement}")).await;
                 // Its settings are not those of the pool.
                 connection.close();
                 let Err(error) = ran else { return Ok(()) };
