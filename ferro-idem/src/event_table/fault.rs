@@ -14,7 +14,7 @@ pub struct Fault {
     pub(crate) advice: Cow<'static, str>,
     /// The error may be about one event of several in the statement. The others could go through without it.
     pub(crate) is_about_one_event: bool,
-    /// The request may have been carried out, also if the error is for good.
+    /// The request may have been carried out, although its kind does not say so.
     pub(crate) may_be_carried_out: bool,
     pub(crate) cause: Cause,
 }
@@ -150,12 +150,11 @@ impl Fault {
     }
 
     fn of_kind(kind: FaultKind, advice: impl Into<Cow<'static, str>>) -> Self {
-        let may_be_carried_out = kind == FaultKind::Unanswered;
         Self {
             kind,
             advice: advice.into(),
             is_about_one_event: false,
-            may_be_carried_out,
+            may_be_carried_out: false,
             cause: Cause::Other,
         }
     }

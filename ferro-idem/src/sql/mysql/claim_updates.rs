@@ -7,7 +7,6 @@ use super::owned::owners_of;
 use super::{CLAIMED, PROCESSED, RELEASED, bytes, deadline, micros};
 use crate::event_table::mysql::statements::Statements;
 use crate::sql::event_state::{ClaimStep, HeldClaim};
-use crate::sql::fault::NotRead;
 
 pub(super) async fn update(
     connection: &mut MySqlConnection,
@@ -42,8 +41,7 @@ pub(super) async fn update(
         ClaimStep::Complete | ClaimStep::CompleteWithReply => PROCESSED,
         ClaimStep::Release | ClaimStep::Withdraw => RELEASED,
     };
-    let owners =
-        owners_of(connection, statements, held.iter().map(|one| &*one.id)).await.map_err(NotRead::of)?;
+    let owners = owners_of(connection, statements, held.iter().map(|one| &*one.id)).await?;
     let is_settled = |one: &&HeldClaim| {
         let Some(row) = owners.get(&*one.id) else { return Ok(false) };
         let is_held = row.is_of(one.owner) && row.token == one.token;

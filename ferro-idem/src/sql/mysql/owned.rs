@@ -39,11 +39,12 @@ pub(super) async fn owners_after<'a>(
     ids: impl Iterator<Item = &'a str>,
 ) -> Result<HashMap<String, Owned>, sqlx::Error> {
     if returned.is_empty() || statements.verifies {
-        return owners_of(connection, statements, ids).await.map_err(NotRead::of);
+        return owners_of(connection, statements, ids).await;
     }
     returned.iter().map(owned).collect()
 }
 
+/// The owners after another statement has written.
 pub(super) async fn owners_of<'a>(
     connection: &mut MySqlConnection,
     statements: &Statements,
@@ -55,7 +56,7 @@ pub(super) async fn owners_of<'a>(
     for id in rows {
         select = select.bind(id.as_bytes());
     }
-    let rows = select.fetch_all(connection).await?;
+    let rows = select.fetch_all(connection).await.map_err(NotRead::of)?;
     rows.iter().map(owned).collect()
 }
 

@@ -29,7 +29,7 @@ pub struct Expressions {
     pub(super) patience: &'static str,
     pub(super) from: &'static str,
     pub(super) using: &'static str,
-    /// Has the session wait for a lock on the table for a second at most.
+    /// Before a statement, in the same message: it waits for a lock on the table for a second at most.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command adds columns"))]
     pub(super) brief_locks: &'static str,
     /// Parameters are numbered.
